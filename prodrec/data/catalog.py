@@ -12,6 +12,7 @@ import hashlib
 import html
 import io
 import os
+import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -27,6 +28,8 @@ from ..core import ImageError, cache_dir, load_folder, save_folder
 
 # %% ../../nbs/10_data.catalog.ipynb #0007
 MAX_PIXELS = 40_000_000  # 40 megapixels: 120 MB once decoded
+# Pillow warns above 89 megapixels where this module refuses above 40: its warning would say the same thing twice
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _SOF = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the JPEG markers that carry the picture's size
 
