@@ -29,7 +29,13 @@ def run(*command: str, cwd: Path = ROOT, seconds: int = 120, capture: bool = Tru
     out = subprocess.PIPE if capture else None
     # a session of its own, so that kernels and workers that a command has started end with it
     p = subprocess.Popen(
-        command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
     try:
         log, _ = p.communicate(timeout=seconds)
@@ -77,7 +83,9 @@ def lint():
 
 def notebooks():
     "Every notebook runs top to bottom, in a process of its own."
-    found = [p for p in (ROOT / "nbs").rglob("*.ipynb") if not any(part[0] in "_." for part in p.relative_to(ROOT).parts)]
+    found = [
+        p for p in (ROOT / "nbs").rglob("*.ipynb") if not any(part[0] in "_." for part in p.relative_to(ROOT).parts)
+    ]
     with ThreadPoolExecutor(JOBS) as pool:
         bad = [name for name in pool.map(notebook, sorted(found)) if name]
     if bad or not found:
@@ -128,7 +136,9 @@ def main(names: list[str]):
             except Failed as e:
                 failed.append(name)
                 print(e)
-            print(f"== {name}: {'FAILED' if name in failed else 'passed'} in {time.monotonic() - began:.1f} s", flush=True)
+            print(
+                f"== {name}: {'FAILED' if name in failed else 'passed'} in {time.monotonic() - began:.1f} s", flush=True
+            )
     if (after := tree()) != before:
         failed.append("tree")
         print(f"== tree: the checks have changed the working tree\n{after}")
