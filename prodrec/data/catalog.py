@@ -11,9 +11,12 @@ import base64
 import hashlib
 import html
 import io
+import mmap
 import os
+import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -96,9 +99,32 @@ def decode(
     return (_decode_jpeg if data[:3] == b"\xff\xd8\xff" else _decode_pillow)(data, max_pixels)
 
 # %% ../../nbs/10_data.catalog.ipynb #0014
+class _Zip:
+    "A zip archive whose members many threads can read at the same time."
+
+    def __init__(self, path: str):
+        self.archive = zipfile.ZipFile(path)
+        self.members = self.archive.NameToInfo
+        with open(path, "rb") as f:
+            self.map = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def read(self, member: str) -> bytes:
+        info = self.members[member]
+        if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            return self.archive.read(member)
+        name, extra = struct.unpack_from("<HH", self.map, info.header_offset + 26)
+        start = info.header_offset + 30 + name + extra
+        data = self.map[start : start + info.compress_size]
+        if info.compress_type == zipfile.ZIP_DEFLATED:
+            data = zlib.decompressobj(-15).decompress(data, info.file_size + 1)
+        if zlib.crc32(data) != info.CRC:
+            raise zipfile.BadZipFile("its checksum is wrong")
+        return data
+
+# %% ../../nbs/10_data.catalog.ipynb #0015
 @lru_cache(maxsize=16)
-def _zip(path: str, mtime: int) -> zipfile.ZipFile:
-    return zipfile.ZipFile(path)  # reading members is safe from many threads
+def _zip(path: str, mtime: int) -> _Zip:
+    return _Zip(path)
 
 
 def _read_zip(archive: str, member: str) -> bytes:
@@ -108,10 +134,10 @@ def _read_zip(archive: str, member: str) -> bytes:
         raise ImageError("missing", f"no archive {archive!r}") from e
     except KeyError as e:
         raise ImageError("missing", f"no {member!r} in {archive!r}") from e
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as e:
+    except (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, NotImplementedError, EOFError) as e:
         raise ImageError("unreadable", f"{member!r} in {archive!r}: {e}") from e
 
-# %% ../../nbs/10_data.catalog.ipynb #0016
+# %% ../../nbs/10_data.catalog.ipynb #0017
 MAX_BYTES = 50_000_000  # a larger file is no product picture
 
 
@@ -156,7 +182,7 @@ def store_url(url: str, data: bytes):
     tmp.write_bytes(data)
     os.replace(tmp, path)
 
-# %% ../../nbs/10_data.catalog.ipynb #0017
+# %% ../../nbs/10_data.catalog.ipynb #0018
 def read_ref(
     ref: str | bytes | None,  # a path, "archive.zip!/member", a URL, the bytes themselves, or None
 ) -> bytes:
@@ -175,7 +201,7 @@ def read_ref(
     except OSError as e:
         raise ImageError("missing", f"no file {ref!r} ({e.strerror})") from e
 
-# %% ../../nbs/10_data.catalog.ipynb #0020
+# %% ../../nbs/10_data.catalog.ipynb #0021
 STANDARD = ("title", "description", "category", "brand", "price", "image")
 
 
@@ -211,7 +237,7 @@ def _check_products(products: pd.DataFrame) -> pd.DataFrame:
         raise ValueError(f"`price` must hold numbers, found {example}: convert it first, e.g. with pandas.to_numeric")
     return products.set_axis(_check_ids(products.index), axis=0)
 
-# %% ../../nbs/10_data.catalog.ipynb #0022
+# %% ../../nbs/10_data.catalog.ipynb #0023
 def _is_missing(value) -> bool:
     return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)) or value in ("", b"")
 
@@ -241,7 +267,7 @@ def _root(images: str | Path | None) -> str | None:
         return f"{path}!/"
     raise FileNotFoundError(f"`images` {str(images)!r} is neither a folder nor a zip archive")
 
-# %% ../../nbs/10_data.catalog.ipynb #0023
+# %% ../../nbs/10_data.catalog.ipynb #0024
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 
 
@@ -253,7 +279,7 @@ def list_pictures(
     if prefix.endswith("!/"):
         archive = prefix[:-2]
         names = [
-            prefix + n for n in _zip(archive, os.stat(archive).st_mtime_ns).namelist() if not n.startswith("__MACOSX/")
+            prefix + n for n in _zip(archive, os.stat(archive).st_mtime_ns).members if not n.startswith("__MACOSX/")
         ]
     else:
         names = [
@@ -276,7 +302,7 @@ def _image_column(products: pd.DataFrame, images: str | Path | None) -> pd.Serie
         return _by_stem(products.index, images)
     return pd.Series([None] * len(products), index=products.index, dtype=object)
 
-# %% ../../nbs/10_data.catalog.ipynb #0025
+# %% ../../nbs/10_data.catalog.ipynb #0026
 class Catalog:
     """Products and where their pictures are.
 
@@ -428,7 +454,7 @@ class Catalog:
         cards = [product_card(self, i) for i in self.ids[:12]]
         return f"<p>{html.escape(repr(self))}</p>{picture_table(cards)}"
 
-# %% ../../nbs/10_data.catalog.ipynb #0026
+# %% ../../nbs/10_data.catalog.ipynb #0027
 def _mapped(df: pd.DataFrame, id: str | None, columns: dict[str, str | None]) -> pd.DataFrame:
     "`df` with its index set to the ids and its columns renamed to the standard names."
     if not isinstance(df, pd.DataFrame):
@@ -467,7 +493,7 @@ def _pack_images(refs: dict, archive: Path, everything: bool) -> dict:
                     continue  # what cannot be read now stays where the catalogue says it is
     return refs | packed
 
-# %% ../../nbs/10_data.catalog.ipynb #0028
+# %% ../../nbs/10_data.catalog.ipynb #0029
 def thumbnail(
     pixels: np.ndarray,  # uint8 (height, width, 3)
     size: int = 96,  # the longer side, in pixels
@@ -514,7 +540,7 @@ def _cell(card: tuple[bytes | None, Sequence[str]]) -> str:
         image = f'<img width="{width}" height="{height}" alt="{alt}" src="data:image/jpeg;base64,{data}">'
     return f'<td align="center" valign="top">{image}<br>{"<br>".join(f"<small>{html.escape(t)}</small>" for t in lines)}</td>'
 
-# %% ../../nbs/10_data.catalog.ipynb #0042
+# %% ../../nbs/10_data.catalog.ipynb #0043
 def read_image(
     picture,  # a path, URL, bytes, PIL image, uint8 array (height, width, 3), or the id of a product of `catalog`
     catalog: Catalog | None = None,  # where ids are looked up
