@@ -66,8 +66,18 @@ def export():
                 module.unlink()
         run("nbdev_clean", cwd=tmp)
         run("nbdev_export", cwd=tmp)
-        for folder in ("nbs", "prodrec"):
-            run("diff", "-r", "-x", "__pycache__", "-x", ".ipynb_checkpoints", folder, f"{tmp}/{folder}")
+        both = [compare(folder, f"{tmp}/{folder}") for folder in ("nbs", "prodrec")]
+    if differences := "\n".join(filter(None, both)):
+        raise Failed(f"{differences}\nnot clean or not exported: run `make export` and commit")
+
+
+def compare(here: str, there: str) -> str:
+    "How two folders differ, '' where they do not."
+    try:
+        run("diff", "-r", "-x", "__pycache__", "-x", ".ipynb_checkpoints", here, there)
+    except Failed as e:
+        return str(e)
+    return ""
 
 
 def readme():
