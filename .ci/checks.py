@@ -129,6 +129,7 @@ def tree() -> str:
 
 
 def main(names: list[str]):
+    names = names or list(STAGES)
     if unknown := set(names) - set(STAGES):
         sys.exit(f"no such stage: {', '.join(unknown)}; there are {', '.join(STAGES)}")
     before, failed, start = tree(), [], time.monotonic()
@@ -138,7 +139,7 @@ def main(names: list[str]):
             os.environ.pop(name, None)
         os.environ |= {"PRODREC_CACHE": cache, "PRODREC_PROGRESS": "0", "TF_CPP_MIN_LOG_LEVEL": "3"}
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        for name in names or STAGES:
+        for name in names:
             print(f"== {name}: {STAGES[name].__doc__}", flush=True)
             began = time.monotonic()
             try:
@@ -155,7 +156,7 @@ def main(names: list[str]):
     seconds = time.monotonic() - start
     if failed:
         sys.exit(f"FAILED after {seconds:.0f} s: {', '.join(failed)}")
-    print(f"All checks passed after {seconds:.0f} s.")
+    print(f"Passed after {seconds:.0f} s: {', '.join(names)}")
 
 
 if __name__ == "__main__":

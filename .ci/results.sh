@@ -9,7 +9,7 @@ shift
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 mkdir -p nbs/results
-export PRODREC_FULL=1 PRODREC_RESULTS=$PWD/nbs/results PRODREC_PROGRESS=0 TF_CPP_MIN_LOG_LEVEL=3 PYTHONPATH=$PWD
+export PRODREC_FULL=1 PRODREC_RESULTS=$PWD/nbs/results PRODREC_PROGRESS=0 TF_CPP_MIN_LOG_LEVEL=3
 for notebook in "$@"; do
     SECONDS=0
     cp "$notebook" "$copy/"
