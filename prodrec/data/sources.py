@@ -166,12 +166,11 @@ def _read_text(ref: str) -> str:
         raise ValueError(f"{ref!r} is no text in UTF-8: {e}") from e
 
 
-def _require(df: pd.DataFrame, columns: Iterable[str], name: str):
-    lost = [c for c in columns if c not in df]
+def _require(known: Iterable[str], columns: Iterable[str], name: str):
+    known = list(known)  # of a DataFrame, its columns
+    lost = [c for c in columns if c not in known]
     if lost:
-        raise ValueError(
-            f"{name} has no column {', '.join(map(repr, lost))}; it has {', '.join(map(str, df.columns)) or 'none'}"
-        )
+        raise ValueError(f"{name} has no column {', '.join(map(repr, lost))}; it has {', '.join(known) or 'none'}")
 
 # %% ../../nbs/12_data.sources.ipynb #0028
 def read_json_lines(
@@ -299,15 +298,15 @@ def read_fashion(
 
     `title` is productDisplayName; the other columns keep their names, `year` is a nullable integer, an empty field is missing
     and "NA" is a word. A product whose picture is not in the archive has `image` None. With `details`, `description` (plain
-    text), `brand`, `price` and `discountedPrice` come from products.jsonl beside the archive (about four seconds).
+    text), `brand`, `price` and `discountedPrice` come from products.jsonl beside the archive (a second or two).
 
     Raises `FileNotFoundError` where nothing of it is at `root`, `ValueError` where a file is damaged or lacks a column.
     """
+    if category not in FASHION[1:-1]:
+        raise ValueError(f"`category` must be one of {', '.join(FASHION[1:-1])}, received {category!r}")
     root = _source(root, download, _FASHION_FROM)
     tables = _parquet_files(root)
     df = _fashion_parquet(tables) if tables else _fashion_archive(root)
-    if category not in FASHION[1:-1]:
-        raise ValueError(f"`category` must be one of {', '.join(FASHION[1:-1])}, received {category!r}")
     df["year"] = _year(df["year"])
     if (path := _details_path(root, details)) is not None:
         df = df.merge(_fashion_details(path), how="left", left_on="id", right_index=True)
@@ -318,9 +317,8 @@ def _fashion_archive(root: Path) -> pd.DataFrame:
     ref, place = _locate(root, "styles.csv")
     df = _split_rows(_read_text(ref), ref)
     _require(df, FASHION, ref)
-    pictures = {
-        Path(p).stem: p for p in list_pictures(place) if p.startswith(ref.removesuffix("styles.csv") + "images")
-    }
+    base = ref.removesuffix("styles.csv") + "images"  # the Kaggle archive holds everything once more, in another folder
+    pictures = {Path(p).stem: p for p in list_pictures(place) if p.startswith((base + "/", base + "\\"))}
     return df.replace("", None).assign(image=pd.Series([pictures.get(i) for i in df["id"]], dtype=object))
 
 
@@ -337,13 +335,12 @@ def _fashion_parquet(files: Sequence[Path]) -> pd.DataFrame:
             table = pq.read_table(file)
         except (OSError, ValueError) as e:  # pyarrow's own errors are both
             raise ValueError(f"{str(file)!r} is no parquet file that can be read: {e}") from e
-        images = table["image"].combine_chunks().field("bytes").to_pylist() if "image" in table.column_names else None
-        parts.append(
-            table.drop_columns(["image"] if images else []).to_pandas().assign(image=pd.Series(images, dtype=object))
-        )
-        _require(parts[-1], FASHION, str(file))
+        _require(table.column_names, (*FASHION, "image"), str(file))
+        table = table.select([*FASHION, "image"]).flatten()  # a struct of bytes and path
+        images = table["image.bytes" if "image.bytes" in table.column_names else "image"].to_pylist()
+        parts.append(table.select(list(FASHION)).to_pandas().assign(image=pd.Series(images, dtype=object)))
     df = pd.concat(parts, ignore_index=True)
-    return df.assign(id=df["id"].astype(str))
+    return df.assign(id=df["id"].astype(str)).replace("", None)
 
 
 def _year(values: pd.Series) -> pd.Series:
@@ -476,7 +473,8 @@ def read_amazon(
         raise ValueError(f"{str(path)!r} holds no products")
     df = pd.DataFrame(rows).astype({"price": float})
     df = df.drop_duplicates("id") if duplicates == "first" else df
-    return Catalog.from_frame(df.dropna(axis=1, how="all"), id="id")
+    nothing = [c for c in df if c not in ("id", "title") and df[c].isna().all()]
+    return Catalog.from_frame(df.drop(columns=nothing), id="id")
 
 
 def _amazon_row(row: dict, level: int, keep: Sequence[str], path) -> dict:
@@ -546,6 +544,8 @@ def read_walmart(
         _require(df, ("category", "title"), str(file))
         parts.append(df[[c for c in ("title", "category", "image_url") if c in df]])
     df = pd.concat(parts, ignore_index=True)
+    if df.empty:
+        raise ValueError(f"`root` {str(root)!r} has no rows in {len(files)} CSV file(s)")
     return Catalog.from_frame(df.assign(id=_row_ids(df)), id="id", image="image_url" if "image_url" in df else None)
 
 
