@@ -1,1 +1,63 @@
+"""Product classification and recommendation from pictures and text.
+
+The names below are what most people need. Each is imported when it is first used, so that `import prodrec` costs nothing and
+TensorFlow is loaded only by those who build a model.
+"""
+
 __version__ = "0.1.0"
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+if _TYPE_CHECKING:
+    from .data.audit import audit as audit
+    from .data.bluecart import BlueCart as BlueCart
+    from .data.catalog import Catalog as Catalog
+    from .data.demo import load_demo as load_demo
+    from .data.demo import load_demo_defects as load_demo_defects
+    from .data.demo import load_demo_events as load_demo_events
+    from .data.sources import read_amazon as read_amazon
+    from .data.sources import read_fashion as read_fashion
+    from .data.sources import read_folder as read_folder
+    from .data.sources import read_retail as read_retail
+    from .data.sources import read_walmart as read_walmart
+    from .data.split import leaks as leaks
+    from .data.split import split as split
+    from .models.classifier import ImageClassifier as ImageClassifier
+    from .recommend.embed import Embedder as Embedder
+    from .recommend.index import Index as Index
+    from .recommend.similar import Recommender as Recommender
+
+_MODULES = {
+    "Catalog": "data.catalog",
+    "load_demo": "data.demo",
+    "load_demo_events": "data.demo",
+    "load_demo_defects": "data.demo",
+    "read_fashion": "data.sources",
+    "read_retail": "data.sources",
+    "read_amazon": "data.sources",
+    "read_walmart": "data.sources",
+    "read_folder": "data.sources",
+    "BlueCart": "data.bluecart",
+    "audit": "data.audit",
+    "split": "data.split",
+    "leaks": "data.split",
+    "ImageClassifier": "models.classifier",
+    "Embedder": "recommend.embed",
+    "Index": "recommend.index",
+    "Recommender": "recommend.similar",
+}
+
+__all__ = [*_MODULES]
+
+
+def __getattr__(name: str):
+    if name not in _MODULES:
+        raise AttributeError(f"module 'prodrec' has no name {name!r}; it has {', '.join(__all__)}")
+    value = getattr(_import_module(f"prodrec.{_MODULES[name]}"), name)
+    globals()[name] = value  # asked for once
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,163 @@
+"""What `make test` checks, one stage after the other; every stage is run, whatever came before it.
+
+`python .ci/checks.py` runs all of them, `python .ci/checks.py export lint` those two.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOK_SECONDS = 300
+TEST_SECONDS = 1200
+JOBS = int(os.environ.get("JOBS", "2"))  # notebooks at a time
+NOT_OURS = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+
+
+class Failed(Exception):
+    pass
+
+
+def run(*command: str, cwd: Path = ROOT, seconds: int = 120, capture: bool = True) -> str:
+    "What the command printed; `Failed` with the end of that when it fails or takes longer than `seconds`."
+    out = subprocess.PIPE if capture else None
+    # a session of its own, so that kernels and workers that a command has started end with it
+    p = subprocess.Popen(
+        command,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        log, _ = p.communicate(timeout=seconds)
+    except BaseException as e:
+        os.killpg(p.pid, signal.SIGKILL)
+        log, _ = p.communicate()
+        if not isinstance(e, subprocess.TimeoutExpired):
+            raise
+        raise Failed(f"{tail(log)}\n{' '.join(command)}: stopped after {seconds} s") from None
+    if p.returncode:
+        raise Failed(f"{tail(log)}\n{' '.join(command)}: exit status {p.returncode}")
+    return log or ""
+
+
+def tail(log: str | None, lines: int = 60) -> str:
+    return "\n".join((log or "").splitlines()[-lines:])
+
+
+def export():
+    "The notebooks are clean, and prodrec/ is what they export: nothing edited by hand, forgotten or left behind."
+    with tempfile.TemporaryDirectory() as tmp:
+        for folder in ("nbs", "prodrec"):
+            shutil.copytree(ROOT / folder, Path(tmp, folder), ignore=NOT_OURS)
+        for file in ("settings.ini", "pyproject.toml", "setup.py", "README.md"):
+            shutil.copy(ROOT / file, tmp)
+        for module in Path(tmp, "prodrec").rglob("*.py"):
+            if module != Path(tmp, "prodrec", "__init__.py"):  # the only one written by hand
+                module.unlink()
+        run("nbdev_clean", cwd=tmp)
+        run("nbdev_export", cwd=tmp)
+        both = [compare(folder, f"{tmp}/{folder}") for folder in ("nbs", "prodrec")]
+    if differences := "\n".join(filter(None, both)):
+        raise Failed(f"{differences}\nnot clean or not exported: run `make export` and commit")
+
+
+def compare(here: str, there: str) -> str:
+    "How two folders differ, '' where they do not."
+    try:
+        run("diff", "-r", "-x", "__pycache__", "-x", ".ipynb_checkpoints", here, there)
+    except Failed as e:
+        return str(e)
+    return ""
+
+
+def readme():
+    "README.md is what nbs/index.ipynb says."
+    run(sys.executable, ".ci/readme.py", "--check")
+
+
+def lint():
+    "ruff has nothing to say about notebooks, tests and scripts."
+    run("ruff", "check", "--no-cache", "nbs", "tests", ".ci", "setup.py", "prodrec/__init__.py")
+    run("ruff", "format", "--no-cache", "--check", "nbs", "tests", ".ci")
+
+
+def notebooks():
+    "Every notebook runs top to bottom, in a process of its own."
+    found = [
+        p for p in (ROOT / "nbs").rglob("*.ipynb") if not any(part[0] in "_." for part in p.relative_to(ROOT).parts)
+    ]
+    with ThreadPoolExecutor(JOBS) as pool:
+        bad = [name for name in pool.map(notebook, sorted(found)) if name]
+    if bad or not found:
+        raise Failed(f"notebooks that do not run: {', '.join(bad)}" if bad else "there is no notebook")
+
+
+def notebook(path: Path) -> str | None:
+    "Run one notebook and print its seconds; its name where it fails."
+    name, start = str(path.relative_to(ROOT)), time.monotonic()
+    try:
+        log = run("nbdev_test", "--path", name, "--n_workers", "0", seconds=NOTEBOOK_SECONDS)
+        if "Success." not in log:  # nbdev_test is content with a path where it finds nothing to run
+            raise Failed(f"{tail(log)}\nnbdev_test did not run it")
+    except Failed as e:
+        print(f"{time.monotonic() - start:7.1f} s  {name}  FAILED\n{e}", flush=True)
+        return name
+    print(f"{time.monotonic() - start:7.1f} s  {name}", flush=True)
+
+
+def tests():
+    "What does not fit into a notebook."
+    run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests", seconds=TEST_SECONDS, capture=False)
+
+
+STAGES = {f.__name__: f for f in (export, readme, lint, notebooks, tests)}
+
+
+def tree() -> str:
+    "The state of the working tree, '' where it is no git checkout."
+    return subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout
+
+
+def main(names: list[str]):
+    names = names or list(STAGES)
+    if unknown := set(names) - set(STAGES):
+        sys.exit(f"no such stage: {', '.join(unknown)}; there are {', '.join(STAGES)}")
+    before, failed, start = tree(), [], time.monotonic()
+    with tempfile.TemporaryDirectory() as cache:
+        # nothing that an earlier run has left, or that the shell has set, may decide about this one
+        for name in ("PYTHONPATH", "PRODREC_FULL", "PRODREC_RESULTS"):
+            os.environ.pop(name, None)
+        os.environ |= {"PRODREC_CACHE": cache, "PRODREC_PROGRESS": "0", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        for name in names:
+            print(f"== {name}: {STAGES[name].__doc__}", flush=True)
+            began = time.monotonic()
+            try:
+                STAGES[name]()
+            except Failed as e:
+                failed.append(name)
+                print(e)
+            print(
+                f"== {name}: {'FAILED' if name in failed else 'passed'} in {time.monotonic() - began:.1f} s", flush=True
+            )
+    if (after := tree()) != before:
+        failed.append("tree")
+        print(f"== tree: the checks have changed the working tree\n{after}")
+    seconds = time.monotonic() - start
+    if failed:
+        sys.exit(f"FAILED after {seconds:.0f} s: {', '.join(failed)}")
+    print(f"Passed after {seconds:.0f} s: {', '.join(names)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

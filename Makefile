@@ -1,0 +1,66 @@
+# `make demo` shows what prodrec does, `make test` checks all of it; `make help` lists the rest.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+# The environment of a user, and the one of a developer: what the first lacks, the demo must not need.
+USER_ENV := .venv
+DEV_ENV := .venv-dev
+EXTRAS := dev,download
+RESULTS ?= $(wildcard nbs/recipes/fashion.ipynb nbs/benchmarks/*.ipynb)
+
+# Always from nothing: a requirement that was dropped from settings.ini must not linger.
+define make_env
+	@echo "$(1): installing $(2), a few minutes the first time"; \
+	rm -rf $(1) && $(PYTHON) -m venv $(1) && \
+	$(1)/bin/python -m pip install -qq --disable-pip-version-check -e "$(2)" && \
+	touch $(1)/ready && echo "$(1): ready after $$SECONDS s"
+endef
+
+# Where CI=true, an environment that is already there is not trusted.
+ifeq ($(CI),true)
+.PHONY: $(USER_ENV)/ready $(DEV_ENV)/ready
+endif
+
+$(USER_ENV)/ready: settings.ini setup.py pyproject.toml
+	$(call make_env,$(USER_ENV),.)
+
+$(DEV_ENV)/ready: settings.ini setup.py pyproject.toml
+	$(call make_env,$(DEV_ENV),.[$(EXTRAS)])
+
+.PHONY: help demo test env export format lint notebooks results readme clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: $(USER_ENV)/ready ## install prodrec into .venv and run `prodrec demo`
+	@$(USER_ENV)/bin/prodrec demo && echo "demo: $$SECONDS s"
+
+test: $(DEV_ENV)/ready ## all checks, as .ci/run makes them
+	@$(DEV_ENV)/bin/python .ci/checks.py
+
+env: $(DEV_ENV)/ready ## the developer's environment in .venv-dev, with JupyterLab
+
+export: $(DEV_ENV)/ready ## clean the notebooks and write prodrec/*.py and README.md from them
+	@PATH="$(CURDIR)/$(DEV_ENV)/bin:$$PATH" && nbdev_clean && nbdev_export && python .ci/readme.py
+
+format: $(DEV_ENV)/ready ## put notebooks, tests and scripts into shape
+	@$(DEV_ENV)/bin/ruff format nbs tests .ci && $(DEV_ENV)/bin/ruff check --fix nbs tests .ci
+
+lint: $(DEV_ENV)/ready ## the stages of `make test` that take a second
+	@$(DEV_ENV)/bin/python .ci/checks.py export readme lint
+
+notebooks: $(DEV_ENV)/ready ## run every notebook, each in a process of its own
+	@$(DEV_ENV)/bin/python .ci/checks.py notebooks
+
+readme: $(DEV_ENV)/ready ## README.md from nbs/index.ipynb
+	@$(DEV_ENV)/bin/python .ci/readme.py
+
+results: $(DEV_ENV)/ready ## measure on real data (PRODREC_DATA) in full, into nbs/results/
+	@.ci/results.sh $(DEV_ENV) $(RESULTS)
+
+clean: ## remove environments, caches and what was built
+	@rm -rf $(USER_ENV) $(DEV_ENV) .venv* build dist out *.egg-info .pytest_cache .ruff_cache .hypothesis
+	@find nbs prodrec tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,314 @@
+"""That the parts of the project agree with each other, and that what is built from them works away from here."""
+
+import ast
+import builtins
+import importlib
+import inspect
+import operator
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import venv
+import zipfile
+from configparser import ConfigParser
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+import prodrec
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = ConfigParser(delimiters=["="])
+CONFIG.read(ROOT / "settings.ini", encoding="utf-8")
+SETTINGS = CONFIG["DEFAULT"]
+MODULES = sorted(p for p in (ROOT / "prodrec").rglob("*.py") if p.name not in ("_modidx.py", "__init__.py"))
+by_path = {"ids": lambda p: p.relative_to(ROOT).as_posix()}
+
+
+def run(*command, cwd, **env) -> str:
+    "What `command` prints, run away from this checkout."
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    p = subprocess.run(
+        list(map(str, command)), cwd=cwd, env=kept | env, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    assert p.returncode == 0, f"{' '.join(map(str, command))}\n{p.stdout[-3000:]}\n{p.stderr[-3000:]}"
+    return p.stdout
+
+
+def name_of(requirement: str) -> str:
+    return re.match(r"[\w.-]+", requirement)[0].lower().replace("_", "-")
+
+
+def requirements() -> dict[str, set[str]]:
+    "The names that settings.ini requires: those of each extra, and under '' what everybody gets."
+    lists = {
+        key.removesuffix("requirements").rstrip("_"): SETTINGS[key] for key in SETTINGS if key.endswith("requirements")
+    }
+    return {extra: {name_of(r) for r in text.split()} for extra, text in lists.items()}
+
+
+# -- versions and requirements
+
+
+def test_versions_agree():
+    released = re.findall(r"^## \[(\d[^\]]*)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert prodrec.__version__ == SETTINGS["version"] == released[0]
+
+
+def test_every_requirement_has_its_reason():
+    reasons, extra = {}, None
+    for line in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines():
+        if heading := re.fullmatch(r"At run time:|Extra `(\w+)`:", line):
+            extra = heading[1] or ""
+            reasons[extra] = set()
+        elif extra is not None and (item := re.match(r"- `([^`]+)`: \S", line)):
+            reasons[extra].add(name_of(item[1]))
+    assert reasons == requirements()
+
+
+def third_party(tree: ast.AST) -> set[str]:
+    "The top-level names that a module imports from elsewhere."
+    nodes = list(ast.walk(tree))
+    names = {alias.name for n in nodes if isinstance(n, ast.Import) for alias in n.names}
+    names |= {n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.level == 0}
+    return {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"prodrec", "__future__"}
+
+
+def optionals(tree: ast.AST) -> set[tuple[str, str]]:
+    "(module, extra) of each call of `optional`."
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", None) == "optional"]
+    return {(call.args[0].value, call.args[1].value) for call in calls}
+
+
+@pytest.mark.parametrize("path", MODULES, **by_path)
+def test_what_is_imported_is_required(path):
+    tree, required, distributions = (
+        ast.parse(path.read_text(encoding="utf-8")),
+        requirements(),
+        packages_distributions(),
+    )
+    for module in third_party(tree):
+        found = {name_of(d) for d in distributions.get(module, [module])}
+        assert found & required[""], f"{path.name} imports {module}, which settings.ini does not require"
+    for module, extra in optionals(tree):
+        found = {name_of(d) for d in distributions.get(module.split(".")[0], [module])}
+        assert found & required[extra], f"{path.name} says that the extra {extra!r} brings {module}: it does not"
+
+
+# -- names and docstrings
+
+
+@pytest.mark.parametrize("name", prodrec.__all__)
+def test_public_names_import(name):
+    value = getattr(prodrec, name)
+    assert value.__module__ == f"prodrec.{prodrec._MODULES[name]}"
+    assert name in dir(prodrec)
+
+
+def test_type_checkers_see_the_public_names():
+    tree = ast.parse((ROOT / "prodrec" / "__init__.py").read_text(encoding="utf-8"))
+    block = next(n for n in tree.body if isinstance(n, ast.If))
+    seen = {alias.asname: n.module for n in block.body for alias in n.names}
+    assert seen == prodrec._MODULES
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no name 'Catalogue'; it has Catalog, "):
+        prodrec.Catalogue  # noqa: B018
+    assert not hasattr(prodrec, "Catalogue")
+
+
+def test_import_is_light(tmp_path, capsys):
+    code = (
+        "import time; t = time.perf_counter(); import prodrec, sys; t = time.perf_counter() - t; print(t, *sys.modules)"
+    )
+    seconds, *modules = run(sys.executable, "-c", code, cwd=tmp_path).split()
+    with capsys.disabled():
+        print(f"\nimport prodrec: {float(seconds):.3f} s, {len(modules)} modules")
+    assert not {"tensorflow", "keras", "pandas", "numpy", "matplotlib", "sklearn", "cv2", "faiss"} & set(modules)
+
+
+def public(path: Path):
+    "(qualified name, its node) of each public function, class and method of a module."
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    exported = next(
+        ast.literal_eval(n.value) for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "__all__"
+    )
+    for node in tree.body:
+        if getattr(node, "name", None) in exported:
+            yield node.name, node
+            for method in node.body if isinstance(node, ast.ClassDef) else []:
+                if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
+                    yield f"{node.name}.{method.name}", method
+
+
+def imported(path: Path):
+    return importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+
+
+@pytest.mark.parametrize("path", MODULES, **by_path)
+def test_public_things_have_docstrings(path):
+    module = imported(path)  # not the source: what a base class has written about a method holds here too
+    bare = [name for name, _ in public(path) if not inspect.getdoc(operator.attrgetter(name)(module))]
+    assert not bare, f"without a docstring: {', '.join(bare)}"
+
+
+def parameters(node) -> set[str]:
+    args = node.args
+    every = [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]
+    return {a.arg for a in every if a is not None}
+
+
+def members(tree: ast.AST) -> set[str]:
+    "The methods and attributes of the classes in `tree`."
+    names = set()
+    for n in (n for c in ast.walk(tree) if isinstance(c, ast.ClassDef) for n in ast.walk(c)):
+        if isinstance(n, ast.FunctionDef):
+            names.add(n.name)
+        elif isinstance(n, ast.Attribute) and getattr(n.value, "id", None) == "self":
+            names.add(n.attr)
+        elif isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name):
+            names.add(n.target.id)  # the fields of a dataclass
+    return names
+
+
+MEMBERS = set().union(*(members(ast.parse(p.read_text(encoding="utf-8"))) for p in MODULES))
+
+
+def arguments(node) -> set[str]:
+    "The parameters of a function; of a class, those of all its methods."
+    functions = (
+        [node] if isinstance(node, ast.FunctionDef) else [n for n in node.body if isinstance(n, ast.FunctionDef)]
+    )
+    return set().union(*map(parameters, functions))
+
+
+@pytest.mark.parametrize("path", MODULES, **by_path)
+def test_docstrings_speak_of_what_is_there(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    here = set(dir(imported(path)))
+    here |= {a.name for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom) for a in n.names}
+    words = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    for name, node in public(path):
+        spoken = set(re.findall(r"`([a-z_]\w+)`", ast.get_docstring(node) or ""))
+        unknown = spoken - arguments(node) - MEMBERS - here - words - set(dir(builtins))
+        assert not unknown, (
+            f"the docstring of {name} speaks of {', '.join(sorted(unknown))}: no parameter, attribute or column"
+        )
+
+
+# -- documents
+
+
+def test_the_python_in_the_readme_runs(tmp_path):
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    assert blocks
+    (tmp_path / "readme.py").write_text("\n".join(blocks), encoding="utf-8")
+    run(sys.executable, "readme.py", cwd=tmp_path)
+
+
+def test_the_readme_generator(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / ".ci")
+    from readme import Readme
+
+    def code(source, *outputs):
+        return {"cell_type": "code", "source": [source], "outputs": list(outputs)}
+
+    def shown(**data):
+        return {"output_type": "display_data", "data": {k.replace("_", "/"): v for k, v in data.items()}}
+
+    pixel = "aGVsbG8="  # b"hello"
+    readme = Readme(
+        [
+            {"cell_type": "markdown", "source": ["[a](b.ipynb) [c](../d.md#e) [f](https://g.h) [i](#j)"]},
+            code("#| hide\nsecret()"),
+            code("#| eval: false\nslow()"),
+            code("1 + 1", {"output_type": "execute_result", "data": {"text/plain": ["2"]}}),
+            code("show()", shown(image_png=pixel, text_plain="<Axes>")),
+            code("table", shown(text_html=f'<style>x</style>\n<p>a\n\n<img src="data:image/jpeg;base64,{pixel}"></p>')),
+        ]
+    )
+    _, *parts = readme.text.split("\n\n")
+    assert parts[0] == "[a](nbs/b.ipynb) [c](d.md#e) [f](https://g.h) [i](#j)"
+    assert parts[1] == "```python\nslow()\n```"
+    assert parts[3] == "```\n2\n```"
+    assert parts[5] == "![](nbs/images/index-1.png)"
+    assert parts[7] == '<p>a\n<img src="nbs/images/index-2.jpeg"></p>\n'
+    assert readme.pictures == {"nbs/images/index-1.png": b"hello", "nbs/images/index-2.jpeg": b"hello"}
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_lead_somewhere(name):
+    targets = re.findall(r"\]\(([^)\s#]+)", (ROOT / name).read_text(encoding="utf-8"))
+    missing = [t for t in targets if not re.match(r"[a-z]+:", t) and not (ROOT / t).exists()]
+    assert not missing
+
+
+# -- what is built
+
+
+def test_nothing_knows_where_the_data_is():
+    places = [*MODULES, *(ROOT / "nbs").rglob("*.ipynb"), *(ROOT / "tests").glob("*.py"), ROOT / "Makefile"]
+    needle = "/".join(["..", "shared"])  # .ci/run alone may say that
+    assert not [p.name for p in places if needle in p.read_text(encoding="utf-8")]
+
+
+@pytest.fixture(scope="session")
+def wheel():
+    "The wheel, built from the source distribution, built from what git knows: nothing that happens to lie about."
+    with tempfile.TemporaryDirectory() as tmp:
+        files = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).splitlines()
+        for file in files:
+            if (ROOT / file).is_file():
+                target = Path(tmp, "source", file)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes((ROOT / file).read_bytes())
+        run(sys.executable, "-m", "build", "--outdir", f"{tmp}/dist", f"{tmp}/source", cwd=tmp)
+        yield next(Path(tmp, "dist").glob("*.whl"))
+
+
+@pytest.mark.install
+def test_the_wheel_holds_the_package_and_nothing_else(wheel):
+    with zipfile.ZipFile(wheel) as z:
+        names = z.namelist()
+    assert {name.split("/")[0] for name in names} == {"prodrec", f"prodrec-{prodrec.__version__}.dist-info"}
+    assert any(name.endswith("LICENSE") for name in names)
+    here = {p.relative_to(ROOT).as_posix() for p in (ROOT / "prodrec").rglob("*") if p.is_file()}
+    assert {n for n in names if n.startswith("prodrec/")} == {n for n in here if "__pycache__" not in n}
+
+
+@pytest.fixture(scope="session")
+def installed(wheel):
+    "The programs of an environment that was empty before the wheel was installed there."
+    with tempfile.TemporaryDirectory() as tmp:
+        venv.create(tmp, with_pip=True)
+        programs = Path(tmp, "bin")
+        run(programs / "python", "-m", "pip", "install", "-qq", wheel, cwd=tmp)
+        yield programs
+
+
+@pytest.mark.install
+def test_the_wheel_imports_away_from_here(installed, tmp_path):
+    code = "import prodrec; print(prodrec.__file__); [getattr(prodrec, name) for name in prodrec.__all__]"
+    assert str(installed.parent) in run(installed / "python", "-c", code, cwd=tmp_path)
+
+
+@pytest.mark.install
+def test_the_command_line_runs_away_from_here(installed, tmp_path):
+    assert "demo" in run(installed / "prodrec", "--help", cwd=tmp_path)
+
+
+@pytest.mark.install
+def test_a_chapter_runs_in_a_kernel_without_nbdev(installed, tmp_path):
+    "As in Colab: the package, a kernel, and fastcore for the assertions; neither nbdev nor this checkout."
+    run(installed / "python", "-m", "pip", "install", "-qq", "nbclient", "ipykernel", "fastcore", cwd=tmp_path)
+    assert "nbdev" not in run(installed / "python", "-m", "pip", "list", cwd=tmp_path)
+    chapter = tmp_path / "10_data.catalog.ipynb"
+    chapter.write_bytes((ROOT / "nbs" / chapter.name).read_bytes())
+    path = f"{installed}{os.pathsep}{os.environ['PATH']}"
+    run(installed / "jupyter", "execute", "--inplace", chapter, cwd=tmp_path, PATH=path)
