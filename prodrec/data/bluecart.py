@@ -169,15 +169,15 @@ class _Service:
 
     def __init__(
         self,
-        api_key: str | None = None,
-        cache: str | Path | bool | None = None,
+        api_key: str | None = None,  # None: the environment variable BLUECART_API_KEY
+        cache: str | Path | bool | None = None,  # the folder of answers; None: prodrec's own; False: keep none
         *,
         base_url: str = "https://api.bluecartapi.com",
-        per_second: float = 2.0,
-        retries: int = 4,
+        per_second: float = 2.0,  # so many requests start in a second, from all threads
+        retries: int = 4,  # further tries after a failure that may pass
         timeout: tuple[float, float] = (10, 180),  # seconds to connect, seconds to answer
-        first_wait: float = 1.0,
-        max_wait: float = 60.0,
+        first_wait: float = 1.0,  # seconds before the second try, doubled each time; what the server asks for comes first
+        max_wait: float = 60.0,  # seconds; give up where the server asks for more
     ):
         key = (api_key or os.environ.get("BLUECART_API_KEY", "")).strip()
         if not key:
@@ -269,10 +269,8 @@ def _as_text(value) -> str:
 class BlueCart(_Service):
     """A client of the BlueCart API (Traject Data) for Walmart's products.
 
-    The key is `api_key` or the environment variable BLUECART_API_KEY; it is never shown, logged or written. Answers are kept
-    in `cache` (a folder; None: prodrec's own; False: not at all) and not asked for again. At most `per_second` requests start
-    in a second. A request that fails for a passing reason is made up to `retries` times more, after `first_wait` seconds and
-    then twice as long each time, or after what the server asks for; if that is more than `max_wait` seconds, it is given up.
+    The parameters are the key, the folder where answers are kept so that none is paid twice, and how patiently to ask; the key
+    is never shown, logged or written.
 
     `credits_used` and `credits_remaining` are what the service last said, None before; `paid` and `from_cache` count this
     client's answers. All methods raise `BlueCartError` where the service refuses or cannot answer.
