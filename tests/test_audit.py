@@ -90,7 +90,11 @@ def test_duplicates_name_the_first():
     catalog = shop({"a": one, **GOOD, "b": one, "c": again, "d": again})
     issues = audit(catalog, min_class=1).issues.set_index("id")
     assert issues["issue"].to_dict() == {"b": "exact_duplicate", "c": "near_duplicate", "d": "exact_duplicate"}
-    assert issues["detail"].to_dict() == {"b": "the same file as 'a'", "c": "nearly the same as 'a'", "d": "the same file as 'c'"}
+    assert issues["detail"].to_dict() == {
+        "b": "the same file as 'a'",
+        "c": "nearly the same as 'a'",
+        "d": "the same file as 'c'",
+    }
     assert found(catalog, near=False) == {("b", "exact_duplicate"), ("d", "exact_duplicate")}
 
 
@@ -98,7 +102,9 @@ def test_a_conflict_is_reported_on_every_member():
     one = encoded(scene(31))
     pictures = {"a": one, "b": one, "c": encoded(scene(31), quality=70), "d": one, **GOOD}
     labels = ["mug", "mug", "cap", None, *["mug"] * len(GOOD)]
-    conflicts = {i for i, issue in found(shop(pictures, category=labels), required=["title"]) if issue == "conflicting_label"}
+    conflicts = {
+        i for i, issue in found(shop(pictures, category=labels), required=["title"]) if issue == "conflicting_label"
+    }
     assert conflicts == {"a", "b", "c"}
 
 
@@ -114,11 +120,18 @@ def test_tables():
 def test_blank_pictures_tie_nothing_together():
     white = encoded(np.full((80, 60, 3), 255, np.uint8))
     catalog = shop({"a": white, "b": white, "c": None, "d": None}, category=["x", "y", "x", "y"])
-    assert found(catalog) == {("a", "blank_picture"), ("b", "blank_picture"), ("c", "missing_picture"), ("d", "missing_picture")}
+    assert found(catalog) == {
+        ("a", "blank_picture"),
+        ("b", "blank_picture"),
+        ("c", "missing_picture"),
+        ("d", "missing_picture"),
+    }
     assert duplicate_groups(catalog).tolist() == ["a", "b", "c", "d"]
 
 
-@pytest.mark.parametrize("catalog", [shop({"a": GOOD["good1"]}), shop({"a": None}), Catalog(pd.DataFrame({"x": [1]}, index=["a"]))])
+@pytest.mark.parametrize(
+    "catalog", [shop({"a": GOOD["good1"]}), shop({"a": None}), Catalog(pd.DataFrame({"x": [1]}, index=["a"]))]
+)
 def test_one_product(catalog):
     report = audit(catalog)
     assert len(report.summary()) == len(ISSUES)
@@ -150,7 +163,17 @@ def test_no_cut_of_any_format_stops_the_audit(format):
 
 def test_noise_never_stops_the_audit():
     rng = np.random.default_rng(0)
-    heads = [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\x10\0\0\0WEBP", b"BM", b"II*\0", b"MM\0*", b"%PDF-1.4"]
+    heads = [
+        b"",
+        b"\xff\xd8\xff",
+        b"\x89PNG\r\n\x1a\n",
+        b"GIF89a",
+        b"RIFF\x10\0\0\0WEBP",
+        b"BM",
+        b"II*\0",
+        b"MM\0*",
+        b"%PDF-1.4",
+    ]
     pictures = {f"n{i}": heads[i % len(heads)] + rng.bytes(int(rng.integers(1, 3000))) for i in range(200)}
     damaged = bytearray(GOOD["good1"])
     for i in range(100):
@@ -164,11 +187,14 @@ def test_noise_never_stops_the_audit():
 
 def png_claiming(width, height):
     "A small PNG whose header promises a large picture."
+
     def chunk(kind, body):
         return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
 
     header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + b"\x08\x02\0\0\0"
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )
 
 
 def test_bombs_and_damaged_archives_are_issues(tmp_path):
@@ -192,7 +218,17 @@ def test_bombs_and_damaged_archives_are_issues(tmp_path):
 
 @pytest.mark.parametrize(
     ("format", "mode"),
-    [("PNG", "P"), ("PNG", "L"), ("PNG", "LA"), ("PNG", "RGBA"), ("PNG", "1"), ("JPEG", "CMYK"), ("JPEG", "L"), ("GIF", "P"), ("WEBP", "RGBA")],
+    [
+        ("PNG", "P"),
+        ("PNG", "L"),
+        ("PNG", "LA"),
+        ("PNG", "RGBA"),
+        ("PNG", "1"),
+        ("JPEG", "CMYK"),
+        ("JPEG", "L"),
+        ("GIF", "P"),
+        ("WEBP", "RGBA"),
+    ],
 )
 def test_unusual_pictures_are_no_issue(format, mode):
     assert found(shop(GOOD | {"odd": encoded(scene(51), format, mode)})) == set()
@@ -209,8 +245,14 @@ def copies_of(pixels):
     height, width = pixels.shape[:2]
     yield "quality", encoded(pixels, quality=75)
     yield "png", encoded(pixels, "PNG")
-    yield "smaller", encoded(cv2.resize(pixels, (round(width * 0.9), round(height * 0.9)), interpolation=cv2.INTER_AREA))
-    yield "larger", encoded(cv2.resize(pixels, (round(width * 1.2), round(height * 1.2)), interpolation=cv2.INTER_CUBIC))
+    yield (
+        "smaller",
+        encoded(cv2.resize(pixels, (round(width * 0.9), round(height * 0.9)), interpolation=cv2.INTER_AREA)),
+    )
+    yield (
+        "larger",
+        encoded(cv2.resize(pixels, (round(width * 1.2), round(height * 1.2)), interpolation=cv2.INTER_CUBIC)),
+    )
     yield "darker", encoded((pixels * 0.97).astype(np.uint8), quality=85)
     yield "brighter", encoded(np.clip(pixels * 1.03, 0, 255).astype(np.uint8), quality=85)
     yield "right", encoded(np.pad(pixels, ((0, 0), (1, 0), (0, 0)), "edge")[:, :-1], quality=85)

@@ -6,7 +6,7 @@
 __all__ = ['figure_categories', 'figure_samples', 'figure_prices', 'figure_lengths', 'distinctive_words', 'figure_words',
            'missing_fields', 'figure_missing', 'explore']
 
-# %% ../../nbs/15_data.explore.ipynb #0008
+# %% ../../nbs/15_data.explore.ipynb #0009
 import textwrap
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ from ..core import ImageError
 from .audit import normalise_titles
 from .catalog import Catalog
 
-# %% ../../nbs/15_data.explore.ipynb #0010
+# %% ../../nbs/15_data.explore.ipynb #0011
 def _axes(ax, height: float = 3.2, width: float = 7):
     if ax is None:
         _, ax = plt.subplots(figsize=(width, height), dpi=80, layout="constrained")
@@ -50,7 +50,7 @@ def _short(text, n: int = 28) -> str:
 def _top(labels: pd.Series, n: int) -> list:
     return labels.value_counts().index[:n].tolist()
 
-# %% ../../nbs/15_data.explore.ipynb #0012
+# %% ../../nbs/15_data.explore.ipynb #0013
 def figure_categories(
     catalog: Catalog,
     by: str = "category",
@@ -74,7 +74,7 @@ def figure_categories(
     ax.set(xlabel="products", title=f"{len(catalog):,} products by {by}, {len(count):,} in all")
     return ax
 
-# %% ../../nbs/15_data.explore.ipynb #0017
+# %% ../../nbs/15_data.explore.ipynb #0018
 def figure_samples(
     catalog: Catalog,
     by: str = "category",
@@ -124,7 +124,7 @@ def _draw_product(ax, catalog: Catalog, id: str, left: float, top: float, side: 
 def _two_lines(title: str, width: int = 17) -> str:
     return "\n".join(_short(line, width) for line in textwrap.wrap(" ".join(str(title).split()), width)[:2])
 
-# %% ../../nbs/15_data.explore.ipynb #0020
+# %% ../../nbs/15_data.explore.ipynb #0021
 def figure_prices(
     catalog: Catalog,
     by: str = "category",
@@ -159,7 +159,7 @@ def figure_prices(
     ax.grid(axis="x", alpha=0.3)
     return ax
 
-# %% ../../nbs/15_data.explore.ipynb #0023
+# %% ../../nbs/15_data.explore.ipynb #0024
 def figure_lengths(
     catalog: Catalog,
     fields: Sequence[str] = ("title", "description"),  # those the catalogue has are drawn
@@ -193,7 +193,7 @@ def figure_lengths(
     ax.legend(loc="upper right", framealpha=0.9, edgecolor="none")
     return ax
 
-# %% ../../nbs/15_data.explore.ipynb #0026
+# %% ../../nbs/15_data.explore.ipynb #0027
 def distinctive_words(
     catalog: Catalog,
     by: str = "category",
@@ -238,7 +238,7 @@ def _surprise(here: np.ndarray, n_here: int, elsewhere: np.ndarray, n_elsewhere:
     )
     return 2 * ratio * np.sign(p - q)
 
-# %% ../../nbs/15_data.explore.ipynb #0029
+# %% ../../nbs/15_data.explore.ipynb #0030
 def figure_words(
     catalog: Catalog,
     by: str = "category",
@@ -275,7 +275,7 @@ def figure_words(
     ax.spines[:].set_visible(False)
     return ax
 
-# %% ../../nbs/15_data.explore.ipynb #0032
+# %% ../../nbs/15_data.explore.ipynb #0033
 def missing_fields(
     catalog: Catalog,
 ) -> pd.Series:
@@ -298,7 +298,7 @@ def figure_missing(
     ax.set(xlabel="% of the products", xlim=(0, max(5, 112 * share.max())), title="Missing values")
     return ax
 
-# %% ../../nbs/15_data.explore.ipynb #0035
+# %% ../../nbs/15_data.explore.ipynb #0036
 def explore(
     catalog: Catalog,
     by: str = "category",
@@ -321,7 +321,7 @@ def explore(
     ]
     draw = [panel for wanted, panel in panels if wanted]
     lines = -(-len(draw) // 2)
-    figure, axes = plt.subplots(lines, 2, figsize=(13, 3.8 * lines), dpi=80, layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(lines, 2, figsize=(12, 3.3 * lines), dpi=80, layout="constrained", squeeze=False)
     for panel, ax in zip(draw, axes.flat, strict=False):
         panel(ax)
     for ax in axes.flat[len(draw) :]:
