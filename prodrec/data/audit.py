@@ -135,7 +135,7 @@ def near_candidates(
     thumbs: np.ndarray,  # uint8 (n, 16, 16, 3)
     k: int = 16,  # neighbours that each picture is compared with
 ) -> np.ndarray:
-    """Pairs of pictures that may be nearly the same: int (m, 2), each pair once, m at most n * k."""
+    """Pairs of pictures that may be nearly the same: int (m, 2), each pair once, m at most n * (k + 1)."""
     n = len(thumbs)
     if n < 2:
         return np.empty((0, 2), np.int64)
@@ -220,7 +220,9 @@ def group_pictures(
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     exact = first[inverse]
     group, gap = exact.copy(), np.full(n, np.nan)
-    kinds = np.sort(first[~plain[first]]) if n else np.array([], int)
+    kinds = (
+        first[~plain[first]] if n else np.array([], int)
+    )  # in the order of their digests, whatever the order of the rows
     if near and len(kinds) > 1:
         pairs, difference = near_pairs(np.stack(prints["thumb"].to_numpy()[kinds]), **limits)
         pairs = kinds[pairs]
@@ -410,6 +412,7 @@ class Audit:
             title=f"Issues found in {len(self.catalog):,} products",
             xlim=(0, count.max() * 1.12 + 1),
         )
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.spines[["top", "right"]].set_visible(False)
         return ax
 
