@@ -245,7 +245,8 @@ def _shade(mask, volume, edge, light) -> np.ndarray:
 
 
 def _shifted(colour, rng, by) -> np.ndarray:
-    return np.clip(np.float32(colour) + rng.normal(0, by, 3), 12, 246).astype(np.float32)
+    # lighter or darker rather than of another hue: a brown boot must not turn red
+    return np.clip(np.float32(colour) + rng.normal(0, by) + rng.normal(0, 0.4 * by, 3), 12, 246).astype(np.float32)
 
 
 def _accent(main, rng) -> np.ndarray:
