@@ -240,8 +240,8 @@ def test_fashion_details(tmp_path):
     with pytest.raises(FileNotFoundError, match="`details` is True"):
         read_fashion(archive, details=True)
     (tmp_path / "products.jsonl.gz").write_bytes(gzip.compress(text.encode()))
-    for details in (None, True, tmp_path / "products.jsonl.gz"):
-        p = read_fashion(archive, details=details).products
+    for source in (None, True, tmp_path / "products.jsonl.gz"):
+        p = read_fashion(archive, details=source).products
         assert p.loc["15970", ["description", "brand", "price", "discountedPrice"]].tolist() == [
             "A B & C",
             "Acme",

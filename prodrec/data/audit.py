@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['ISSUES', 'DROP', 'Fingerprint', 'fingerprint', 'fingerprints', 'near_candidates', 'picture_difference', 'near_pairs',
-           'duplicate_groups', 'normalise_titles', 'Audit', 'audit']
+           'group_pictures', 'duplicate_groups', 'normalise_titles', 'Audit', 'audit']
 
-# %% ../../nbs/14_data.audit.ipynb #0005
+# %% ../../nbs/14_data.audit.ipynb #0008
 import io
 import os
 import re
@@ -27,7 +27,7 @@ from scipy.sparse.csgraph import connected_components
 from ..core import ImageError, progress
 from .catalog import Catalog, decode, picture_table, product_card
 
-# %% ../../nbs/14_data.audit.ipynb #0007
+# %% ../../nbs/14_data.audit.ipynb #0010
 class Fingerprint(NamedTuple):
     """What an audit needs to know of one picture."""
 
@@ -36,7 +36,7 @@ class Fingerprint(NamedTuple):
     width: int
     animated: bool  # by content, whatever the file is called
     brightness: float  # mean, 0 (black) to 1 (white)
-    contrast: float  # from the darkest to the lightest place, 0 to 1
+    contrast: float  # from the darkest to the lightest place in the colour where that is most, 0 to 1
     sharpness: float  # standard deviation of the Laplacian over that of the grey values; below 0.15 looks blurred
     thumb: np.ndarray  # uint8 (16, 16, 3), smoothed
 
@@ -46,15 +46,18 @@ def fingerprint(
 ) -> Fingerprint:
     """The fingerprint of one picture; `ImageError` when it cannot be decoded."""
     pixels = decode(data)
-    grey = cv2.cvtColor(_shrunk(pixels, 128), cv2.COLOR_RGB2GRAY).astype(np.float32)
-    contrast = float(np.ptp(cv2.blur(grey, (3, 3))))  # blurred a little, so that noise is no contrast
+    small = _shrunk(pixels, 128)
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    contrast = float(
+        np.ptp(cv2.blur(small, (3, 3)), axis=(0, 1)).max()
+    )  # blurred a little, so that noise is no contrast
     sharpness = float(cv2.Laplacian(grey, cv2.CV_32F).std() / max(grey.std(), 1.0))
     smooth = cv2.GaussianBlur(cv2.resize(pixels, (32, 32), interpolation=cv2.INTER_AREA), (0, 0), 1.5)
     thumb = cv2.resize(smooth, (16, 16), interpolation=cv2.INTER_AREA)
     size, light = pixels.shape[:2], float(grey.mean())
     return Fingerprint(_digest(data), *size, _animated(data), light / 255, contrast / 255, sharpness, thumb)
 
-# %% ../../nbs/14_data.audit.ipynb #0008
+# %% ../../nbs/14_data.audit.ipynb #0011
 def _digest(data: bytes) -> str:
     return blake2b(data, digest_size=16).hexdigest()
 
@@ -84,7 +87,7 @@ def _animated(data: bytes) -> bool:
     ):  # the first frame could be read; damage behind it makes no animation
         return False
 
-# %% ../../nbs/14_data.audit.ipynb #0013
+# %% ../../nbs/14_data.audit.ipynb #0016
 _seen: dict[str, Fingerprint] = {}
 _SEEN_MAX = 200_000  # one kB each
 
@@ -127,7 +130,7 @@ def _look(catalog: Catalog, id: str) -> tuple[str, Fingerprint | ImageError]:
     ) as e:  # a damaged archive or an impossible path: an issue of this product, not the end of the audit
         return id, ImageError("unreadable", repr(e), id)
 
-# %% ../../nbs/14_data.audit.ipynb #0016
+# %% ../../nbs/14_data.audit.ipynb #0019
 def near_candidates(
     thumbs: np.ndarray,  # uint8 (n, 16, 16, 3)
     k: int = 16,  # neighbours that each picture is compared with
@@ -149,7 +152,7 @@ def near_candidates(
     pairs = pairs[(distances.ravel() < 0.15) & (pairs[:, 1] >= 0) & (pairs[:, 0] != pairs[:, 1])]
     return np.unique(np.sort(pairs, axis=1), axis=0)
 
-# %% ../../nbs/14_data.audit.ipynb #0019
+# %% ../../nbs/14_data.audit.ipynb #0022
 def picture_difference(
     a: np.ndarray,  # uint8 (n, 16, 16, 3)
     b: np.ndarray,  # the same shape
@@ -176,7 +179,7 @@ def picture_difference(
     contrast = np.clip(parts[2].std(1), 1, 50)
     return np.column_stack([np.sqrt((rest[:, :, 0] ** 2).mean(1)), cells.max(1)]) / contrast[:, None]
 
-# %% ../../nbs/14_data.audit.ipynb #0020
+# %% ../../nbs/14_data.audit.ipynb #0023
 def near_pairs(
     thumbs: np.ndarray,  # uint8 (n, 16, 16, 3)
     max_difference: float = 0.05,  # root mean square of what remains, as a share of the contrast
@@ -192,7 +195,7 @@ def near_pairs(
     near = (difference[:, 0] <= max_difference) & (difference[:, 1] <= max_cell)
     return pairs[near], difference[near, 0]
 
-# %% ../../nbs/14_data.audit.ipynb #0025
+# %% ../../nbs/14_data.audit.ipynb #0028
 def _joined(n: int, pairs: np.ndarray) -> np.ndarray:
     "For each of `n` things the first one it is linked with through `pairs`, itself where it is alone."
     graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
@@ -201,10 +204,18 @@ def _joined(n: int, pairs: np.ndarray) -> np.ndarray:
     return first[member]
 
 
-def _groups(prints: pd.DataFrame, near: bool, blank_below: float = 0.05, **limits) -> pd.DataFrame:
-    "For each row of `prints` the row numbers `exact` and `near` of the first with the same bytes and of the first in its group, and `gap`."
+def group_pictures(
+    prints: pd.DataFrame,  # from `fingerprints`
+    near: bool = True,  # also those that are nearly the same
+    min_contrast: float = 0.05,  # below it a picture is blank, and alone
+    **limits,  # `max_difference` and `max_cell` of `near_pairs`
+) -> pd.DataFrame:
+    """For each picture the row number of the first with the same bytes (`exact`) and of the first in its group (`near`).
+
+    `gap` is its difference from the nearest other picture of its group that is not the same file, NaN where there is none.
+    """
     n = len(prints)
-    plain = (prints["contrast"].to_numpy(float) < blank_below) & (n > 0)
+    plain = (prints["contrast"].to_numpy(float) < min_contrast) & (n > 0)
     keys = np.where(plain, np.arange(n).astype(str), prints["digest"].to_numpy(str)) if n else np.array([], str)
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     exact = first[inverse]
@@ -230,10 +241,10 @@ def duplicate_groups(
     """
     prints, _ = fingerprints(catalog)
     groups = pd.Series(catalog.ids, index=catalog.products.index, name="group", dtype=object)
-    groups[prints.index] = prints.index.to_numpy()[_groups(prints, near, **limits)["near"].to_numpy()]
+    groups[prints.index] = prints.index.to_numpy()[group_pictures(prints, near, **limits)["near"].to_numpy()]
     return groups
 
-# %% ../../nbs/14_data.audit.ipynb #0028
+# %% ../../nbs/14_data.audit.ipynb #0031
 def normalise_titles(
     titles: pd.Series,
 ) -> pd.Series:
@@ -244,7 +255,7 @@ def normalise_titles(
 def _normalised(title) -> str:
     return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", str(title)).casefold()))
 
-# %% ../../nbs/14_data.audit.ipynb #0031
+# %% ../../nbs/14_data.audit.ipynb #0034
 ISSUES = (
     "missing_field", "missing_picture", "unreadable_picture", "animated_picture", "small_picture", "extreme_aspect", "blank_picture",
     "dark_picture", "blurred_picture", "exact_duplicate", "near_duplicate", "duplicate_title", "conflicting_label", "rare_class",
@@ -276,7 +287,7 @@ def _shortfall(issue: str, values: pd.Series, limit: float, words: str) -> pd.Da
     low = values[values < limit].astype(float)
     return _issues(issue, low.index, [words.format(v) for v in low], 1 - low / limit if limit else [])
 
-# %% ../../nbs/14_data.audit.ipynb #0033
+# %% ../../nbs/14_data.audit.ipynb #0036
 def _field_issues(products: pd.DataFrame, required: Sequence[str]) -> list[pd.DataFrame]:
     empty = {f: products[f].isna() | (products[f].astype(str).str.strip() == "") for f in required}
     return [
@@ -292,7 +303,7 @@ def _error_issues(errors: dict[str, ImageError]) -> list[pd.DataFrame]:
         for issue, part in (("missing_picture", gone), ("unreadable_picture", bad))
     ]
 
-# %% ../../nbs/14_data.audit.ipynb #0035
+# %% ../../nbs/14_data.audit.ipynb #0038
 def _picture_issues(
     prints: pd.DataFrame, min_side, max_aspect, min_contrast, min_brightness, min_sharpness
 ) -> list[pd.DataFrame]:
@@ -310,7 +321,7 @@ def _picture_issues(
         _shortfall("blurred_picture", seen["sharpness"], min_sharpness, "sharpness {:.2f}"),
     ]
 
-# %% ../../nbs/14_data.audit.ipynb #0037
+# %% ../../nbs/14_data.audit.ipynb #0040
 def _duplicate_issues(prints: pd.DataFrame, groups: pd.DataFrame, max_difference: float) -> list[pd.DataFrame]:
     row, ids = np.arange(len(prints)), prints.index.to_numpy()
     copy = groups["exact"].to_numpy() != row
@@ -355,7 +366,7 @@ def _label_issues(labels: pd.Series, groups: pd.DataFrame, min_class: int) -> li
         _shortfall("rare_class", members, min_class, "{:.0f} in the category"),
     ]
 
-# %% ../../nbs/14_data.audit.ipynb #0039
+# %% ../../nbs/14_data.audit.ipynb #0042
 class Audit:
     """What `audit` found: `.issues` (DataFrame: id, issue, detail, score), and what can be done with it."""
 
@@ -417,7 +428,7 @@ def _check_issues(names: Collection[str]):
         wrong = names if isinstance(names, str) else unknown[0]
         raise ValueError(f"expected names of issues, received {wrong!r}; they are {', '.join(ISSUES)}")
 
-# %% ../../nbs/14_data.audit.ipynb #0040
+# %% ../../nbs/14_data.audit.ipynb #0043
 def audit(
     catalog: Catalog,
     required: Sequence[str]
@@ -444,7 +455,7 @@ def audit(
             f"`required` names {unknown[0]!r}, which is no column; the catalogue has {', '.join(products.columns)}"
         )
     prints, errors = fingerprints(catalog)
-    groups = _groups(prints, near, min_contrast, max_difference=max_difference, max_cell=max_cell)
+    groups = group_pictures(prints, near, min_contrast, max_difference=max_difference, max_cell=max_cell)
     parts = [
         *_field_issues(products, required),
         *_error_issues(errors),

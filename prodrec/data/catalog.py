@@ -82,6 +82,8 @@ def _decode_pillow(data: bytes, max_pixels: int) -> np.ndarray:
 def _to_pixels(picture: Image.Image) -> np.ndarray:
     "Upright, on white, RGB."
     picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I"):  # 16 bits of grey, which `convert` would cut off at 255 instead of scaling
+        picture = Image.fromarray((np.asarray(picture).clip(0, 65535) // 257).astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
@@ -249,8 +251,8 @@ def read_ref(
         return _read_zip(archive, member)
     try:
         return Path(ref).read_bytes()
-    except OSError as e:
-        raise ImageError("missing", f"no file {ref!r} ({e.strerror})") from e
+    except (OSError, ValueError) as e:  # ValueError: no path at all, such as one with a zero byte
+        raise ImageError("missing", f"no file {ref!r} ({getattr(e, 'strerror', e)})") from e
 
 # %% ../../nbs/10_data.catalog.ipynb #0026
 STANDARD = ("title", "description", "category", "brand", "price", "image")

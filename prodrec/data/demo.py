@@ -280,7 +280,8 @@ def _labels(truth: pd.DataFrame, plan: pd.DataFrame, seed: int) -> pd.Series:
     return labels
 
 # %% ../../nbs/11_data.demo.ipynb #0018
-_SIZES = {(128, 96): 0.62, (112, 112): 0.18, (96, 128): 0.12, (140, 105): 0.08}  # height and width: how often
+_SIZES = ((128, 96), (140, 105), (112, 112), (96, 128))  # height, width
+_WIDE = ("sneaker", "boot", "cap", "sunglasses", "handbag")  # more often photographed in landscape
 
 
 def _encode(pixels: np.ndarray, suffix: str, quality: int = 90) -> bytes:
@@ -292,7 +293,7 @@ def _encode(pixels: np.ndarray, suffix: str, quality: int = 90) -> bytes:
 
 def _draw(product: dict, seed: int, number: int) -> np.ndarray:
     rng = _rng(seed, 1, number)
-    size = _pick(rng, _SIZES, list(_SIZES.values()))
+    size = _pick(rng, _SIZES, (45, 10, 25, 20) if product["category"] in _WIDE else (65, 13, 18, 4))
     return draw_product(product["category"], product["colour"], product["pattern"], product["style"], rng, size)
 
 
@@ -449,7 +450,7 @@ def load_demo_defects(n: int = 1200, seed: int = 0) -> pd.DataFrame:
     )
     return table.sort_values(["id", "issue"], ignore_index=True)
 
-# %% ../../nbs/11_data.demo.ipynb #0031
+# %% ../../nbs/11_data.demo.ipynb #0035
 _CUSTOMERS = 500
 _YEAR = np.datetime64("2024-01-01T00:00", "m")
 _ROLES = {  # kind: its part in an outfit
@@ -488,7 +489,7 @@ def _colours_go(a: str, b: str) -> bool:
     "Whether two colours may be worn together."
     return a == b or a in _NEUTRAL or b in _NEUTRAL or frozenset((a, b)) in _MATCHES
 
-# %% ../../nbs/11_data.demo.ipynb #0032
+# %% ../../nbs/11_data.demo.ipynb #0036
 class _Shop:
     "The products as arrays of codes, so that a taste is a sum of a few look-ups."
 
@@ -522,7 +523,7 @@ class _Shop:
         likes += rng.normal(0, 0.9, 5)[self.codes["department"]] + self.fame
         return likes - 6 * (self.level - rng.uniform(0.1, 0.9)) ** 2
 
-# %% ../../nbs/11_data.demo.ipynb #0033
+# %% ../../nbs/11_data.demo.ipynb #0037
 def _drawn(weights: np.ndarray, rng) -> int | None:
     "A position, with odds `weights`; None where there is nothing to choose."
     total = weights.sum()
@@ -551,7 +552,7 @@ def _match(shop: _Shop, product: int, pool: np.ndarray) -> np.ndarray:
         style[pool] == style[product], 1, 0.15
     )
 
-# %% ../../nbs/11_data.demo.ipynb #0034
+# %% ../../nbs/11_data.demo.ipynb #0038
 def _visits(shop: _Shop, user: int, seed: int) -> list[tuple]:
     "Everything customer number `user` did in the year: (product, event, value, time, outfit)."
     rng = _rng(seed, 4, user)
@@ -582,7 +583,7 @@ def _looked_at(shop: _Shop, pool: np.ndarray, basket: list[int], when, rng) -> l
         seen += [] if other is None else [int(pool[other])]
     return seen
 
-# %% ../../nbs/11_data.demo.ipynb #0035
+# %% ../../nbs/11_data.demo.ipynb #0039
 _COLUMNS = ["user", "id", "event", "value", "time", "outfit"]
 
 

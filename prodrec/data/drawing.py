@@ -390,34 +390,31 @@ def _dress(s: Sheet):
 
 def _trousers(s: Sheet):
     waist, hip = s.by_style(0.13, 0.125, 0.125, 0.13), s.by_style(0.17, 0.165, 0.17, 0.175)
-    length = 0.52 if s.chance(0.22) else s.by_style(0.92, 0.95, 0.95, 0.9, 0.02)
-    cuff, apart = s.by_style(0.07, 0.085, 0.14, 0.1), s.by_style(0.15, 0.12, 0.17, 0.13, 0.1) * (length - 0.2) / 0.75
-    s.shape(_ellipse(0.5, 0.07, waist, 0.022), s.main * 0.45, 0)
+    short = s.chance(0.18)
+    length = s.rng.uniform(0.5, 0.6) if short else s.by_style(0.92, 0.95, 0.95, 0.9, 0.02)
+    cuff, knee = (
+        (0.155, 0.03) if short else (s.by_style(0.07, 0.085, 0.14, 0.1), s.by_style(0.15, 0.12, 0.17, 0.13, 0.1))
+    )
+    out, inner = (hip + 0.035, 0.025) if short else (knee + cuff * 0.6, knee - cuff * 0.8)
     for side in (-1, 1):
-        leg = [
+        at = lambda *points, side=side: np.array(points) * (side, 1) + (0.5, 0)  # noqa: E731
+        leg = at(
             (0, 0.07),
             (waist, 0.07),
             (waist, 0.07),
             (hip, 0.28),
-            (apart + cuff * 0.6, length),
-            (apart + cuff * 0.6, length),
-            (apart - cuff * 0.8, length + 0.01),
-            (apart - cuff * 0.8, length + 0.01),
+            (out, length),
+            (out, length),
+            (inner, length + 0.01),
+            (inner, length + 0.01),
             (0.005, 0.36),
             (-0.005, 0.34),
-        ]
-        s.shape(_round(np.array(leg) * (side, 1) + (0.5, 0), 2), volume=1.5)
-        s.line(
-            np.array([(waist - 0.04, 0.125), (hip - 0.05, 0.17), (hip - 0.015, 0.2)]) * (side, 1) + (0.5, 0),
-            width=0.008,
         )
+        s.shape(_round(leg, 2), volume=1.5)
+        s.line(at((waist - 0.04, 0.125), (hip - 0.05, 0.17), (hip - 0.015, 0.2)), width=0.008)
+        s.line(at((out - 0.01, length - 0.025), (inner + 0.01, length - 0.02)), s.main * 0.75, 0.006)
         if s.style == "sporty":
-            s.line(
-                np.array([(waist + 0.005, 0.13), (hip - 0.01, 0.3), (apart + cuff * 0.5, length - 0.02)]) * (side, 1)
-                + (0.5, 0),
-                s.accent,
-                0.018,
-            )
+            s.line(at((waist + 0.005, 0.13), (hip - 0.01, 0.3), (out - 0.015, length - 0.02)), s.accent, 0.018)
     s.shape(_box(0.5 - waist, 0.065, 0.5 + waist, 0.115), s.accent * 0.8 if s.chance(0.3) else s.main * 0.85, 0.6)
     s.line([(0.5, 0.12), (0.51, 0.3)], width=0.008)
     s.shape(_ellipse(0.5, 0.09, 0.011, 0.011), METAL, 0.4)
@@ -895,16 +892,17 @@ def _slope(shape, rng, by) -> np.ndarray:
     return 1 + np.float32(by) * (np.sin(a) * y[:, None] + np.cos(a) * x[None]) / 1.414
 
 # %% ../../nbs/10a_data.drawing.ipynb #0033
-def _pose(shape, scale, rng, at=None) -> np.ndarray:
-    "The homography that takes the sheet into the picture: mirrored or not, turned, shifted, seen a little from the side."
-    h, w = shape
+def _pose(shape, sheet: Sheet, fill, rng, at=None) -> np.ndarray:
+    "The homography that takes the sheet into the picture: filling the share `fill` of it, mirrored or not, turned, seen from the side."
+    x, y, bw, bh = cv2.boundingRect((sheet.alpha > 0.5).astype(np.uint8))
+    size = np.array((shape[1], shape[0]), float)
     corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], float) * (rng.choice([-1, 1]), 1)
-    corners = corners * (rng.uniform(0.92, 1.08), 1) + rng.normal(0, 0.05, (4, 2))
-    turn = np.radians(rng.normal(0, 9))
+    corners = (corners + rng.normal(0, 0.05, (4, 2))) * (bw, bh) * (rng.uniform(0.93, 1.07), 1)
+    turn = np.radians(rng.normal(0, 7))
     corners = corners @ np.array([(np.cos(turn), np.sin(turn)), (-np.sin(turn), np.cos(turn))])
-    middle = np.array((w, h)) / 2 + rng.normal(0, 0.05, 2) * (w, h) if at is None else np.array(at) * (w, h)
-    target = np.float32(corners * scale * min(h, w) / 2 + middle)
-    source = np.float32([(0, 0), (SIZE, 0), (SIZE, SIZE), (0, SIZE)])
+    middle = size * (0.5 + rng.normal(0, 0.03, 2) if at is None else at)
+    target = np.float32(corners * fill * min(size / (bw, bh)) / 2 + middle)
+    source = np.float32([(x, y), (x + bw, y), (x + bw, y + bh), (x, y + bh)])
     return cv2.getPerspectiveTransform(source, target)
 
 
@@ -960,7 +958,7 @@ def _neighbour(scene: np.ndarray, rng):
     sheet = Sheet(list(COLOURS)[int(rng.integers(len(COLOURS)))], "plain", STYLES[int(rng.integers(len(STYLES)))], rng)
     KINDS[kind](sheet)
     at = (rng.choice([rng.uniform(-0.08, 0.1), rng.uniform(0.9, 1.08)]), rng.uniform(0.1, 0.9))
-    _place(scene, sheet, _pose(scene.shape[:2], rng.uniform(0.35, 0.6), rng, at), rng)
+    _place(scene, sheet, _pose(scene.shape[:2], sheet, rng.uniform(0.3, 0.5), rng, at), rng)
 
 # %% ../../nbs/10a_data.drawing.ipynb #0037
 def _photograph(scene: np.ndarray, size: tuple[int, int], rng) -> np.ndarray:
@@ -968,9 +966,9 @@ def _photograph(scene: np.ndarray, size: tuple[int, int], rng) -> np.ndarray:
     cast = rng.normal(1, 0.035, 3) * rng.normal(1.0, 0.07)
     scene = scene * np.float32(cast) * _slope(scene.shape[:2], rng, rng.uniform(0, 0.12))[..., None]
     picture = cv2.resize(scene, size[::-1], interpolation=cv2.INTER_AREA)
-    if rng.random() < 0.25:
-        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 1.1))
-    noise = rng.standard_normal(size, np.float32)[..., None] * np.float32(rng.gamma(1.5, 1.6))
+    if rng.random() < 0.2:
+        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 1.0))
+    noise = rng.standard_normal(size, np.float32)[..., None] * np.float32(rng.gamma(1.4, 1.3))
     return np.clip(picture + noise, 0, 255).astype(np.uint8)
 
 # %% ../../nbs/10a_data.drawing.ipynb #0038
@@ -995,9 +993,9 @@ def draw_product(
     sheet = Sheet(colour, pattern, style, rng)
     KINDS[kind](sheet)
     scene = _scene((2 * size[0], 2 * size[1]), rng)
-    if rng.random() < 0.13:
+    if rng.random() < 0.11:
         _neighbour(scene, rng)
-    _place(scene, sheet, _pose(scene.shape[:2], rng.uniform(0.78, 1.12), rng), rng)
+    _place(scene, sheet, _pose(scene.shape[:2], sheet, rng.uniform(0.68, 0.97), rng), rng)
     for clutter, p in ((_leaves, 0.06), (_sticker, 0.05)):
         if rng.random() < p:
             clutter(scene, rng)

@@ -319,7 +319,7 @@ def _fashion_archive(root: Path) -> pd.DataFrame:
     _require(df, FASHION, ref)
     base = ref.removesuffix("styles.csv") + "images"  # the Kaggle archive holds everything once more, in another folder
     pictures = {Path(p).stem: p for p in list_pictures(place) if p.startswith((base + "/", base + "\\"))}
-    return df.replace("", None).assign(image=pd.Series([pictures.get(i) for i in df["id"]], dtype=object))
+    return df.where(df != "").assign(image=pd.Series([pictures.get(i) for i in df["id"]], dtype=object))
 
 
 def _parquet_files(root: Path) -> list[Path]:
@@ -340,7 +340,7 @@ def _fashion_parquet(files: Sequence[Path]) -> pd.DataFrame:
         images = table["image.bytes" if "image.bytes" in table.column_names else "image"].to_pylist()
         parts.append(table.select(list(FASHION)).to_pandas().assign(image=pd.Series(images, dtype=object)))
     df = pd.concat(parts, ignore_index=True)
-    return df.assign(id=df["id"].astype(str)).replace("", None)
+    return df.assign(id=df["id"].astype(str))
 
 
 def _year(values: pd.Series) -> pd.Series:

@@ -1,0 +1,211 @@
+"""Properties that every split keeps, whatever the catalogue."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prodrec.data.catalog import Catalog
+from prodrec.data.split import classes_of, encode_labels, leaks, split, split_by_time, split_by_value
+
+
+@st.composite
+def catalogs(draw, max_groups=60):
+    "A catalogue with a category and a family for each product; some families are large."
+    sizes = draw(st.lists(st.sampled_from([1, 1, 1, 1, 2, 3, 5]), min_size=3, max_size=max_groups))
+    labels = draw(st.lists(st.sampled_from("abcde"), min_size=sum(sizes), max_size=sum(sizes)))
+    family = [f"f{i}" for i, n in enumerate(sizes) for _ in range(n)]
+    ids = [f"{i:04d}" for i in range(len(family))]
+    return Catalog(pd.DataFrame({"category": labels, "family": family}, index=ids))
+
+
+@st.composite
+def singles(draw):
+    labels = draw(st.lists(st.sampled_from("abcdefgh"), min_size=20, max_size=200))
+    return Catalog(pd.DataFrame({"category": labels}, index=[f"p{i}" for i in range(len(labels))]))
+
+
+def split_or_none(catalog, **options):
+    "The split, or None where it is refused with a reason."
+    try:
+        return split(catalog, **options)
+    except ValueError as e:
+        assert "empty" in str(e) or "rare classes" in str(e) or "too small" in str(e)
+        return None
+
+
+@settings(deadline=None, max_examples=60)
+@given(catalogs(), st.integers(0, 5), st.sampled_from(["train", "drop"]))
+def test_no_group_is_torn_and_nobody_is_lost(catalog, seed, rare):
+    parts = split_or_none(catalog, groups="family", seed=seed, rare=rare)
+    if parts is None:
+        return
+    side = pd.Series({i: name for name, p in parts.items() for i in p.ids})
+    assert len(side) == sum(map(len, parts.values()))
+    assert (side.groupby(catalog.products["family"].reindex(side.index)).nunique() == 1).all()
+    if rare == "train":
+        assert set(side.index) == set(catalog.ids)
+    assert all(p.ids == [i for i in catalog.ids if i in set(p.ids)] for p in parts.values())
+
+
+@settings(deadline=None, max_examples=60)
+@given(singles(), st.integers(0, 5))
+def test_sizes_are_exact_and_classes_in_proportion(catalog, seed):
+    sizes = {"train": 0.7, "validation": 0.2, "test": 0.1}
+    parts = split_or_none(catalog, groups=None, seed=seed)
+    if parts is None:
+        return
+    n, labels = len(catalog), catalog.products["category"]
+    for name, share in sizes.items():
+        assert abs(len(parts[name]) - share * n) < 1
+    counts = labels.value_counts()
+    common = counts.index[counts >= 3]
+    # the few that stand in rare classes are all in train, so the others share what is left
+    left = np.array([len(parts[name]) for name in sizes]) - [counts[counts < 3].sum(), 0, 0]
+    for label in common:
+        got = np.array([(p.products["category"] == label).sum() for p in parts.values()])
+        assert (np.abs(got - counts[label] * left / left.sum()) < 1 + 1e-9).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(catalogs(), st.integers(0, 5), st.randoms(use_true_random=False))
+def test_the_order_of_rows_does_not_matter(catalog, seed, random):
+    order = catalog.ids
+    random.shuffle(order)
+    parts = [split_or_none(c, groups="family", seed=seed) for c in (catalog, catalog[order])]
+    assert (parts[0] is None) == (parts[1] is None)
+    if parts[0]:
+        assert {n: set(p.ids) for n, p in parts[0].items()} == {n: set(p.ids) for n, p in parts[1].items()}
+
+
+@settings(deadline=None, max_examples=40)
+@given(singles(), st.data())
+def test_counts_come_out_exactly(catalog, data):
+    n = len(catalog)
+    train = data.draw(st.integers(1, n - 2))
+    test = data.draw(st.integers(1, n - train))
+    parts = split(catalog, by=None, sizes=(train, test), groups=None)
+    assert [len(p) for p in parts.values()] == [train, test]
+
+
+def test_the_published_sizes():
+    rng = np.random.default_rng(0)
+    labels = rng.choice([f"c{i}" for i in range(40)], 7_656, p=np.random.default_rng(1).dirichlet(np.ones(40)))
+    catalog = Catalog(pd.DataFrame({"category": labels}, index=[str(i) for i in range(7_656)]))
+    parts = split(catalog, sizes=(5_511, 613, 1_532), groups=None)
+    assert [len(p) for p in parts.values()] == [5_511, 613, 1_532]
+
+
+def test_groups_spread_over_all_parts():
+    "Families are not all put into the largest part."
+    family = np.repeat(np.arange(300), 2)
+    catalog = Catalog(pd.DataFrame({"category": "x", "family": family}, index=[str(i) for i in range(600)]))
+    parts = split(catalog, groups="family")
+    assert [len(p) for p in parts.values()] == [420, 120, 60]
+
+
+def test_a_group_larger_than_the_training_part_still_stays_whole():
+    family = ["big"] * 8 + ["a", "b", "c", "d"]
+    catalog = Catalog(pd.DataFrame({"family": family}, index=[str(i) for i in range(12)]))
+    parts = split(catalog, by=None, sizes=(0.5, 0.5), groups="family")
+    assert sorted(len(p) for p in parts.values()) == [4, 8]
+
+
+def test_rare_classes():
+    labels = ["a"] * 20 + ["b"] * 2 + ["c"]
+    catalog = Catalog(pd.DataFrame({"category": labels}, index=[str(i) for i in range(23)]))
+    parts = split(catalog, groups=None)
+    assert set(parts["train"].products["category"]) == {"a", "b", "c"}
+    assert set(parts["validation"].products["category"]) == set(parts["test"].products["category"]) == {"a"}
+    dropped = split(catalog, groups=None, rare="drop")
+    assert sum(map(len, dropped.values())) == 20
+    with pytest.raises(ValueError, match="2 classes of 'category' have fewer than 3 groups: 'b', 'c'"):
+        split(catalog, groups=None, rare="error")
+
+
+def test_missing_labels_and_missing_groups():
+    labels = ["a", None] * 30
+    catalog = Catalog(pd.DataFrame({"category": labels, "family": [None] * 60}, index=[str(i) for i in range(60)]))
+    parts = split(catalog, groups="family")
+    assert [len(p) for p in parts.values()] == [42, 12, 6]
+    assert [int(p.products["category"].isna().sum()) for p in parts.values()] == [21, 6, 3]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"sizes": (0.5, 0.2)}, "add up to 0.7"),
+        ({"sizes": (0.5, 0.5, 0.0)}, "above zero"),
+        ({"sizes": (0.4, 0.3, 0.2, 0.1)}, "a dict name -> size"),
+        ({"sizes": (50, 20)}, "ask for 70 products, there are 30"),
+        ({"by": "colour"}, "`by` names 'colour'"),
+        ({"groups": "colour"}, "`groups` names 'colour'"),
+        ({"rare": "keep"}, '`rare` must be "train", "drop" or "error"'),
+        ({"sizes": (0.98, 0.01, 0.01)}, "leave 'validation' empty|leave 'test' empty"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(options, words):
+    catalog = Catalog(pd.DataFrame({"category": ["a", "b", "c"] * 10}, index=[str(i) for i in range(30)]))
+    with pytest.raises(ValueError, match=words):
+        split(catalog, **{"groups": None, **options})
+
+
+def test_one_product_and_no_category():
+    one = Catalog(pd.DataFrame({"category": ["a"]}, index=["1"]))
+    with pytest.raises(ValueError, match="empty"):
+        split(one)
+    plain = Catalog(pd.DataFrame({"title": list("abcdefghij")}, index=list("abcdefghij")))
+    with pytest.raises(ValueError, match="`by` names 'category'"):
+        split(plain)
+    assert [len(p) for p in split(plain, by=None).values()] == [7, 2, 1]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(2000, 2012), min_size=6, max_size=80))
+def test_years_are_never_separated(years):
+    catalog = Catalog(pd.DataFrame({"year": years}, index=[str(i) for i in range(len(years))]))
+    if len(set(years)) < 3:
+        with pytest.raises(ValueError, match="too few for 3 parts"):
+            split_by_time(catalog, "year", groups=None)
+        return
+    parts = split_by_time(catalog, "year", groups=None)
+    spans = [(p.products["year"].min(), p.products["year"].max()) for p in parts.values()]
+    assert spans[0][1] < spans[1][0] and spans[1][1] < spans[2][0]
+    assert sum(map(len, parts.values())) == len(catalog)
+
+
+def test_time_as_text_and_missing_times():
+    years = ["2011", "2012", "", "2013", "9"]
+    catalog = Catalog(pd.DataFrame({"year": years}, index=list("abcde")))
+    parts = split_by_time(catalog, "year", sizes=(0.5, 0.5), groups=None)
+    assert parts["train"].ids == ["a", "e"] and parts["test"].ids == ["b", "d"]
+
+
+def test_a_group_stays_in_the_past():
+    frame = pd.DataFrame({"year": [1, 1, 2, 2, 3, 3], "family": ["x", "y", "x", "z", "y", "v"]}, index=list("abcdef"))
+    parts = split_by_time(Catalog(frame), "year", groups="family")
+    assert {n: p.ids for n, p in parts.items()} == {"train": ["a", "b"], "validation": ["d"], "test": ["f"]}
+    given_parts = split_by_value(Catalog(frame), "year", {"test": [3], "train": [1]}, groups="family")
+    assert {n: p.ids for n, p in given_parts.items()} == {"test": ["e", "f"], "train": ["a"]}
+
+
+def test_leaks_names_every_kind():
+    def shop(ids, titles):
+        return Catalog(pd.DataFrame({"title": titles}, index=ids))
+
+    found = leaks(shop(["1", "2", "3"], ["Mug", "MUG!", ""]), shop(["2", "9", "8"], ["other", "mug", ""]))
+    assert found.to_dict("records") == [
+        {"id_a": "2", "id_b": "2", "reason": "same id", "count": 1},
+        {"id_a": "1", "id_b": "9", "reason": "same title", "count": 2},
+    ]
+    assert leaks(shop(["1"], ["a"]), shop(["2"], ["b"])).empty
+
+
+@given(st.lists(st.one_of(st.none(), st.text(max_size=5)), min_size=1, max_size=30))
+def test_labels_come_back(labels):
+    labels = pd.Series(labels, dtype=object)
+    classes = classes_of(labels)
+    codes = encode_labels(labels, classes)
+    assert codes.dtype == np.int32
+    assert [None if c < 0 else classes[c] for c in codes] == labels.where(labels.notna(), None).tolist()
