@@ -67,8 +67,10 @@ def _from_file(model: keras.Model, path: str | Path) -> keras.Model:
     if not Path(path).is_file():
         raise FileNotFoundError(f"`weights` {str(path)!r} is no file: give a path to one, 'imagenet' or None")
     try:
-        model.load_weights(path)
-    except (ValueError, OSError) as e:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Keras only warns where a layer finds no weights in the file
+            model.load_weights(path)
+    except (ValueError, OSError, UserWarning) as e:
         raise ValueError(f"`weights` {str(path)!r} does not fit {model.name}: {e}") from e
     model.trainable = False
     return model
