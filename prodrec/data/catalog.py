@@ -37,16 +37,20 @@ MAX_PIXELS = 40_000_000  # 40 megapixels: 120 MB once decoded
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _SOF = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the JPEG markers that carry the picture's size
+_BARE = {0x00, 0x01, 0xFF, *range(0xD0, 0xDA)}  # those that no length follows; 0xFF may fill up before any marker
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     "(height, width) from a JPEG's header, None where there is none."
     i = 2
-    while i + 9 <= len(data) and data[i] == 0xFF:
+    # what stands between two segments is passed over, since the decoder does so too
+    while 0 <= (i := data.find(b"\xff", i)) <= len(data) - 9:
         if data[i + 1] in _SOF:
             return int.from_bytes(data[i + 5 : i + 7], "big"), int.from_bytes(data[i + 7 : i + 9], "big")
-        # a marker may be preceded by any number of 0xFF fill bytes
-        i += 1 if data[i + 1] == 0xFF else 2 + int.from_bytes(data[i + 2 : i + 4], "big")
+        if data[i + 1] in _BARE:
+            i += 1 if data[i + 1] == 0xFF else 2
+        else:
+            i += 2 + int.from_bytes(data[i + 2 : i + 4], "big")
     return None
 
 
@@ -60,7 +64,8 @@ def _decode_jpeg(data: bytes, max_pixels: int) -> np.ndarray:
         _check_size(*size, max_pixels)
     if b"\xff\xd9" not in data[-1024:]:  # some cameras write a little after the end marker
         raise ImageError("truncated", f"a JPEG of {len(data):,} bytes without its end")
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    # OpenCV has no limit of its own worth the name: a picture of unknown size is not for it
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if size else None
     return _decode_pillow(data, max_pixels) if pixels is None else pixels
 
 
