@@ -531,12 +531,11 @@ def _mapped(df: pd.DataFrame, id: str | None, columns: dict[str, str | None]) ->
             raise ValueError(
                 f"`{name}` names column {column!r}, which is not in the table; it has {', '.join(map(str, df.columns))}"
             )
-    df = df if id is None else df.set_index(id, drop=id in columns.values() or id == "id")
+    df = df if id is None else df.set_index(id, drop=False)
+    moved = {name: df[column] for name, column in columns.items() if name != column}
     # a column that a mapped one takes the name of makes room for it
-    df = df.drop(columns=[name for name, column in columns.items() if name != column and name in df])
-    return df.assign(**{name: df[column] for name, column in columns.items()}).drop(
-        columns=[c for name, c in columns.items() if c != name and c not in columns]
-    )
+    gone = {*moved, *(columns[name] for name in moved), *(["id"] if id == "id" else [])}
+    return df.drop(columns=[c for c in df if c in gone]).assign(**moved)
 
 
 def _pack_images(refs: dict, archive: Path, everything: bool) -> dict:
