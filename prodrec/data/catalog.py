@@ -412,6 +412,8 @@ class Catalog:
                 raise ValueError(f"the mask has {len(keys):,} values for {len(self):,} products")
             return self.products.index[np.asarray(keys, bool)]
         self._check_known(keys)
+        if len(set(keys)) < len(keys):
+            raise ValueError("the selection names a product more than once: ids are unique in a catalogue")
         return pd.Index(keys, dtype=self.products.index.dtype, name="id")
 
     def _check_known(self, ids: Iterable[str]):
