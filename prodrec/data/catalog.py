@@ -405,7 +405,7 @@ class Catalog:
         if isinstance(key, pd.Series) and pd.api.types.is_bool_dtype(key):
             key = (
                 key.reindex(self.products.index, fill_value=False) if not key.index.equals(self.products.index) else key
-            )
+            ).fillna(False)
         keys = key.tolist() if isinstance(key, np.ndarray | pd.Series | pd.Index) else list(key)
         if keys and all(isinstance(k, bool | np.bool_) for k in keys):
             if len(keys) != len(self):
