@@ -510,7 +510,7 @@ class Catalog:
     def __repr__(self):
         with_picture = sum(ref is not None for ref in self._refs.values())
         kinds = f", {self.products['category'].nunique():,} categories" if "category" in self.products else ""
-        return f"Catalog({len(self):,} products{kinds}, {with_picture:,} pictures; columns: {', '.join(self.products.columns)})"
+        return f"Catalog({len(self):,} products{kinds}, {with_picture:,} pictures; columns: {', '.join(map(str, self.products.columns))})"
 
     def _repr_html_(self):
         cards = [product_card(self, i) for i in self.ids[:12]]
