@@ -81,9 +81,13 @@ def _decode_pillow(data: bytes, max_pixels: int) -> np.ndarray:
         raise ImageError("unreadable", f"{len(data):,} bytes of no known picture format") from e
     except Image.DecompressionBombError as e:
         raise ImageError("too large", str(e)) from e
-    except Exception as e:  # Pillow's readers raise whatever the damage leads them to
-        cut = "truncated" in str(e).lower()
-        raise ImageError("truncated" if cut else "unreadable", f"{len(data):,} bytes, {e or type(e).__name__}") from e
+    except Exception as e:
+        raise _damage(e, f"{len(data):,} bytes, ") from e
+
+
+def _damage(e: Exception, what: str = "") -> ImageError:
+    "Pillow's readers raise whatever the damage leads them to."
+    return ImageError("truncated" if "truncated" in str(e).lower() else "unreadable", f"{what}{e or type(e).__name__}")
 
 
 def _to_pixels(picture: Image.Image) -> np.ndarray:
@@ -612,7 +616,10 @@ def read_image(
             raise ValueError(f"an array must be uint8 (height, width, 3), received {picture.dtype} {picture.shape}")
         return picture
     if isinstance(picture, Image.Image):
-        return _to_pixels(picture)
+        try:
+            return _to_pixels(picture)
+        except Exception as e:  # it may not have been loaded from its file yet
+            raise _damage(e) from e
     if isinstance(picture, bytes | bytearray | memoryview):
         return decode(bytes(picture))
     if isinstance(picture, str) and catalog is not None and picture in catalog:
