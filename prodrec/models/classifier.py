@@ -134,11 +134,12 @@ class Classifier:
         be read are left out with a warning. Interrupting keeps what was learned.
         """
         keras.utils.set_random_seed(self.seed)
-        x, labels = self._training_data(train)
-        self.classes_ = sorted(set(labels))
-        self.model = self._build(len(self.classes_))
-        sides = [(x, labels)] + ([self._training_data(validation)] if validation is not None else [])
-        self._train([(x, encode_labels(y, self.classes_)) for x, y in sides], epochs, callbacks)
+        sides = [self._training_data(train)] + ([self._training_data(validation)] if validation is not None else [])
+        classes = sorted(set(sides[0][1]))
+        if not all(np.isin(classes, y).any() for _, y in sides):
+            raise ValueError("`validation` has none of the labels of `train`: there is nothing to validate")
+        self.model, self.classes_ = self._build(len(classes)), classes
+        self._train([(x, encode_labels(y, classes)) for x, y in sides], epochs, callbacks)
         return self
 
     def _training_data(self, catalog: Catalog):
