@@ -11,6 +11,7 @@ import inspect
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -246,12 +247,14 @@ class ImageClassifier(Classifier):
     ):
         super().__init__(target, seed, batch_size, learning_rate)
         _check_options(find_network(network), options)
-        self.network, self.image_size, self.fit_mode, self.options = network, tuple(image_size), fit_mode, options
+        self.image_size = tuple(int(s) for s in image_size)
+        self.network, self.fit_mode, self.options = network, fit_mode, options
 
     @property
     def name(self) -> str:
         "The network's name."
-        return self.network if isinstance(self.network, str) else self.network.__name__
+        function = getattr(self.network, "func", self.network)  # what a `functools.partial` calls
+        return self.network if isinstance(self.network, str) else getattr(function, "__name__", type(function).__name__)
 
     def _build(self, n_classes: int) -> keras.Model:
         return find_network(self.network)(self.image_size, n_classes, **self.options)
@@ -280,9 +283,10 @@ class ImageClassifier(Classifier):
         "Write the classifier to folder `path`: the network as Keras keeps it, its history, and its parameters."
         self._check_fitted()
         params = {
-            k: getattr(self, k)
-            for k in ("image_size", "target", "seed", "batch_size", "learning_rate", "fit_mode", "options")
+            k: getattr(self, k) for k in ("image_size", "target", "seed", "batch_size", "learning_rate", "fit_mode")
         }
+        # json knows no paths
+        params["options"] = {k: str(v) if isinstance(v, Path) else v for k, v in self.options.items()}
         with save_folder(path, "ImageClassifier", network=self.name, params=params, classes=self.classes_) as folder:
             self.model.save(folder / "model.keras")
             self.history_.to_parquet(folder / "history.parquet")
