@@ -7,6 +7,7 @@ __all__ = ['Hits', 'where_mask', 'Recommender']
 
 # %% ../../nbs/32_recommend.similar.ipynb #0005
 from collections.abc import Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -240,7 +241,7 @@ class Recommender:
         rows = [[known["id", i] for i in g.get("id", [])] for g in groups]
         for kind in ("image", "text"):
             if items := query.get(kind):
-                part, made = self._part(kind), iter(self.embedders[kind].embed(items))
+                part, made = self._part(kind), cycle(self.embedders[kind].embed(items))  # one may go with each
                 for row, group in zip(rows, groups, strict=True):
                     row += [_in_part(next(made), part, self.index.dim) for _ in group[kind]]
         means = np.stack([np.mean(row, axis=0) for row in rows])
