@@ -540,7 +540,7 @@ def _mapped(df: pd.DataFrame, id: str | None, columns: dict[str, str | None]) ->
     df = df if id is None else df.set_index(id, drop=False)
     moved = {name: df[column] for name, column in columns.items() if name != column}
     # a column that a mapped one takes the name of makes room for it
-    gone = {*moved, *(columns[name] for name in moved), *(["id"] if id == "id" else [])}
+    gone = {*moved, *columns.values(), *(["id"] if id == "id" else [])} - {n for n, c in columns.items() if n == c}
     return df.drop(columns=[c for c in df if c in gone]).assign(**moved)
 
 
