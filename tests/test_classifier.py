@@ -1,0 +1,387 @@
+"""One suite of behaviour that every network must pass, on catalogues of coloured squares."""
+
+import io
+import os
+import warnings
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from prodrec.core import ImageError
+from prodrec.data.catalog import Catalog
+from prodrec.data.pixels import fit_size
+from prodrec.models.classifier import ImageClassifier, encode_labels, labels_of, unit_rows
+from prodrec.models.cnn import cnn
+from prodrec.models.transfer import backbone, features
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras 3 with numpy 2
+SIZE = (32, 32)
+COLOURS = {"Rot": (210, 30, 30), "grün/зелёный": (30, 200, 40), "青 <b>": (30, 40, 210)}
+
+
+def square(n):
+    "A coloured square, a little different for each `n`, as the bytes of a PNG."
+    pixels = np.full((32, 24, 3), 255, np.uint8)
+    pixels[4 : 26 + n % 4, 3:20] = list(COLOURS.values())[n % 3]
+    pixels[28, n % 24] = n % 256
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
+
+
+def squares(start, stop, **columns):
+    "The products from `start` to `stop`, of three colours in turn."
+    frame = pd.DataFrame(
+        {"image": [square(n) for n in range(start, stop)]}, index=[f"s{n}" for n in range(start, stop)]
+    )
+    return Catalog(frame.assign(category=[list(COLOURS)[n % 3] for n in range(start, stop)], **columns))
+
+
+def tiny(image_size, n_classes, units=6):
+    inputs = keras.Input((*image_size, 3), dtype="uint8")
+    x = keras.layers.AveragePooling2D(8)(keras.layers.Rescaling(1 / 255)(inputs))
+    x = keras.layers.Dense(units, activation="relu", name="embedding")(keras.layers.Flatten()(x))
+    return keras.Model(inputs, keras.layers.Dense(n_classes, activation="softmax")(x))
+
+
+NETWORKS = {
+    "fashion-baseline": ("fashion-baseline", {}),
+    "mobilenetv2": ("mobilenetv2", {"weights": None, "dense": (16,)}),
+    "vgg16": ("vgg16", {"weights": None, "dense": (16,)}),
+    "own": (tiny, {}),
+}
+
+
+def made(name, **options):
+    network, more = NETWORKS[name]
+    return ImageClassifier(network, **{"image_size": SIZE, "batch_size": 8, "seed": 3, **more, **options})
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def fitted(request):
+    "(name, classifier, what it was trained on, the table as it was before)"
+    train = squares(0, 12, price=[1.5] * 12)
+    before = train.products.copy(deep=True)
+    return request.param, made(request.param).fit(train, squares(12, 18), epochs=2), train, before
+
+
+def test_what_fit_leaves_behind(fitted):
+    _, classifier, train, before = fitted
+    assert classifier.classes_ == sorted(COLOURS) and isinstance(classifier.model, keras.Model)
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "seconds"} <= set(classifier.history_)
+    assert len(classifier.history_) == 2 and np.isfinite(classifier.history_.to_numpy()).all()
+    assert (classifier.history_["seconds"] > 0).all()
+    pd.testing.assert_frame_equal(train.products, before)
+
+
+def test_answers_have_their_shapes(fitted):
+    _, classifier, _, _ = fitted
+    test = squares(12, 23)
+    proba, vectors = classifier.predict_proba(test), classifier.embed(test)
+    assert proba.shape == (11, 3) and proba.dtype == np.float32
+    np.testing.assert_allclose(proba.sum(1), 1, atol=1e-5)
+    labels = classifier.predict(test)
+    assert labels.shape == (11,) and labels.tolist() == [classifier.classes_[c] for c in proba.argmax(1)]
+    assert vectors.shape == (11, classifier.embed(square(0)).shape[1]) and vectors.dtype == np.float32
+    lengths = np.linalg.norm(vectors, axis=1)
+    assert (np.isclose(lengths, 1, atol=1e-5) | (lengths == 0)).all()
+
+
+def test_every_kind_of_input_gives_the_same(fitted, tmp_path):
+    _, classifier, _, _ = fitted
+    test = squares(12, 15)
+    wanted = classifier.predict_proba(test)
+    arrays = [test.pixels(i) for i in test]
+    for n, i in enumerate(test):
+        (tmp_path / f"{n}.png").write_bytes(test.open(i))
+    kinds = [arrays, np.stack(arrays), [test.open(i) for i in test], tuple(test.image(i) for i in test)]
+    kinds += [[tmp_path / f"{n}.png" for n in range(3)], [str(tmp_path / f"{n}.png") for n in range(3)]]
+    for kind in kinds:
+        np.testing.assert_allclose(classifier.predict_proba(kind), wanted, atol=1e-6)
+    np.testing.assert_allclose(classifier.predict_proba(arrays[0]), wanted[:1], atol=1e-6)
+    np.testing.assert_allclose(classifier.predict_proba(test[test.ids[::-1]]), wanted[::-1], atol=1e-6)
+    assert classifier.predict_proba([]).shape == (0, 3) and classifier.predict([]).shape == (0,)
+    assert len(classifier.embed([])) == 0
+
+
+def test_save_and_load(fitted, tmp_path):
+    name, classifier, _, _ = fitted
+    test = squares(12, 17)
+    classifier.save(tmp_path / "c")
+    back = ImageClassifier.load(tmp_path / "c")
+    np.testing.assert_allclose(back.predict_proba(test), classifier.predict_proba(test), atol=1e-6)
+    np.testing.assert_allclose(back.embed(test), classifier.embed(test), atol=1e-6)
+    pd.testing.assert_frame_equal(back.history_, classifier.history_)
+    for attribute in ("classes_", "image_size", "target", "seed", "batch_size", "learning_rate", "fit_mode", "name"):
+        assert getattr(back, attribute) == getattr(classifier, attribute), attribute
+    assert repr(back) == repr(classifier)
+    back.save(tmp_path / "c")  # over what it was loaded from
+    again = ImageClassifier.load(tmp_path / "c")
+    np.testing.assert_allclose(again.predict_proba(test), classifier.predict_proba(test), atol=1e-6)
+    if name == "fashion-baseline":  # its name says how it is built
+        assert again.fit(squares(0, 3), epochs=1).predict(test).shape == (5,)
+    for file in ("model.keras", "history.parquet"):
+        whole = (tmp_path / "c" / file).read_bytes()
+        (tmp_path / "c" / file).write_bytes(whole[:-1])
+        with pytest.raises(ValueError, match=f"is damaged: {file}"):
+            ImageClassifier.load(tmp_path / "c")
+        (tmp_path / "c" / file).write_bytes(whole)
+
+
+def test_the_same_seed_gives_the_same(fitted):
+    name, classifier, train, _ = fitted
+    test = squares(12, 17)
+    other = made(name).fit(train, squares(12, 18), epochs=2)
+    np.testing.assert_allclose(other.predict_proba(test), classifier.predict_proba(test), atol=1e-4)
+    assert other.history_["loss"].tolist() == pytest.approx(classifier.history_["loss"].tolist(), abs=1e-4)
+    if name == "own":  # validation is only looked at, and another seed is another classifier
+        alone = made(name).fit(train, epochs=2)
+        np.testing.assert_allclose(alone.predict_proba(test), classifier.predict_proba(test), atol=1e-5)
+        assert "val_loss" not in alone.history_
+        moved = made(name, seed=4).fit(train, epochs=2)
+        assert np.abs(moved.predict_proba(test) - classifier.predict_proba(test)).max() > 1e-3
+
+
+def test_labels_that_training_never_showed(fitted):
+    _, classifier, _, _ = fitted
+    test = squares(12, 16)
+    test = Catalog(test.products.assign(category=["Rot", "new", "new", "Rot"]))
+    report = classifier.evaluate(test)
+    assert report.unseen == ["new"] and report.ids == test.ids
+    assert report.accuracy == (classifier.predict(test) == ["Rot", "", "", "Rot"]).mean()
+    assert encode_labels(["new", "Rot"], classifier.classes_).tolist() == [-1, classifier.classes_.index("Rot")]
+
+
+def test_pictures_that_are_missing(fitted):
+    _, classifier, _, _ = fitted
+    products = squares(12, 16).products
+    products["image"] = products["image"].where(np.arange(4) != 2, None)
+    test = Catalog(products)
+    for call in (classifier.predict, classifier.predict_proba, classifier.embed, classifier.evaluate):
+        with pytest.raises(ImageError, match="picture of product 's14' is missing"):
+            call(test)
+    with pytest.raises(ImageError):
+        classifier.predict(["/no/such/file.png"])
+
+
+# -- what does not depend on the network
+
+
+def fit_tiny(train, validation=None, epochs=1, **options):
+    return made("own", **options).fit(train, validation, epochs=epochs)
+
+
+def test_it_learns():
+    classifier = fit_tiny(squares(0, 60), squares(60, 75), epochs=25, learning_rate=0.03)
+    assert classifier.evaluate(squares(75, 105)).accuracy == 1
+    assert classifier.history_["val_accuracy"].iloc[-1] == 1
+    assert classifier.predict(squares(75, 78)).tolist() == list(COLOURS)
+
+
+def test_what_cannot_be_read_is_left_out_with_a_warning():
+    products = squares(0, 9).products
+    products["image"] = products["image"].where(np.arange(9) != 4, None).where(np.arange(9) != 5, b"junk")
+    with pytest.warns(UserWarning, match="2 of 9 products cannot be read and are left out, e.g. .*'s4', 'missing'"):
+        classifier = fit_tiny(Catalog(products))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        whole = fit_tiny(Catalog(products.drop(index=["s4", "s5"])))
+    test = squares(9, 15)
+    np.testing.assert_allclose(classifier.predict_proba(test), whole.predict_proba(test), atol=1e-5)
+    with pytest.raises(ValueError, match="none of the 9 products can be read"), pytest.warns(UserWarning):
+        fit_tiny(Catalog(products.assign(image=None)))
+
+
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
+def test_one_class_and_one_product():
+    one = fit_tiny(Catalog(squares(0, 5).products.assign(category="only")))
+    assert one.predict(squares(0, 3)).tolist() == ["only"] * 3
+    assert (one.predict_proba(squares(0, 3)) == 1).all()
+    single = fit_tiny(squares(0, 1), squares(0, 1))
+    assert single.classes_ == ["Rot"] and single.predict(square(1)).tolist() == ["Rot"]
+
+
+def test_labels_that_are_no_text():
+    catalog = squares(0, 9)
+    for values, classes in [
+        (np.arange(9) % 3, ["0", "1", "2"]),
+        (pd.Categorical(["b", "a", "c"] * 3, categories=["c", "b", "a", "unused"]), ["a", "b", "c"]),
+        (pd.array([10, 9, 1] * 3, dtype="Int64"), ["1", "10", "9"]),
+    ]:
+        with_target = Catalog(catalog.products.assign(kind=values))
+        classifier = fit_tiny(with_target, target="kind")
+        assert classifier.classes_ == classes
+        assert classifier.evaluate(with_target).unseen == []
+        assert set(labels_of(with_target, "kind")) == set(classes)
+
+
+def test_labels_that_are_missing():
+    catalog = Catalog(squares(0, 3).products.assign(kind=["a", None, "b"]))
+    with pytest.raises(ValueError, match="`kind` is missing for 1 products, e.g. 's1'"):
+        fit_tiny(catalog, target="kind")
+    with pytest.raises(ValueError, match="`target` 'sort' is no column of the catalogue; it has image, category, kind"):
+        fit_tiny(catalog, target="sort")
+
+
+def test_validation_with_new_labels_is_validated_on_the_others():
+    train, new = squares(0, 6), squares(6, 12)
+    some = Catalog(new.products.assign(category=[*new.products["category"][:3], "x", "y", "z"]))
+    mixed, plain = fit_tiny(train, some), fit_tiny(train, new[new.ids[:3]])
+    np.testing.assert_allclose(mixed.history_["val_loss"], plain.history_["val_loss"], atol=1e-5)
+    with pytest.raises(ValueError, match="`validation` has none of the labels of `train`"):
+        fit_tiny(train, Catalog(new.products.assign(category="x")))
+
+
+class Interrupt(keras.callbacks.Callback):
+    "Ctrl-C in the middle of epoch `epoch`."
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.at, self.now = epoch, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.now == self.at:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_an_interruption_keeps_what_was_learned(epoch, tmp_path):
+    classifier = made("own")
+    with pytest.raises(KeyboardInterrupt):
+        classifier.fit(squares(0, 12), squares(12, 15), epochs=5, callbacks=[Interrupt(epoch)])
+    assert len(classifier.history_) == epoch
+    assert epoch == 0 or {"loss", "val_loss", "seconds"} <= set(classifier.history_)
+    proba = classifier.predict_proba(squares(12, 18))
+    classifier.save(tmp_path / "c")
+    np.testing.assert_allclose(ImageClassifier.load(tmp_path / "c").predict_proba(squares(12, 18)), proba, atol=1e-6)
+    assert len(classifier.fit(squares(0, 12), epochs=1).history_) == 1
+
+
+def test_a_fit_that_fails_changes_nothing():
+    classifier = made("own")
+    no_labels = Catalog(squares(0, 3).products.drop(columns="category"))
+    for call in (classifier.predict, classifier.predict_proba, classifier.embed, classifier.save):
+        with pytest.raises(ValueError, match="has learned nothing yet"):
+            call(squares(0, 1))
+    for sides in ((no_labels, None), (squares(0, 3), no_labels)):
+        with pytest.raises(ValueError, match="is no column"):
+            classifier.fit(*sides)
+        with pytest.raises(ValueError, match="has learned nothing yet"):
+            classifier.predict(squares(0, 1))
+    classifier.fit(squares(0, 3), epochs=1)
+    before = classifier.predict_proba(squares(0, 6))
+    with pytest.raises(ValueError, match="is no column"):
+        classifier.fit(Catalog(squares(0, 6).products.assign(category="other")), no_labels)
+    np.testing.assert_array_equal(classifier.predict_proba(squares(0, 6)), before)
+    assert classifier.classes_ == sorted(COLOURS)
+
+
+def test_networks_and_options_that_are_unknown():
+    with pytest.raises(ValueError, match="`network` 'resnet' is unknown: choose one of cnn, fashion-baseline"):
+        ImageClassifier("resnet")
+    with pytest.raises(TypeError, match="'depth'.*this network takes .*filters"):
+        ImageClassifier("fashion-baseline", depth=3)
+    with pytest.raises(TypeError, match="this network takes units"):
+        ImageClassifier(tiny, filters=3)
+    with pytest.raises(ValueError, match="is too small for 3 poolings: at least 8 pixels"):
+        ImageClassifier(image_size=(7, 60)).fit(squares(0, 3))
+
+
+def test_functions_of_every_kind_have_a_name(tmp_path):
+    class Made:
+        def __call__(self, image_size, n_classes):
+            return tiny(image_size, n_classes)
+
+    for network, name in [(partial(tiny, units=3), "tiny"), (Made(), "Made"), (lambda s, n: tiny(s, n), "<lambda>")]:
+        classifier = ImageClassifier(network, image_size=SIZE).fit(squares(0, 6), epochs=1)
+        assert classifier.evaluate(squares(0, 6)).name == classifier.name == name and name in repr(classifier)
+        classifier.save(tmp_path / "c")
+        assert ImageClassifier.load(tmp_path / "c").name == name
+
+
+def test_sizes_may_be_numpy_numbers(tmp_path):
+    classifier = ImageClassifier(cnn, image_size=np.array([16, 12]), filters=(2,), dense=(3,))
+    classifier.fit(squares(0, 3), epochs=1).save(tmp_path / "c")
+    assert ImageClassifier.load(tmp_path / "c").image_size == (16, 12)
+
+
+def test_unit_rows():
+    out = unit_rows(np.array([[3.0, 4.0], [0.0, 0.0], [-1e-3, 0.0]]))
+    np.testing.assert_allclose(out, [[0.6, 0.8], [0, 0], [-1, 0]], atol=1e-7)
+    assert out.dtype == np.float32 and unit_rows(np.empty((0, 3))).shape == (0, 3)
+
+
+# -- weights
+
+
+def test_vgg16_weights_from_a_file(tmp_path):
+    keras.utils.set_random_seed(7)
+    source = keras.applications.VGG16(weights=None, include_top=False, input_shape=(None, None, 3))
+    path = tmp_path / "vgg.weights.h5"
+    source.save_weights(path)
+    data, test = squares(0, 3), squares(3, 8)
+    pixels = np.stack([fit_size(test.pixels(i), (40, 32)) for i in test])
+    prepared = keras.applications.vgg16.preprocess_input(pixels.astype(np.float32))
+    wanted = source.predict(prepared, verbose=0).mean((1, 2))
+    for given in (path, str(path)):
+        found = features("vgg16", (40, 32), weights=given).predict(pixels, verbose=0)
+        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-5 * np.abs(wanted).max())
+    options = {"image_size": (40, 32), "weights": path, "dense": (), "dropout": 0.0}
+    classifier = ImageClassifier("vgg16", **options).fit(data, epochs=1)
+    np.testing.assert_allclose(classifier.embed(test), unit_rows(wanted), atol=1e-4)
+    classifier.save(tmp_path / "c")
+    path.unlink()
+    back = ImageClassifier.load(tmp_path / "c")
+    np.testing.assert_allclose(back.embed(test), unit_rows(wanted), atol=1e-4)
+    with pytest.raises(FileNotFoundError, match="is no file: give a path to one"):
+        back.fit(data)
+
+
+def test_weights_that_do_not_fit(tmp_path):
+    other = tiny((16, 16), 2)
+    other.save_weights(tmp_path / "other.weights.h5")
+    other.save(tmp_path / "other.keras")
+    for name in ("junk.weights.h5", "junk.h5", "junk.keras", "junk.bin", "empty.h5", "empty.keras"):
+        (tmp_path / name).write_bytes(b"" if name.startswith("empty") else b"junk" * 99)
+    for path in sorted(tmp_path.iterdir()):
+        with pytest.raises(ValueError, match=r"`weights` '.*' does not fit"):
+            backbone("mobilenetv2", path)
+    for path in (tmp_path / "no.h5", tmp_path, ""):
+        with pytest.raises(FileNotFoundError, match="is no file"):
+            backbone("mobilenetv2", path)
+    with pytest.raises(ValueError, match="`name` 'resnet' is unknown"):
+        backbone("resnet")
+
+
+def test_the_backbone_stays_as_it_is():
+    classifier = made("mobilenetv2")
+    before = features("mobilenetv2", SIZE, weights=None)
+    assert not before.trainable_weights
+    classifier.fit(squares(0, 6), epochs=2)
+    base = next(layer for layer in classifier.model.layers if isinstance(layer, keras.Model))
+    assert not base.trainable_weights and base.weights
+    norm = next(layer for layer in base.layers if isinstance(layer, keras.layers.BatchNormalization))
+    assert (np.asarray(norm.moving_mean) == 0).all() and (np.asarray(norm.moving_variance) == 1).all()
+
+
+def test_mobilenetv2_sees_what_keras_applications_sees():
+    models = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "models")
+    if not list(models.glob("mobilenet_v2_weights_*_1.0_224_no_top.h5")):
+        pytest.skip("KERAS_HOME holds no ImageNet weights of MobileNetV2")
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (2, 96, 64, 3)).astype(np.uint8)
+    with warnings.catch_warnings():  # Keras says that the weights are those for 224 x 224
+        warnings.simplefilter("ignore")
+        network = keras.applications.MobileNetV2(weights="imagenet", include_top=False, pooling="avg")
+    wanted = network.predict(keras.applications.mobilenet_v2.preprocess_input(pixels.astype(np.float32)), verbose=0)
+    found = features("mobilenetv2", (96, 64)).predict(pixels, verbose=0)
+    assert found.shape == (2, 1280)
+    np.testing.assert_allclose(found, wanted, atol=1e-3)

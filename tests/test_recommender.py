@@ -1,0 +1,547 @@
+"""Recommendations against brute force: a weighted mean of cosines, computed from what the embedders say."""
+
+import datetime
+import io
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from prodrec.core import ImageError
+from prodrec.data.catalog import Catalog
+from prodrec.recommend.embed import ColorHistogram, Embedder, TextEmbedder
+from prodrec.recommend.metrics import precision_at_k, precision_row, random_hits, relevant
+from prodrec.recommend.similar import Hits, Recommender, where_mask
+
+quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SIZE = (16, 12)
+EVIL = "<script>alert(1)</script>\"'&"
+
+
+def picture(n):
+    out = io.BytesIO()
+    pixels = np.full((16, 12, 3), 255, np.uint8)
+    pixels[2:13, 1 : 5 + n % 7] = [(n * 53) % 256, (n * 97) % 256, (n * 31) % 256]
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
+
+
+WORDS = "red green blue shirt shoe Schuh кроссовки 鞋 größe cotton".split()
+
+
+def shop(n, start=0):
+    "Products of which some have no picture, some no words, one neither, and some are alike in both."
+    rows = range(start, start + n)
+    frame = pd.DataFrame(
+        {
+            "image": pd.Series([None if i % 5 == 3 else picture(i % 17) for i in rows], dtype=object),
+            "title": [None if i % 7 == 3 else f"{WORDS[i % 10]} {WORDS[i % 4]} {i % 6}" for i in rows],
+            "category": [["a", "b", None][i % 3] for i in rows],
+            "price": [np.nan if i % 4 == 0 else i / 2 for i in rows],
+            "stock": pd.array([None if i % 6 == 0 else i for i in rows], dtype="Int64"),
+            "made": pd.to_datetime([None if i % 9 == 0 else f"2024-01-{1 + i % 28:02d}" for i in rows]),
+            "new": [i % 2 == 0 for i in rows],
+        }
+    )
+    return Catalog(frame.set_axis([f"{i:03d}" for i in rows], axis=0))
+
+
+@pytest.fixture(scope="module")
+def both():
+    return Recommender(image=ColorHistogram(SIZE), text=TextEmbedder()).fit(shop(45))
+
+
+SEEN = [f"{i:03d}" for i in range(45) if not (i % 5 == 3 and i % 7 == 3)]
+
+
+def unit(v):
+    length = np.linalg.norm(v)
+    return v / length if length > 0 else v
+
+
+def brute(recommender, weights, ids=(), images=(), texts=()):
+    "The score of every product, from the embedders alone."
+    catalog, total, score = recommender.catalog, 0.0, 0.0
+    for kind, asked in (("image", images), ("text", texts)):
+        if kind in recommender.embedders:
+            embedder = recommender.embedders[kind]
+            products = embedder.embed(catalog, missing="zero").astype(float)
+            at = [catalog.ids.index(i) for i in ids]
+            given = embedder.embed(list(asked)).astype(float) if asked else np.zeros((0, products.shape[1]))
+            query = unit(np.concatenate([products[at], given]).sum(0))
+            if query.any() and weights.get(kind, 0):
+                total += weights[kind]
+                score = score + weights[kind] * (products @ query)
+    return None if not total else pd.Series(score / total, index=catalog.ids)
+
+
+def check(hits, scores, k, allowed, least=None):
+    scores = scores[[i for i in scores.index if i in allowed]]
+    best = scores.sort_values(ascending=False)[:k]
+    best = best if least is None else best[best >= least]
+    assert len(hits) == len(best) == len(set(hits.ids)) and set(hits.ids) <= set(allowed)
+    np.testing.assert_allclose(hits.scores, best, atol=2e-6)
+    np.testing.assert_allclose(hits.scores, scores[hits.ids], atol=2e-6)
+    assert (
+        (np.diff(hits.scores) <= 0).all() and np.isfinite(hits.scores).all() and (np.abs(hits.scores) <= 1 + 1e-6).all()
+    )
+    table = hits.to_frame()
+    assert table["rank"].tolist() == list(range(1, len(hits) + 1)) and table["id"].tolist() == hits.ids
+    parts = [c for c in ("image", "text") if c in table]
+    np.testing.assert_allclose(table[parts].sum(axis=1), hits.scores, atol=2e-6)
+    assert all(table["reason"])
+
+
+some = st.lists(st.sampled_from(SEEN), max_size=4, unique=True)
+weight = st.sampled_from([0.0, 0.1, 0.5, 1.0, 3.0]) | st.floats(1e-3, 100)
+
+
+@quick
+@given(
+    some,
+    st.lists(st.integers(0, 20), max_size=3),
+    st.lists(st.lists(st.sampled_from([*WORDS, "unknownword"]), min_size=1, max_size=3).map(" ".join), max_size=3),
+    st.integers(1, 60),
+    st.none() | st.dictionaries(st.sampled_from(["image", "text"]), weight, min_size=1),
+    st.lists(st.sampled_from(SEEN), max_size=5),
+    st.none() | st.sampled_from([0.1, 0.5, 0.9]),
+)
+def test_any_query_is_what_brute_force_finds(both, ids, images, texts, k, weights, exclude, least):
+    images = [picture(n) for n in images]
+    query = {"id": ids or None, "image": images or None, "text": texts or None}
+    asked = dict(query, weights=weights, exclude=exclude, min_score=least)
+    wanted = brute(both, {"image": 0.7, "text": 0.3} if weights is None else weights, ids, images, texts)
+    if wanted is None:
+        with pytest.raises(ValueError, match="the query (is empty|says nothing)"):
+            both.recommend(k, **asked)
+        return
+    if least is not None:
+        assume((wanted - least).abs().min() > 1e-5)
+    check(both.recommend(k, **asked), wanted, k, set(both.catalog.ids) - set(ids) - set(exclude), least)
+
+
+@quick
+@given(st.lists(st.sampled_from(SEEN), min_size=1, max_size=6), st.integers(1, 6), st.booleans(), st.booleans())
+def test_each_is_one_by_one(both, ids, k, with_text, with_image):
+    query = {"id": ids}
+    query |= {"text": "red shirt"} if with_text else {}
+    query |= {"image": [picture(n) for n in range(len(ids))]} if with_image else {}
+    found = both.recommend(k, each=True, **query)
+    assert len(found) == len(ids)
+    for n, hits in enumerate(found):
+        alone = {name: q[n] if isinstance(q, list) else q for name, q in query.items()}
+        one = both.recommend(k, **alone)
+        np.testing.assert_allclose(hits.scores, one.scores, atol=1e-6)
+        images = [alone["image"]] if with_image else []
+        scores = brute(both, both.weights, [ids[n]], images, ["red shirt"] if with_text else [])
+        check(hits, scores, k, set(both.catalog.ids) - {ids[n]})
+
+
+def test_each_with_one_for_all(both):
+    found = both.recommend(3, image=picture(1), text=["red", "blue", "鞋"], each=True)
+    for hits, text in zip(found, ["red", "blue", "鞋"], strict=True):
+        np.testing.assert_allclose(hits.scores, both.recommend(3, image=picture(1), text=text).scores, atol=1e-6)
+    assert len(both.recommend(3, id="000", each=True)) == 1
+    with pytest.raises(ValueError, match="must be equally long"):
+        both.recommend(3, id=["000", "001"], text=["a", "b", "c"], each=True)
+
+
+@quick
+@given(st.lists(st.sampled_from(SEEN), min_size=1, max_size=8), st.integers(1, 60), st.sampled_from([None, 0.2, 1.0]))
+def test_neighbours_are_recommendations(both, ids, k, share):
+    weights = None if share is None else {"image": share, "text": 1.01 - share}
+    found, scores = both.neighbours(ids, k, weights)
+    assert found.shape == scores.shape == (len(ids), min(k, 44))
+    for i, row, row_scores in zip(ids, found, scores, strict=True):
+        assert i not in row and len(set(row)) == len(row)
+        np.testing.assert_allclose(row_scores, both.recommend(k, id=i, weights=weights).scores, atol=2e-6)
+        np.testing.assert_allclose(row_scores, brute(both, weights or both.weights, [i])[list(row)], atol=2e-6)
+
+
+def test_products_that_say_nothing(both):
+    nothing = sorted(set(both.catalog.ids) - set(SEEN))
+    assert nothing == ["003", "038"]
+    with pytest.raises(ValueError, match="the query says nothing that can be compared"):
+        both.recommend(id="003")
+    with pytest.raises(ValueError, match="says nothing"):
+        both.neighbours()
+    hits = both.recommend(99, id="000")
+    assert len(hits) == 44 and set(nothing) < set(hits.ids)
+    assert both.recommend(99, id=["000", "003"]).scores.max() <= 1 + 1e-6
+    no_picture, no_words = both.recommend(5, id="008").to_frame(), both.recommend(5, id="010").to_frame()
+    assert "image" not in no_picture and "text" in no_picture
+    assert "text" not in no_words and "image" in no_words
+    assert no_words["score"].iloc[0] > 0.5  # the weight of what is missing counts for nothing
+
+
+def test_ties_never_push_the_query_in_or_another_out():
+    "Thirty products that are the same in everything but their id."
+    frame = shop(1).products.iloc[[0] * 30].set_axis([f"{i}" for i in range(30)], axis=0)
+    recommender = Recommender(image=ColorHistogram(SIZE), text=TextEmbedder()).fit(Catalog(frame))
+    for k in (1, 5, 28, 29, 30, 99):
+        found, scores = recommender.neighbours(k=k)
+        assert found.shape == (30, min(k, 29))
+        for n, row in enumerate(found):
+            assert str(n) not in row and len(set(row)) == len(row)
+        np.testing.assert_allclose(scores, 1, atol=1e-6)
+        for n in (0, 7, 29):
+            hits = recommender.recommend(k, id=f"{n}")
+            assert f"{n}" not in hits.ids and len(set(hits.ids)) == len(hits) == min(k, 29)
+
+
+def test_one_product():
+    recommender = Recommender(image=ColorHistogram(SIZE), text=TextEmbedder()).fit(shop(1))
+    assert len(recommender.recommend(id="000")) == 0 and "none" in repr(recommender.recommend(id="000"))
+    assert recommender.recommend(text="red").ids == ["000"] == recommender.recommend(image=picture(3)).ids
+    assert recommender.neighbours()[0].shape == (1, 0)
+    empty = recommender.recommend(id="000")
+    assert list(empty.to_frame()["id"]) == [] and "No product" in empty._repr_html_()
+
+
+def test_parts_alone():
+    catalog = shop(20)
+    images, texts = Recommender(image=ColorHistogram(SIZE)).fit(catalog), Recommender(text=TextEmbedder()).fit(catalog)
+    check(images.recommend(6, id="001"), brute(images, {"image": 1}, ["001"]), 6, set(catalog.ids) - {"001"})
+    check(texts.recommend(6, text="red"), brute(texts, {"text": 1}, texts=["red"]), 6, catalog.ids)
+    with pytest.raises(ValueError, match="this Recommender has no text embedder"):
+        images.recommend(text="red")
+    with pytest.raises(ValueError, match="this Recommender has no image embedder"):
+        texts.recommend(image=picture(0))
+
+
+def test_a_catalogue_without_pictures_or_without_words():
+    products = shop(12).products
+    for e in (ColorHistogram(SIZE), Embedder("mobilenetv2", (32, 32), weights=None)):
+        words = Recommender(image=e, text=TextEmbedder()).fit(Catalog(products.assign(image=None)))
+        assert len(words.recommend(3, text="red")) == 3 and not words.index.vectors()[:, : e.dim].any()
+    with pytest.raises(ValueError, match="`catalog` has no words in title, description"):
+        Recommender(text=TextEmbedder()).fit(Catalog(products.drop(columns="title")))
+
+
+def test_wrong_queries(both):
+    for query in ({}, {"id": []}, {"text": []}, {"text": ""}, {"text": "?!"}, {"text": "nowordofthis"}):
+        with pytest.raises(ValueError, match="the query"):
+            both.recommend(**query)
+    with pytest.raises(KeyError, match="'zzz'"):
+        both.recommend(id=["000", "zzz"])
+    for wrong in (0, -1, 2.5, None):
+        with pytest.raises(ValueError, match="`k` must be a positive integer"):
+            both.recommend(wrong, id="000")
+    for weights in ({"image": -1}, {"colour": 1}, {"text": np.nan}, {"text": np.inf}):
+        with pytest.raises(ValueError, match="`weights` takes 'image' and 'text', each 0 or more"):
+            both.recommend(id="000", weights=weights)
+    for image in (b"junk", "/no/such/file.png"):
+        with pytest.raises(ImageError):
+            both.recommend(image=image)
+    with pytest.raises(ValueError, match="call `fit` or `load` first"):
+        Recommender(text=TextEmbedder()).recommend(text="red")
+    with pytest.raises(ValueError, match="give `image`, `text` or both"):
+        Recommender()
+    with pytest.raises(TypeError, match="`image` must be an embedder of kind 'image'"):
+        Recommender(image=TextEmbedder())
+
+
+# -- filters
+
+
+TABLE = shop(45).products
+number = st.none() | st.integers(-2, 25) | st.sampled_from([0.5, 3.25])
+day = st.none() | st.integers(1, 28).map(lambda d: pd.Timestamp(2024, 1, d))
+stocked = st.integers(0, 45)
+
+
+def reference(values, wanted):
+    "What `wanted` means, one value at a time."
+
+    def matches(value):
+        if pd.isna(value):
+            return False
+        if isinstance(wanted, tuple):
+            low, high = wanted
+            return (low is None or value >= low) and (high is None or value <= high)
+        return value in wanted if isinstance(wanted, list) else value == wanted
+
+    return np.array([matches(v) for v in values], bool)
+
+
+filters = st.fixed_dictionaries(
+    {},
+    optional={
+        "price": st.tuples(number, number)
+        | st.lists(number.filter(lambda v: v is not None), max_size=4)
+        | st.integers(0, 9),
+        "stock": st.tuples(number, number) | st.lists(stocked, max_size=4) | stocked,
+        "made": st.tuples(day, day) | st.lists(day.filter(lambda v: v is not None), max_size=4),
+        "category": st.sampled_from(
+            ["a", "b", "zz", ["a", "b"], [], ["b", "zz"], ("a", "a"), ("aa", None), (None, None)]
+        ),
+        "new": st.booleans() | st.sampled_from([[True, False], [False], []]),
+    },
+)
+
+
+@settings(quick, max_examples=150)
+@given(filters)
+def test_dict_filters(where):
+    wanted = np.ones(len(TABLE), bool)
+    for column, value in where.items():
+        wanted &= reference(TABLE[column], value)
+    mask = where_mask(TABLE, where)
+    assert mask.dtype == bool
+    np.testing.assert_array_equal(mask, wanted)
+
+
+@quick
+@given(filters, st.integers(1, 50))
+def test_filtered_recommendations(both, where, k):
+    mask = where_mask(TABLE, where)
+    allowed = set(TABLE.index[mask]) - {"001"}
+    check(both.recommend(k, id="001", where=where), brute(both, both.weights, ["001"]), k, allowed)
+
+
+def test_dates_may_be_text():
+    for day in ("2024-01-05", pd.Timestamp("2024-01-05"), datetime.datetime(2024, 1, 5), np.datetime64("2024-01-05")):
+        wanted = (TABLE["made"] == pd.Timestamp("2024-01-05")).to_numpy()
+        assert wanted.any()
+        for form in (day, [day], (day, day)):
+            np.testing.assert_array_equal(where_mask(TABLE, {"made": form}), wanted)
+    with pytest.raises(ValueError, match="`where`"):
+        where_mask(TABLE, {"made": "not a day"})
+
+
+def test_query_strings():
+    for query, wanted in [
+        ("price > 3 and category == 'a'", (TABLE["price"] > 3) & (TABLE["category"] == "a")),
+        ("stock >= 10", (TABLE["stock"] >= 10).fillna(False)),
+        ("not new", ~TABLE["new"]),
+        ("category in ['a', 'b']", TABLE["category"].isin(["a", "b"])),
+        ("id == '007'", TABLE.index == "007"),
+    ]:
+        np.testing.assert_array_equal(where_mask(TABLE, query), np.asarray(wanted, bool))
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"colour": "red"},
+        {"price": (1, 2, 3)},
+        {"price": ("a", "b")},
+        {"category": (1, 2)},
+        {"stock": ("a", None)},
+        "colour == 'red'",
+        "price >",
+        "price",
+        "price = 3",
+        "True",
+        "",
+        "@pd.read_csv('x')",
+        "__import__('os').getcwd()",
+        "price.to_csv('stolen')",
+    ],
+)
+def test_filters_that_cannot_be_used(where, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="`where`"):
+        where_mask(TABLE, where)
+    assert not list(tmp_path.iterdir())
+
+
+def test_filters_of_another_type(both):
+    for where in (3, ["a"], None):
+        with pytest.raises(TypeError, match="`where` must be a dict or a pandas query string"):
+            where_mask(TABLE, where)
+    assert len(both.recommend(3, id="000", where={"category": "nothing of the kind"})) == 0
+    assert len(both.recommend(3, id="000", exclude=both.catalog.ids)) == 0
+
+
+# -- growing, shrinking, keeping
+
+
+@settings(quick, max_examples=12)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), max_size=6))
+def test_catalogue_and_index_keep_step(changes):
+    recommender = Recommender(image=ColorHistogram(SIZE), text=TextEmbedder()).fit(shop(15))
+    present, fresh = [f"{i:03d}" for i in range(15)], 100
+    for add, n in changes:
+        if add:
+            recommender.add(shop(n + 1, fresh))
+            present += [f"{i:03d}" for i in range(fresh, fresh + n + 1)]
+            fresh += n + 1
+        elif n < len(present):
+            gone = present[n :: n + 2]
+            recommender.remove(gone)
+            present = [i for i in present if i not in gone]
+        assert recommender.catalog.ids == recommender.index.ids == present
+    wanted = np.hstack([e.embed(recommender.catalog, missing="zero") for e in recommender.embedders.values()])
+    np.testing.assert_allclose(recommender.index.vectors(), wanted, atol=1e-6)
+    check(recommender.recommend(5, text="red"), brute(recommender, recommender.weights, texts=["red"]), 5, present)
+
+
+def test_a_failing_change_changes_nothing(monkeypatch):
+    recommender = Recommender(image=ColorHistogram(SIZE), text=TextEmbedder()).fit(shop(10))
+    before, vectors = recommender.catalog.ids, recommender.index.vectors()
+
+    def unchanged():
+        np.testing.assert_array_equal(recommender.index.vectors(), vectors)
+        return recommender.catalog.ids == recommender.index.ids == before
+
+    with pytest.raises(ValueError, match="not unique"):
+        recommender.add(shop(3, 8))
+    assert unchanged()
+    for ids, error in ((["001", "zz"], KeyError), (before, ValueError), (["001", "001"], ValueError)):
+        with pytest.raises(error):
+            recommender.remove(ids)
+        assert unchanged()
+    with monkeypatch.context() as m:
+        m.setattr(TextEmbedder, "embed", lambda *a, **k: np.full((3, recommender.embedders["text"].dim), np.nan))
+        with pytest.raises(ValueError, match="NaN"):
+            recommender.add(shop(3, 20))
+        m.setattr(TextEmbedder, "embed", lambda *a, **k: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            recommender.add(shop(3, 20))
+    assert unchanged()
+    recommender.remove("001")
+    assert "001" not in recommender.index and recommender.catalog.ids == recommender.index.ids
+
+
+@pytest.mark.parametrize("images", [False, True])
+def test_save_and_load(both, tmp_path, images):
+    both.save(tmp_path / "r", images=images)
+    back = Recommender.load(tmp_path / "r")
+    assert back.weights == both.weights and back.catalog.ids == both.catalog.ids
+    np.testing.assert_array_equal(back.index.vectors(), both.index.vectors())
+    for query in ({"id": "001"}, {"text": "red größe"}, {"image": picture(4), "text": "鞋"}, {"id": ["001", "002"]}):
+        a, b = both.recommend(9, **query), back.recommend(9, **query)
+        assert a.ids == b.ids and a.to_frame().equals(b.to_frame())
+    pd.testing.assert_frame_equal(
+        back.catalog.products.drop(columns="image"), both.catalog.products.drop(columns="image")
+    )
+    assert back.catalog.open("001") == both.catalog.open("001")
+    back.add(shop(3, 100)).save(tmp_path / "r")
+    assert len(Recommender.load(tmp_path / "r").index) == 48
+
+
+def test_a_recommender_that_was_damaged(tmp_path):
+    recommender = Recommender(image=ColorHistogram(SIZE), text=TextEmbedder(dim=4)).fit(shop(10))
+    recommender.save(tmp_path / "r")
+    files = [p for p in (tmp_path / "r").rglob("*") if p.is_file()]
+    assert len(files) > 8
+    for path in files:
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-2])
+        with pytest.raises(ValueError, match="is damaged"):
+            Recommender.load(tmp_path / "r")
+        path.unlink()
+        with pytest.raises((ValueError, FileNotFoundError), match=r"is damaged|no manifest\.json"):
+            Recommender.load(tmp_path / "r")
+        path.write_bytes(whole)
+    assert len(Recommender.load(tmp_path / "r").index) == 10
+    with pytest.raises(ValueError, match="holds a saved Recommender, not a Catalog"):
+        Catalog.load(tmp_path / "r")
+    with pytest.raises(ValueError, match="holds a saved Index, not a Recommender"):
+        Recommender.load(tmp_path / "r" / "index")
+
+
+@pytest.mark.parametrize(
+    "embedder",
+    [ColorHistogram((9, 7), "crop"), TextEmbedder(), TextEmbedder(dim=3, fields=("title", "category"), seed=4)],
+)
+def test_embedders_come_back(embedder, tmp_path):
+    catalog = shop(30)
+    wanted = embedder.fit(catalog).embed(catalog, missing="zero")
+    assert wanted.shape == (30, embedder.dim) and wanted.dtype == np.float32
+    lengths = np.linalg.norm(wanted, axis=1)
+    assert (np.isclose(lengths, 1, atol=1e-5) | (lengths == 0)).all() and (lengths > 0).any()
+    embedder.save(tmp_path / "e")
+    back = Embedder.load(tmp_path / "e")
+    assert type(back) is type(embedder) and back.dim == embedder.dim and repr(back) == repr(embedder)
+    np.testing.assert_allclose(back.embed(catalog, missing="zero"), wanted, atol=1e-6)
+    back.save(tmp_path / "e")
+
+
+def test_missing_pictures_are_an_error_unless_one_says_so():
+    with pytest.raises(ImageError, match="picture of product '003' is missing"):
+        ColorHistogram(SIZE).embed(shop(5))
+    assert not ColorHistogram(SIZE).embed(shop(5), missing="zero")[3].any()
+    with pytest.raises(ValueError, match="`missing` must be 'error' or 'zero'"):
+        ColorHistogram(SIZE).embed(shop(5), missing="skip")
+
+
+# -- what is shown
+
+
+def test_unicode_and_html():
+    products = shop(6).products.assign(title=[f"{EVIL} 鞋 größe {n}" for n in range(6)], category=EVIL)
+    recommender = Recommender(text=TextEmbedder()).fit(Catalog(products))
+    hits = recommender.recommend(4, text="鞋 größe")
+    assert len(hits) == 4 and "größe" in repr(hits) and hits.to_frame()["title"].str.contains("鞋").all()
+    tags = []
+
+    class Tags(HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            tags.append(tag)
+
+    for shown in (hits, recommender.recommend(4, id="000")):
+        Tags().feed(shown._repr_html_())
+        assert "<script" not in shown._repr_html_()
+    assert set(tags) <= {"table", "tr", "td", "img", "i", "br", "small"}
+    strange = Hits(["000"], [1.0], {}, [EVIL], recommender.catalog)
+    assert "<script" not in strange._repr_html_()
+
+
+def test_columns_of_every_kind_are_compared_for_reasons():
+    products = shop(12).products.assign(
+        category=pd.Categorical(["x", "y"] * 6),
+        brand=pd.array(["b", None] * 6, dtype="string"),
+        colour=["red", "red", "blue"] * 4,
+        tags=[["t"]] * 12,
+        sold=[datetime.date(2024, 1, 1)] * 12,
+        title="shirt",
+    )
+    table = Recommender(text=TextEmbedder()).fit(Catalog(products)).recommend(11, id="000").to_frame()
+    for row in table.itertuples():
+        assert ("same category" in row.reason) == (int(row.id) % 2 == 0)
+        assert ("same colour" in row.reason) == (int(row.id) % 3 != 2)
+
+
+# -- metrics
+
+
+@quick
+@given(st.data(), st.integers(1, 6), st.integers(1, 7), st.integers(1, 9))
+def test_precision_is_a_count(data, n, m, k):
+    labels = pd.Series(data.draw(st.lists(st.sampled_from("abc"), min_size=5, max_size=5)), index=list("vwxyz"))
+    cell = st.sampled_from(["v", "w", "x", "y", "z", "gone", None])
+    found = np.array(data.draw(st.lists(st.lists(cell, min_size=m, max_size=m), min_size=n, max_size=n)), object)
+    truth = np.array(data.draw(st.lists(st.sampled_from("abcd"), min_size=n, max_size=n)), object)
+    wanted = [[i in labels.index and labels[i] == t for i in row] for row, t in zip(found, truth, strict=True)]
+    hits = relevant(found, labels, truth)
+    assert hits.dtype == bool and hits.tolist() == wanted
+    precision = [sum(row[:k]) / k for row in wanted]
+    assert precision_at_k(hits, k).tolist() == pytest.approx(precision, abs=1e-12)
+    row = precision_row("x", hits, k, seed=1).loc["x"]
+    assert row[f"precision@{k}"] == pytest.approx(np.mean(precision), abs=1e-12) and row["queries"] == n
+    assert row["low"] - 1e-12 <= row[f"precision@{k}"] <= row["high"] + 1e-12 or n < 5
+
+
+def test_random_recommendations_are_as_good_as_the_shares():
+    labels = pd.Series(["a"] * 30 + ["b"] * 10, index=[f"{i}" for i in range(40)])
+    hits = random_hits(np.repeat("0", 4000), labels, 5, seed=0)
+    assert hits.shape == (4000, 5) and hits.mean() == pytest.approx(29 / 39, abs=0.02)  # itself is not drawn
+    alone = pd.Series(["a", "b", "b"], index=list("xyz"))
+    assert not random_hits(np.array(["x"] * 50), alone, 5).any() and random_hits(np.array(["y"] * 99), alone, 5).any()
+    np.testing.assert_array_equal(hits, random_hits(np.repeat("0", 4000), labels, 5, seed=0))
+
+
+def test_metrics_refuse_wrong_shapes():
+    labels = pd.Series(["a"], index=["x"])
+    with pytest.raises(ValueError, match="`recommended` must be"):
+        relevant(np.array(["x"]), labels, np.array(["a"]))
+    with pytest.raises(ValueError, match="`hits` must be"):
+        precision_at_k(np.array([True]))
+    with pytest.raises(ValueError, match="`k` must be at least 1"):
+        precision_at_k(np.array([[True]]), 0)
