@@ -189,6 +189,9 @@ class TextEmbedder(Embedder):
         counts = self._tfidf.transform(texts)
         return unit_rows(counts.toarray() if self._fold is None else counts @ self._fold.T)
 
+    def __repr__(self):
+        return super().__repr__() if self._tfidf else f"TextEmbedder({self.name!r}, not fitted)"
+
     def save(self, path):
         "Write the embedder to folder `path`: its words, their weights, and how they are folded."
         self._check_fitted()
