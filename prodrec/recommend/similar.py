@@ -104,7 +104,7 @@ def where_mask(
             )
         try:
             mask &= _column_mask(products[column], wanted)
-        except TypeError as e:
+        except (TypeError, ValueError) as e:
             raise ValueError(
                 f"`where` compares column {column!r} with {wanted!r}, which does not go together: {e}"
             ) from e
@@ -114,9 +114,7 @@ def where_mask(
 def _column_mask(values: pd.Series, wanted) -> np.ndarray:
     if isinstance(wanted, tuple):
         if len(wanted) != 2:
-            raise ValueError(
-                f"`where` takes a range as (low, high), received {wanted!r} for {values.name!r}; a list means any of them"
-            )
+            raise ValueError("a range is (low, high); a list means any of them")
         low, high = wanted
         inside = values.notna() if low is None else values >= low
         return (inside if high is None else inside & (values <= high)).fillna(False).to_numpy(bool)
