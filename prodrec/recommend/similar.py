@@ -6,6 +6,7 @@
 __all__ = ['Hits', 'where_mask', 'Recommender']
 
 # %% ../../nbs/32_recommend.similar.ipynb #0005
+import re
 from collections.abc import Sequence
 from itertools import cycle
 
@@ -124,8 +125,22 @@ def _column_mask(values: pd.Series, wanted) -> np.ndarray:
     return values.isin(list(wanted)).to_numpy(bool)
 
 
+# what a query may call; pandas would call anything, and a filter may come from a stranger
+_CALLS = set(
+    "and or not in isin between isna notna contains startswith endswith match fullmatch lower upper len abs".split()
+)
+
+
+def _check_calls(query: str):
+    bare = re.sub(r"""`[^`]*`|'(\\.|[^'\\])*'|"(\\.|[^"\\])*\"""", "''", query)
+    called = set(re.findall(r"(\w+|[)\]'}])\s*\(", bare)) - _CALLS
+    if called or len(query.splitlines()) > 1:
+        raise ValueError(f"it must be one line and may only call {', '.join(sorted(_CALLS))}")
+
+
 def _query_mask(products: pd.DataFrame, query: str) -> np.ndarray:
     try:
+        _check_calls(query)
         mask = products.eval(query, local_dict={}, global_dict={})
     except Exception as e:  # pandas raises whatever its parser comes upon
         raise ValueError(f"`where` {query!r} is no query that this catalogue can answer: {e}") from e
