@@ -320,6 +320,12 @@ def test_query_strings():
         ("not new", ~TABLE["new"]),
         ("category in ['a', 'b']", TABLE["category"].isin(["a", "b"])),
         ("id == '007'", TABLE.index == "007"),
+        ("title.str.contains('red (x)', regex=False) or category in ('a', 'b')", TABLE["category"].isin(["a", "b"])),
+        (
+            "title.str.startswith('red') & (price.between(1, 9))",
+            TABLE["title"].str.startswith("red", na=False) & TABLE["price"].between(1, 9),
+        ),
+        ("price.isna() or not (`new`)", TABLE["price"].isna() | ~TABLE["new"]),
     ]:
         np.testing.assert_array_equal(where_mask(TABLE, query), np.asarray(wanted, bool))
 
@@ -341,6 +347,14 @@ def test_query_strings():
         "@pd.read_csv('x')",
         "__import__('os').getcwd()",
         "price.to_csv('stolen')",
+        "(price.to_csv)('stolen')",
+        "price.to_csv ('stolen')",
+        "price['to_csv']('stolen')",
+        "`price`.to_csv('stolen')",
+        "'`' == price.to_csv('stolen') == '`'",
+        "category.str.replace('a', 'b').to_csv('stolen') == 'a'",
+        "x = 1 # '\nx = price.to_csv('stolen') # '",
+        "category.pipe(`price`.to_csv)",
     ],
 )
 def test_filters_that_cannot_be_used(where, tmp_path, monkeypatch):
