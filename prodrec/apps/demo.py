@@ -80,7 +80,7 @@ class Run:
         versions = {"prodrec": __version__, "keras": keras.__version__, "python": platform.python_version()}
         sizes = {name: len(side) for name, side in self.sides.items()}
         record = {"seed": self.seed, "versions": versions, "products": sizes, "network": self.classifier.name}
-        record |= {"figures": self.summary().to_dict("index"), "audit": self.audit.summary()["count"].to_dict()}
+        record |= {"figures": self.summary().to_dict("index"), "audit": self.audit.summary()["products"].to_dict()}
         return json.dumps(record | {"stages": self.stages.to_frame().to_dict("index")}, indent=1)
 
     def __repr__(self):
