@@ -27,7 +27,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import requests
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..core import ImageError, cache_dir, load_folder, save_folder
 
@@ -72,6 +72,8 @@ def _decode_pillow(data: bytes, max_pixels: int) -> np.ndarray:
         return _to_pixels(picture)
     except ImageError:
         raise
+    except UnidentifiedImageError as e:
+        raise ImageError("unreadable", f"{len(data):,} bytes of no known picture format") from e
     except Image.DecompressionBombError as e:
         raise ImageError("too large", str(e)) from e
     except Exception as e:  # Pillow's readers raise whatever the damage leads them to

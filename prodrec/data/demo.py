@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['load_demo', 'load_demo_defects', 'load_demo_events']
 
-# %% ../../nbs/11_data.demo.ipynb #0005
+# %% ../../nbs/11_data.demo.ipynb #0007
 import hashlib
 import importlib.util
 import io
@@ -22,7 +22,7 @@ from ..core import cache_dir, load_folder, save_folder
 from .catalog import Catalog
 from .drawing import COLOURS, PATTERNS, STYLES, draw_product
 
-# %% ../../nbs/11_data.demo.ipynb #0007
+# %% ../../nbs/11_data.demo.ipynb #0009
 _ALL, _WARM, _COLD = (
     ("all year",),
     ("spring", "summer", "summer", "all year"),
@@ -75,7 +75,7 @@ _PATTERN_ODDS = {  # style: odds of each of PATTERNS
     "minimal": (68, 14, 8, 4, 4, 1, 1),
 }
 
-# %% ../../nbs/11_data.demo.ipynb #0009
+# %% ../../nbs/11_data.demo.ipynb #0011
 _FIRST_DAY, _DAYS = np.datetime64("2022-01-01"), 1065  # products come into the shop until the end of November 2024
 
 
@@ -121,7 +121,7 @@ def _product(seed: int, number: int) -> dict:
         "added": _FIRST_DAY + int(rng.integers(_DAYS)),
     }
 
-# %% ../../nbs/11_data.demo.ipynb #0012
+# %% ../../nbs/11_data.demo.ipynb #0014
 _WORDS = {  # kind: what it is called, what it is called by who will not commit himself
     "t-shirt": (("T-shirt", "tee", "T-shirt", "jersey tee"), ("top", "basic", "short sleeve top")),
     "shirt": (("shirt", "button-down", "button-up shirt"), ("top", "long sleeve top", "short sleeve top")),
@@ -163,7 +163,7 @@ def _model(rng) -> str:
     name = "".join(_pick(rng, _SYLLABLES) for _ in range(2)).capitalize()
     return name + (f" {int(rng.integers(2, 90))}" if rng.random() < 0.3 else "")
 
-
+# %% ../../nbs/11_data.demo.ipynb #0015
 def _title(product: dict, rng) -> str:
     "Some of what is known of the product, in some order, now and then with a slip."
     exact, vague = _WORDS[product["category"]]
@@ -192,7 +192,7 @@ def _slip(text: str, rng) -> str:
         text = text[:i] + text[i + 1] + text[i] + text[i + 2 :]
     return text[:1].upper() + text[1:]
 
-# %% ../../nbs/11_data.demo.ipynb #0013
+# %% ../../nbs/11_data.demo.ipynb #0016
 _FEATURES = {  # what a description may point out; neighbouring kinds share much of it
     "t-shirt": ("crew neck", "relaxed fit", "soft hand", "ribbed collar", "short sleeves"),
     "shirt": ("button placket", "relaxed fit", "chest pocket", "short sleeves", "cuffed sleeves"),
@@ -223,7 +223,7 @@ _SENTENCES = (
 )
 _ANY_TIME = ("any season", "every day", "the whole year")
 
-
+# %% ../../nbs/11_data.demo.ipynb #0017
 def _description(product: dict, rng) -> str:
     "One to three sentences; one in twelve products has none."
     if rng.random() < 0.08:
@@ -240,7 +240,7 @@ def _description(product: dict, rng) -> str:
     chosen = rng.choice(len(_SENTENCES), int(rng.integers(1, 4)), replace=False)
     return " ".join(_SENTENCES[i].format(**words) for i in chosen)
 
-# %% ../../nbs/11_data.demo.ipynb #0016
+# %% ../../nbs/11_data.demo.ipynb #0020
 _SINGLE = ("missing_picture", "unreadable_picture", "animated_picture", "blank_picture", "wrong_label")
 _MISTAKEN = {
     "t-shirt": ("shirt", "dress"), "shirt": ("t-shirt", "jacket"), "jacket": ("shirt", "trousers"), "dress": ("t-shirt", "shirt"),
@@ -260,17 +260,16 @@ def _plan(n: int, seed: int) -> pd.DataFrame:
     plan += [(_SINGLE[i % len(_SINGLE)], row, -1) for i, row in enumerate(rows[4 * each :])]
     return pd.DataFrame(plan, columns=["issue", "row", "other"])
 
-
+# %% ../../nbs/11_data.demo.ipynb #0021
 def _truth(n: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     "The products as they truly are (one row each), and the plan of what goes wrong."
     products, plan = [_product(seed, i) for i in range(n)], _plan(n, seed)
     copies = plan[plan.issue.isin(["exact_duplicate", "near_duplicate"])]
     for copy, original in zip(copies.row, copies.other, strict=True):  # the same product, put in a second time
-        own = {k: products[copy][k] for k in ("added",)}
-        products[copy] = products[original] | own
+        products[copy] = products[original] | {"added": products[copy]["added"]}
     return pd.DataFrame(products), plan
 
-
+# %% ../../nbs/11_data.demo.ipynb #0022
 def _labels(truth: pd.DataFrame, plan: pd.DataFrame, seed: int) -> pd.Series:
     "The categories as the catalogue has them."
     labels = truth["category"].copy()
@@ -279,7 +278,7 @@ def _labels(truth: pd.DataFrame, plan: pd.DataFrame, seed: int) -> pd.Series:
         labels[row] = _pick(_rng(seed, 6, row), _MISTAKEN[labels[row]])
     return labels
 
-# %% ../../nbs/11_data.demo.ipynb #0018
+# %% ../../nbs/11_data.demo.ipynb #0024
 _SIZES = ((128, 96), (140, 105), (112, 112), (96, 128))  # height, width
 _WIDE = ("sneaker", "boot", "cap", "sunglasses", "handbag")  # more often photographed in landscape
 
@@ -337,7 +336,7 @@ def _blank(shape: tuple[int, ...], rng) -> bytes:
         np.full(shape, rng.integers(0, 256) + rng.integers(-6, 7, 3), np.int16).clip(0, 255).astype(np.uint8), ".jpg"
     )
 
-# %% ../../nbs/11_data.demo.ipynb #0019
+# %% ../../nbs/11_data.demo.ipynb #0025
 def _pictures(truth: pd.DataFrame, plan: pd.DataFrame, seed: int) -> list:
     "The picture of every row: the bytes of a file, None, or a path where nothing is."
     faults = {
@@ -367,7 +366,7 @@ def _spoil(issue: str | None, row: int, pixels: np.ndarray | None, original: byt
     }
     return ways[issue]() if issue in ways else ways[None]()
 
-# %% ../../nbs/11_data.demo.ipynb #0021
+# %% ../../nbs/11_data.demo.ipynb #0027
 def _ids(n: int) -> list[str]:
     return [f"{i + 1:06d}" for i in range(n)]
 
@@ -378,7 +377,7 @@ def _check(n, seed):
     if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
         raise ValueError(f"`seed` must be a whole number from 0, received {seed!r}")
 
-
+# %% ../../nbs/11_data.demo.ipynb #0028
 def _draw_catalog(n: int, seed: int) -> Catalog:
     "The catalogue, drawn now."
     truth, plan = _truth(n, seed)
@@ -414,7 +413,7 @@ def _kept(name: str, make: Callable, save: Callable, load: Callable):
                 save(make(), path)
                 return load(path)
 
-# %% ../../nbs/11_data.demo.ipynb #0022
+# %% ../../nbs/11_data.demo.ipynb #0029
 def load_demo(
     n: int = 1200,  # how many products, 1 to 100,000
     seed: int = 0,  # another seed is another shop
@@ -450,7 +449,7 @@ def load_demo_defects(n: int = 1200, seed: int = 0) -> pd.DataFrame:
     )
     return table.sort_values(["id", "issue"], ignore_index=True)
 
-# %% ../../nbs/11_data.demo.ipynb #0035
+# %% ../../nbs/11_data.demo.ipynb #0041
 _CUSTOMERS = 500
 _YEAR = np.datetime64("2024-01-01T00:00", "m")
 _ROLES = {  # kind: its part in an outfit
@@ -489,7 +488,7 @@ def _colours_go(a: str, b: str) -> bool:
     "Whether two colours may be worn together."
     return a == b or a in _NEUTRAL or b in _NEUTRAL or frozenset((a, b)) in _MATCHES
 
-# %% ../../nbs/11_data.demo.ipynb #0036
+# %% ../../nbs/11_data.demo.ipynb #0042
 class _Shop:
     "The products as arrays of codes, so that a taste is a sum of a few look-ups."
 
@@ -523,7 +522,7 @@ class _Shop:
         likes += rng.normal(0, 0.9, 5)[self.codes["department"]] + self.fame
         return likes - 6 * (self.level - rng.uniform(0.1, 0.9)) ** 2
 
-# %% ../../nbs/11_data.demo.ipynb #0037
+# %% ../../nbs/11_data.demo.ipynb #0043
 def _drawn(weights: np.ndarray, rng) -> int | None:
     "A position, with odds `weights`; None where there is nothing to choose."
     total = weights.sum()
@@ -544,7 +543,7 @@ def _basket(shop: _Shop, pool: np.ndarray, when, rng) -> list[int]:
         basket += [] if more is None else [int(pool[more])]
     return basket
 
-
+# %% ../../nbs/11_data.demo.ipynb #0044
 def _match(shop: _Shop, product: int, pool: np.ndarray) -> np.ndarray:
     "How well each of `pool` goes with `product`."
     colour, style = shop.codes["colour"], shop.codes["style"]
@@ -552,7 +551,7 @@ def _match(shop: _Shop, product: int, pool: np.ndarray) -> np.ndarray:
         style[pool] == style[product], 1, 0.15
     )
 
-# %% ../../nbs/11_data.demo.ipynb #0038
+# %% ../../nbs/11_data.demo.ipynb #0045
 def _visits(shop: _Shop, user: int, seed: int) -> list[tuple]:
     "Everything customer number `user` did in the year: (product, event, value, time, outfit)."
     rng = _rng(seed, 4, user)
@@ -583,7 +582,7 @@ def _looked_at(shop: _Shop, pool: np.ndarray, basket: list[int], when, rng) -> l
         seen += [] if other is None else [int(pool[other])]
     return seen
 
-# %% ../../nbs/11_data.demo.ipynb #0039
+# %% ../../nbs/11_data.demo.ipynb #0046
 _COLUMNS = ["user", "id", "event", "value", "time", "outfit"]
 
 
@@ -601,6 +600,10 @@ def _save_events(table: pd.DataFrame, path: Path):
         table.to_parquet(folder / "events.parquet")
 
 
+def _load_events(path: Path) -> pd.DataFrame:
+    return pd.read_parquet(load_folder(path, "demo events")[0] / "events.parquet")
+
+
 def load_demo_events(n: int = 1200, seed: int = 0) -> pd.DataFrame:
     """What 500 customers did in `load_demo(n, seed)` in 2024: columns user, id, event, value, time, outfit; in the order of time.
 
@@ -608,5 +611,4 @@ def load_demo_events(n: int = 1200, seed: int = 0) -> pd.DataFrame:
     bought together and is missing elsewhere. Nothing is seen before it was `added`, and nobody buys a product twice.
     """
     _check(n, seed)
-    load = lambda path: pd.read_parquet(load_folder(path, "demo events")[0] / "events.parquet")  # noqa: E731
-    return _kept(f"events-{n}-{seed}", lambda: _shopping(n, seed), _save_events, load)
+    return _kept(f"events-{n}-{seed}", lambda: _shopping(n, seed), _save_events, _load_events)

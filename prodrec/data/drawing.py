@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['STYLES', 'PATTERNS', 'COLOURS', 'SIZE', 'DARK', 'WHITE', 'METAL', 'GOLD', 'LEATHER', 'KINDS', 'Sheet', 'draw_product']
 
-# %% ../../nbs/10a_data.drawing.ipynb #0005
+# %% ../../nbs/10a_data.drawing.ipynb #0007
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
-# %% ../../nbs/10a_data.drawing.ipynb #0007
+# %% ../../nbs/10a_data.drawing.ipynb #0009
 STYLES = ("sporty", "classic", "boho", "minimal")
 PATTERNS = ("plain", "striped", "pinstriped", "checked", "dotted", "floral", "printed")
 COLOURS = {
@@ -30,7 +30,7 @@ COLOURS = {
     "beige": (212, 190, 156),
 }
 
-# %% ../../nbs/10a_data.drawing.ipynb #0009
+# %% ../../nbs/10a_data.drawing.ipynb #0011
 def _both(half: Sequence[tuple[float, float]]) -> np.ndarray:
     "The closed outline whose right half is `half`, as (distance from the middle, y) from top to bottom."
     right = np.array(half, float)
@@ -61,7 +61,7 @@ def _box(x0, y0, x1, y1, corner=0.0) -> np.ndarray:
     arcs = [(x1 - c, y0 + c, 270), (x1 - c, y1 - c, 0), (x0 + c, y1 - c, 90), (x0 + c, y0 + c, 180)]
     return np.vstack([_ellipse(x, y, c, c, a, a + 90)[::4] for x, y, a in arcs])
 
-# %% ../../nbs/10a_data.drawing.ipynb #0012
+# %% ../../nbs/10a_data.drawing.ipynb #0014
 SIZE = 208  # the side, in pixels, of the square in which a product is drawn
 
 
@@ -91,7 +91,7 @@ def _wave(u: np.ndarray, period: float, share: float) -> np.ndarray:
     t = np.abs((u / period) % 1 - 0.5) * 2
     return np.clip((share - t) * period * SIZE / 2 + 0.5, 0, 1)
 
-# %% ../../nbs/10a_data.drawing.ipynb #0013
+# %% ../../nbs/10a_data.drawing.ipynb #0015
 def _striped(rng):
     v, u = _grid()
     return _wave(v + u * rng.normal(0, 0.05), rng.uniform(0.06, 0.17), rng.uniform(0.3, 0.6))
@@ -124,7 +124,7 @@ _WEIGHTS: dict[str, Callable] = {
     "dotted": _dotted,
 }
 
-# %% ../../nbs/10a_data.drawing.ipynb #0014
+# %% ../../nbs/10a_data.drawing.ipynb #0016
 _BLOOMS = [(236, 226, 210), (222, 96, 110), (240, 180, 70), (120, 150, 200), (190, 120, 180), (240, 150, 120)]
 
 
@@ -171,7 +171,7 @@ def _cloth(pattern: str, main: np.ndarray, accent: np.ndarray, rng) -> np.ndarra
         _printed(cloth, accent, rng)
     return cloth.astype(np.float32)
 
-# %% ../../nbs/10a_data.drawing.ipynb #0017
+# %% ../../nbs/10a_data.drawing.ipynb #0019
 class Sheet:
     """A transparent square on which one product is drawn; `rgb` (premultiplied) and `alpha` are float32.
 
@@ -230,7 +230,7 @@ class Sheet:
         self.rgb[at] += m * (np.minimum(colour * shade[..., None], 255) - self.rgb[at])
         self.alpha[at] += mask * (1 - self.alpha[at])
 
-# %% ../../nbs/10a_data.drawing.ipynb #0018
+# %% ../../nbs/10a_data.drawing.ipynb #0020
 def _shade(mask, volume, edge, light) -> np.ndarray:
     "How bright each point is: 1 where the surface is level, more towards the light, less away from it and at the rim."
     shade = np.ones_like(mask)
@@ -245,7 +245,8 @@ def _shade(mask, volume, edge, light) -> np.ndarray:
 
 
 def _shifted(colour, rng, by) -> np.ndarray:
-    return np.clip(np.float32(colour) + rng.normal(0, by, 3), 12, 246).astype(np.float32)
+    # lighter or darker rather than of another hue: a brown boot must not turn red
+    return np.clip(np.float32(colour) + rng.normal(0, by) + rng.normal(0, 0.4 * by, 3), 12, 246).astype(np.float32)
 
 
 def _accent(main, rng) -> np.ndarray:
@@ -253,7 +254,7 @@ def _accent(main, rng) -> np.ndarray:
     names = [c for c in COLOURS.values() if np.abs(np.float32(c) - main).sum() > 150]
     return np.float32(names[int(rng.integers(len(names)))])
 
-# %% ../../nbs/10a_data.drawing.ipynb #0020
+# %% ../../nbs/10a_data.drawing.ipynb #0022
 DARK, WHITE, METAL, GOLD, LEATHER = (34, 32, 34), (240, 238, 234), (176, 180, 186), (206, 168, 92), (128, 84, 52)
 
 
@@ -274,19 +275,9 @@ def _sleeves(s: Sheet, shoulder, long, width, flare=0.0, cuff=None):
 
 def _torso(s: Sheet, shoulder, waist, hem, length, neck, depth):
     "The body of a garment: shoulder, waist and hem are half widths."
-    half = [
-        (0, depth),
-        (neck * 0.8, depth - 0.015),
-        (neck, 0.125),
-        (neck, 0.125),
-        (shoulder, 0.17),
-        (shoulder, 0.17),
-        (shoulder - 0.02, 0.38),
-        (waist, 0.55),
-        (hem, length),
-        (hem, length),
-        (0, length + 0.015),
-    ]
+    half = [(0, depth), (neck * 0.8, depth - 0.015), (neck, 0.125), (neck, 0.125), (shoulder, 0.17),
+        (shoulder, 0.17), (shoulder - 0.02, 0.38), (waist, 0.55), (hem, length), (hem, length),
+        (0, length + 0.015)]  # fmt: skip
     s.shape(_round(_both(half), 2), volume=1.3)
 
 
@@ -311,7 +302,7 @@ def _tshirt(s: Sheet):
     s.line(_neckline(neck, depth), s.accent if s.chance(0.25) else s.main * 0.7, 0.016)
     _hem(s, hem, length - 0.03)
 
-
+# %% ../../nbs/10a_data.drawing.ipynb #0023
 def _shirt(s: Sheet):
     shoulder, depth = s.by_style(0.215, 0.205, 0.215, 0.215), 0.20
     length, neck = s.by_style(0.86, 0.88, 0.9, 0.9, 0.03), 0.075
@@ -328,7 +319,7 @@ def _shirt(s: Sheet):
     if s.chance(0.6):
         s.line(_box(0.56, 0.34, 0.65, 0.44), width=0.006, closed=True)
 
-
+# %% ../../nbs/10a_data.drawing.ipynb #0024
 def _jacket(s: Sheet):
     shoulder, length = s.by_style(0.235, 0.225, 0.235, 0.23), s.by_style(0.8, 0.92, 0.78, 0.9, 0.04)
     if s.style in ("sporty", "boho"):  # a hood behind the neck
@@ -343,9 +334,8 @@ def _jacket(s: Sheet):
     lapel = np.array([(0.055, 0.115), (0.105, 0.14), (0.125, 0.28), (gap + 0.01, 0.44)])
     for side in (-1, 1):
         s.shape(lapel * (side, 1) + (0.5, 0), s.main * s.by_style(0.9, 0.85, 1.1, 1.05), 0.8, 0.9)
-        s.line(
-            np.array([(0.09, 0.66), (0.17, 0.64 if s.style != "sporty" else 0.56)]) * (side, 1) + (0.5, 0), width=0.012
-        )
+        s.line(np.array([(0.09, 0.66),
+            (0.17, 0.64 if s.style != "sporty" else 0.56)]) * (side, 1) + (0.5, 0), width=0.012)  # fmt: skip
     if s.style in ("sporty", "minimal"):
         s.line([(0.5 + gap, 0.4), (0.5 + gap, length)], METAL, 0.012)
     else:
@@ -354,7 +344,7 @@ def _jacket(s: Sheet):
     if s.style == "sporty":
         s.shape(_box(0.5 - hem, length - 0.05, 0.5 + hem, length + 0.005), s.accent, 0.5)
 
-# %% ../../nbs/10a_data.drawing.ipynb #0021
+# %% ../../nbs/10a_data.drawing.ipynb #0025
 def _dress(s: Sheet):
     waist_y, length = s.by_style(0.42, 0.42, 0.37, 0.45, 0.04), s.by_style(0.8, 0.88, 0.95, 0.9, 0.04)
     neck, depth = s.by_style(0.08, 0.08, 0.1, 0.11), s.by_style(0.18, 0.17, 0.24, 0.17, 0.12)
@@ -363,21 +353,9 @@ def _dress(s: Sheet):
     s.shape(_ellipse(0.5, 0.125, neck, 0.03), s.main * 0.5, 0)
     if strap > 0.16:
         _sleeves(s, (strap, 0.16), s.by_style(0.12, 0.3, 0.5, 0.14, 0.2), 0.09, s.by_style(0, 0, 0.06, 0))
-    half = [
-        (0, depth),
-        (neck * 0.8, depth - 0.02),
-        (neck, 0.115),
-        (neck, 0.115),
-        (strap, 0.14),
-        (strap, 0.14),
-        (strap - 0.025, 0.3),
-        (waist, waist_y),
-        (waist, waist_y),
-        (hem * 0.8, 0.7),
-        (hem, length),
-        (hem, length),
-        (0, length + 0.025),
-    ]
+    half = [(0, depth), (neck * 0.8, depth - 0.02), (neck, 0.115), (neck, 0.115), (strap, 0.14), (strap, 0.14),
+        (strap - 0.025, 0.3), (waist, waist_y), (waist, waist_y), (hem * 0.8, 0.7), (hem, length), (hem, length),
+        (0, length + 0.025)]  # fmt: skip
     s.shape(_round(_both(half), 2), volume=1.4)
     for x in s.rng.uniform(-0.8, 0.8, 5):  # folds of the skirt
         s.line([(0.5 + x * waist, waist_y + 0.05), (0.5 + x * hem, length - 0.01)], s.main * 0.78, 0.005)
@@ -387,7 +365,7 @@ def _dress(s: Sheet):
     if s.style == "boho":
         s.line([(0.5 - hem, length - 0.09), (0.5 + hem, length - 0.09)], s.accent, 0.014)
 
-
+# %% ../../nbs/10a_data.drawing.ipynb #0026
 def _trousers(s: Sheet):
     waist, hip = s.by_style(0.13, 0.125, 0.125, 0.13), s.by_style(0.17, 0.165, 0.17, 0.175)
     short = s.chance(0.18)
@@ -398,18 +376,8 @@ def _trousers(s: Sheet):
     out, inner = (hip + 0.035, 0.025) if short else (knee + cuff * 0.6, knee - cuff * 0.8)
     for side in (-1, 1):
         at = lambda *points, side=side: np.array(points) * (side, 1) + (0.5, 0)  # noqa: E731
-        leg = at(
-            (0, 0.07),
-            (waist, 0.07),
-            (waist, 0.07),
-            (hip, 0.28),
-            (out, length),
-            (out, length),
-            (inner, length + 0.01),
-            (inner, length + 0.01),
-            (0.005, 0.36),
-            (-0.005, 0.34),
-        )
+        leg = at((0, 0.07), (waist, 0.07), (waist, 0.07), (hip, 0.28), (out, length), (out, length),
+            (inner, length + 0.01), (inner, length + 0.01), (0.005, 0.36), (-0.005, 0.34))  # fmt: skip
         s.shape(_round(leg, 2), volume=1.5)
         s.line(at((waist - 0.04, 0.125), (hip - 0.05, 0.17), (hip - 0.015, 0.2)), width=0.008)
         s.line(at((out - 0.01, length - 0.025), (inner + 0.01, length - 0.02)), s.main * 0.75, 0.006)
@@ -419,111 +387,55 @@ def _trousers(s: Sheet):
     s.line([(0.5, 0.12), (0.51, 0.3)], width=0.008)
     s.shape(_ellipse(0.5, 0.09, 0.011, 0.011), METAL, 0.4)
 
-# %% ../../nbs/10a_data.drawing.ipynb #0023
+# %% ../../nbs/10a_data.drawing.ipynb #0028
 def _sneaker(s: Sheet):
     top = 0.28 if s.chance(0.3) else s.by_style(0.40, 0.42, 0.38, 0.43, 0.03)  # a high sneaker is nearly a boot
     toe, sole = s.by_style(0.57, 0.6, 0.6, 0.6, 0.02), s.by_style(0.075, 0.045, 0.055, 0.05)
     base = 0.74
-    upper = [
-        (0.10, base),
-        (0.10, base),
-        (0.10, top + 0.1),
-        (0.12, top),
-        (0.12, top),
-        (0.34, top + 0.02),
-        (0.34, top + 0.02),
-        (0.48, 0.52),
-        (0.66, toe),
-        (0.86, toe + 0.03),
-        (0.93, base),
-        (0.93, base),
-    ]
+    upper = [(0.10, base), (0.10, base), (0.10, top + 0.1), (0.12, top), (0.12, top), (0.34, top + 0.02),
+        (0.34, top + 0.02), (0.48, 0.52), (0.66, toe), (0.86, toe + 0.03), (0.93, base), (0.93, base)]  # fmt: skip
     s.shape(_ellipse(0.23, top + 0.015, 0.11, 0.03), s.main * 0.4, 0)
     s.shape(_round([(0.30, top - 0.05), (0.37, top - 0.03), (0.5, 0.54), (0.42, 0.58)], 2), s.main * 0.8, 0.8)
     s.shape(_round(upper, 2), volume=1.5)
-    s.shape(
-        _round([(0.74, base), (0.74, base), (0.76, toe + 0.02), (0.88, toe + 0.04), (0.93, base), (0.93, base)], 2),
-        s.accent if s.chance(0.5) else s.main * 0.85,
-        0.9,
-    )
-    s.shape(
-        _round([(0.10, base), (0.09, top + 0.14), (0.2, top + 0.2), (0.22, base)], 2),
-        s.accent if s.chance(0.6) else s.main * 0.8,
-        0.8,
-    )
-    mark = [
-        [(0.3, 0.7), (0.42, 0.56), (0.5, 0.7)],
-        [(0.3, 0.6), (0.44, 0.7), (0.62, 0.62)],
-        [(0.32, 0.64), (0.6, 0.64)],
-    ][int(s.rng.integers(3))]
-    s.line(mark, s.accent, 0.022)
-    for t in np.linspace(0.1, 0.9, 4):
-        x, y = 0.34 + t * 0.2, top + 0.04 + t * (0.56 - top)
-        s.line([(x - 0.015, y + 0.035), (x + 0.05, y - 0.01)], WHITE if s.main.mean() < 190 else DARK, 0.013)
+    s.shape(_round([(0.74, base), (0.74, base), (0.76, toe + 0.02), (0.88, toe + 0.04), (0.93, base),
+        (0.93, base)], 2), s.accent if s.chance(0.5) else s.main * 0.85, 0.9)  # fmt: skip
+    s.shape(_round([(0.10, base), (0.09, top + 0.14), (0.2, top + 0.2),
+        (0.22, base)], 2), s.accent if s.chance(0.6) else s.main * 0.8, 0.8)  # fmt: skip
+    _laces_and_mark(s, top)
     rubber = WHITE if s.chance(0.7) else s.accent
-    s.shape(
-        _round(
-            [
-                (0.08, base - 0.01),
-                (0.08, base - 0.01),
-                (0.94, base - 0.02),
-                (0.97, base),
-                (0.95, base + sole),
-                (0.9, base + sole),
-                (0.1, base + sole),
-                (0.06, base + sole * 0.7),
-            ],
-            2,
-        ),
-        rubber,
-        0.8,
-        0.6,
-    )
+    s.shape(_round([(0.08, base - 0.01), (0.08, base - 0.01), (0.94, base - 0.02), (0.97, base),
+        (0.95, base + sole), (0.9, base + sole), (0.1, base + sole),
+        (0.06, base + sole * 0.7)], 2), rubber, 0.8, 0.6)  # fmt: skip
     if s.style == "sporty":
         s.line([(0.1, base + sole * 0.55), (0.93, base + sole * 0.5)], s.accent, 0.014)
 
 
+def _laces_and_mark(s: Sheet, top):
+    marks = [(0.3, 0.7), (0.42, 0.56), (0.5, 0.7)], [(0.3, 0.6), (0.44, 0.7), (0.62, 0.62)], [(0.32, 0.64), (0.6, 0.64)]
+    s.line(marks[int(s.rng.integers(3))], s.accent, 0.022)
+    for t in np.linspace(0.1, 0.9, 4):
+        x, y = 0.34 + t * 0.2, top + 0.04 + t * (0.56 - top)
+        s.line([(x - 0.015, y + 0.035), (x + 0.05, y - 0.01)], WHITE if s.main.mean() < 190 else DARK, 0.013)
+
+# %% ../../nbs/10a_data.drawing.ipynb #0029
 def _boot(s: Sheet):
     top = 0.36 if s.chance(0.3) else s.by_style(0.26, 0.2, 0.14, 0.24, 0.12)
     heel, width = s.by_style(0.04, 0.09, 0.07, 0.05, 0.15), s.by_style(0.3, 0.27, 0.29, 0.27)
     base = 0.82
-    upper = [
-        (0.16, base),
-        (0.16, base),
-        (0.14, 0.6),
-        (0.17, top),
-        (0.17, top),
-        (0.17 + width, top + 0.01),
-        (0.17 + width, top + 0.01),
-        (0.45, 0.56),
-        (0.62, 0.64),
-        (0.82, 0.69),
-        (0.88, base),
-        (0.88, base),
-    ]
+    upper = [(0.16, base), (0.16, base), (0.14, 0.6), (0.17, top), (0.17, top), (0.17 + width, top + 0.01),
+        (0.17 + width, top + 0.01), (0.45, 0.56), (0.62, 0.64), (0.82, 0.69), (0.88, base), (0.88, base)]  # fmt: skip
     s.shape(_ellipse(0.17 + width / 2, top + 0.005, width / 2, 0.025), s.main * 0.4, 0)
     s.shape(_round(upper, 2), volume=1.7)
     sole = s.main * 0.45 if s.style != "minimal" else np.float32(LEATHER)
-    s.shape(
-        _round(
-            [
-                (0.15, base - 0.01),
-                (0.15, base - 0.01),
-                (0.88, base - 0.02),
-                (0.91, base),
-                (0.89, base + 0.035),
-                (0.46, base + 0.03),
-                (0.4, base + 0.02),
-                (0.38, base + heel),
-                (0.38, base + heel),
-                (0.15, base + heel),
-                (0.15, base + heel),
-            ],
-            1,
-        ),
-        sole,
-        0.7,
-    )
+    s.shape(_round([(0.15, base - 0.01), (0.15, base - 0.01), (0.88, base - 0.02), (0.91, base),
+        (0.89, base + 0.035), (0.46, base + 0.03), (0.4, base + 0.02), (0.38, base + heel), (0.38, base + heel),
+        (0.15, base + heel), (0.15, base + heel)], 1), sole, 0.7)  # fmt: skip
+    _boot_trim(s, top)
+    s.line(_round([(0.6, base - 0.02), (0.58, 0.72), (0.66, 0.655)], 2)[:8], width=0.007)
+
+
+def _boot_trim(s: Sheet, top):
+    "Laces, elastic or buckles, as the style has it."
     if s.style == "sporty":
         for y in np.linspace(top + 0.06, 0.58, 5):
             s.line([(0.36 + (y - top) * 0.1, y + 0.02), (0.45 + (y - top) * 0.12, y)], s.accent, 0.014)
@@ -533,103 +445,55 @@ def _boot(s: Sheet):
         for y in (top + 0.07, 0.56):
             s.line([(0.155, y), (0.44, y + 0.02)], s.accent, 0.024)
             s.line(_box(0.30, y - 0.015, 0.34, y + 0.035), GOLD, 0.008, True)
-    s.line(_round([(0.6, base - 0.02), (0.58, 0.72), (0.66, 0.655)], 2)[:8], width=0.007)
 
-# %% ../../nbs/10a_data.drawing.ipynb #0024
-def _handbag(s: Sheet):
-    wide, low = s.by_style(0.33, 0.33, 0.34, 0.32), s.by_style(0.84, 0.82, 0.86, 0.8, 0.03)
-    top, upper = s.by_style(0.46, 0.42, 0.44, 0.4, 0.05), s.by_style(0.32, 0.25, 0.3, 0.3)
+# %% ../../nbs/10a_data.drawing.ipynb #0030
+def _handles(s: Sheet, top, wide):
+    "One handle or two, which end at half width `wide`."
     rise = s.rng.uniform(0.08, 0.2)
     handle = s.accent * 0.8 if s.chance(0.4) else s.main * 0.75
     for dx in (-0.02, 0.02) if s.chance(0.5) else (0,):
-        arc = [
-            (0.5 - upper * 0.6 + dx, top + 0.05),
-            (0.5 - upper * 0.6 + dx, top - 0.1),
-            (0.4 + dx, rise),
-            (0.6 + dx, rise),
-            (0.5 + upper * 0.6 + dx, top - 0.1),
-            (0.5 + upper * 0.6 + dx, top + 0.05),
-        ]
+        arc = [(0.5 - wide + dx, top + 0.05), (0.5 - wide + dx, top - 0.1), (0.4 + dx, rise),
+            (0.6 + dx, rise), (0.5 + wide + dx, top - 0.1), (0.5 + wide + dx, top + 0.05)]  # fmt: skip
         s.line(_round(arc)[4:-8], handle, 0.03)
-    body = _both(
-        [
-            (0, top),
-            (upper, top),
-            (upper, top),
-            (wide, low - 0.08),
-            (wide - 0.02, low),
-            (wide - 0.06, low + 0.01),
-            (0, low + 0.015),
-        ]
-    )
+
+
+def _handbag(s: Sheet):
+    wide, low = s.by_style(0.33, 0.33, 0.34, 0.32), s.by_style(0.84, 0.82, 0.86, 0.8, 0.03)
+    top, upper = s.by_style(0.46, 0.42, 0.44, 0.4, 0.05), s.by_style(0.32, 0.25, 0.3, 0.3)
+    _handles(s, top, upper * 0.6)
+    body = _both([(0, top), (upper, top), (upper, top), (wide, low - 0.08), (wide - 0.02, low),
+        (wide - 0.06, low + 0.01), (0, low + 0.015)])  # fmt: skip
     s.shape(_round(body, 2), volume=1.5)
     if s.style in ("classic", "boho"):
-        s.shape(
-            _round(
-                _both(
-                    [
-                        (0, top - 0.005),
-                        (upper, top),
-                        (upper, top),
-                        (upper, top + 0.12),
-                        (0.06, top + 0.26),
-                        (0, top + 0.26),
-                    ]
-                ),
-                2,
-            ),
-            s.main * 0.85,
-            1,
-            0.8,
-        )
+        s.shape(_round(_both([(0, top - 0.005), (upper, top), (upper, top), (upper, top + 0.12),
+            (0.06, top + 0.26), (0, top + 0.26)]), 2), s.main * 0.85, 1, 0.8)  # fmt: skip
         s.shape(_box(0.47, top + 0.2, 0.53, top + 0.27, 0.01), GOLD, 0.6)
     else:
-        s.line(
-            [(0.5 - upper, top + 0.04), (0.5 + upper, top + 0.04)],
-            METAL if s.style == "sporty" else s.main * 0.6,
-            0.014,
-        )
+        s.line([(0.5 - upper, top + 0.04),
+            (0.5 + upper, top + 0.04)], METAL if s.style == "sporty" else s.main * 0.6, 0.014)  # fmt: skip
     if s.style == "boho":
         for x in np.linspace(-wide * 0.9, wide * 0.9, 14):
             s.line([(0.5 + x, low - 0.02), (0.5 + x * 1.03, low + 0.08)], s.accent, 0.010)
     if s.style == "sporty":
         s.shape(_box(0.34, top + 0.14, 0.66, low - 0.06, 0.03), s.main * 0.9, 0.8)
 
-
+# %% ../../nbs/10a_data.drawing.ipynb #0031
 def _backpack(s: Sheet):
     wide, top = s.by_style(0.25, 0.25, 0.27, 0.24), s.by_style(0.14, 0.18, 0.2, 0.15, 0.08)
     for side in (-1, 1):  # straps that look out from behind
         strap = np.array([(wide - 0.05, 0.3), (wide + 0.07, 0.42), (wide + 0.08, 0.66), (wide - 0.02, 0.82)])
         s.line(strap * (side, 1) + (0.5, 0), s.main * 0.6, 0.035)
-    s.line(
-        _round([(0.43, top + 0.05), (0.43, top - 0.07), (0.57, top - 0.07), (0.57, top + 0.05)])[2:-8],
-        s.main * 0.6,
-        0.022,
-    )
-    body = _both(
-        [(0, top), (wide * 0.75, top + 0.01), (wide, top + 0.16), (wide + 0.01, 0.8), (wide - 0.03, 0.9), (0, 0.91)]
-    )
+    s.line(_round([(0.43, top + 0.05), (0.43, top - 0.07), (0.57, top - 0.07),
+        (0.57, top + 0.05)])[2:-8], s.main * 0.6, 0.022)  # fmt: skip
+    body = _both([(0, top), (wide * 0.75, top + 0.01), (wide, top + 0.16), (wide + 0.01, 0.8),
+        (wide - 0.03, 0.9), (0, 0.91)])  # fmt: skip
     s.shape(_round(body, 3), volume=1.6)
     if s.style in ("sporty", "minimal"):
-        s.line(
-            _round(_both([(0.0, top + 0.06), (wide * 0.7, top + 0.07), (wide * 0.86, top + 0.24), (wide * 0.88, 0.5)]))[
-                :-8
-            ],
-            s.main * 0.5,
-            0.010,
-        )
+        s.line(_round(_both([(0.0, top + 0.06), (wide * 0.7, top + 0.07), (wide * 0.86, top + 0.24),
+            (wide * 0.88, 0.5)]))[:-8], s.main * 0.5, 0.010)  # fmt: skip
     else:
-        s.shape(
-            _round(
-                _both(
-                    [(0, top - 0.01), (wide * 0.9, top + 0.02), (wide * 1.04, top + 0.2), (wide * 0.9, 0.46), (0, 0.5)]
-                ),
-                2,
-            ),
-            s.main * 0.88,
-            1.2,
-            0.8,
-        )
+        s.shape(_round(_both([(0, top - 0.01), (wide * 0.9, top + 0.02), (wide * 1.04, top + 0.2),
+            (wide * 0.9, 0.46), (0, 0.5)]), 2), s.main * 0.88, 1.2, 0.8)  # fmt: skip
         for x in (-0.1, 0.1):
             s.line([(0.5 + x, 0.42), (0.5 + x, 0.62)], LEATHER, 0.026)
             s.shape(_box(0.5 + x - 0.025, 0.53, 0.5 + x + 0.025, 0.57), GOLD, 0.4)
@@ -642,36 +506,17 @@ def _backpack(s: Sheet):
         )
         s.line([(0.5 - wide * 0.65, 0.63), (0.5 + wide * 0.65, 0.63)], METAL, 0.009)
 
-# %% ../../nbs/10a_data.drawing.ipynb #0026
+# %% ../../nbs/10a_data.drawing.ipynb #0033
 def _cap(s: Sheet):
     high, front = s.by_style(0.28, 0.3, 0.34, 0.32, 0.05), s.by_style(0.95, 0.88, 0.86, 0.9, 0.02)
-    s.shape(
-        _round([(0.5, 0.6), (0.62, 0.55), (front, 0.62), (front + 0.02, 0.68), (0.8, 0.69), (0.56, 0.68)], 3),
-        s.accent if s.chance(0.45) else s.main * 0.8,
-        1.2,
-        0.7,
-    )
-    dome = [
-        (0.12, 0.66),
-        (0.12, 0.66),
-        (0.10, 0.45),
-        (0.22, high),
-        (0.42, high - 0.03),
-        (0.6, high + 0.06),
-        (0.68, 0.5),
-        (0.66, 0.64),
-        (0.66, 0.64),
-        (0.4, 0.69),
-    ]
+    s.shape(_round([(0.5, 0.6), (0.62, 0.55), (front, 0.62), (front + 0.02, 0.68), (0.8, 0.69),
+        (0.56, 0.68)], 3), s.accent if s.chance(0.45) else s.main * 0.8, 1.2, 0.7)  # fmt: skip
+    dome = [(0.12, 0.66), (0.12, 0.66), (0.10, 0.45), (0.22, high), (0.42, high - 0.03), (0.6, high + 0.06),
+        (0.68, 0.5), (0.66, 0.64), (0.66, 0.64), (0.4, 0.69)]  # fmt: skip
     s.shape(_round(dome, 3), volume=1.7)
     for bend in (-0.14, 0.08):
-        s.line(
-            _round([(0.41, high), (0.41 + bend, high + 0.08), (0.40 + bend * 1.5, 0.6), (0.41 + bend * 1.5, 0.67)], 2)[
-                3:-4
-            ],
-            s.main * 0.65,
-            0.006,
-        )
+        s.line(_round([(0.41, high), (0.41 + bend, high + 0.08), (0.40 + bend * 1.5, 0.6),
+            (0.41 + bend * 1.5, 0.67)], 2)[3:-4], s.main * 0.65, 0.006)  # fmt: skip
     s.shape(_ellipse(0.41, high + 0.005, 0.025, 0.014), s.accent, 0.6)
     if s.style in ("sporty", "classic"):
         s.shape(_ellipse(0.55, 0.47, 0.06, 0.07), s.accent, 0.7, 0.3)
@@ -679,12 +524,11 @@ def _cap(s: Sheet):
     if s.style == "boho":
         s.line([(0.13, 0.6), (0.4, 0.63), (0.66, 0.59)], s.accent, 0.03)
 
-
+# %% ../../nbs/10a_data.drawing.ipynb #0034
 def _watch(s: Sheet):
     wide, r = s.by_style(0.085, 0.07, 0.075, 0.06, 0.08), s.by_style(0.19, 0.17, 0.16, 0.165)
-    strap = _both(
-        [(0, 0.02), (wide * 0.8, 0.02), (wide * 1.15, 0.36), (wide * 1.15, 0.64), (wide * 0.8, 0.98), (0, 0.98)]
-    )
+    strap = _both([(0, 0.02), (wide * 0.8, 0.02), (wide * 1.15, 0.36), (wide * 1.15, 0.64), (wide * 0.8, 0.98),
+        (0, 0.98)])  # fmt: skip
     s.shape(strap, volume=1.2)
     for y in np.arange(0.78, 0.95, 0.035):
         s.shape(_ellipse(0.5, y, 0.008, 0.008), DARK, 0, 0)
@@ -705,58 +549,32 @@ def _watch(s: Sheet):
     for a, long in zip(s.rng.uniform(0, 6.28, 2), (0.5, 0.7), strict=True):
         s.line([(0.5, 0.5), (0.5 + q * long * np.cos(a), 0.5 + q * long * np.sin(a))], ink, 0.012)
 
-
+# %% ../../nbs/10a_data.drawing.ipynb #0035
 def _sunglasses(s: Sheet):
     rx, ry = s.by_style(0.20, 0.18, 0.19, 0.17, 0.05), s.by_style(0.12, 0.15, 0.19, 0.16, 0.06)
     y, tint = 0.5, s.accent * 0.35 + 18
     corner = {"sporty": 0.05, "classic": 0.09, "boho": 1, "minimal": 1}[s.style]
     for side in (-1, 1):
-        s.line(
-            np.array([(0.40, y - ry * 0.5), (0.46, y - ry * 0.8), (0.36, y - ry - 0.14), (0.2, y - ry - 0.16)])
-            * (side, 1)
-            + (0.5, 0),
-            s.main * 0.7,
-            0.022,
-        )
+        s.line(np.array([(0.40, y - ry * 0.5), (0.46, y - ry * 0.8), (0.36, y - ry - 0.14),
+            (0.2, y - ry - 0.16)]) * (side, 1) + (0.5, 0), s.main * 0.7, 0.022)  # fmt: skip
         x = 0.5 + side * (rx + 0.035)
         s.shape(_box(x - rx, y - ry, x + rx, y + ry, corner), volume=1.2, edge=0.8)
         rim = s.by_style(0.022, 0.034, 0.03, 0.014)
         s.shape(_box(x - rx + rim, y - ry + rim, x + rx - rim, y + ry - rim, corner), tint, 0.8, 0.3)
-        s.shape(
-            [
-                (x - rx * 0.6, y + ry * 0.3),
-                (x - rx * 0.1, y - ry * 0.55),
-                (x + rx * 0.1, y - ry * 0.55),
-                (x - rx * 0.4, y + ry * 0.3),
-            ],
-            tint * 1.3 + 40,
-            0,
-            0,
-        )
+        s.shape([(x - rx * 0.6, y + ry * 0.3), (x - rx * 0.1, y - ry * 0.55), (x + rx * 0.1, y - ry * 0.55),
+            (x - rx * 0.4, y + ry * 0.3)], tint * 1.3 + 40, 0, 0)  # fmt: skip
     s.line(_round([(0.45, y), (0.48, y - 0.07), (0.52, y - 0.07), (0.55, y)], 2)[2:-4], s.main * 0.8, 0.026)
 
-# %% ../../nbs/10a_data.drawing.ipynb #0027
+# %% ../../nbs/10a_data.drawing.ipynb #0036
 def _mug(s: Sheet):
     wide, top = s.by_style(0.22, 0.24, 0.25, 0.23), s.by_style(0.2, 0.26, 0.28, 0.24, 0.06)
     low, foot = s.by_style(0.86, 0.82, 0.8, 0.82, 0.02), s.by_style(0.94, 1, 0.8, 0.98, 0.04)
     x = 0.42
-    hold = [
-        (x + wide - 0.04, top + 0.12),
-        (x + wide + 0.2, top + 0.08),
-        (x + wide + 0.22, low - 0.18),
-        (x + wide - 0.06, low - 0.14),
-    ]
+    hold = [(x + wide - 0.04, top + 0.12), (x + wide + 0.2, top + 0.08), (x + wide + 0.22, low - 0.18),
+        (x + wide - 0.06, low - 0.14)]  # fmt: skip
     s.line(_round(hold, 3)[:-7], s.accent if s.chance(0.3) else s.main * 0.9, 0.05)
-    body = [
-        (x - wide, top),
-        (x - wide, top),
-        (x - wide * foot, low),
-        (x - wide * foot * 0.8, low + 0.05),
-        (x + wide * foot * 0.8, low + 0.05),
-        (x + wide * foot, low),
-        (x + wide, top),
-        (x + wide, top),
-    ]
+    body = [(x - wide, top), (x - wide, top), (x - wide * foot, low), (x - wide * foot * 0.8, low + 0.05),
+        (x + wide * foot * 0.8, low + 0.05), (x + wide * foot, low), (x + wide, top), (x + wide, top)]  # fmt: skip
     s.shape(_round(body, 2), volume=2.2, edge=0.35)
     s.shape(_ellipse(x, top, wide, 0.06), s.main * 1.08, 0.4, 0.5)
     s.shape(_ellipse(x, top + 0.006, wide * 0.9, 0.047), s.main * 0.55, 0.6, 0.3)
@@ -766,7 +584,7 @@ def _mug(s: Sheet):
     if s.style == "boho":
         s.line(_ellipse(x, low - 0.08, wide * 0.93, 0.05, 5, 175), s.accent, 0.03)
 
-
+# %% ../../nbs/10a_data.drawing.ipynb #0037
 def _lamp(s: Sheet):
     cx, foot = 0.5, s.by_style(0.13, 0.17, 0.14, 0.15)
     rod = GOLD if s.chance(0.4) else DARK if s.chance(0.5) else METAL
@@ -780,19 +598,13 @@ def _lamp(s: Sheet):
         return
     top, rim = s.by_style(0, 0.12, 0.16, 0.2, 0.08), s.by_style(0, 0.27, 0.31, 0.22)
     if s.style == "boho" or s.chance(0.3):  # a bellied foot
-        s.shape(
-            _round(_both([(0, 0.5), (0.03, 0.52), (0.04, 0.6), (foot * 1.2, 0.74), (foot, 0.92), (0, 0.93)]), 3),
-            s.accent,
-            1.8,
-        )
+        s.shape(_round(_both([(0, 0.5), (0.03, 0.52), (0.04, 0.6), (foot * 1.2, 0.74), (foot, 0.92),
+            (0, 0.93)]), 3), s.accent, 1.8)  # fmt: skip
     else:
         s.line([(cx, 0.45), (cx, 0.9)], rod, 0.028)
         s.shape(_ellipse(cx, 0.91, foot, 0.038), rod, 1)
-    shade = (
-        _both([(0, 0.1), (top, 0.1), (top, 0.1), (rim, 0.5), (rim, 0.5), (0, 0.53)])
-        if s.style != "minimal"
-        else _ellipse(0.5, 0.33, 0.24, 0.22)
-    )
+    shade = _both([(0, 0.1), (top, 0.1), (top, 0.1), (rim, 0.5), (rim, 0.5),
+        (0, 0.53)]) if s.style != "minimal" else _ellipse(0.5, 0.33, 0.24, 0.22)  # fmt: skip
     s.shape(_round(shade, 2), volume=1.1, edge=0.3)
     glow = (
         np.exp(-(((_grid()[1] - 0.5) / 0.13) ** 2) - ((_grid()[0] - 0.4) / 0.16) ** 2)[..., None] * s.alpha[..., None]
@@ -802,7 +614,7 @@ def _lamp(s: Sheet):
         for x in np.linspace(-rim, rim, 18):
             s.line([(cx + x, 0.5), (cx + x, 0.55)], s.accent, 0.008)
 
-# %% ../../nbs/10a_data.drawing.ipynb #0028
+# %% ../../nbs/10a_data.drawing.ipynb #0038
 KINDS: dict[str, Callable[[Sheet], None]] = {
     "t-shirt": _tshirt,
     "shirt": _shirt,
@@ -820,7 +632,7 @@ KINDS: dict[str, Callable[[Sheet], None]] = {
     "lamp": _lamp,
 }
 
-# %% ../../nbs/10a_data.drawing.ipynb #0032
+# %% ../../nbs/10a_data.drawing.ipynb #0042
 def _studio(shape, rng):
     return np.full((*shape, 3), rng.uniform(238, 255), np.float32)
 
@@ -837,7 +649,7 @@ def _bold(shape, rng):
     first, second = (colours[i] for i in rng.choice(len(colours), 2, replace=False))
     if rng.random() < 0.6:
         second = first * 0.92
-    edge = np.clip((_slope(shape, rng, 1) - rng.uniform(0.7, 1.3)) * 60, 0, 1)[..., None]
+    edge = np.clip((_slope(shape, rng, 1) - rng.uniform(0.7, 1.3)) * 40, 0, 1)[..., None]
     return first + edge * (second - first)
 
 
@@ -845,11 +657,8 @@ def _wood(shape, rng):
     "Planks, seen from above."
     h, w = shape
     tone = _shifted(((186, 140, 98), (214, 184, 148), (120, 88, 66), (200, 196, 188))[int(rng.integers(4))], rng, 8)
-    grain = (
-        cv2.resize(_cut(_noise(), (h, 24), rng), (w, h))
-        if rng.random() < 0.5
-        else cv2.resize(_cut(_noise(), (24, w), rng), (w, h))
-    )
+    grain = cv2.resize(_cut(_noise(), (h, 24), rng), (w, h)) if rng.random() < 0.5 else cv2.resize(_cut(_noise(),
+        (24, w), rng), (w, h))  # fmt: skip
     planks = int(rng.integers(3, 6))
     where = np.minimum(np.arange(w) * planks // w, planks - 1)
     tones = rng.normal(1, 0.06, planks)[where] * np.where(np.diff(where, prepend=0) > 0, 0.7, 1)
@@ -867,13 +676,8 @@ def _room(shape, rng):
     if rng.random() < 0.5:  # a picture frame or a window on the wall
         x0, wide = int(rng.integers(0, w * 2 // 3)), int(w * rng.uniform(0.2, 0.4))
         cv2.rectangle(scene, (x0, h // 14), (x0 + wide, h // 14 + wide), tuple(map(float, wall * 0.7)), -1)
-        cv2.rectangle(
-            scene,
-            (x0 + 5, h // 14 + 5),
-            (x0 + wide - 5, h // 14 + wide - 5),
-            tuple(map(float, rng.uniform(90, 240, 3))),
-            -1,
-        )
+        cv2.rectangle(scene, (x0 + 3, h // 14 + 3),
+            (x0 + wide - 3, h // 14 + wide - 3), tuple(map(float, rng.uniform(90, 240, 3))), -1)  # fmt: skip
     return scene * _slope(shape, rng, 0.2)[..., None]
 
 
@@ -891,7 +695,7 @@ def _slope(shape, rng, by) -> np.ndarray:
     y, x = np.linspace(-1, 1, shape[0], dtype=np.float32), np.linspace(-1, 1, shape[1], dtype=np.float32)
     return 1 + np.float32(by) * (np.sin(a) * y[:, None] + np.cos(a) * x[None]) / 1.414
 
-# %% ../../nbs/10a_data.drawing.ipynb #0033
+# %% ../../nbs/10a_data.drawing.ipynb #0043
 def _pose(shape, sheet: Sheet, fill, rng, at=None) -> np.ndarray:
     "The homography that takes the sheet into the picture: filling the share `fill` of it, mirrored or not, turned, seen from the side."
     x, y, bw, bh = cv2.boundingRect((sheet.alpha > 0.5).astype(np.uint8))
@@ -909,14 +713,15 @@ def _pose(shape, sheet: Sheet, fill, rng, at=None) -> np.ndarray:
 def _place(scene: np.ndarray, sheet: Sheet, pose: np.ndarray, rng):
     "Put the sheet on the scene, its shadow first."
     h, w = scene.shape[:2]
-    rgb, alpha = (cv2.warpPerspective(a, pose, (w, h), flags=cv2.INTER_LINEAR) for a in (sheet.rgb, sheet.alpha))
+    seen = cv2.warpPerspective(np.dstack([sheet.rgb, sheet.alpha]), pose, (w, h), flags=cv2.INTER_LINEAR)
+    rgb, alpha = seen[..., :3], np.ascontiguousarray(seen[..., 3])
     small = cv2.resize(alpha, (w // 4, h // 4), interpolation=cv2.INTER_AREA)
     offset = np.float32([(1, 0, -sheet.light[0] * rng.uniform(1, 5)), (0, 1, rng.uniform(1, 5))])
     soft = cv2.GaussianBlur(cv2.warpAffine(small, offset, (w // 4, h // 4)), (0, 0), rng.uniform(1.2, 3.5))
     scene *= 1 - rng.uniform(0.2, 0.55) * cv2.resize(soft, (w, h))[..., None]
     scene += rgb - alpha[..., None] * scene
 
-# %% ../../nbs/10a_data.drawing.ipynb #0035
+# %% ../../nbs/10a_data.drawing.ipynb #0045
 def _sticker(scene: np.ndarray, rng):
     "A round sticker with a per cent sign near a corner."
     h, w = scene.shape[:2]
@@ -960,18 +765,18 @@ def _neighbour(scene: np.ndarray, rng):
     at = (rng.choice([rng.uniform(-0.08, 0.1), rng.uniform(0.9, 1.08)]), rng.uniform(0.1, 0.9))
     _place(scene, sheet, _pose(scene.shape[:2], sheet, rng.uniform(0.3, 0.5), rng, at), rng)
 
-# %% ../../nbs/10a_data.drawing.ipynb #0037
+# %% ../../nbs/10a_data.drawing.ipynb #0047
 def _photograph(scene: np.ndarray, size: tuple[int, int], rng) -> np.ndarray:
     "The scene at its final `size` (height, width) as uint8, with the faults of a camera."
     cast = rng.normal(1, 0.035, 3) * rng.normal(1.0, 0.07)
-    scene = scene * np.float32(cast) * _slope(scene.shape[:2], rng, rng.uniform(0, 0.12))[..., None]
     picture = cv2.resize(scene, size[::-1], interpolation=cv2.INTER_AREA)
+    picture *= np.float32(cast) * _slope(size, rng, rng.uniform(0, 0.12))[..., None]
     if rng.random() < 0.2:
         picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 1.0))
-    noise = rng.standard_normal(size, np.float32)[..., None] * np.float32(rng.gamma(1.4, 1.3))
-    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+    picture += rng.standard_normal(size, np.float32)[..., None] * np.float32(rng.gamma(1.4, 1.3))
+    return np.clip(picture, 0, 255, out=picture).astype(np.uint8)
 
-# %% ../../nbs/10a_data.drawing.ipynb #0038
+# %% ../../nbs/10a_data.drawing.ipynb #0048
 def draw_product(
     kind: str,  # one of `KINDS`
     colour: str = "blue",  # one of `COLOURS`
@@ -992,7 +797,7 @@ def draw_product(
     rng = np.random.default_rng(seed)
     sheet = Sheet(colour, pattern, style, rng)
     KINDS[kind](sheet)
-    scene = _scene((2 * size[0], 2 * size[1]), rng)
+    scene = _scene(size, rng)
     if rng.random() < 0.11:
         _neighbour(scene, rng)
     _place(scene, sheet, _pose(scene.shape[:2], sheet, rng.uniform(0.68, 0.97), rng), rng)
@@ -1002,6 +807,7 @@ def draw_product(
     return _photograph(scene, size, rng)
 
 
-def _scene(shape, rng) -> np.ndarray:
-    scenes = list(_SCENES)
-    return np.ascontiguousarray(scenes[int(rng.choice(len(scenes), p=list(_SCENES.values())))](shape, rng), np.float32)
+def _scene(size: tuple[int, int], rng) -> np.ndarray:
+    "One of the backgrounds at twice `size`."
+    scene = list(_SCENES)[int(rng.choice(len(_SCENES), p=list(_SCENES.values())))](size, rng)
+    return cv2.resize(np.float32(scene), (2 * size[1], 2 * size[0]), interpolation=cv2.INTER_LINEAR)

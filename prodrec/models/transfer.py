@@ -6,6 +6,7 @@
 __all__ = ['BACKBONES', 'NETWORKS', 'backbone', 'features', 'transfer']
 
 # %% ../../nbs/23_models.transfer.ipynb #0005
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -48,7 +49,11 @@ def backbone(
     if weights not in (None, "imagenet"):
         return _from_file(make(weights=None, include_top=False, input_shape=(None, None, 3)), weights)
     try:
-        model = make(weights=weights, include_top=False, input_shape=(None, None, 3))
+        with (
+            warnings.catch_warnings()
+        ):  # Keras says that it takes the weights made at 224 x 224, which is what is wanted
+            warnings.filterwarnings("ignore", message=".*input_shape. is undefined")
+            model = make(weights=weights, include_top=False, input_shape=(None, None, 3))
     except Exception as e:  # Keras raises a bare Exception where a download fails
         raise FileNotFoundError(
             f"the ImageNet weights of {name} cannot be had ({str(e)[:200]}): connect to the internet, set KERAS_HOME to a folder "
@@ -62,8 +67,10 @@ def _from_file(model: keras.Model, path: str | Path) -> keras.Model:
     if not Path(path).is_file():
         raise FileNotFoundError(f"`weights` {str(path)!r} is no file: give a path to one, 'imagenet' or None")
     try:
-        model.load_weights(path)
-    except (ValueError, OSError) as e:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Keras only warns where a layer finds no weights in the file
+            model.load_weights(path)
+    except (ValueError, OSError, UserWarning) as e:
         raise ValueError(f"`weights` {str(path)!r} does not fit {model.name}: {e}") from e
     model.trainable = False
     return model

@@ -301,8 +301,11 @@ class Recommender:
         """
         self._check_fitted()
         ids = self.index.ids if ids is None else _listed(ids)
-        vectors = self._weighted(self.index.vectors(ids), weights)
-        found, scores = self.index.search(vectors, k + 1)
+        parts = [self._others(ids[i : i + 2048], k, weights) for i in range(0, len(ids), 2048)]
+        return np.concatenate([found for found, _ in parts]), np.concatenate([scores for _, scores in parts])
+
+    def _others(self, ids: list[str], k: int, weights: dict | None) -> tuple[np.ndarray, np.ndarray]:
+        found, scores = self.index.search(self._weighted(self.index.vectors(ids), weights), k + 1)
         other = found != np.array(ids, object)[:, None]
         other[other.all(axis=1), -1] = False  # where the product itself is not among its k + 1, the last makes room
         shape = (len(ids), found.shape[1] - 1)
