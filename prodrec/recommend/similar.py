@@ -75,7 +75,7 @@ class Hits:
         if not len(self):
             return "<p>No product matches.</p>"
         shown = list(zip(self.ids, self.scores, self._reasons, strict=True))[:24]
-        return picture_table([product_card(self._catalog, i, [f"{score:.2f} {reason}"]) for i, score, reason in shown])
+        return picture_table([product_card(self._catalog, i, [f"{score:.2f}", reason]) for i, score, reason in shown])
 
 
 def _draw_product(ax: plt.Axes, catalog: Catalog, id: str, text: str):
@@ -279,7 +279,7 @@ class Recommender:
         best = [max(parts, key=lambda kind, n=n: parts[kind][n]) for n in range(len(ids))]
         shared = self._shared(ids, own[0]) if len(own) == 1 else [[]] * len(ids)
         return [
-            ", ".join([*(f"same {c}" for c in columns[:3]), how[kind]])
+            "; ".join(filter(None, [columns and f"same {', '.join(columns[:3])}", how[kind]]))
             for columns, kind in zip(shared, best, strict=True)
         ]
 
