@@ -37,16 +37,20 @@ MAX_PIXELS = 40_000_000  # 40 megapixels: 120 MB once decoded
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _SOF = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the JPEG markers that carry the picture's size
+_BARE = {0x00, 0x01, 0xFF, *range(0xD0, 0xDA)}  # those that no length follows; 0xFF may fill up before any marker
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     "(height, width) from a JPEG's header, None where there is none."
     i = 2
-    while i + 9 <= len(data) and data[i] == 0xFF:
+    # what stands between two segments is passed over, since the decoder does so too
+    while 0 <= (i := data.find(b"\xff", i)) <= len(data) - 9:
         if data[i + 1] in _SOF:
             return int.from_bytes(data[i + 5 : i + 7], "big"), int.from_bytes(data[i + 7 : i + 9], "big")
-        # a marker may be preceded by any number of 0xFF fill bytes
-        i += 1 if data[i + 1] == 0xFF else 2 + int.from_bytes(data[i + 2 : i + 4], "big")
+        if data[i + 1] in _BARE:
+            i += 1 if data[i + 1] == 0xFF else 2
+        else:
+            i += 2 + int.from_bytes(data[i + 2 : i + 4], "big")
     return None
 
 
@@ -60,7 +64,8 @@ def _decode_jpeg(data: bytes, max_pixels: int) -> np.ndarray:
         _check_size(*size, max_pixels)
     if b"\xff\xd9" not in data[-1024:]:  # some cameras write a little after the end marker
         raise ImageError("truncated", f"a JPEG of {len(data):,} bytes without its end")
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    # OpenCV has no limit of its own worth the name: a picture of unknown size is not for it
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if size else None
     return _decode_pillow(data, max_pixels) if pixels is None else pixels
 
 
@@ -76,9 +81,13 @@ def _decode_pillow(data: bytes, max_pixels: int) -> np.ndarray:
         raise ImageError("unreadable", f"{len(data):,} bytes of no known picture format") from e
     except Image.DecompressionBombError as e:
         raise ImageError("too large", str(e)) from e
-    except Exception as e:  # Pillow's readers raise whatever the damage leads them to
-        cut = "truncated" in str(e).lower()
-        raise ImageError("truncated" if cut else "unreadable", f"{len(data):,} bytes, {e or type(e).__name__}") from e
+    except Exception as e:
+        raise _damage(e, f"{len(data):,} bytes, ") from e
+
+
+def _damage(e: Exception, what: str = "") -> ImageError:
+    "Pillow's readers raise whatever the damage leads them to."
+    return ImageError("truncated" if "truncated" in str(e).lower() else "unreadable", f"{what}{e or type(e).__name__}")
 
 
 def _to_pixels(picture: Image.Image) -> np.ndarray:
@@ -136,11 +145,11 @@ def _zip(path: str, mtime: int) -> _Zip:
 def _read_zip(archive: str, member: str) -> bytes:
     try:
         return _zip(archive, os.stat(archive).st_mtime_ns).read(member)
-    except FileNotFoundError as e:
+    except (FileNotFoundError, NotADirectoryError) as e:
         raise ImageError("missing", f"no archive {archive!r}") from e
     except KeyError as e:
         raise ImageError("missing", f"no {member!r} in {archive!r}") from e
-    except (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, NotImplementedError, EOFError) as e:
+    except Exception as e:  # each way of compressing raises its own
         raise ImageError("unreadable", f"{member!r} in {archive!r}: {e}") from e
 
 # %% ../../nbs/10_data.catalog.ipynb #0017
@@ -400,13 +409,15 @@ class Catalog:
         if isinstance(key, pd.Series) and pd.api.types.is_bool_dtype(key):
             key = (
                 key.reindex(self.products.index, fill_value=False) if not key.index.equals(self.products.index) else key
-            )
+            ).fillna(False)
         keys = key.tolist() if isinstance(key, np.ndarray | pd.Series | pd.Index) else list(key)
         if keys and all(isinstance(k, bool | np.bool_) for k in keys):
             if len(keys) != len(self):
                 raise ValueError(f"the mask has {len(keys):,} values for {len(self):,} products")
             return self.products.index[np.asarray(keys, bool)]
         self._check_known(keys)
+        if len(set(keys)) < len(keys):
+            raise ValueError("the selection names a product more than once: ids are unique in a catalogue")
         return pd.Index(keys, dtype=self.products.index.dtype, name="id")
 
     def _check_known(self, ids: Iterable[str]):
@@ -503,7 +514,7 @@ class Catalog:
     def __repr__(self):
         with_picture = sum(ref is not None for ref in self._refs.values())
         kinds = f", {self.products['category'].nunique():,} categories" if "category" in self.products else ""
-        return f"Catalog({len(self):,} products{kinds}, {with_picture:,} pictures; columns: {', '.join(self.products.columns)})"
+        return f"Catalog({len(self):,} products{kinds}, {with_picture:,} pictures; columns: {', '.join(map(str, self.products.columns))})"
 
     def _repr_html_(self):
         cards = [product_card(self, i) for i in self.ids[:12]]
@@ -526,12 +537,11 @@ def _mapped(df: pd.DataFrame, id: str | None, columns: dict[str, str | None]) ->
             raise ValueError(
                 f"`{name}` names column {column!r}, which is not in the table; it has {', '.join(map(str, df.columns))}"
             )
-    df = df if id is None else df.set_index(id, drop=id in columns.values() or id == "id")
+    df = df if id is None else df.set_index(id, drop=False)
+    moved = {name: df[column] for name, column in columns.items() if name != column}
     # a column that a mapped one takes the name of makes room for it
-    df = df.drop(columns=[name for name, column in columns.items() if name != column and name in df])
-    return df.assign(**{name: df[column] for name, column in columns.items()}).drop(
-        columns=[c for name, c in columns.items() if c != name and c not in columns]
-    )
+    gone = {*moved, *columns.values(), *(["id"] if id == "id" else [])} - {n for n, c in columns.items() if n == c}
+    return df.drop(columns=[c for c in df if c in gone]).assign(**moved)
 
 
 def _pack_images(refs: dict, archive: Path, everything: bool) -> dict:
@@ -606,7 +616,10 @@ def read_image(
             raise ValueError(f"an array must be uint8 (height, width, 3), received {picture.dtype} {picture.shape}")
         return picture
     if isinstance(picture, Image.Image):
-        return _to_pixels(picture)
+        try:
+            return _to_pixels(picture)
+        except Exception as e:  # it may not have been loaded from its file yet
+            raise _damage(e) from e
     if isinstance(picture, bytes | bytearray | memoryview):
         return decode(bytes(picture))
     if isinstance(picture, str) and catalog is not None and picture in catalog:

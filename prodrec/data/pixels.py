@@ -54,13 +54,14 @@ def fit_size(
     if fit not in FITS:
         raise ValueError(f"`fit` must be one of {', '.join(FITS)}, received {fit!r}")
     scale = (min if fit == "pad" else max)(height / h, width / w)
+    if fit == "crop":  # before it is scaled: what stands over may be a thousand times what is kept
+        kept_h, kept_w = min(h, max(1, round(height / scale))), min(w, max(1, round(width / scale)))
+        top, left = (h - kept_h) // 2, (w - kept_w) // 2
+        return _scale(pixels[top : top + kept_h, left : left + kept_w], height, width)
     new_h, new_w = max(1, round(h * scale)), max(1, round(w * scale))
-    pixels = _scale(pixels, new_h, new_w)
-    top, left = abs(height - new_h) // 2, abs(width - new_w) // 2
-    if fit == "crop":
-        return np.ascontiguousarray(pixels[top : top + height, left : left + width])
+    top, left = (height - new_h) // 2, (width - new_w) // 2
     frame = np.full((height, width, 3), 255, np.uint8)
-    frame[top : top + new_h, left : left + new_w] = pixels
+    frame[top : top + new_h, left : left + new_w] = _scale(pixels, new_h, new_w)
     return frame
 
 # %% ../../nbs/17_data.pixels.ipynb #0012

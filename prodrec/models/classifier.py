@@ -11,6 +11,7 @@ import inspect
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -127,11 +128,12 @@ class Classifier:
         be read are left out with a warning. Interrupting keeps what was learned.
         """
         keras.utils.set_random_seed(self.seed)
-        x, labels = self._training_data(train)
-        self.classes_ = classes_of(labels)
-        self.model = self._build(len(self.classes_))
-        sides = [(x, labels)] + ([self._training_data(validation)] if validation is not None else [])
-        self._train([(x, encode_labels(y, self.classes_)) for x, y in sides], epochs, callbacks)
+        sides = [self._training_data(train)] + ([self._training_data(validation)] if validation is not None else [])
+        classes = classes_of(sides[0][1])
+        if not all(y.isin(classes).any() for _, y in sides):
+            raise ValueError("`validation` has none of the labels of `train`: there is nothing to validate")
+        self.model, self.classes_ = self._build(len(classes)), classes
+        self._train([(x, encode_labels(y, classes)) for x, y in sides], epochs, callbacks)
         return self
 
     def _training_data(self, catalog: Catalog):
@@ -238,12 +240,14 @@ class ImageClassifier(Classifier):
     ):
         super().__init__(target, seed, batch_size, learning_rate)
         _check_options(find_network(network), options)
-        self.network, self.image_size, self.fit_mode, self.options = network, tuple(image_size), fit_mode, options
+        self.image_size = tuple(int(s) for s in image_size)
+        self.network, self.fit_mode, self.options = network, fit_mode, options
 
     @property
     def name(self) -> str:
         "The network's name."
-        return self.network if isinstance(self.network, str) else self.network.__name__
+        function = getattr(self.network, "func", self.network)  # what a `functools.partial` calls
+        return self.network if isinstance(self.network, str) else getattr(function, "__name__", type(function).__name__)
 
     def _build(self, n_classes: int) -> keras.Model:
         return find_network(self.network)(self.image_size, n_classes, **self.options)
@@ -272,9 +276,10 @@ class ImageClassifier(Classifier):
         "Write the classifier to folder `path`: the network as Keras keeps it, its history, and its parameters."
         self._check_fitted()
         params = {
-            k: getattr(self, k)
-            for k in ("image_size", "target", "seed", "batch_size", "learning_rate", "fit_mode", "options")
+            k: getattr(self, k) for k in ("image_size", "target", "seed", "batch_size", "learning_rate", "fit_mode")
         }
+        # json knows no paths
+        params["options"] = {k: str(v) if isinstance(v, Path) else v for k, v in self.options.items()}
         with save_folder(path, "ImageClassifier", network=self.name, params=params, classes=self.classes_) as folder:
             self.model.save(folder / "model.keras")
             self.history_.to_parquet(folder / "history.parquet")

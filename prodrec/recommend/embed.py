@@ -129,11 +129,10 @@ class ColorHistogram(Embedder):
         return self._size
 
     def _vectors(self, pixels) -> np.ndarray:
-        rows = [
-            cv2.calcHist([pixels[n]], [0, 1, 2], None, [8, 8, 8], [0, 256] * 3).ravel()
-            for n in progress(range(len(pixels)), "histogram")
-        ]
-        return np.sqrt(np.stack(rows) / np.prod(self.image_size)).astype(np.float32)
+        shares = np.empty((len(pixels), self.dim), np.float32)
+        for n in progress(range(len(pixels)), "histogram"):
+            shares[n] = cv2.calcHist([pixels[n]], [0, 1, 2], None, [8, 8, 8], [0, 256] * 3).ravel()
+        return np.sqrt(shares / np.prod(self.image_size), dtype=np.float32)
 
     def save(self, path):
         "Write the embedder to folder `path`."

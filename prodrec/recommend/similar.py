@@ -7,6 +7,7 @@ __all__ = ['Hits', 'where_mask', 'Recommender']
 
 # %% ../../nbs/32_recommend.similar.ipynb #0005
 from collections.abc import Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -101,7 +102,12 @@ def where_mask(
             raise ValueError(
                 f"`where` names column {column!r}, which the catalogue does not have: {', '.join(products.columns)}"
             )
-        mask &= _column_mask(products[column], wanted)
+        try:
+            mask &= _column_mask(products[column], wanted)
+        except TypeError as e:
+            raise ValueError(
+                f"`where` compares column {column!r} with {wanted!r}, which does not go together: {e}"
+            ) from e
     return mask
 
 
@@ -115,6 +121,8 @@ def _column_mask(values: pd.Series, wanted) -> np.ndarray:
         inside = values.notna() if low is None else values >= low
         return (inside if high is None else inside & (values <= high)).fillna(False).to_numpy(bool)
     wanted = wanted if isinstance(wanted, list | set | np.ndarray | pd.Series | pd.Index) else [wanted]
+    if pd.api.types.is_datetime64_any_dtype(values):  # a range takes "2024-05-01", so this must too
+        wanted = pd.to_datetime(pd.Series(list(wanted)))
     return values.isin(list(wanted)).to_numpy(bool)
 
 
@@ -125,7 +133,7 @@ def _query_mask(products: pd.DataFrame, query: str) -> np.ndarray:
         raise ValueError(f"`where` {query!r} is no query that this catalogue can answer: {e}") from e
     if not pd.api.types.is_bool_dtype(mask) or np.shape(mask) != (len(products),):
         raise ValueError(f"`where` {query!r} does not say yes or no for each product")
-    return np.asarray(mask, bool)
+    return np.asarray(mask.fillna(False), bool)
 
 # %% ../../nbs/32_recommend.similar.ipynb #0012
 class Recommender:
@@ -240,7 +248,7 @@ class Recommender:
         rows = [[known["id", i] for i in g.get("id", [])] for g in groups]
         for kind in ("image", "text"):
             if items := query.get(kind):
-                part, made = self._part(kind), iter(self.embedders[kind].embed(items))
+                part, made = self._part(kind), cycle(self.embedders[kind].embed(items))  # one may go with each
                 for row, group in zip(rows, groups, strict=True):
                     row += [_in_part(next(made), part, self.index.dim) for _ in group[kind]]
         means = np.stack([np.mean(row, axis=0) for row in rows])
