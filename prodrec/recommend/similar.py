@@ -58,7 +58,9 @@ class Hits:
     def figure(self, columns: int = 6) -> plt.Axes:
         "The pictures with their scores, as a figure; the Axes of the first."
         rows = max(1, -(-len(self) // columns))
-        _, axes = plt.subplots(rows, columns, figsize=(1.7 * columns, 2.3 * rows), dpi=80, squeeze=False)
+        _, axes = plt.subplots(
+            rows, columns, figsize=(1.7 * columns, 2.3 * rows), dpi=80, squeeze=False, layout="constrained"
+        )
         for ax in axes.flat:
             ax.axis("off")
         for ax, i, score in zip(axes.flat, self.ids, self.scores, strict=False):
