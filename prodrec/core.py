@@ -99,7 +99,8 @@ def save_folder(
             f"`path` {str(path)!r} holds something that prodrec did not save: give an empty or a new folder"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    tmp = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    tmp = path.with_name(f".{path.name}-{os.getpid()}-{os.urandom(4).hex()}")
+    tmp.mkdir()
     try:
         yield tmp
         files = {p.relative_to(tmp).as_posix(): file_digest(p) for p in sorted(tmp.rglob("*")) if p.is_file()}

@@ -7,6 +7,7 @@ __all__ = ['SOURCES', 'load_data', 'demo', 'parser', 'main']
 
 # %% ../../nbs/42_apps.cli.ipynb #0005
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -59,6 +60,21 @@ def _size(text: str) -> tuple[int, int]:
     return _positive(height), _positive(width)
 
 # %% ../../nbs/42_apps.cli.ipynb #0010
+@contextlib.contextmanager
+def _without_greetings():
+    "TensorFlow's C++ part greets on the terminal when it is imported; what it says is not about the products."
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(nowhere)
+
+# %% ../../nbs/42_apps.cli.ipynb #0011
 _IMAGE_SIZES = {"demo": (64, 48), "fashion": (80, 60)}
 
 
@@ -93,8 +109,8 @@ def _demo_parser(commands):
 
 def demo(args: argparse.Namespace):
     """Run `prodrec demo` with parsed arguments: print the stages and the table, write the page and what was made."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings are not about the products
-    from prodrec.apps.demo import run_demo, write_report
+    with _without_greetings():
+        from prodrec.apps.demo import run_demo, write_report
 
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -107,7 +123,7 @@ def demo(args: argparse.Namespace):
     run.recommender.save(out / "recommender")
     print(f"\n{run!r}\n\n{page} shows the audit, the confusion matrix and recommendations")
 
-# %% ../../nbs/42_apps.cli.ipynb #0012
+# %% ../../nbs/42_apps.cli.ipynb #0013
 def parser() -> argparse.ArgumentParser:
     """The command line's parser, with all commands."""
     from prodrec import __version__
@@ -129,6 +145,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("prodrec: interrupted", file=sys.stderr)
         return 130
-    except (ValueError, KeyError, TypeError, OSError, ImportError) as e:
-        print(f"prodrec: {e.args[0] if isinstance(e, KeyError) else e}", file=sys.stderr)
+    except (ValueError, OSError, ImportError) as e:
+        print(f"prodrec: {e}", file=sys.stderr)
         return 1

@@ -80,7 +80,7 @@ class Run:
         versions = {"prodrec": __version__, "keras": keras.__version__, "python": platform.python_version()}
         sizes = {name: len(side) for name, side in self.sides.items()}
         record = {"seed": self.seed, "versions": versions, "products": sizes, "network": self.classifier.name}
-        record |= {"figures": self.summary().to_dict("index"), "audit": self.audit.summary()["count"].to_dict()}
+        record |= {"figures": self.summary().to_dict("index"), "audit": self.audit.summary()["products"].to_dict()}
         return json.dumps(record | {"stages": self.stages.to_frame().to_dict("index")}, indent=1)
 
     def __repr__(self):
@@ -135,14 +135,14 @@ h1{margin-bottom:0}h2{margin-top:2.5rem;border-bottom:1px solid #ddd}table{borde
 th,td{padding:.25rem .7rem;text-align:right}th:first-child{text-align:left}td[align=center]{text-align:center;max-width:9rem}
 tr{border-bottom:1px solid #eee}.query td:first-child{background:#eef4fb}img{max-width:100%}pre{background:#f6f6f6;padding:.8rem}"""
 
-
+# %% ../../nbs/41a_apps.demo.ipynb #0016
 def _figure_html(ax: plt.Axes, alt: str) -> str:
     out = io.BytesIO()
     ax.figure.savefig(out, format="png", bbox_inches="tight", dpi=80)
     plt.close(ax.figure)
     return f'<img alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}">'
 
-
+# %% ../../nbs/41a_apps.demo.ipynb #0017
 def _grids_html(run: Run, n: int = 8, k: int = 5) -> str:
     "The recommendations for one test product of each of `n` categories; the query stands first."
     products = run.sides["test"].products
@@ -152,13 +152,13 @@ def _grids_html(run: Run, n: int = 8, k: int = 5) -> str:
         cards = [product_card(run.recommender.catalog, query, ["asked for"])]
         table = hits.to_frame()
         cards += [
-            product_card(run.recommender.catalog, i, [f"{s:.2f} {r}"])
+            product_card(run.recommender.catalog, i, [f"{s:.2f}", r])
             for i, s, r in zip(table.id, table.score, table.reason, strict=True)
         ]
         rows.append(f'<div class="query">{picture_table(cards, k + 1)}</div>')
     return "".join(rows)
 
-
+# %% ../../nbs/41a_apps.demo.ipynb #0018
 def write_report(
     run: Run,
     path: str | Path,  # the file to write

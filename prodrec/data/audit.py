@@ -133,7 +133,7 @@ def _look(catalog: Catalog, id: str) -> tuple[str, Fingerprint | ImageError]:
 # %% ../../nbs/14_data.audit.ipynb #0019
 def near_candidates(
     thumbs: np.ndarray,  # uint8 (n, 16, 16, 3)
-    k: int = 16,  # neighbours that each picture is compared with
+    k: int = 32,  # neighbours that each picture is compared with
 ) -> np.ndarray:
     """Pairs of pictures that may be nearly the same: int (m, 2), each pair once, m at most n * (k + 1)."""
     n = len(thumbs)
@@ -149,7 +149,7 @@ def near_candidates(
     index.nprobe = 8
     distances, found = index.search(flat, min(n, k + 1))
     pairs = np.column_stack([np.repeat(np.arange(n), found.shape[1]), found.ravel()])
-    pairs = pairs[(distances.ravel() < 0.15) & (pairs[:, 1] >= 0) & (pairs[:, 0] != pairs[:, 1])]
+    pairs = pairs[(distances.ravel() < 0.1) & (pairs[:, 1] >= 0) & (pairs[:, 0] != pairs[:, 1])]
     return np.unique(np.sort(pairs, axis=1), axis=0)
 
 # %% ../../nbs/14_data.audit.ipynb #0022

@@ -573,15 +573,22 @@ def thumbnail(
 
 
 def product_card(catalog: "Catalog", id: str, lines: Sequence[str] = ()) -> tuple[bytes | None, list[str]]:
-    """(thumbnail or None, lines of text) of one product, as `picture_table` shows it; `lines` come first."""
+    """(thumbnail or None, lines of text) of one product, as `picture_table` shows it; `lines` come first.
+
+    A picture behind a URL is shown once it is in the cache: to look at a catalogue fetches nothing.
+    """
+    row = catalog.products.loc[id]
     try:
-        picture = thumbnail(catalog.pixels(id))
+        picture = thumbnail(catalog.pixels(id)) if _is_at_hand(row["image"]) else None
     except ImageError:
         picture = None
-    row = catalog.products.loc[id]
     price = f"{row['price']:,.2f}" if "price" in row and pd.notna(row["price"]) else None
     facts = [row.get("title"), row.get("category"), price]
     return picture, [*lines, *(str(f)[:60] for f in facts if not _is_missing(f))]
+
+
+def _is_at_hand(ref: str | bytes | None) -> bool:
+    return not (isinstance(ref, str) and ref.startswith(("http://", "https://"))) or url_path(ref).exists()
 
 
 def picture_table(
@@ -605,7 +612,7 @@ def _cell(card: tuple[bytes | None, Sequence[str]]) -> str:
         image = f'<img width="{width}" height="{height}" alt="{alt}" src="data:image/jpeg;base64,{data}">'
     return f'<td align="center" valign="top">{image}<br>{"<br>".join(f"<small>{html.escape(t)}</small>" for t in lines)}</td>'
 
-# %% ../../nbs/10_data.catalog.ipynb #0048
+# %% ../../nbs/10_data.catalog.ipynb #0050
 def read_image(
     picture,  # a path, URL, bytes, PIL image, uint8 array (height, width, 3), or the id of a product of `catalog`
     catalog: Catalog | None = None,  # where ids are looked up

@@ -195,6 +195,7 @@ class Sheet:
         return value * self.rng.normal(1, spread)
 
     def chance(self, p: float) -> bool:
+        "True with probability `p`, drawn from the sheet's own generator."
         return bool(self.rng.random() < p)
 
     def shape(self, outline, paint=None, volume=1.0, edge=0.5):

@@ -293,7 +293,7 @@ def figure_missing(
     share = missing_fields(catalog)
     ax = _axes(ax, 0.9 + 0.22 * len(share))
     bars = ax.barh([_short(c) for c in share.index], 100 * share, color="C3")
-    ax.bar_label(bars, [f"{100 * s:.1f}" if s else "none" for s in share], padding=3, fontsize=8)
+    ax.bar_label(bars, [f"{100 * s:.3g}" if s else "none" for s in share], padding=3, fontsize=8)
     ax.invert_yaxis()
     ax.set(xlabel="% of the products", xlim=(0, max(5, 112 * share.max())), title="Missing values")
     return ax

@@ -59,7 +59,9 @@ class Hits:
     def figure(self, columns: int = 6) -> plt.Axes:
         "The pictures with their scores, as a figure; the Axes of the first."
         rows = max(1, -(-len(self) // columns))
-        _, axes = plt.subplots(rows, columns, figsize=(1.7 * columns, 2.3 * rows), dpi=80, squeeze=False)
+        _, axes = plt.subplots(
+            rows, columns, figsize=(1.7 * columns, 2.3 * rows), dpi=80, squeeze=False, layout="constrained"
+        )
         for ax in axes.flat:
             ax.axis("off")
         for ax, i, score in zip(axes.flat, self.ids, self.scores, strict=False):
@@ -77,7 +79,7 @@ class Hits:
         if not len(self):
             return "<p>No product matches.</p>"
         shown = list(zip(self.ids, self.scores, self._reasons, strict=True))[:24]
-        return picture_table([product_card(self._catalog, i, [f"{score:.2f} {reason}"]) for i, score, reason in shown])
+        return picture_table([product_card(self._catalog, i, [f"{score:.2f}", reason]) for i, score, reason in shown])
 
 
 def _draw_product(ax: plt.Axes, catalog: Catalog, id: str, text: str):
@@ -300,7 +302,7 @@ class Recommender:
         best = [max(parts, key=lambda kind, n=n: parts[kind][n]) for n in range(len(ids))]
         shared = self._shared(ids, own[0]) if len(own) == 1 else [[]] * len(ids)
         return [
-            ", ".join([*(f"same {c}" for c in columns[:3]), how[kind]])
+            "; ".join(filter(None, [columns and f"same {', '.join(columns[:3])}", how[kind]]))
             for columns, kind in zip(shared, best, strict=True)
         ]
 
