@@ -117,7 +117,7 @@ def where_mask(
 def _column_mask(values: pd.Series, wanted) -> np.ndarray:
     if isinstance(wanted, tuple):
         if len(wanted) != 2:
-            raise ValueError("a range is (low, high); a list means any of them")
+            raise ValueError("give a range as (low, high); a list means any of them")
         low, high = wanted
         inside = values.notna() if low is None else values >= low
         return (inside if high is None else inside & (values <= high)).fillna(False).to_numpy(bool)
