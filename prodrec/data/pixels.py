@@ -152,16 +152,16 @@ class Pixels:
     others: id, reason, detail. `shape` is (n, height, width, 3).
     """
 
-    def __init__(self, ids: Sequence[str], rows: np.ndarray, array: np.ndarray, failed: pd.DataFrame):
+    def __init__(self, ids: Sequence[str], rows: np.ndarray, store: "_Store", failed: pd.DataFrame):
         self.ids, self.rows, self.failed = list(ids), np.asarray(rows, np.int64), failed
-        self._array = array
-        self.shape = (len(self.ids), *array.shape[1:])
+        self._store, self.shape = store, (len(self.ids), *store.shape)
 
     def __len__(self):
         return len(self.ids)
 
     def __getitem__(self, key) -> np.ndarray:
-        return np.asarray(self._array[self.rows[key]])
+        # mapped anew each time, since the pages of a map that is kept count as this process's memory
+        return np.array(self._store.array()[self.rows[key]])
 
     def __repr__(self):
         n, h, w, _ = self.shape
@@ -187,7 +187,7 @@ def load_pixels(
     return Pixels(
         list(rows),
         np.array(list(rows.values()), np.int64),
-        store.array(),
+        store,
         pd.DataFrame(failed, columns=["id", "reason", "detail"]),
     )
 

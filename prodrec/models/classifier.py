@@ -152,7 +152,8 @@ class Classifier:
     def _train(self, sides: list, epochs: int, callbacks):
         frozen, learns = split_frozen(self.model)
         if frozen is not None:
-            sides = [(apply_network(frozen, x, self.batch_size, "bottleneck"), y) for x, y in sides]
+            # more than 32 at a time is no faster, and the maps of a backbone are large
+            sides = [(apply_network(frozen, x, min(32, self.batch_size), "bottleneck"), y) for x, y in sides]
         train = Batches(*sides[0], self.batch_size, shuffle=True, seed=self.seed)
         # a label that training never showed has no number: its loss is not defined, so it is not validated
         val = [Batches(x[np.flatnonzero(y >= 0)], y[y >= 0], self.batch_size) for x, y in sides[1:]]
