@@ -154,7 +154,10 @@ def test_labels_that_training_never_showed(fitted):
     report = classifier.evaluate(test)
     assert report.unseen == ["new"] and report.ids == test.ids
     assert report.accuracy == (classifier.predict(test) == ["Rot", "", "", "Rot"]).mean()
-    assert encode_labels(["new", "Rot"], classifier.classes_).tolist() == [-1, classifier.classes_.index("Rot")]
+    assert encode_labels(pd.Series(["new", "Rot"]), classifier.classes_).tolist() == [
+        -1,
+        classifier.classes_.index("Rot"),
+    ]
 
 
 def test_pictures_that_are_missing(fitted):

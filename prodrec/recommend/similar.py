@@ -117,7 +117,7 @@ def where_mask(
 def _column_mask(values: pd.Series, wanted) -> np.ndarray:
     if isinstance(wanted, tuple):
         if len(wanted) != 2:
-            raise ValueError("a range is (low, high); a list means any of them")
+            raise ValueError("give a range as (low, high); a list means any of them")
         low, high = wanted
         inside = values.notna() if low is None else values >= low
         return (inside if high is None else inside & (values <= high)).fillna(False).to_numpy(bool)
@@ -126,7 +126,7 @@ def _column_mask(values: pd.Series, wanted) -> np.ndarray:
         wanted = pd.to_datetime(pd.Series(list(wanted)))
     return values.isin(list(wanted)).to_numpy(bool)
 
-
+# %% ../../nbs/32_recommend.similar.ipynb #0011
 # what a query may call; pandas would call anything, and a filter may come from a stranger
 _CALLS = set(
     "and or not in isin between isna notna contains startswith endswith match fullmatch lower upper len abs".split()
@@ -150,7 +150,7 @@ def _query_mask(products: pd.DataFrame, query: str) -> np.ndarray:
         raise ValueError(f"`where` {query!r} does not say yes or no for each product")
     return np.asarray(mask.fillna(False), bool)
 
-# %% ../../nbs/32_recommend.similar.ipynb #0012
+# %% ../../nbs/32_recommend.similar.ipynb #0014
 class Recommender:
     """Finds products similar to a product, a picture or a text of the catalogue it was fitted to.
 
@@ -357,7 +357,7 @@ class Recommender:
         parts = ", ".join(f"{kind}={e!r}" for kind, e in self.embedders.items())
         return f"Recommender({len(self.index) if self.index else 0:,} products; {parts}; weights={self.weights})"
 
-# %% ../../nbs/32_recommend.similar.ipynb #0013
+# %% ../../nbs/32_recommend.similar.ipynb #0015
 def _listed(x) -> list:
     return list(x) if isinstance(x, list | tuple | set | pd.Index | pd.Series) else [x]
 
