@@ -251,3 +251,15 @@ def test_saving_never_replaces_what_is_not_ours(tmp_path):
     for _ in range(2):
         Index(2).add(["a"], [[1, 2]]).save(tmp_path / "own")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mine", "own"]
+
+
+def test_nothing_added_changes_nothing():
+    index = Index(3).add(["a"], [[1, 0, 0]])
+    assert index.add([], []).update([], []).ids == ["a"]
+
+
+def test_numbers_too_large_to_multiply_are_refused():
+    index = Index(2).add(["a"], [[1, 0]])
+    with pytest.raises(ValueError, match="too large"):
+        index.add(["b"], [[1e20, 1e20]])
+    assert index.ids == ["a"]

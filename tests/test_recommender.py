@@ -559,3 +559,8 @@ def test_metrics_refuse_wrong_shapes():
         precision_at_k(np.array([True]))
     with pytest.raises(ValueError, match="`k` must be at least 1"):
         precision_at_k(np.array([[True]]), 0)
+
+
+def test_no_queries_have_no_neighbours():
+    ids, scores = Recommender(text=TextEmbedder()).fit(shop(12)).neighbours([], k=3)
+    assert ids.shape == scores.shape == (0, 3)

@@ -296,6 +296,8 @@ def _check_products(products: pd.DataFrame) -> pd.DataFrame:
         raise ValueError(
             f"`products` has columns of the same name: {list(products.columns[products.columns.duplicated()])}"
         )
+    if "price" in products and products["price"].isna().all():
+        products = products.assign(price=np.nan)  # a column of None has no type
     if "price" in products and not pd.api.types.is_numeric_dtype(products["price"]):
         example = products["price"].dropna().iloc[:1].tolist()
         raise ValueError(f"`price` must hold numbers, found {example}: convert it first, e.g. with pandas.to_numeric")

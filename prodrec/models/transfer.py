@@ -82,7 +82,14 @@ def features(
     resize: tuple[int, int] | None = None,  # (height, width) they are scaled to inside; None: as they are
     weights: str | Path | None = "imagenet",  # "imagenet", a path, or None
 ) -> keras.Model:
-    """From uint8 pictures to the backbone's averaged features, float32 (n, d): 1,280 for MobileNetV2, 512 for VGG16."""
+    """From uint8 pictures to the backbone's averaged features, float32 (n, d): 1,280 for MobileNetV2, 512 for VGG16.
+
+    Raises `ValueError` where what the backbone gets to see is smaller than 32 x 32.
+    """
+    if min(resize or image_size) < 32:
+        raise ValueError(
+            f"{name} needs pictures of at least 32 x 32, received {tuple(resize or image_size)}: give a larger `resize`"
+        )
     inputs = keras.Input((*image_size, 3), dtype="uint8")
     x = inputs if resize is None else layers.Resizing(*resize, interpolation="bilinear")(inputs)
     x = backbone(name, weights)(BACKBONES[name][1](x), training=False)

@@ -17,13 +17,16 @@ from ..core import load_folder, save_folder
 # %% ../../nbs/31_recommend.index.ipynb #0007
 def _check_vectors(vectors, dim: int, n: int | None = None) -> np.ndarray:
     vectors = np.ascontiguousarray(vectors, np.float32)
-    vectors = vectors[None] if vectors.ndim == 1 else vectors
+    if vectors.ndim == 1:
+        vectors = vectors[None] if vectors.size else np.empty((0, dim), np.float32)
     if vectors.ndim != 2 or vectors.shape[1] != dim:
         raise ValueError(f"`vectors` must be (n, {dim}), received {vectors.shape}")
     if n is not None and len(vectors) != n:
         raise ValueError(f"`vectors` has {len(vectors):,} rows for {n:,} ids")
-    if not np.isfinite(vectors).all():
-        raise ValueError(f"`vectors` holds NaN or infinity in {(~np.isfinite(vectors)).any(1).sum():,} rows")
+    with np.errstate(over="ignore"):
+        usable = np.isfinite(np.einsum("ij,ij->i", vectors, vectors))
+    if not usable.all():
+        raise ValueError(f"`vectors` holds NaN, infinity or numbers too large to multiply in {(~usable).sum():,} rows")
     return vectors
 
 
@@ -116,7 +119,7 @@ class Index:
             raise ValueError(f"`k` must be a positive integer, received {k!r}")
         k = min(int(k), len(self) if allowed is None else int(allowed.sum()))
         if k == 0 or len(vectors) == 0:
-            return np.empty((len(vectors), 0), object), np.empty((len(vectors), 0), np.float32)
+            return np.empty((len(vectors), k), object), np.empty((len(vectors), k), np.float32)
         scores, rows = self._nearest(vectors, k, allowed)
         ids = np.array(self.ids, object)[rows]
         if min_score is not None:

@@ -324,7 +324,7 @@ class Recommender:
         """
         self._check_fitted()
         ids = self.index.ids if ids is None else _listed(ids)
-        parts = [self._others(ids[i : i + 2048], k, weights) for i in range(0, len(ids), 2048)]
+        parts = [self._others(ids[i : i + 2048], k, weights) for i in range(0, max(1, len(ids)), 2048)]
         return np.concatenate([found for found, _ in parts]), np.concatenate([scores for _, scores in parts])
 
     def _others(self, ids: list[str], k: int, weights: dict | None) -> tuple[np.ndarray, np.ndarray]:
