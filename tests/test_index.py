@@ -140,8 +140,8 @@ def test_what_comes_back_is_ones_own():
     [
         (["c"], [[1, 2, 3]], ValueError, r"`vectors` must be \(n, 2\), received \(1, 3\)"),
         (["c", "d"], [[1, 2]], ValueError, "1 rows for 2 ids"),
-        (["c"], [[1, np.nan]], ValueError, "NaN or infinity in 1 rows"),
-        (["c", "a"], [[1, np.inf], [1, 2]], ValueError, "NaN or infinity in 1 rows"),
+        (["c"], [[1, np.nan]], ValueError, "NaN, infinity or numbers too large to multiply in 1 rows"),
+        (["c", "a"], [[1, np.inf], [1, 2]], ValueError, "NaN, infinity or numbers too large to multiply in 1 rows"),
         (["c"], [[[1, 2]]], ValueError, "must be"),
         ([3], [[1, 2]], TypeError, "`ids` must be strings, received 3"),
         ([None], [[1, 2]], TypeError, "must be strings"),
