@@ -85,9 +85,9 @@ def _values(events: pd.DataFrame) -> pd.Series:
 
 
 def _times(events: pd.DataFrame) -> pd.Series:
-    if "time" not in events:
-        return pd.Series(pd.NaT, index=events.index, dtype="datetime64[us]")
-    times = events["time"]
+    times = events.get("time", pd.Series(pd.NaT, index=events.index, dtype="datetime64[us]"))
+    if times.dtype == "datetime64[us]" and times.isna().all():  # as in the table of a history without times
+        return times
     if pd.api.types.is_numeric_dtype(times):
         raise ValueError("`time` holds numbers: say what they count, e.g. `pandas.to_datetime(times, unit='s')`")
     parsed = pd.to_datetime(times, errors="coerce", utc=True)
@@ -349,15 +349,18 @@ def rank_scores(
 # %% ../../nbs/33_recommend.history.ipynb #0037
 METHODS = ("als", "bpr", "cosine", "cooccurrence", "popularity")
 _FACTORS = ("als", "bpr")  # methods that place users and products in one space
-_DEFAULTS = {"als": {"alpha": 40.0, "regularization": 0.1}, "bpr": {"learning_rate": 0.05, "regularization": 0.01}}
+_DEFAULTS = {
+    "als": {"alpha": 40.0, "regularization": 0.1, "iterations": 15},
+    "bpr": {"learning_rate": 0.05, "regularization": 0.01, "iterations": 100},
+}
 
 
 def _learn(method: str, matrix: csr_matrix, **options):
-    "The fitted model of `implicit`."
-    optional("implicit", "history")
-    modules = {"als": "AlternatingLeastSquares", "bpr": "BayesianPersonalizedRanking"}
-    if method in modules:
-        kind = getattr(optional(f"implicit.{method}", "history"), modules[method])
+    "The fitted model of the implicit library."
+    if method == "als":
+        kind = optional("implicit.als", "history").AlternatingLeastSquares
+    elif method == "bpr":
+        kind = optional("implicit.bpr", "history").BayesianPersonalizedRanking
     else:
         kind = optional("implicit.nearest_neighbours", "history").ItemItemRecommender
         matrix = (_unit_columns(matrix) if method == "cosine" else matrix).astype(np.float64)
@@ -445,8 +448,8 @@ class Collaborative:
     """Recommends by what users did: `method` is "als", "bpr", "cosine", "cooccurrence" or "popularity".
 
     `factors` is the size of the space of ALS and BPR, `neighbours` how many products cosine and co-occurrence remember of each.
-    `options` go to the model of `implicit`: `alpha` (40, how much more what was taken counts than what was not), `regularization`
-    (0.1) and `iterations` of ALS, `learning_rate` (0.05), `regularization` (0.01) and `iterations` of BPR. The same `seed` gives the same model on the same machine. After `fit`: `users`, and `ids`,
+    `options` go to the model of the implicit library: `alpha` (40, how much more what was taken counts than what was not), `regularization`
+    (0.1) and `iterations` (15) of ALS, `learning_rate` (0.05), `regularization` (0.01) and `iterations` (100) of BPR. The same `seed` gives the same model on the same machine. After `fit`: `users`, and `ids`,
     the products in the order of a boolean `where`.
     """
 
@@ -671,7 +674,7 @@ class Collaborative:
         )
 
     def save(self, path: str | Path):
-        "Write the model to folder `path`, without pickle; it is loaded and used without `implicit`."
+        "Write the model to folder `path`, without pickle; it is loaded and used without the implicit library."
         self._check_fitted()
         meta = {"method": self.method, "factors": self.factors, "neighbours": self.neighbours, "seed": self.seed}
         with save_folder(path, "Collaborative", **meta, options=self.options) as folder:
