@@ -82,15 +82,19 @@ def test_each_figure_is_its_definition(case):
         np.testing.assert_allclose(values, expected, err_msg=name, **EXACT)
 
 
+def scored(seed):
+    "(whether each product is right, its score, whether each recommendation is right) for five queries."
+    rng = np.random.default_rng(seed)
+    right = rng.random((5, int(rng.integers(2, 30)))) < 0.3
+    right[~right.any(1), 0] = True
+    scores = rng.permuted(np.tile(np.arange(right.shape[1]), (5, 1)), axis=1)
+    return right, scores, np.take_along_axis(right, np.argsort(-scores, axis=1), 1)
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10_000), st.integers(1, 25))
 def test_ndcg_is_that_of_scikit_learn(seed, k):
-    rng = np.random.default_rng(seed)
-    n_products = int(rng.integers(2, 30))
-    right = rng.random((5, n_products)) < 0.3
-    right[~right.any(1), 0] = True
-    scores = np.stack([rng.permutation(n_products) for _ in range(5)])
-    hits = np.take_along_axis(right, np.argsort(-scores, axis=1), 1)
+    right, scores, hits = scored(seed)
     expected = [ndcg_score(r[None], s[None], k=k) for r, s in zip(right.astype(float), scores, strict=True)]
     np.testing.assert_allclose(ndcg_at_k(hits, right.sum(1), k), expected, **EXACT)
 
@@ -98,14 +102,9 @@ def test_ndcg_is_that_of_scikit_learn(seed, k):
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10_000))
 def test_average_precision_of_a_whole_ranking_is_that_of_scikit_learn(seed):
-    rng = np.random.default_rng(seed)
-    n_products = int(rng.integers(1, 30))
-    right = rng.random((5, n_products)) < 0.3
-    right[~right.any(1), 0] = True
-    scores = np.stack([rng.permutation(n_products) for _ in range(5)])
-    hits = np.take_along_axis(right, np.argsort(-scores, axis=1), 1)
+    right, scores, hits = scored(seed)
     expected = [average_precision_score(r, s) for r, s in zip(right, scores, strict=True)]
-    np.testing.assert_allclose(average_precision_at_k(hits, right.sum(1), n_products), expected, **EXACT)
+    np.testing.assert_allclose(average_precision_at_k(hits, right.sum(1), right.shape[1]), expected, **EXACT)
 
 
 @settings(deadline=None, max_examples=60)

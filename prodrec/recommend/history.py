@@ -398,7 +398,8 @@ def content_map(
         raise ValueError(
             f"`vectors` and `factors` must be of the same two or more products, received {len(vectors)} and {len(factors)}"
         )
-    ridge = RidgeCV(alphas=np.logspace(-2, 4, 7)).fit(vectors, factors, sample_weight=counts)
+    trust = None if counts is None else np.sqrt(counts)  # the root, or a few bestsellers would decide alone
+    ridge = RidgeCV(alphas=np.logspace(-2, 4, 7)).fit(vectors, factors, sample_weight=trust)
     return np.vstack([np.atleast_2d(ridge.coef_).T, np.atleast_1d(ridge.intercept_)]).astype(np.float32)
 
 
