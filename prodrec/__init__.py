@@ -25,6 +25,8 @@ if _TYPE_CHECKING:
     from .data.split import split as split
     from .models.classifier import ImageClassifier as ImageClassifier
     from .recommend.embed import Embedder as Embedder
+    from .recommend.history import Collaborative as Collaborative
+    from .recommend.history import History as History
     from .recommend.index import Index as Index
     from .recommend.similar import Recommender as Recommender
 
@@ -46,6 +48,8 @@ _MODULES = {
     "Embedder": "recommend.embed",
     "Index": "recommend.index",
     "Recommender": "recommend.similar",
+    "History": "recommend.history",
+    "Collaborative": "recommend.history",
 }
 
 __all__ = [*_MODULES]

@@ -1,0 +1,178 @@
+"""The figures of a ranking against scikit-learn, and against loops that are written from the definitions."""
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, ndcg_score
+from sklearn.metrics.pairwise import cosine_distances
+
+from prodrec.models.report import bootstrap_interval
+from prodrec.recommend.metrics import (
+    average_precision_at_k,
+    coverage,
+    diversity,
+    evaluate_ranking,
+    hit_rate_at_k,
+    ndcg_at_k,
+    novelty,
+    popularity_bias,
+    precision_at_k,
+    ranked_hits,
+    recall_at_k,
+    reciprocal_rank_at_k,
+)
+
+EXACT = dict(rtol=0, atol=1e-9)
+PRODUCTS = [f"{i:03d}" for i in range(20)]
+
+
+@st.composite
+def rankings(draw):
+    "(lists, right answers, k): lists of different lengths filled up with None, right answers inside and outside of them."
+    n = draw(st.integers(1, 8))
+    lists = [draw(st.permutations(PRODUCTS))[: draw(st.integers(0, 12))] for _ in range(n)]
+    truth = [draw(st.sets(st.sampled_from([*PRODUCTS, "elsewhere"]), min_size=1)) for _ in range(n)]
+    width = max(map(len, lists))
+    return [row + [None] * (width - len(row)) for row in lists], truth, draw(st.integers(1, 15))
+
+
+def figures(lists, truth, k):
+    hits, counts = ranked_hits(np.array(lists, object).reshape(len(truth), -1), truth), [len(t) for t in truth]
+    return {
+        "precision": precision_at_k(hits, k),
+        "recall": recall_at_k(hits, counts, k),
+        "hit rate": hit_rate_at_k(hits, k),
+        "nDCG": ndcg_at_k(hits, counts, k),
+        "MAP": average_precision_at_k(hits, counts, k),
+        "MRR": reciprocal_rank_at_k(hits, k),
+    }
+
+
+def by_hand(row, right, k):
+    "Every figure of one list, one rank after the other."
+    found, gain, precisions, reciprocal = 0, 0.0, 0.0, 0.0
+    for rank, product in enumerate(row[:k], start=1):
+        if product in right:
+            found += 1
+            gain += 1 / math.log2(rank + 1)
+            precisions += found / rank
+            reciprocal = reciprocal or 1 / rank
+    best = sum(1 / math.log2(rank + 1) for rank in range(1, min(k, len(right)) + 1))
+    return {
+        "precision": found / k,
+        "recall": found / len(right),
+        "hit rate": float(found > 0),
+        "nDCG": gain / best,
+        "MAP": precisions / min(k, len(right)),
+        "MRR": reciprocal,
+    }
+
+
+@settings(deadline=None)
+@given(rankings())
+def test_each_figure_is_its_definition(case):
+    lists, truth, k = case
+    for name, values in figures(lists, truth, k).items():
+        expected = [by_hand(row, right, k)[name] for row, right in zip(lists, truth, strict=True)]
+        np.testing.assert_allclose(values, expected, err_msg=name, **EXACT)
+
+
+def scored(seed):
+    "(whether each product is right, its score, whether each recommendation is right) for five queries."
+    rng = np.random.default_rng(seed)
+    right = rng.random((5, int(rng.integers(2, 30)))) < 0.3
+    right[~right.any(1), 0] = True
+    scores = rng.permuted(np.tile(np.arange(right.shape[1]), (5, 1)), axis=1)
+    return right, scores, np.take_along_axis(right, np.argsort(-scores, axis=1), 1)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), st.integers(1, 25))
+def test_ndcg_is_that_of_scikit_learn(seed, k):
+    right, scores, hits = scored(seed)
+    expected = [ndcg_score(r[None], s[None], k=k) for r, s in zip(right.astype(float), scores, strict=True)]
+    np.testing.assert_allclose(ndcg_at_k(hits, right.sum(1), k), expected, **EXACT)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000))
+def test_average_precision_of_a_whole_ranking_is_that_of_scikit_learn(seed):
+    right, scores, hits = scored(seed)
+    expected = [average_precision_score(r, s) for r, s in zip(right, scores, strict=True)]
+    np.testing.assert_allclose(average_precision_at_k(hits, right.sum(1), right.shape[1]), expected, **EXACT)
+
+
+@settings(deadline=None, max_examples=60)
+@given(rankings())
+def test_the_figures_of_the_lists_alone(case):
+    lists, _, _ = case
+    lists = np.array(lists, object).reshape(len(lists), -1)
+    rng = np.random.default_rng(len(lists))
+    counts = pd.Series(rng.integers(0, 9, 15), index=PRODUCTS[:15])
+    vectors = rng.normal(size=(len(PRODUCTS), 4)) * (rng.random((len(PRODUCTS), 1)) > 0.1)
+    distances = pd.DataFrame(cosine_distances(vectors), PRODUCTS, PRODUCTS)
+    surprise, share, spread = (
+        novelty(lists, counts, 9),
+        popularity_bias(lists, counts, 9),
+        diversity(lists, PRODUCTS, vectors),
+    )
+    for n, row in enumerate(lists):
+        named = [i for i in row if i is not None]
+        bits = [-math.log2(max(counts.get(i, 0), 1) / 9) for i in named]
+        shares = [counts.get(i, 0) / 9 for i in named]
+        pairs = [distances.loc[a, b] for a, b in combinations(named, 2)]
+        for value, parts in ((surprise[n], bits), (share[n], shares), (spread[n], pairs)):
+            np.testing.assert_allclose(value, np.mean(parts) if parts else np.nan, **EXACT)
+    assert coverage(lists, PRODUCTS) == len({i for row in lists for i in row} - {None}) / len(PRODUCTS)
+
+
+def test_a_table_holds_each_figure_with_its_interval():
+    rng = np.random.default_rng(0)
+    lists = np.stack([rng.permutation(PRODUCTS)[:6] for _ in range(40)]).astype(object)
+    lists[0, 1:] = None  # one product has no pairs
+    truth = [set(rng.choice(PRODUCTS, 3)) for _ in range(40)]
+    counts, vectors = pd.Series(3, index=PRODUCTS), rng.normal(size=(20, 3))
+    table = evaluate_ranking(lists, truth, 4, ids=PRODUCTS, popularity=counts, n_users=9, vectors=(PRODUCTS, vectors))
+    assert table.columns.tolist() == ["value", "low", "high", "queries"]
+    for name, values in figures(lists, truth, 4).items():
+        assert table.loc[f"{name}@4"].tolist() == [values.mean(), *bootstrap_interval(values), 40]
+    assert table.loc["diversity@4", "queries"] == 39
+    assert table.loc["coverage@4", "value"] == len({*lists[:, :4].ravel()} - {None}) / 20
+    assert math.isnan(table.loc["coverage@4", "low"])
+
+
+def test_lists_that_are_all_empty_find_nothing():
+    table = evaluate_ranking(np.empty((2, 0), object), [{"a"}, {"b"}], 5, popularity=pd.Series({"a": 1}), n_users=1)
+    accuracies = [f"{name}@5" for name in ("precision", "recall", "hit rate", "nDCG", "MAP", "MRR")]
+    assert (table.loc[accuracies, "value"] == 0).all()
+    assert table.loc["novelty@5", "queries"] == 0 and math.isnan(table.loc["novelty@5", "value"])
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: ranked_hits([["a", "a"]], [{"a"}]), "list 0"),
+        (lambda: ranked_hits([["a"]], [{"a"}, {"b"}]), "`truth` has 2 entries for 1 lists"),
+        (lambda: ranked_hits(["a"], [{"a"}]), "must be \\(n, m\\)"),
+        (lambda: evaluate_ranking([["a"]], [set()]), "1 queries have no right answer"),
+        (lambda: evaluate_ranking([["a"]], [{"a"}], popularity=pd.Series({"a": 1})), "go together"),
+        (lambda: recall_at_k([[True, True]], [1]), "smaller than what was found"),
+        (lambda: recall_at_k([[True, True]], [[2]]), "one count for each"),
+        (lambda: reciprocal_rank_at_k([[True]], 0), "`k` must be at least 1"),
+        (lambda: coverage([["a"]], ["b"]), "not in `ids`, e.g. 'a'"),
+        (lambda: novelty([["a"]], pd.Series({"a": 3}), 2), "`n_users` must be"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_product_without_a_vector_is_refused():
+    with pytest.raises(KeyError, match="'b'"):
+        diversity([["a", "b"]], ["a"], np.ones((1, 2)))
