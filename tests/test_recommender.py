@@ -564,3 +564,11 @@ def test_metrics_refuse_wrong_shapes():
 def test_no_queries_have_no_neighbours():
     ids, scores = Recommender(text=TextEmbedder()).fit(shop(12)).neighbours([], k=3)
     assert ids.shape == scores.shape == (0, 3)
+
+
+def test_random_hits_names_what_it_does_not_know():
+    labels = pd.Series({"a": "mug", "b": "lamp"})
+    with pytest.raises(KeyError, match="'c'"):
+        random_hits(["a", "c"], labels)
+    with pytest.raises(ValueError, match="one product"):
+        random_hits(["a"], labels[:1])

@@ -53,8 +53,14 @@ def random_hits(
     k: int = 5,
     seed: int = 0,
 ) -> np.ndarray:
-    """Whether each of `k` products drawn at random has the query's label: bool (n, k)."""
+    """Whether each of `k` products drawn at random has the query's label: bool (n, k). `KeyError` for an unknown id."""
     values, rows = labels.to_numpy(object), pd.Index(labels.index).get_indexer(pd.Index(ids))
+    if (rows < 0).any():
+        raise KeyError(
+            f"`ids` holds {(rows < 0).sum():,} ids without a label, e.g. {np.asarray(ids, object)[rows < 0][0]!r}"
+        )
+    if len(labels) < 2:
+        raise ValueError("`labels` names one product: there is nothing else to draw")
     draws = np.random.default_rng(seed).integers(len(labels) - 1, size=(len(rows), k))
     draws += draws >= rows[:, None]  # steps over the query itself
     return np.equal(values[draws], values[rows][:, None])
