@@ -459,8 +459,6 @@ def test_masking_leaves_no_label_word_and_nothing_new(texts):
 def test_masking_takes_any_names(text, classes):
     masked = mask_label_words([text], classes)
     assert mask_label_words(masked, classes) == masked
-    whole = {w for c in classes for w in words_of(c)}
-    assert not [w for w in words_of(masked[0]) if w in whole and len(w) > 1 and w not in ("a", "of", "and")] or whole
 
 
 def test_masking_is_the_same_in_training_and_in_use():
