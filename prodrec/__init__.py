@@ -24,6 +24,8 @@ if _TYPE_CHECKING:
     from .data.split import leaks as leaks
     from .data.split import split as split
     from .models.classifier import ImageClassifier as ImageClassifier
+    from .models.hybrid import HybridClassifier as HybridClassifier
+    from .models.text import TextClassifier as TextClassifier
     from .recommend.embed import Embedder as Embedder
     from .recommend.history import Collaborative as Collaborative
     from .recommend.history import History as History
@@ -45,6 +47,8 @@ _MODULES = {
     "split": "data.split",
     "leaks": "data.split",
     "ImageClassifier": "models.classifier",
+    "TextClassifier": "models.text",
+    "HybridClassifier": "models.hybrid",
     "Embedder": "recommend.embed",
     "Index": "recommend.index",
     "Recommender": "recommend.similar",

@@ -225,8 +225,8 @@ class Batches(keras.utils.PyDataset):
 
 # %% ../../nbs/17_data.pixels.ipynb #0028
 def apply_network(
-    model: keras.Model,  # takes uint8 (n, height, width, 3)
-    pixels,  # a `Pixels`, or a numpy array of pictures
+    model: keras.Model,  # takes what `pixels` holds, e.g. uint8 (n, height, width, 3)
+    pixels,  # a `Pixels`, a numpy array, or what else has a length and gives arrays, or tuples of them, by slice
     batch_size: int = 64,
     desc: str = "predict",  # name of the progress bar
 ) -> np.ndarray:
@@ -234,17 +234,18 @@ def apply_network(
     n, out = len(pixels), None
     with progress(desc=desc, total=n, unit="picture") as bar:
         for start in range(0, n, batch_size):
-            x = pixels[start : start + batch_size]
-            y = np.asarray(model.predict_on_batch(_filled(x, batch_size)), np.float32)[: len(x)]
+            stop = min(start + batch_size, n)
+            x = keras.tree.map_structure(partial(_filled, n=batch_size), pixels[start:stop])
+            y = np.asarray(model.predict_on_batch(x), np.float32)[: stop - start]
             out = np.empty((n, *y.shape[1:]), np.float32) if out is None else out
-            out[start : start + len(x)] = y
-            bar.update(len(x))
+            out[start:stop] = y
+            bar.update(stop - start)
     return np.empty((0, *model.output_shape[1:]), np.float32) if out is None else out
 
 
-def _filled(x: np.ndarray, batch_size: int) -> np.ndarray:
-    "`x` with its first row repeated to `batch_size` rows."
-    return x if len(x) == batch_size else np.concatenate([x, np.repeat(x[:1], batch_size - len(x), axis=0)])
+def _filled(x: np.ndarray, n: int) -> np.ndarray:
+    "`x` with its first row repeated to `n` rows."
+    return x if len(x) == n else np.concatenate([x, np.repeat(x[:1], n - len(x), axis=0)])
 
 # %% ../../nbs/17_data.pixels.ipynb #0031
 def augmentation(

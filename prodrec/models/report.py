@@ -53,7 +53,8 @@ class Report:
     """How a classifier did on products with known labels.
 
     `labels` (n,) are the true labels, `proba` (n, classes) the probabilities, `classes` the label of each column. A label that
-    is not among `classes` cannot be predicted and counts as an error. `ids` name the products in `worst`.
+    is not among `classes` cannot be predicted and counts as an error. `ids` name the products in `worst`. `notes` are sentences
+    that a reader of the figures must know; they are shown with them.
 
     `accuracy`, `macro_f1` and their 95 % bootstrap intervals `interval` and `macro_f1_interval`; `per_class` (DataFrame:
     precision, recall, f1, support), `confusion` (DataFrame: true labels down, predicted ones across), `calibration` (DataFrame
@@ -69,6 +70,7 @@ class Report:
         ids=None,
         name: str = "classifier",
         seed: int = 0,
+        notes: Sequence[str] = (),
     ):
         labels, proba = np.asarray(labels, object), np.asarray(proba)
         if not len(labels):
@@ -80,7 +82,7 @@ class Report:
         self.name, self.seed, self.classes, self.proba = name, seed, list(classes), proba
         self.ids = list(ids) if ids is not None else list(range(len(labels)))
         self.labels, self.predicted = labels, np.asarray(self.classes, object)[proba.argmax(1)]
-        self.unseen = sorted(set(labels) - set(self.classes))
+        self.unseen, self.notes = sorted(set(labels) - set(self.classes)), list(notes)
         self._score()
 
     def _score(self):
@@ -149,6 +151,7 @@ class Report:
             f"accuracy  {self.accuracy:.3f}  [{low:.3f}, {high:.3f}]\n"
             f"macro-F1  {self.macro_f1:.3f}  [{f_low:.3f}, {f_high:.3f}]\n"
             f"calibration error {self.ece:.3f}; intervals are 95 % bootstrap{unseen}"
+            + "".join(f"\n{note}" for note in self.notes)
         )
 
     def _repr_html_(self):

@@ -1,0 +1,287 @@
+"""Classifiers of pictures and texts: what both fusions do, and do with one of the two."""
+
+import io
+import warnings
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from prodrec.data.catalog import Catalog
+from prodrec.models.classifier import Classifier, ImageClassifier
+from prodrec.models.hybrid import HybridClassifier, _Hiding, _Together, bn_momentum, fusion_weight
+from prodrec.models.text import TextClassifier
+
+SIZE = (16, 12)
+KINDS = {
+    "Rot": ((210, 30, 30), "glow bulb"),
+    "grün/зелёный": ((30, 200, 40), "sip clay"),
+    "青 <b>": ((30, 40, 210), "sole heel"),
+}
+
+
+def square(n):
+    pixels = np.full((16, 12, 3), 255, np.uint8)
+    pixels[2 : 12 + n % 3, 2:10] = list(KINDS.values())[n % 3][0]
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
+
+
+def shop(start, stop, picture=True, text=True, **columns):
+    "The products from `start` to `stop`, of three kinds in turn, with both, one or none of picture and text."
+    numbers = range(start, stop)
+    frame = {
+        "image": [square(n) if picture else None for n in numbers],
+        "title": [f"No {n} {list(KINDS.values())[n % 3][1]}" if text else None for n in numbers],
+        "category": [list(KINDS)[n % 3] for n in numbers],
+    }
+    return Catalog(pd.DataFrame(frame, index=[f"h{n}" for n in numbers]).assign(**columns))
+
+
+def tiny_image(image_size, n_classes):
+    inputs = keras.Input((*image_size, 3), dtype="uint8")
+    x = keras.layers.Flatten()(keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 255)(inputs)))
+    x = keras.layers.Dense(6, activation="relu", name="embedding")(x)
+    return keras.Model(inputs, keras.layers.Dense(n_classes, activation="softmax")(x))
+
+
+def frozen_image(image_size, n_classes):
+    "With a part that does not learn."
+    inputs = keras.Input((*image_size, 3), dtype="uint8")
+    x = keras.layers.Flatten(name="bottleneck")(
+        keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 255)(inputs))
+    )
+    x = keras.layers.Dense(6, activation="relu", name="embedding")(x)
+    return keras.Model(inputs, keras.layers.Dense(n_classes, activation="softmax")(x))
+
+
+def made(name, **options):
+    fusion, image, text = {
+        "concat": ("concat", tiny_image, "conv1d"),
+        "frozen": ("concat", frozen_image, "lstm"),
+        "late": ("late", tiny_image, "conv1d"),
+        "late, linear": ("late", frozen_image, "tfidf"),
+    }[name]
+    same = {"batch_size": 8, "seed": 3, "learning_rate": 0.01}
+    small = {"conv1d": {"dims": 6, "dense": 6, "filters": 4}, "lstm": {"dims": 6, "dense": 6, "units": 4}, "tfidf": {}}
+    parts = (
+        ImageClassifier(image, SIZE, **same),
+        TextClassifier(text, length=6, baseline=False, **small[text], **same),
+    )
+    return HybridClassifier(*parts, fusion=fusion, **same, **options)
+
+
+@pytest.fixture(scope="module", params=["concat", "frozen", "late", "late, linear"])
+def fitted(request):
+    "(name, classifier, what it was trained on, the table as it was before)"
+    train = shop(0, 24)
+    before = train.products.copy(deep=True)
+    return request.param, made(request.param).fit(train, shop(24, 33), epochs=4), train, before
+
+
+def pairs(catalog):
+    return [(catalog.open(i), t) for i, t in zip(catalog, catalog.products["title"], strict=True)]
+
+
+def test_what_fit_leaves_behind(fitted):
+    name, classifier, train, before = fitted
+    assert classifier.classes_ == sorted(KINDS) and isinstance(classifier.model, keras.Model)
+    assert {"val_loss", "val_accuracy", "seconds"} <= set(classifier.history_)
+    assert np.isfinite(classifier.history_.to_numpy()).all()
+    pd.testing.assert_frame_equal(train.products, before)
+    assert classifier.image.model is None and classifier.text.model is None  # what was given learned nothing
+    assert 0 <= classifier.weight_ <= 1 if name.startswith("late") else len(classifier.history_) == 4
+
+
+def test_answers_have_their_shapes(fitted):
+    _, classifier, _, _ = fitted
+    test = shop(24, 35)
+    proba, vectors = classifier.predict_proba(test), classifier.embed(test)
+    assert proba.shape == (11, 3) and proba.dtype == np.float32
+    np.testing.assert_allclose(proba.sum(1), 1, atol=1e-5)
+    assert classifier.predict(test).tolist() == [classifier.classes_[c] for c in proba.argmax(1)]
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(classifier.predict_proba(pairs(test)), proba, atol=1e-6)
+    np.testing.assert_allclose(classifier.predict_proba(pairs(test)[0]), proba[:1], atol=1e-6)
+    assert classifier.predict_proba([]).shape == (0, 3) and len(classifier.embed([])) == 0
+
+
+def test_one_of_the_two_is_enough(fitted):
+    name, classifier, _, _ = fitted
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # what is missing is no fault
+        some = {
+            k: shop(24, 33, *has)
+            for k, has in {"picture": (True, False), "text": (False, True), "none": (False, False)}.items()
+        }
+        proba = {k: classifier.predict_proba(c) for k, c in some.items()}
+    for k, p in proba.items():
+        np.testing.assert_allclose(p.sum(1), 1, atol=1e-5)
+        assert np.isfinite(classifier.embed(some[k])).all()
+    given = {
+        "picture": [(p, None) for p, _ in pairs(shop(24, 33))],
+        "text": [(None, t) for t in some["text"].texts()],
+        "none": [(None, "")] * 9,
+    }
+    for k, x in given.items():
+        np.testing.assert_allclose(classifier.predict_proba(x), proba[k], atol=1e-6)
+    np.testing.assert_allclose(proba["none"], proba["none"][:1].repeat(9, 0), atol=1e-6)
+    if name.startswith("late"):
+        np.testing.assert_allclose(proba["picture"], classifier.image_.predict_proba(some["picture"]), atol=1e-5)
+        np.testing.assert_allclose(proba["text"], classifier.text_.predict_proba(some["text"]), atol=1e-5)
+        np.testing.assert_allclose(proba["none"], classifier.text_.predict_proba([""] * 9), atol=1e-5)
+        both, w = classifier.predict_proba(shop(24, 33)), min(max(classifier.weight_, 1e-4), 1 - 1e-4)
+        np.testing.assert_allclose(both, w * proba["picture"] + (1 - w) * proba["text"], atol=1e-3)
+
+
+def test_training_with_gaps(fitted):
+    name, _, _, _ = fitted
+    gaps = Catalog.concat([shop(0, 9, text=False), shop(9, 18, picture=False), shop(18, 24)])
+    classifier = made(name).fit(gaps, Catalog.concat([shop(24, 27, text=False), shop(27, 33)]), epochs=1)
+    assert classifier.predict(gaps).shape == (24,)
+    with pytest.warns(UserWarning, match="neither a picture nor a text"):
+        made(name).fit(Catalog.concat([gaps, shop(33, 36, False, False)]), shop(24, 33), epochs=1)
+    with pytest.warns(UserWarning, match="1 pictures cannot be read, e.g. .*'h24'.*: the texts stand alone"):
+        classifier.predict(shop(24, 25, image=[b"no picture"]))
+
+
+def test_save_and_load(fitted, tmp_path):
+    _, classifier, _, _ = fitted
+    classifier.save(tmp_path / "c")
+    for back in (HybridClassifier.load(tmp_path / "c"), Classifier.load(tmp_path / "c")):
+        for test in (shop(24, 29), shop(24, 29, text=False), shop(24, 29, picture=False)):
+            np.testing.assert_allclose(back.predict_proba(test), classifier.predict_proba(test), atol=1e-6)
+            np.testing.assert_allclose(back.embed(test), classifier.embed(test), atol=1e-6)
+        pd.testing.assert_frame_equal(back.history_, classifier.history_)
+        for attribute in (*HybridClassifier._params, "classes_", "name", "weight_"):
+            assert getattr(back, attribute) == getattr(classifier, attribute), attribute
+        assert repr(back) == repr(classifier)
+        assert back.evaluate(shop(24, 30)).notes == classifier.evaluate(shop(24, 30)).notes
+    back.save(tmp_path / "again")
+    np.testing.assert_allclose(
+        HybridClassifier.load(tmp_path / "again").predict_proba(test), classifier.predict_proba(test), atol=1e-6
+    )
+    with pytest.raises(ValueError, match="holds a saved HybridClassifier, not a TextClassifier"):
+        TextClassifier.load(tmp_path / "c")
+
+
+def test_the_same_seed_gives_the_same(fitted):
+    name, classifier, train, _ = fitted
+    other, test = made(name).fit(train, shop(24, 33), epochs=4), shop(24, 30)
+    np.testing.assert_allclose(other.predict_proba(test), classifier.predict_proba(test), atol=1e-4)
+
+
+def test_labels_that_training_never_showed(fitted):
+    name, classifier, _, _ = fitted
+    test = shop(24, 30, category=["new", *sorted(KINDS), "new", "other"])
+    report = classifier.evaluate(test)
+    assert report.unseen == ["new", "other"] and not report.right[[0, 4, 5]].any()
+    made(name).fit(shop(0, 6), test, epochs=1)
+    with pytest.raises(ValueError, match="`validation` has n"):
+        made(name).fit(shop(0, 6), shop(0, 6, category="new"), epochs=1)
+
+
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1")
+def test_one_class_and_one_product(fitted):
+    name, _, _, _ = fitted
+    for train in (shop(0, 5, category="only"), shop(0, 1)):
+        classifier = made(name).fit(train, train, epochs=1)
+        np.testing.assert_allclose(classifier.predict_proba(shop(0, 3)), np.ones((3, 1)), atol=1e-6)
+
+
+def test_label_words_are_masked():
+    train = shop(0, 12, title=["Rot glow", "grün sip", "青 sole"] * 4)
+    text = TextClassifier("conv1d", mask_labels=True, baseline=False, dims=4, dense=4, filters=4)
+    hybrid = HybridClassifier(ImageClassifier(tiny_image, SIZE), text).fit(train, epochs=1)
+    picture = square(0)
+    np.testing.assert_array_equal(hybrid.predict_proba((picture, "ROT sip")), hybrid.predict_proba((picture, "sip")))
+    assert hybrid.evaluate(train).notes == ["the words of the labels were taken out of the texts"]
+
+
+def test_late_fusion_takes_fitted_classifiers_as_they_are():
+    train, validation = shop(0, 24), shop(24, 33)
+    # the picture's side knows a class less
+    image = ImageClassifier(tiny_image, SIZE, batch_size=8).fit(train[train.products["category"] != "Rot"], epochs=2)
+    text = TextClassifier("tfidf", batch_size=8).fit(train)
+    before = image.model.get_weights()
+    hybrid = HybridClassifier(image, text, fusion="late").fit(train, validation)
+    assert hybrid.image_ is image and hybrid.classes_ == sorted(KINDS)
+    assert all((a == b).all() for a, b in zip(before, image.model.get_weights(), strict=True))
+    alone = hybrid.predict_proba(shop(0, 6, text=False))
+    assert not alone[:, hybrid.classes_.index("Rot")].any()
+    np.testing.assert_allclose(
+        np.delete(alone, hybrid.classes_.index("Rot"), 1), image.predict_proba(shop(0, 6)), atol=1e-6
+    )
+
+
+def test_what_late_fusion_needs():
+    with pytest.raises(ValueError, match='`validation` is missing: fusion="late" learns on it'):
+        made("late").fit(shop(0, 6))
+    with pytest.raises(ValueError, match="`validation` has no product with a known label, a picture and a text"):
+        made("late").fit(shop(0, 6), Catalog.concat([shop(6, 9, text=False), shop(9, 12, picture=False)]), epochs=1)
+    with pytest.raises(ValueError, match="`train` has no picture that can be read"):
+        made("late").fit(shop(0, 6, picture=False), shop(6, 9), epochs=1)
+
+
+def test_parameters_that_do_not_fit():
+    with pytest.raises(ValueError, match='`fusion` must be "concat" or "late", received \'mean\''):
+        HybridClassifier(fusion="mean")
+    with pytest.raises(TypeError, match="expected a network or a ImageClassifier, received a TextClassifier"):
+        HybridClassifier(TextClassifier())
+    with pytest.raises(ValueError, match="`network` 'lstn' is unknown"):
+        HybridClassifier(text="lstn")
+    assert HybridClassifier().image.options == {"dense": (200,)}
+
+
+# -- the pieces
+
+
+@pytest.mark.parametrize("steps", [1, 3, 13, 86, 458, 5000])
+def test_momentum_forgets_the_beginning_within_an_epoch(steps):
+    momentum = bn_momentum(steps)
+    assert 0.5 <= momentum <= 0.99
+    assert momentum in (0.5, 0.99) or momentum**steps == pytest.approx(0.01)
+
+
+def test_what_the_normalisation_has_gathered_is_what_training_saw():
+    "After four epochs of twelve steps: with Keras' own momentum two thirds of the beginning would still be there."
+    train = shop(0, 96)
+    hybrid = made("concat", hide=0.0).fit(train, epochs=4)
+    layer = hybrid.model.get_layer("normalised")
+    seen = keras.Model(hybrid.model.inputs, hybrid.model.get_layer("both").output)
+    x = hybrid._read_all(train)[:]
+    values = np.concatenate([seen.predict_on_batch(tuple(part[i : i + 32] for part in x)) for i in range(0, 96, 32)])
+    gap = np.abs(np.asarray(layer.moving_mean) - values.mean(0)) / (values.std(0) + 1e-2)
+    assert layer.momentum == bn_momentum(12) and gap.max() < 0.6
+
+
+def test_hiding_repeats_and_leaves_one():
+    present = np.ones((64, 2), np.float32)
+    present[:8, 1] = 0
+    x = _Together(np.arange(64), present)
+    one, same = (_Hiding(x, np.arange(64), 16, seed=5, share=0.5) for _ in range(2))
+    for i in range(4):
+        (rows, seen), y = one[i]
+        assert (seen == same[i][0][1]).all() and (rows == y).all() and (seen.sum(1) >= 1).all()
+        assert (seen <= present[y]).all()
+    first = [one[i][0][1].tolist() for i in range(4)]
+    one.on_epoch_end()
+    assert [one[i][0][1].tolist() for i in range(4)] != first
+    never = _Hiding(x, np.arange(64), 64, seed=5, share=0.0)[0]
+    assert (never[0][1] == present[never[1]]).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_weight_is_the_best_of_many(seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.dirichlet(np.ones(4), 50), rng.dirichlet(np.ones(4), 50)
+    y = rng.integers(4, size=50)
+    rows = np.arange(50)
+    losses = [-np.log(w * a[rows, y] + (1 - w) * b[rows, y]).mean() for w in np.linspace(0, 1, 501)]
+    w = fusion_weight(a, b, y)
+    assert 0 <= w <= 1
+    assert -np.log(w * a[rows, y] + (1 - w) * b[rows, y]).mean() <= min(losses) + 1e-6
