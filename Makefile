@@ -12,10 +12,11 @@ EXTRAS := dev,download,history
 RESULTS ?= $(wildcard nbs/recipes/fashion.ipynb nbs/benchmarks/*.ipynb)
 
 # Always from nothing: a requirement that was dropped from settings.ini must not linger.
+# `compat`: else a script that stands beside the clone takes the clone's folder for the package.
 define make_env
 	@echo "$(1): installing $(2), a few minutes the first time"; \
 	rm -rf $(1) && $(PYTHON) -m venv $(1) && \
-	$(1)/bin/python -m pip install -qq --disable-pip-version-check -e "$(2)" && \
+	$(1)/bin/python -m pip install -qq --disable-pip-version-check --config-settings editable_mode=compat -e "$(2)" && \
 	touch $(1)/ready && echo "$(1): ready after $$SECONDS s"
 endef
 

@@ -27,6 +27,10 @@ def load_data(
     """The `Catalog` that `--data`, `--root` and `--limit` name; `ValueError` where they do not go together."""
     from prodrec import load_demo, read_fashion, read_folder, read_retail
 
+    if data == "demo" and root is not None:
+        raise ValueError(
+            "--root says where files are: say with --data what they are, since the demo catalogue has none"
+        )
     if data == "demo":
         return load_demo(**({} if limit is None else {"n": limit}), seed=seed)
     if root is None:
@@ -56,8 +60,10 @@ def _positive(text: str) -> int:
 
 
 def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.partition("x")
-    return _positive(height), _positive(width)
+    height, x, width = text.partition("x")
+    if not (x and height.isdigit() and width.isdigit() and int(height) and int(width)):
+        raise argparse.ArgumentTypeError(f"must be HEIGHTxWIDTH in pixels, e.g. 80x60, received {text!r}")
+    return int(height), int(width)
 
 # %% ../../nbs/42_apps.cli.ipynb #0010
 @contextlib.contextmanager
@@ -111,7 +117,9 @@ def demo(args: argparse.Namespace):
     """Run `prodrec demo` with parsed arguments: print the stages and the table, write the page and what was made."""
     with _without_greetings():
         from prodrec.apps.demo import run_demo, write_report
+        from prodrec.models.classifier import find_network
 
+    find_network(args.network)  # what is misspelt is said before the minutes are spent
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     size = args.image_size or _IMAGE_SIZES.get(args.data, (80, 60))

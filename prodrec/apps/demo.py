@@ -112,9 +112,8 @@ def run_demo(
     with stage("audit", f"{len(catalog):,} products"):
         found = audit(catalog)
         clean = found.clean()
-    with stage(
-        "split", f"{len(clean):,} clean products into training, validation and test; duplicates stay on one side"
-    ):
+    dropped = f"{len(clean):,} clean products, {len(catalog) - len(clean):,} dropped"
+    with stage("split", f"{dropped}; into training, validation and test, duplicates on one side"):
         sides = split(clean, by=target, sizes=(0.7, 0.1, 0.2), seed=seed)
     with stage("train", f"{network} on {len(sides['train']):,} pictures, {epochs} epochs"):
         classifier = ImageClassifier(
@@ -123,9 +122,13 @@ def run_demo(
         classifier.fit(sides["train"], sides["validation"], epochs=epochs)
     with stage("evaluate", f"on {len(sides['test']):,} products it has not seen"):
         report = classifier.evaluate(sides["test"])
-    with stage("index", f"pictures and words of {len(clean):,} products"):
-        recommender = Recommender(image=classifier, text=TextEmbedder(seed=seed)).fit(clean)
-    with stage("recommend", f"for {len(sides['test']):,} products, four ways"):
+    words = TextEmbedder(seed=seed) if clean.texts().ne("").any() else None  # a folder of pictures has none
+    with stage("index", f"pictures {'and words ' if words else ''}of {len(clean):,} products"):
+        recommender = Recommender(image=classifier, text=words).fit(clean)
+    with stage(
+        "recommend",
+        f"for {len(sides['test']):,} products: at random, by colour, by picture{', with words' if words else ''}",
+    ):
         precision = compare_recommenders(recommender, sides["test"].ids, target, 5, image_size, seed)
     return Run(found, sides, classifier, report, recommender, precision, stages, seed)
 

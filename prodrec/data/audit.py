@@ -395,7 +395,12 @@ class Audit:
         """
         _check_issues(drop)
         self.dropped = self.issues[self.issues["issue"].isin(list(drop))].reset_index(drop=True)
-        return self.catalog[~self.catalog.products.index.isin(self.dropped["id"])]
+        if len(gone := set(self.dropped["id"])) == len(self.catalog):
+            first = self.dropped.iloc[0]
+            raise ValueError(
+                f"no product is left: all {len(gone):,} have an issue, the first is {first.id!r}: {first.issue}, {first.detail}"
+            )
+        return self.catalog[~self.catalog.products.index.isin(gone)]
 
     def figure(self):
         "How many products have each issue, as bars; returns the Axes."

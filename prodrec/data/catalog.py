@@ -331,7 +331,9 @@ def _root(images: str | Path | None) -> str | None:
         return str(path)
     if path.is_file() and zipfile.is_zipfile(path):
         return f"{path}!/"
-    raise FileNotFoundError(f"`images` {str(images)!r} is neither a folder nor a zip archive")
+    raise FileNotFoundError(
+        f"{str(images)!r}, where the pictures should be (`images`, or `root` in from_frame and from_csv), is neither a folder nor a zip archive"
+    )
 
 # %% ../../nbs/10_data.catalog.ipynb #0029
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
@@ -425,7 +427,10 @@ class Catalog:
     def _check_known(self, ids: Iterable[str]):
         unknown = [i for i in ids if i not in self._refs]
         if unknown:
-            raise KeyError(f"{len(unknown):,} ids are not in the catalogue, e.g. {', '.join(map(repr, unknown[:3]))}")
+            bare = str(unknown[0]).lstrip("0")
+            lost = bare in self._refs or any(i.lstrip("0") == bare for i in self._refs)
+            hint = ": ids are text, and differ here in their leading zeros (`dtype=str` keeps them)" if lost else ""
+            raise KeyError(f"{len(unknown):,} not in the catalogue, e.g. {', '.join(map(repr, unknown[:3]))}{hint}")
 
     def _part(self, products: pd.DataFrame) -> "Catalog":
         if products.empty:
@@ -493,7 +498,8 @@ class Catalog:
         try:
             df = pd.read_csv(path, **options)
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as e:
-            raise ValueError(f"{str(path)!r} is no CSV table that can be read: {e}") from e
+            hint = '; for another separator or encoding give e.g. `read={"sep": ";", "encoding": "latin-1"}`'
+            raise ValueError(f"{str(path)!r} is no CSV table that can be read: {e}{hint}") from e
         return cls.from_frame(df, id=id, root=root, **columns)
 
     def save(self, path: str | Path, images: bool = False):
@@ -529,7 +535,8 @@ def _mapped(df: pd.DataFrame, id: str | None, columns: dict[str, str | None]) ->
         raise TypeError(f"`df` must be a DataFrame, received {type(df).__name__}")
     wrong = [name for name in columns if name not in STANDARD]
     if wrong:
-        raise TypeError(f"`{wrong[0]}` is no standard column; those are {', '.join(STANDARD)}")
+        hint = "; the folder of the pictures is `root`" if wrong[0] == "images" else ""
+        raise TypeError(f"`{wrong[0]}` is no standard column; those are {', '.join(STANDARD)}{hint}")
     columns = {name: column for name, column in columns.items() if column is not None}
     if id is None and "id" in df:
         id = "id"

@@ -19,7 +19,7 @@ import pandas as pd
 
 from ..core import ImageError, load_folder, progress, save_folder, saved_kind
 from ..data.catalog import Catalog, read_image
-from ..data.pixels import Batches, Pixels, apply_network, fit_size, load_pixels
+from ..data.pixels import Batches, Pixels, apply_network, check_image_size, fit_size, load_pixels
 from ..data.split import classes_of, encode_labels
 
 # %% ../../nbs/20_models.classifier.ipynb #0007
@@ -139,6 +139,8 @@ class Classifier:
         With `validation` its loss and accuracy are recorded after each epoch; nothing is learned from it. Products that cannot
         be read are left out with a warning. Interrupting keeps what was learned.
         """
+        if not isinstance(epochs, int | np.integer) or epochs < 1:
+            raise ValueError(f"`epochs` must be a positive integer, received {epochs!r}")
         keras.utils.set_random_seed(self.seed)
         sides = [self._training_data(train)] + ([self._training_data(validation)] if validation is not None else [])
         classes = classes_of(sides[0][1])
@@ -339,7 +341,7 @@ class ImageClassifier(Classifier):
     ):
         super().__init__(target, seed, batch_size, learning_rate)
         check_options(find_network(network), options)
-        self.image_size = tuple(int(s) for s in image_size)
+        self.image_size = check_image_size(image_size)
         self.network, self.fit_mode, self.options = network, fit_mode, options
 
     def _build(self, pixels: Pixels, n_classes: int) -> keras.Model:

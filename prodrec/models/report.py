@@ -186,7 +186,7 @@ def _draw_confusion(report: Report, ax, most: int) -> plt.Axes:
     if ax is None:
         _, ax = plt.subplots(figsize=(3 + 0.36 * n, 2 + 0.33 * n), dpi=80)
     text = shares.map(lambda v: f"{100 * v:.0f}" if v >= 0.005 else "")
-    colour_bar = {"label": "share of the true class"}
+    colour_bar = {"label": "share of the true class", "format": "{x:.0%}"}
     sns.heatmap(
         shares,
         annot=text if n <= 30 else False,

@@ -119,9 +119,13 @@ def _column_mask(values: pd.Series, wanted) -> np.ndarray:
         if len(wanted) != 2:
             raise ValueError("give a range as (low, high); a list means any of them")
         low, high = wanted
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"the range ({low!r}, {high!r}) is empty: give (low, high)")
         inside = values.notna() if low is None else values >= low
         return (inside if high is None else inside & (values <= high)).fillna(False).to_numpy(bool)
     wanted = wanted if isinstance(wanted, list | set | np.ndarray | pd.Series | pd.Index) else [wanted]
+    if pd.api.types.is_numeric_dtype(values) and (text := [w for w in wanted if isinstance(w, str)]):
+        raise ValueError(f"it holds numbers, received the text {text[0]!r}")
     if pd.api.types.is_datetime64_any_dtype(values):  # a range takes "2024-05-01", so this must too
         wanted = pd.to_datetime(pd.Series(list(wanted)))
     return values.isin(list(wanted)).to_numpy(bool)
@@ -200,8 +204,19 @@ class Recommender:
         raise ValueError(f"this Recommender has no {kind} embedder: give `{kind}` when it is made")
 
     def add(self, catalog: Catalog) -> "Recommender":
-        "Take new products in; they can be recommended at once. `ValueError` for an id that is there already."
+        """Take new products in; they can be recommended at once. `ValueError` for an id that is there already.
+
+        The words that are known stay those of the catalogue given to `fit`.
+        """
         self._check_fitted()
+        if not isinstance(catalog, Catalog):
+            raise TypeError(
+                f"`catalog` must be a Catalog, received {type(catalog).__name__}: `catalog[[id]]` is one of a single product"
+            )
+        if known := [i for i in catalog.ids if i in self.index]:
+            raise ValueError(
+                f"`catalog` holds {len(known):,} products that are in the recommender already, e.g. {known[0]!r}"
+            )
         both = Catalog.concat([self.catalog, catalog])
         self.index.add(catalog.ids, self._embed(catalog))
         self.catalog = both
@@ -241,8 +256,7 @@ class Recommender:
         """
         self._check_fitted()
         query = {kind: _listed(q) for kind, q in (("id", id), ("image", image), ("text", text)) if q is not None}
-        if not any(query.values()):
-            raise ValueError("the query is empty: give `id`, `image` or `text`")
+        _check_query(query, k, min_score)
         allowed = self._allowed(where, exclude)
         groups = _one_by_one(query) if each else [query]
         vectors = self._weighted(self._query_vectors(query, groups), weights)
@@ -360,6 +374,17 @@ class Recommender:
 # %% ../../nbs/32_recommend.similar.ipynb #0015
 def _listed(x) -> list:
     return list(x) if isinstance(x, list | tuple | set | pd.Index | pd.Series) else [x]
+
+
+def _check_query(query: dict[str, list], k, min_score):
+    if not isinstance(k, int | np.integer) or k < 1:
+        raise ValueError(f"`k` must be a positive integer, received {k!r}; a product is asked for by `id=`")
+    if not any(query.values()):
+        raise ValueError("the query is empty: give `id`, `image` or `text`")
+    if any(not str(t).strip() for t in query.get("text", [])):
+        raise ValueError("`text` is empty: give at least one word")
+    if min_score is not None and not -1 <= min_score <= 1:
+        raise ValueError(f"`min_score` must be between -1 and 1, received {min_score!r}")
 
 
 def _in_part(vector: np.ndarray, part: slice, dim: int) -> np.ndarray:
