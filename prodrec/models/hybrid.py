@@ -302,7 +302,9 @@ class HybridClassifier(Classifier):
         "The products with a picture, those with a text, those with both; None where there is none."
         (_, has_picture, texts), ids, gone = self._read(catalog)
         if gone:
-            warnings.warn(f"{len(gone):,} products have neither a picture nor a text, e.g. {gone[0][0]!r}: left out", stacklevel=4)
+            warnings.warn(
+                f"{len(gone):,} products have neither a picture nor a text, e.g. {gone[0][0]!r}: left out", stacklevel=4
+            )
         has_text = np.array([t != "" for t in texts], bool)
         return [catalog[[i for i, m in zip(ids, mask, strict=True) if m]] if mask.any() else None
                 for mask in (has_picture, has_text, has_picture & has_text)]  # fmt: skip
