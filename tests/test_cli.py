@@ -146,3 +146,20 @@ def test_an_interruption(tmp_path):
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130 and "prodrec: interrupted" in err and "Traceback" not in err
     assert not (tmp_path / "out" / "report.html").exists()
+
+
+def test_a_folder_of_pictures_needs_no_words(tmp_path):
+    from PIL import Image, ImageDraw
+
+    for kind, shape in (("disc", "ellipse"), ("box", "rectangle")):
+        (tmp_path / "kinds" / kind).mkdir(parents=True)
+        for n in range(20):
+            picture = Image.new("RGB", (48, 48), (n * 12, 255 - n * 9, 90))
+            getattr(ImageDraw.Draw(picture), shape)((8 + n % 5, 10, 30 + n % 7, 36), fill=(255 - n * 7, n * 11, 40))
+            picture.save(tmp_path / "kinds" / kind / f"{n}.png")
+    call = ["demo", "--data", "folder", "--root", str(tmp_path / "kinds"), "--epochs", "1", "--image-size", "24x24"]
+    assert main([*call, "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert (
+        main(["demo", "--root", str(tmp_path / "kinds")]) == 1
+    )  # --data was forgotten: not the demo catalogue instead

@@ -4,7 +4,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import (
     accuracy_score,
@@ -59,6 +59,7 @@ def test_figures_are_those_of_scikit_learn(answer):
 @given(answers(unseen=()))
 def test_top_k_is_that_of_scikit_learn(answer):
     labels, proba, classes = answer
+    assume(all(len(set(row)) == len(row) for row in proba))  # among equals each library takes another one
     report = Report(labels, proba, classes)
     assert report.top_k(1) == report.accuracy
     assert report.top_k(len(classes)) == report.top_k(99) == 1
