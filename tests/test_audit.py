@@ -140,7 +140,7 @@ def test_one_product(catalog):
 
 
 def test_a_catalogue_of_nothing_but_waste_is_refused():
-    with pytest.raises(ValueError, match="selection is empty"):
+    with pytest.raises(ValueError, match="no product is left"):
         audit(shop({"a": None})).clean()
 
 

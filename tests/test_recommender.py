@@ -223,7 +223,11 @@ def test_a_catalogue_without_pictures_or_without_words():
 
 
 def test_wrong_queries(both):
-    for query in ({}, {"id": []}, {"text": []}, {"text": ""}, {"text": "?!"}, {"text": "nowordofthis"}):
+    with pytest.raises(ValueError, match="`text` is empty"):
+        both.recommend(text=" ")
+    with pytest.raises(ValueError, match="`min_score` must be between -1 and 1"):
+        both.recommend(id="000", min_score=2)
+    for query in ({}, {"id": []}, {"text": []}, {"text": "?!"}, {"text": "nowordofthis"}):
         with pytest.raises(ValueError, match="the query"):
             both.recommend(**query)
     with pytest.raises(KeyError, match="'zzz'"):
@@ -268,14 +272,17 @@ def reference(values, wanted):
     return np.array([matches(v) for v in values], bool)
 
 
+def ranges(bounds):
+    "(low, high) of what `bounds` draws, None for an open end; a range the wrong way round is an error of its own."
+    return st.tuples(bounds, bounds).filter(lambda r: None in r or r[0] <= r[1])
+
+
 filters = st.fixed_dictionaries(
     {},
     optional={
-        "price": st.tuples(number, number)
-        | st.lists(number.filter(lambda v: v is not None), max_size=4)
-        | st.integers(0, 9),
-        "stock": st.tuples(number, number) | st.lists(stocked, max_size=4) | stocked,
-        "made": st.tuples(day, day) | st.lists(day.filter(lambda v: v is not None), max_size=4),
+        "price": ranges(number) | st.lists(number.filter(lambda v: v is not None), max_size=4) | st.integers(0, 9),
+        "stock": ranges(number) | st.lists(stocked, max_size=4) | stocked,
+        "made": ranges(day) | st.lists(day.filter(lambda v: v is not None), max_size=4),
         "category": st.sampled_from(
             ["a", "b", "zz", ["a", "b"], [], ["b", "zz"], ("a", "a"), ("aa", None), (None, None)]
         ),
@@ -403,7 +410,7 @@ def test_a_failing_change_changes_nothing(monkeypatch):
         np.testing.assert_array_equal(recommender.index.vectors(), vectors)
         return recommender.catalog.ids == recommender.index.ids == before
 
-    with pytest.raises(ValueError, match="not unique"):
+    with pytest.raises(ValueError, match="in the recommender already"):
         recommender.add(shop(3, 8))
     assert unchanged()
     for ids, error in ((["001", "zz"], KeyError), (before, ValueError), (["001", "001"], ValueError)):
@@ -572,3 +579,9 @@ def test_random_hits_names_what_it_does_not_know():
         random_hits(["a", "c"], labels)
     with pytest.raises(ValueError, match="one product"):
         random_hits(["a"], labels[:1])
+
+
+@pytest.mark.parametrize("where", [{"price": (5, 1)}, {"price": "5"}, {"stock": ["3"]}])
+def test_filters_that_cannot_be_meant(where):
+    with pytest.raises(ValueError, match="`where`"):
+        where_mask(TABLE, where)
