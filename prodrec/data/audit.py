@@ -13,7 +13,6 @@ import re
 import unicodedata
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import blake2b
 from typing import NamedTuple
 
 import cv2
@@ -25,7 +24,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ..core import ImageError, progress
-from .catalog import Catalog, decode, picture_table, product_card
+from .catalog import Catalog, decode, digest, picture_format, picture_table, product_card, shrink
 
 # %% ../../nbs/14_data.audit.ipynb #0010
 class Fingerprint(NamedTuple):
@@ -46,7 +45,7 @@ def fingerprint(
 ) -> Fingerprint:
     """The fingerprint of one picture; `ImageError` when it cannot be decoded."""
     pixels = decode(data)
-    small = _shrunk(pixels, 128)
+    small = shrink(pixels, 128)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
     contrast = float(
         np.ptp(cv2.blur(small, (3, 3)), axis=(0, 1)).max()
@@ -55,26 +54,11 @@ def fingerprint(
     smooth = cv2.GaussianBlur(cv2.resize(pixels, (32, 32), interpolation=cv2.INTER_AREA), (0, 0), 1.5)
     thumb = cv2.resize(smooth, (16, 16), interpolation=cv2.INTER_AREA)
     size, light = pixels.shape[:2], float(grey.mean())
-    return Fingerprint(_digest(data), *size, _animated(data), light / 255, contrast / 255, sharpness, thumb)
+    return Fingerprint(digest(data).hex(), *size, _animated(data), light / 255, contrast / 255, sharpness, thumb)
 
 # %% ../../nbs/14_data.audit.ipynb #0011
-def _digest(data: bytes) -> str:
-    return blake2b(data, digest_size=16).hexdigest()
-
-
-def _shrunk(pixels: np.ndarray, side: int) -> np.ndarray:
-    "The picture with its longer side at most `side` pixels."
-    height, width = pixels.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return pixels
-    return cv2.resize(
-        pixels, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA
-    )
-
-
 def _animated(data: bytes) -> bool:
-    if data[:3] == b"\xff\xd8\xff":  # a JPEG never is, and Pillow's look into one would cost as much as decoding it
+    if picture_format(data) == "JPEG":  # a JPEG never is, and Pillow's look into one would cost as much as decoding it
         return False
     picture = Image.open(io.BytesIO(data))
     try:
@@ -88,7 +72,7 @@ def _animated(data: bytes) -> bool:
         return False
 
 # %% ../../nbs/14_data.audit.ipynb #0016
-_seen: dict[str, Fingerprint] = {}
+_seen: dict[bytes, Fingerprint] = {}
 _SEEN_MAX = 200_000  # one kB each
 
 
@@ -117,12 +101,12 @@ def fingerprints(
 def _look(catalog: Catalog, id: str) -> tuple[str, Fingerprint | ImageError]:
     try:
         data = catalog.open(id)
-        digest = _digest(data)
-        if digest not in _seen:
+        key = digest(data)
+        if key not in _seen:
             if len(_seen) >= _SEEN_MAX:
                 _seen.clear()
-            _seen[digest] = fingerprint(data)
-        return id, _seen[digest]
+            _seen[key] = fingerprint(data)
+        return id, _seen[key]
     except ImageError as e:
         return id, ImageError(e.reason, e.detail, id)
     except (

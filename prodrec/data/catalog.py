@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MAX_PIXELS', 'MAX_BYTES', 'STANDARD', 'SUFFIXES', 'decode', 'picture_format', 'get_picture', 'url_path', 'fetch',
-           'store_url', 'read_ref', 'list_pictures', 'Catalog', 'thumbnail', 'product_card', 'picture_table',
-           'read_image']
+           'store_url', 'digest', 'read_ref', 'list_pictures', 'Catalog', 'shrink', 'thumbnail', 'product_card',
+           'picture_table', 'read_image']
 
 # %% ../../nbs/10_data.catalog.ipynb #0005
 import base64
@@ -247,6 +247,11 @@ def store_url(url: str, data: bytes):
     os.replace(tmp, path)
 
 # %% ../../nbs/10_data.catalog.ipynb #0023
+def digest(data: bytes) -> bytes:
+    """16 bytes that stand for the content of a file (BLAKE2b)."""
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
 def read_ref(
     ref: str | bytes | None,  # a path, "archive.zip!/member", a URL, the bytes themselves, or None
 ) -> bytes:
@@ -568,16 +573,26 @@ def _pack_images(refs: dict, archive: Path, everything: bool) -> dict:
     return refs | packed
 
 # %% ../../nbs/10_data.catalog.ipynb #0034
+def shrink(
+    pixels: np.ndarray,  # uint8 (height, width, 3)
+    side: int,  # pixels
+) -> np.ndarray:
+    """The picture with its longer side at most `side`; a smaller one stays as it is."""
+    height, width = pixels.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return pixels
+    small = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(pixels, small, interpolation=cv2.INTER_AREA)
+
+
 def thumbnail(
     pixels: np.ndarray,  # uint8 (height, width, 3)
     size: int = 96,  # the longer side, in pixels
 ) -> bytes:
     """A small JPEG of a picture, about 2 kB."""
-    height, width = pixels.shape[:2]
-    scale = min(1.0, size / max(height, width))
-    small = (max(1, round(width * scale)), max(1, round(height * scale)))
     out = io.BytesIO()
-    Image.fromarray(cv2.resize(pixels, small, interpolation=cv2.INTER_AREA)).save(out, "JPEG", quality=75)
+    Image.fromarray(shrink(pixels, size)).save(out, "JPEG", quality=75)
     return out.getvalue()
 
 

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from ..core import ImageError, load_folder, progress, save_folder, saved_kind
-from ..data.catalog import Catalog, read_image
-from ..data.pixels import Batches, Pixels, apply_network, check_image_size, fit_size, load_pixels
+from ..data.catalog import Catalog
+from ..data.pixels import Batches, Pixels, apply_network, check_image_size, load_pixels, stack_pictures
 from ..data.split import classes_of, encode_labels
 
 # %% ../../nbs/20_models.classifier.ipynb #0007
@@ -361,11 +361,7 @@ class ImageClassifier(Classifier):
                 )
             return pixels
         many = list(x) if isinstance(x, list | tuple) or (isinstance(x, np.ndarray) and x.ndim == 4) else [x]
-        return (
-            np.stack([fit_size(read_image(p), self.image_size, self.fit_mode) for p in many])
-            if many
-            else np.empty((0, *self.image_size, 3), np.uint8)
-        )
+        return stack_pictures(many, self.image_size, self.fit_mode)
 
     def __repr__(self):
         state = f"{len(self.classes_)} classes of {self.target!r}" if self.classes_ else "not fitted"

@@ -19,8 +19,8 @@ import pandas as pd
 from keras import layers, ops
 from scipy.optimize import minimize_scalar
 
-from ..data.catalog import Catalog, read_image
-from ..data.pixels import Batches, Pixels, apply_network, fit_size
+from ..data.catalog import Catalog
+from ..data.pixels import Batches, Pixels, apply_network, stack_pictures
 from ..data.split import encode_labels
 from prodrec.models.classifier import (
     Classifier,
@@ -248,8 +248,8 @@ class HybridClassifier(Classifier):
         pairs = _pairs(x)
         has_picture = np.array([picture is not None for picture, _ in pairs], bool)
         pictures = np.zeros((len(pairs), *self.image.image_size, 3), np.uint8)
-        for n in np.flatnonzero(has_picture):
-            pictures[n] = fit_size(read_image(pairs[n][0]), self.image.image_size, self.image.fit_mode)
+        shown = [picture for picture, _ in pairs if picture is not None]
+        pictures[has_picture] = stack_pictures(shown, self.image.image_size, self.image.fit_mode)
         return self._prepare((pictures, has_picture, _texts([text for _, text in pairs])), self.text_.classes_)
 
     def _build(self, x: _Together, n_classes: int) -> keras.Model:

@@ -17,8 +17,8 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from ..core import ImageError, load_folder, progress, save_folder
-from ..data.catalog import Catalog, read_image
-from ..data.pixels import Pixels, apply_network, fit_size, load_pixels
+from ..data.catalog import Catalog
+from ..data.pixels import Pixels, apply_network, load_pixels, stack_pictures
 from ..models.classifier import ImageClassifier, embedding_network, unit_rows
 from ..models.transfer import features
 
@@ -69,7 +69,7 @@ class Embedder:
             raise ValueError(f"`missing` must be 'error' or 'zero', received {missing!r}")
         if not isinstance(x, Catalog):
             many = x if isinstance(x, list | tuple) else [x]
-            return self._vectors(np.stack([fit_size(read_image(p), self.image_size, self.fit_mode) for p in many]))
+            return self._vectors(stack_pictures(many, self.image_size, self.fit_mode))
         pixels = load_pixels(x, self.image_size, self.fit_mode)
         if len(pixels.failed) and missing == "error":
             worst = pixels.failed.iloc[0]
