@@ -172,6 +172,7 @@ class Recommender:
                 raise TypeError(f"`{kind}` must be an embedder of kind {kind!r}, received {e!r}")
         self.weights = self._checked_weights(weights or {"image": 0.7, "text": 0.3})
         self.catalog, self.index = None, None
+        self._attributes = (None, [])
 
     def _checked_weights(self, weights: dict[str, float]) -> dict[str, float]:
         wrong = [k for k, w in weights.items() if k not in ("image", "text") or not np.isfinite(w) or w < 0]
@@ -322,9 +323,9 @@ class Recommender:
 
     def _shared(self, ids: list[str], own: str) -> list[list[str]]:
         products = self.catalog.products
-        columns = [
-            c for c in products if c not in ("title", "description", "image", "price") and _is_attribute(products[c])
-        ]
+        if self._attributes[0] is not self.catalog:  # looked for once a catalogue: every value of it is looked at
+            self._attributes = (self.catalog, _attributes_of(products))
+        columns = self._attributes[1]
         same = products.loc[ids, columns] == products.loc[own, columns]
         return [[c for c in columns if row[c]] for _, row in same.iterrows()]
 
@@ -399,6 +400,12 @@ def _one_by_one(query: dict[str, list]) -> list[dict[str, list]]:
     if wrong := {kind: len(items) for kind, items in query.items() if len(items) not in (1, n)}:
         raise ValueError(f"`each` answers lists one by one: they must be equally long, received {wrong} beside {n}")
     return [{kind: [items[i if len(items) > 1 else 0]] for kind, items in query.items()} for i in range(n)]
+
+
+def _attributes_of(products: pd.DataFrame) -> list[str]:
+    "The columns that are worth naming as a reason."
+    told = ("title", "description", "image", "price")
+    return [c for c in products if c not in told and _is_attribute(products[c])]
 
 
 def _is_attribute(values: pd.Series) -> bool:
