@@ -33,7 +33,7 @@ def check_image_size(image_size) -> tuple[int, int]:
         height = width = 0
     if height < 1 or width < 1:
         raise ValueError(f"`image_size` must be (height, width) in pixels, received {image_size!r}")
-    return height, width
+    return image_size if image_size == (height, width) else (height, width)
 
 
 def _scale(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -65,7 +65,7 @@ def fit_size(
     frame[top : top + new_h, left : left + new_w] = _scale(pixels, new_h, new_w)
     return frame
 
-# %% ../../nbs/17_data.pixels.ipynb #0010x1
+# %% ../../nbs/17_data.pixels.ipynb #0012
 def stack_pictures(
     pictures: Sequence,  # whatever `read_image` takes, each
     image_size: tuple[int, int],  # (height, width) wanted
@@ -77,7 +77,7 @@ def stack_pictures(
         out[n] = fit_size(read_image(picture), image_size, fit)
     return out
 
-# %% ../../nbs/17_data.pixels.ipynb #0012
+# %% ../../nbs/17_data.pixels.ipynb #0015
 class _Store:
     "The two files of one image size: `pixels.u8`, rows of uint8 pixels, and `digests`, 16 bytes a row."
 
@@ -109,7 +109,7 @@ class _Store:
             np.memmap(self.pixels, np.uint8, "r", shape=(n, *self.shape)) if n else np.empty((0, *self.shape), np.uint8)
         )
 
-# %% ../../nbs/17_data.pixels.ipynb #0014
+# %% ../../nbs/17_data.pixels.ipynb #0017
 def _decode_chunk(catalog: Catalog, ids: Sequence[str], known: dict, image_size, fit: str) -> list[tuple]:
     "For each id: (id, digest, pixels or None if known, error or None)."
     out = []
@@ -134,7 +134,7 @@ def _in_order(work, chunks: Sequence, threads: int) -> Iterator:
         while pending:
             yield pending.pop(0).result()
 
-# %% ../../nbs/17_data.pixels.ipynb #0015
+# %% ../../nbs/17_data.pixels.ipynb #0018
 def _fill(store: _Store, catalog: Catalog, image_size, fit: str, threads: int) -> tuple[dict, list]:
     "Bring every picture of `catalog` into the store; the row of each id, and what failed."
     rows, failed, ids = {}, [], catalog.ids
@@ -152,7 +152,7 @@ def _fill(store: _Store, catalog: Catalog, image_size, fit: str, threads: int) -
             bar.update(len(results))
     return rows, failed
 
-# %% ../../nbs/17_data.pixels.ipynb #0017
+# %% ../../nbs/17_data.pixels.ipynb #0020
 class Pixels:
     """The decoded pictures of a catalogue: `pixels[i]` is a uint8 array for a position, slice, or array of positions.
 
@@ -199,25 +199,34 @@ def load_pixels(
         pd.DataFrame(failed, columns=["id", "reason", "detail"]),
     )
 
-# %% ../../nbs/17_data.pixels.ipynb #0025
+# %% ../../nbs/17_data.pixels.ipynb #0028
 class Batches(keras.utils.PyDataset):
     """Batches of (pictures, labels[, sample weights]) for `keras.Model.fit`.
 
     `pixels` is indexed by an array of positions (a `Pixels`, or any numpy array), `labels` has one int32 class for each.
-    With `shuffle`, epoch `e` of seed `s` always has the same order.
+    With `shuffle`, epoch `e` of seed `s` always has the same order. With `balance`, a positive weight for each, an epoch is
+    drawn with replacement, in proportion to the weights.
     """
 
-    def __init__(self, pixels, labels, batch_size: int = 64, shuffle: bool = False, seed: int = 0, weights=None):
+    def __init__(
+        self, pixels, labels, batch_size: int = 64, shuffle: bool = False, seed: int = 0, weights=None, balance=None
+    ):
         super().__init__()
         if len(pixels) != len(labels):
             raise ValueError(f"`labels` has {len(labels):,} values for {len(pixels):,} pictures")
         self.pixels, self.labels, self.weights = pixels, np.asarray(labels), weights
-        self.batch_size, self.shuffle, self.seed, self.epoch = batch_size, shuffle, seed, 0
-        self._order = self._permutation()
+        self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
+        self.balance = None if balance is None else np.asarray(balance, float) / np.sum(balance, dtype=float)
+        self.go_to(0)
 
-    def _permutation(self) -> np.ndarray:
-        n = len(self.labels)
-        return np.random.default_rng([self.seed, self.epoch]).permutation(n) if self.shuffle else np.arange(n)
+    def go_to(self, epoch: int):
+        "Give the batches of this epoch."
+        self.epoch, n = epoch, len(self.labels)
+        rng = np.random.default_rng([self.seed, epoch])
+        if self.balance is not None:
+            self._order = rng.choice(n, n, p=self.balance)
+        else:
+            self._order = rng.permutation(n) if self.shuffle else np.arange(n)
 
     def __len__(self):
         return -(-len(self.labels) // self.batch_size)
@@ -228,10 +237,9 @@ class Batches(keras.utils.PyDataset):
         return batch if self.weights is None else (*batch, self.weights[at])
 
     def on_epoch_end(self):
-        self.epoch += 1
-        self._order = self._permutation()
+        self.go_to(self.epoch + 1)
 
-# %% ../../nbs/17_data.pixels.ipynb #0028
+# %% ../../nbs/17_data.pixels.ipynb #0031
 def apply_network(
     model: keras.Model,  # takes what `pixels` holds, e.g. uint8 (n, height, width, 3)
     pixels,  # a `Pixels`, a numpy array, or what else has a length and gives arrays, or tuples of them, by slice
@@ -255,7 +263,7 @@ def _filled(x: np.ndarray, n: int) -> np.ndarray:
     "`x` with its first row repeated to `n` rows."
     return x if len(x) == n else np.concatenate([x, np.repeat(x[:1], n - len(x), axis=0)])
 
-# %% ../../nbs/17_data.pixels.ipynb #0031
+# %% ../../nbs/17_data.pixels.ipynb #0034
 def augmentation(
     flip: bool = True,  # mirror half of the pictures left to right
     shift: float = 0.0,  # move by up to this share of height and width
