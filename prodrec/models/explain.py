@@ -6,6 +6,7 @@
 __all__ = ['map_layer', 'grad_cam', 'grad_cam_figure', 'label_errors']
 
 # %% ../../nbs/26a_models.explain.ipynb #0005
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
@@ -185,8 +186,8 @@ def label_errors(
 ) -> pd.DataFrame:
     """Products whose label is probably wrong, the least credible first: id, label, suggested, score.
 
-    `score` is the probability that the label was given. Labels that training never showed cannot be judged, and are not named.
-    Needs the extra `labels`.
+    `score` is the probability that the label was given. Labels that training never showed cannot be judged, nor one that a
+    single product has, and are not named. Needs the extra `labels`.
     """
     find = optional("cleanlab.filter", "labels").find_label_issues
     codes = encode_labels(pd.Series(report.labels, dtype=object), report.classes)
@@ -194,7 +195,9 @@ def label_errors(
     given, proba = codes[judged], report.proba[judged].astype(float)
     found = np.arange(0)
     if len(judged) and len(report.classes) > 1:
-        found = find(given, proba, return_indices_ranked_by="self_confidence", n_jobs=1)
+        with warnings.catch_warnings():  # of a class that has at most one product here, none is named
+            warnings.filterwarnings("ignore", message="May not flag all label issues")
+            found = find(given, proba, return_indices_ranked_by="self_confidence", n_jobs=1)
     at = judged[found]
     table = {"id": [report.ids[i] for i in at], "label": report.labels[at], "suggested": report.predicted[at]}
     return pd.DataFrame(table | {"score": report.proba[at, codes[at]]})
