@@ -22,6 +22,7 @@ from ..data.catalog import Catalog, digest
 from ..data.pixels import Batches, Pixels, apply_network, check_image_size, load_pixels, stack_pictures
 from ..data.split import classes_of, encode_labels
 from .batchnorm import settle_batchnorm
+from .calibration import fit_temperature, with_temperature
 from prodrec.models.training import (
     PRECISIONS,
     TRAINING,
@@ -128,12 +129,14 @@ class Classifier:
 
     After `fit`: `model` (a plain `keras.Model` from input to probabilities), `classes_` (the labels, in the order of the
     probabilities) and `history_` (a DataFrame, one row an epoch: loss, accuracy, learning_rate, seconds and, with validation,
-    val_loss and val_accuracy).
+    val_loss and val_accuracy). `temperature_` is what `calibrate` has found, 1.0 before.
 
     How it learns: `optimizer` and `schedule` (see `make_optimizer`), `learning_rate` (the highest), `label_smoothing`, and
     `balance` for rare classes (None, "weights" or "sampling"). `recompute_batchnorm`: see `settle_batchnorm`. What is None is
     what suits the network, see `training_of`.
     """
+
+    temperature_ = 1.0
 
     _params = ("target", "seed", "batch_size", *TRAINING, "options")
 
@@ -167,6 +170,7 @@ class Classifier:
         if self.schedule == "plateau" and validation is None:
             raise ValueError('`schedule` "plateau" needs `validation`: what does not improve is its loss')
         keras.utils.set_random_seed(self.seed)
+        self.temperature_ = 1.0  # that of a network which is about to be replaced
         sides = [self._training_data(train)] + ([self._training_data(validation)] if validation is not None else [])
         classes = classes_of(sides[0][1])
         if not all(y.isin(classes).any() for _, y in sides):
@@ -246,11 +250,26 @@ class Classifier:
     def predict_proba(self, x) -> np.ndarray:
         "The probability of each class, float32 (n, classes), for a catalogue, one input or a list of inputs."
         self._check_fitted()
-        return apply_network(self.model, self._read_all(x), self.batch_size)
+        return with_temperature(apply_network(self.model, self._read_all(x), self.batch_size), self.temperature_)
 
     def predict(self, x) -> np.ndarray:
         "The most probable label of each, (n,), for a catalogue, one input or a list of inputs."
         return np.asarray(self.classes_, object)[self.predict_proba(x).argmax(1)]
+
+    def calibrate(self, validation: Catalog):
+        """Fit `temperature_`, at which `predict_proba` is to be believed, on products not trained on; return the classifier.
+
+        No predicted label changes. Products that cannot be read are left out with a warning, those with a label that training
+        never showed without one. Raises `ValueError` where none is left.
+        """
+        self._check_fitted()
+        _, labels = self._training_data(validation)
+        labels = labels[labels.isin(self.classes_)]
+        if labels.empty:
+            raise ValueError("`validation` has none of the labels of the classifier: there is nothing to calibrate on")
+        raw = apply_network(self.model, self._read_all(validation[labels.index.tolist()]), self.batch_size)
+        self.temperature_ = fit_temperature(raw, encode_labels(labels, self.classes_))
+        return self
 
     def embed(self, x) -> np.ndarray:
         "What the network sees before it decides: float32 (n, d), each row of length 1."
@@ -262,7 +281,10 @@ class Classifier:
         from prodrec.models.report import Report
 
         labels = labels_of(test, self.target)
-        return Report(labels, self.predict_proba(test), self.classes_, ids=test.ids, name=self.name, seed=self.seed)
+        report = Report(labels, self.predict_proba(test), self.classes_, ids=test.ids, name=self.name, seed=self.seed)
+        if self.temperature_ != 1:
+            report.notes.append(f"temperature {self.temperature_:.2f}, fitted on validation")
+        return report
 
     def _state(self) -> dict:
         "The network's name and the parameters, as json can hold them."
@@ -282,7 +304,8 @@ class Classifier:
     def save(self, path):
         "Write the classifier to folder `path`: the network as Keras keeps it, its history, and its parameters."
         self._check_fitted()
-        with save_folder(path, type(self).__name__, **self._state(), classes=self.classes_) as folder:
+        learned = {"classes": self.classes_, "temperature": self.temperature_}
+        with save_folder(path, type(self).__name__, **self._state(), **learned) as folder:
             self.model.save(folder / "model.keras")
             self.history_.to_parquet(folder / "history.parquet")
             self._save_more(folder)
@@ -296,6 +319,7 @@ class Classifier:
         new = cls._from_state(meta)
         new.model, new.classes_ = keras.models.load_model(folder / "model.keras", compile=False), meta["classes"]
         new.history_ = pd.read_parquet(folder / "history.parquet")
+        new.temperature_ = meta.get("temperature", 1.0)  # older ones were saved without
         new._load_more(folder)
         return new
 
