@@ -111,7 +111,7 @@ def bottleneck(
     """What `model` answers for each picture, computed once and kept in the cache folder.
 
     An interrupted call has kept what it computed; the next one finishes the rest. Raises `ValueError` for an unknown
-    `precision` or `keep`, and for answers too large for float16.
+    `precision` or `keep`, for answers too large for float16, and for a network with several answers.
     """
     store = _feature_store(model, pixels, precision, keep)
     digests = pixels.digests
@@ -133,10 +133,13 @@ def _feature_store(model: keras.Model, pixels: Pixels, precision: str, keep: str
     for name, given, known in (("precision", precision, PRECISIONS), ("keep", keep, ("float32", "float16"))):
         if given not in known:
             raise ValueError(f"`{name}` must be {' or '.join(map(repr, known))}, received {given!r}")
+    shape = model.output_shape
+    if not isinstance(shape, tuple) or None in shape[1:]:
+        raise ValueError(f"`model` must give one array of one shape for each picture, it gives {shape}")
     if precision == "bfloat16" and not has_bfloat16():
         warnings.warn("this processor has no bfloat16: `precision='float32'` is faster and exact", stacklevel=3)
     folder = cache_dir("features", f"{network_digest(model)}-{precision}-{keep}", pixels._store.folder.name)
-    return _Store(folder, f"rows.{keep}", model.output_shape[1:], keep)
+    return _Store(folder, f"rows.{keep}", shape[1:], keep)
 
 
 PRECISIONS = ("float32", "bfloat16")

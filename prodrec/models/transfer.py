@@ -25,37 +25,33 @@ from ..data.split import encode_labels
 from .classifier import Classifier, ImageClassifier, unit_rows
 
 # %% ../../nbs/23_models.transfer.ipynb #0007
-BACKBONES = pd.DataFrame.from_records(
-    [
-        ("vgg16", "VGG16", 14_714_688, 512, ("block5_conv1", "block4_conv1", "block3_conv1")),
-        (
-            "resnet50",
-            "ResNet50",
-            23_587_712,
-            2048,
-            ("conv5_block1_1_conv", "conv4_block1_1_conv", "conv3_block1_1_conv"),
-        ),
-        (
-            "efficientnetv2b0",
-            "EfficientNetV2B0",
-            5_919_312,
-            1280,
-            ("block6a_expand_conv", "block5a_expand_conv", "block4a_expand_conv"),
-        ),
-        ("mobilenetv2", "MobileNetV2", 2_257_984, 1280, ("block_13_expand", "block_10_expand", "block_6_expand")),
-        ("mobilenet", "MobileNet", 3_228_864, 1024, ("conv_pad_12", "conv_dw_7", "conv_pad_6")),
-        (
-            "convnexttiny",
-            "ConvNeXtTiny",
-            27_820_128,
-            768,
-            ("convnext_tiny_downsampling_block_2", "convnext_tiny_downsampling_block_1"),
-        ),
-    ],
-    columns=["name", "keras", "parameters", "features", "unfreeze"],
-    index="name",
+def _table(**rows) -> pd.DataFrame:
+    columns = ["keras", "parameters", "features", "pixels", "unfreeze"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("name")
+    table.insert(3, "smallest", 32)  # pixels of the shorter side: each halves its maps five times
+    return table
+
+
+BACKBONES = _table(
+    vgg16=("VGG16", 14_714_688, 512, "BGR less mean", ("block5_conv1", "block4_conv1", "block3_conv1")),
+    resnet50=("ResNet50", 23_587_712, 2048, "BGR less mean", ("conv5_block1_1_conv", "conv4_block1_1_conv")),
+    efficientnetv2b0=(
+        "EfficientNetV2B0",
+        5_919_312,
+        1280,
+        "0 to 255",
+        ("block6a_expand_conv", "block5a_expand_conv", "block4a_expand_conv"),
+    ),
+    mobilenetv2=("MobileNetV2", 2_257_984, 1280, "-1 to 1", ("block_13_expand", "block_10_expand", "block_6_expand")),
+    mobilenet=("MobileNet", 3_228_864, 1024, "-1 to 1", ("conv_pad_12", "conv_dw_7", "conv_pad_6")),
+    convnexttiny=(
+        "ConvNeXtTiny",
+        27_820_128,
+        768,
+        "0 to 255",
+        ("convnext_tiny_downsampling_block_2", "convnext_tiny_downsampling_block_1"),
+    ),
 )
-BACKBONES.insert(3, "smallest", 32)  # pixels of the shorter side: each halves its maps five times
 
 # %% ../../nbs/23_models.transfer.ipynb #0011
 def _scaled(x):
@@ -76,8 +72,14 @@ def prepare(
     name: str,  # one of `BACKBONES`
 ):
     """The pixels as the backbone was trained on them, float32; what its own first layers do is left to them."""
-    own = {"vgg16": _caffe, "resnet50": _caffe, "mobilenet": _scaled, "mobilenetv2": _scaled}
-    return own.get(name, layers.Rescaling(1.0))(x)
+    ways = {"BGR less mean": _caffe, "-1 to 1": _scaled, "0 to 255": layers.Rescaling(1.0)}
+    return ways[BACKBONES.pixels[_known(name)]](x)
+
+
+def _known(name: str) -> str:
+    if name not in BACKBONES.index:
+        raise ValueError(f"`name` {name!r} is unknown: choose one of {', '.join(BACKBONES.index)}")
+    return name
 
 # %% ../../nbs/23_models.transfer.ipynb #0015
 def backbone(
@@ -90,25 +92,26 @@ def backbone(
     Raises `ValueError` for an unknown name, an `alpha` it does not come in or a file that does not fit, `FileNotFoundError`
     where the weights cannot be had.
     """
-    if name not in BACKBONES.index:
-        raise ValueError(f"`name` {name!r} is unknown: choose one of {', '.join(BACKBONES.index)}")
-    if alpha != 1 and not name.startswith("mobilenet"):
-        raise ValueError(f"`alpha` {alpha!r} is for mobilenet and mobilenetv2: {name} comes in one width")
-    make = partial(getattr(keras.applications, BACKBONES.keras[name]), include_top=False, input_shape=(None, None, 3))
-    make = make if alpha == 1 else partial(make, alpha=alpha)
-    model = _published(make, name, weights) if weights == "imagenet" else make(weights=None)
+    make = partial(
+        getattr(keras.applications, BACKBONES.keras[_known(name)]), include_top=False, input_shape=(None, None, 3)
+    )
+    if alpha != 1:
+        if not name.startswith("mobilenet"):
+            raise ValueError(f"`alpha` {alpha!r} is for mobilenet and mobilenetv2: {name} comes in one width")
+        make = partial(make, alpha=alpha)
+    model = _published(make, name) if weights == "imagenet" else make(weights=None)
     if weights not in (None, "imagenet"):
         _read_weights(model, weights)
     model.trainable = False
     return model
 
 
-def _published(make, name: str, weights: str) -> keras.Model:
+def _published(make, name: str) -> keras.Model:
     try:
         with warnings.catch_warnings():
             # Keras says that it takes the weights made at 224 x 224, which is what is wanted
             warnings.filterwarnings("ignore", message=".*input_shape. is undefined")
-            return make(weights=weights)
+            return make(weights="imagenet")
     except ValueError as e:  # such as an alpha for which nothing was published
         raise ValueError(f"no ImageNet weights of {name}: {e}") from e
     except Exception as e:  # Keras raises a bare Exception where a download fails
@@ -229,8 +232,7 @@ def unfreeze_from(
     learns = False
     for layer in base.layers:
         learns = learns or layer.name == first
-        if not learns or isinstance(layer, layers.BatchNormalization):
-            layer.trainable = False
+        layer.trainable = learns and not isinstance(layer, layers.BatchNormalization)
 
 # %% ../../nbs/23_models.transfer.ipynb #0028
 def _parts(model: keras.Model, base: keras.Model, first: str) -> tuple[keras.Model, keras.Model]:
@@ -239,7 +241,7 @@ def _parts(model: keras.Model, base: keras.Model, first: str) -> tuple[keras.Mod
     prepared = model.layers[at - 1].output
     below = prepared if tensor is base.input else keras.Model(base.input, tensor)(prepared, training=False)
     start = keras.Input(below.shape[1:])
-    above = start if tensor is base.output else keras.Model(tensor, base.output)(start, training=False)
+    above = keras.Model(tensor, base.output)(start, training=False)
     head = keras.Model(model.layers[at + 1].input, model.output)
     return keras.Model(model.input, below), keras.Model(start, head(above))
 
@@ -262,7 +264,6 @@ def fine_tune(
     learning_rate: float = 1e-5,
     flip: bool = False,  # mirror half of the training pictures
     shift: float = 0.0,  # move training pictures by up to this share
-    precision: str = "float32",  # in which what is frozen is computed: "bfloat16" where the processor has it
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> ImageClassifier:
     """Let the end of the backbone learn too, and return the classifier. Below it nothing changes, nor does any BatchNorm.
@@ -275,9 +276,9 @@ def fine_tune(
     keras.utils.set_random_seed(classifier.seed)
     sides = _known_sides(classifier, train, validation)
     learner = copy.copy(classifier)  # another rate and another part that learns; the layers are the same
-    learner.learning_rate = learning_rate
+    learner.learning_rate, learner.history_ = learning_rate, pd.DataFrame()
+    learner._learning_part = partial(_part_above, classifier, base, first, (flip, shift))
     unfreeze_from(base, first)
-    learner._learning_part = partial(_part_above, classifier, base, first, (flip, shift), precision)
     try:
         learner._train(sides, epochs, callbacks)
     finally:
@@ -286,12 +287,12 @@ def fine_tune(
     return classifier
 
 # %% ../../nbs/23_models.transfer.ipynb #0029
-def _part_above(classifier, base: keras.Model, first: str, varied: tuple, precision: str, xs: list):
+def _part_above(classifier: ImageClassifier, base: keras.Model, first: str, varied: tuple, xs: list):
     "What `Classifier._train` asks for: the network that learns, and what it sees of each of `xs`."
     if any(varied):
         return _augmented(classifier.model, *varied, classifier.seed), xs
     below, above = _parts(classifier.model, base, first)
-    return above, [bottleneck(below, x, min(32, classifier.batch_size), precision) for x in xs]
+    return above, [bottleneck(below, x, min(32, classifier.batch_size)) for x in xs]
 
 
 def _check_fine_tune(classifier, unfreeze: str | None, epochs: int) -> tuple[keras.Model, str]:
