@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from prodrec.data.catalog import Catalog
+from prodrec.models.batchnorm import bn_momentum
 from prodrec.models.classifier import Classifier, ImageClassifier
-from prodrec.models.hybrid import HybridClassifier, _Hiding, _Together, bn_momentum, fusion_weight
+from prodrec.models.hybrid import HybridClassifier, _Hiding, _Together, fusion_weight
 from prodrec.models.text import TextClassifier
 
 SIZE = (16, 12)

@@ -15,6 +15,7 @@ from prodrec.data.features import in_bfloat16
 from prodrec.data.pixels import load_pixels
 from prodrec.models import transfer as module
 from prodrec.models.classifier import Classifier, ImageClassifier, network_name, split_frozen
+from prodrec.models.training import TRAINING
 from prodrec.models.transfer import (
     BACKBONES,
     NETWORKS,
@@ -366,6 +367,8 @@ def test_what_cannot_be_fine_tuned(fitted):
         fine_tune(fitted, train, unfreeze="block5_conv1")
     with pytest.raises(ValueError, match="`epochs` must be a positive integer, received 0"):
         fine_tune(fitted, train, epochs=0)
+    with pytest.raises(ValueError, match="`patience` needs `validation`"):
+        fine_tune(fitted, train, patience=1)
     new = Catalog(train.products.assign(category="new"))
     with pytest.raises(ValueError, match="`train` has labels that the classifier never saw, e.g. 'new'"):
         fine_tune(fitted, new)
@@ -376,8 +379,26 @@ def test_what_cannot_be_fine_tuned(fitted):
     with pytest.raises(ValueError, match="has no backbone to unfreeze: use a network of vgg16, resnet50"):
         fine_tune(ImageClassifier("fashion-baseline", (16, 12)).fit(train, epochs=1), train)
     with pytest.raises(TypeError, match="`classifier` must be an ImageClassifier, received a Classifier"):
-        fine_tune(Classifier("category", 0, 8, 1e-3), train)
+        fine_tune(Classifier("category", 0, 8, TRAINING), train)
     assert "phase" not in fitted.history_
+
+
+def test_it_learns_as_the_classifier_was_told(tmp_path):
+    told = {
+        "optimizer": "sgd",
+        "schedule": "cosine",
+        "balance": "weights",
+        "label_smoothing": 0.1,
+        "precision": "bfloat16",
+    }
+    classifier = ImageClassifier(small, image_size=SIZE, batch_size=8, **told).fit(squares(0, 12), epochs=1)
+    before = weights_of(classifier)
+    fine_tune(classifier, squares(0, 13), squares(13, 16), epochs=3, learning_rate=1e-2, unfreeze="Conv_1")
+    assert changed(before, weights_of(classifier)) == {"Conv_1", "head/embedding", "head/probabilities"}
+    rates = classifier.history_.learning_rate.tolist()[1:]
+    assert rates == sorted(rates, reverse=True) and 0 <= rates[-1] < rates[0] <= 1e-2
+    fine_tune(classifier, squares(0, 12), squares(12, 16), epochs=9, learning_rate=1e-9, patience=1, unfreeze="Conv_1")
+    assert len(classifier.history_) < 13
 
 
 def test_a_picture_that_cannot_be_read_is_left_out(fitted):

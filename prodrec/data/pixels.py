@@ -34,7 +34,7 @@ def check_image_size(image_size) -> tuple[int, int]:
         height = width = 0
     if height < 1 or width < 1:
         raise ValueError(f"`image_size` must be (height, width) in pixels, received {image_size!r}")
-    return height, width
+    return image_size if image_size == (height, width) else (height, width)
 
 
 def _scale(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -214,20 +214,29 @@ class Batches(keras.utils.PyDataset):
     """Batches of (pictures, labels[, sample weights]) for `keras.Model.fit`.
 
     `pixels` is indexed by an array of positions (a `Pixels`, or any numpy array), `labels` has one int32 class for each.
-    With `shuffle`, epoch `e` of seed `s` always has the same order.
+    With `shuffle`, epoch `e` of seed `s` always has the same order. With `balance`, a positive weight for each, an epoch is
+    drawn with replacement, in proportion to the weights.
     """
 
-    def __init__(self, pixels, labels, batch_size: int = 64, shuffle: bool = False, seed: int = 0, weights=None):
+    def __init__(
+        self, pixels, labels, batch_size: int = 64, shuffle: bool = False, seed: int = 0, weights=None, balance=None
+    ):
         super().__init__()
         if len(pixels) != len(labels):
             raise ValueError(f"`labels` has {len(labels):,} values for {len(pixels):,} pictures")
         self.pixels, self.labels, self.weights = pixels, np.asarray(labels), weights
-        self.batch_size, self.shuffle, self.seed, self.epoch = batch_size, shuffle, seed, 0
-        self._order = self._permutation()
+        self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
+        self.balance = None if balance is None else np.asarray(balance, float) / np.sum(balance, dtype=float)
+        self.go_to(0)
 
-    def _permutation(self) -> np.ndarray:
-        n = len(self.labels)
-        return np.random.default_rng([self.seed, self.epoch]).permutation(n) if self.shuffle else np.arange(n)
+    def go_to(self, epoch: int):
+        "Give the batches of this epoch."
+        self.epoch, n = epoch, len(self.labels)
+        rng = np.random.default_rng([self.seed, epoch])
+        if self.balance is not None:
+            self._order = rng.choice(n, n, p=self.balance)
+        else:
+            self._order = rng.permutation(n) if self.shuffle else np.arange(n)
 
     def __len__(self):
         return -(-len(self.labels) // self.batch_size)
@@ -238,8 +247,7 @@ class Batches(keras.utils.PyDataset):
         return batch if self.weights is None else (*batch, self.weights[at])
 
     def on_epoch_end(self):
-        self.epoch += 1
-        self._order = self._permutation()
+        self.go_to(self.epoch + 1)
 
 # %% ../../nbs/17_data.pixels.ipynb #0031
 def apply_network(

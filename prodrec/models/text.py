@@ -29,7 +29,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ..data.catalog import Catalog
 from ..data.pixels import apply_network
-from .classifier import Classifier, check_options, find_network, split_frozen
+from .classifier import Classifier, check_options, find_network, split_frozen, training_of
 from .report import bootstrap_interval
 
 # %% ../../nbs/24_models.text.ipynb #0010
@@ -137,7 +137,7 @@ def tfidf_vectorizer(
         standardize=None, ngrams=2, output_mode="tf_idf", vocabulary=vocabulary, idf_weights=idf, name="tfidf"
     )
 
-# %% ../../nbs/24_models.text.ipynb #0025
+# %% ../../nbs/24_models.text.ipynb #0024
 def read_vectors(
     path: str
     | Path,  # .txt or .vec (also .gz): a word and its numbers on each line; or .npz: arrays `words` and `vectors`
@@ -168,7 +168,7 @@ def read_vectors(
 def _is_wanted(word: str, wanted: set[str]) -> bool:
     return word in wanted or word.casefold() in wanted
 
-# %% ../../nbs/24_models.text.ipynb #0026
+# %% ../../nbs/24_models.text.ipynb #0025
 def _text_rows(path: Path, wanted: set[str]) -> Iterator[tuple[str, np.ndarray]]:
     with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as f:
         dims = None
@@ -194,7 +194,7 @@ def _numbers(fields: Sequence[bytes], line: int, dims: int) -> np.ndarray:
         raise ValueError(f"line {line:,} is no word with {dims or 'its'} numbers")
     return vector
 
-# %% ../../nbs/24_models.text.ipynb #0027
+# %% ../../nbs/24_models.text.ipynb #0026
 def _npz_rows(path: Path, wanted: set[str], chunk: int = 4096) -> Iterator[tuple[str, np.ndarray]]:
     with zipfile.ZipFile(path) as z:
         with z.open("words.npy") as f:
@@ -215,7 +215,7 @@ def _npz_rows(path: Path, wanted: set[str], chunk: int = 4096) -> Iterator[tuple
                     (str(w), r.astype(np.float32)) for w, r in zip(some, rows, strict=True) if _is_wanted(w, wanted)
                 )
 
-# %% ../../nbs/24_models.text.ipynb #0030
+# %% ../../nbs/24_models.text.ipynb #0029
 def embedding_matrix(
     found: pd.DataFrame,  # as `read_vectors` gives it
     vocabulary: Sequence[str],  # of a `text_vectorizer`
@@ -229,7 +229,7 @@ def embedding_matrix(
     matrix[0] = 0
     return matrix.astype(np.float32)
 
-# %% ../../nbs/24_models.text.ipynb #0033
+# %% ../../nbs/24_models.text.ipynb #0032
 def _embedded(vectorizer, vectors: np.ndarray | None, dims: int, learn: bool | None, mask: bool):
     "The input, and the vector of each word; vectors that were given stay as they are, unless `learn`."
     size = vectorizer.vocabulary_size()
@@ -243,7 +243,7 @@ def _embedded(vectorizer, vectors: np.ndarray | None, dims: int, learn: bool | N
         layer.set_weights([vectors])
     return inputs, x
 
-# %% ../../nbs/24_models.text.ipynb #0035
+# %% ../../nbs/24_models.text.ipynb #0034
 def lstm(
     vectorizer: layers.TextVectorization,  # from `text_vectorizer`
     n_classes: int,
@@ -263,7 +263,7 @@ def lstm(
     x = layers.Dense(dense, activation="relu", name="embedding")(x)
     return keras.Model(inputs, layers.Dense(n_classes, activation="softmax", name="probabilities")(x))
 
-# %% ../../nbs/24_models.text.ipynb #0037
+# %% ../../nbs/24_models.text.ipynb #0036
 def conv1d(
     vectorizer: layers.TextVectorization,  # from `text_vectorizer`
     n_classes: int,
@@ -283,7 +283,7 @@ def conv1d(
     x = layers.Dense(dense, activation="relu", name="embedding")(layers.Dropout(dropout)(x))
     return keras.Model(inputs, layers.Dense(n_classes, activation="softmax", name="probabilities")(x))
 
-# %% ../../nbs/24_models.text.ipynb #0039
+# %% ../../nbs/24_models.text.ipynb #0038
 def linear(
     vectorizer: layers.TextVectorization,  # from `tfidf_vectorizer`
     n_classes: int,
@@ -316,10 +316,10 @@ def fit_linear(
             kernel, bias = np.concatenate([-kernel, kernel]) / 2, np.concatenate([-bias, bias]) / 2
         model.get_layer("embedding").set_weights([kernel.T, bias])
 
-# %% ../../nbs/24_models.text.ipynb #0040
+# %% ../../nbs/24_models.text.ipynb #0039
 NETWORKS = {"lstm": lstm, "bilstm": partial(lstm, bidirectional=True), "conv1d": conv1d, "tfidf": linear}
 
-# %% ../../nbs/24_models.text.ipynb #0042
+# %% ../../nbs/24_models.text.ipynb #0041
 class TextClassifier(Classifier):
     """A classifier of texts.
 
@@ -349,10 +349,16 @@ class TextClassifier(Classifier):
         baseline: bool = True,
         seed: int = 0,
         batch_size: int = 64,
-        learning_rate: float = 1e-3,
+        learning_rate: float | None = None,
+        optimizer: str | Callable | None = None,
+        schedule: str | None = None,
+        label_smoothing: float | None = None,
+        balance: str | None = None,
+        recompute_batchnorm: bool | None = None,
         **options,
     ):
-        super().__init__(target, seed, batch_size, learning_rate)
+        given = (learning_rate, optimizer, schedule, label_smoothing, balance, recompute_batchnorm)
+        super().__init__(target, seed, batch_size, training_of(network, *given))
         check_options(find_network(network, NETWORKS), options)
         if network == "tfidf" and embedding is not None:
             raise ValueError('`embedding` is for networks that read word vectors; "tfidf" counts words')
@@ -360,7 +366,8 @@ class TextClassifier(Classifier):
             raise ValueError(f'`stop_words` must be "english", words or None, received {stop_words!r}')
         self.network, self.options, self.max_tokens, self.length = network, options, max_tokens, length
         self.fields = (fields,) if isinstance(fields, str) else tuple(fields)
-        self.stop_words = stop_words if isinstance(stop_words, str | None) else tuple(sorted(stop_words))
+        kept = stop_words is None or isinstance(stop_words, str | tuple)
+        self.stop_words = stop_words if kept else tuple(sorted(stop_words))
         self.embedding, self.mask_labels = embedding, mask_labels
         self.baseline = baseline and network != "tfidf"
 
@@ -369,15 +376,12 @@ class TextClassifier(Classifier):
         "What it is called in reports: the network's name, and whether label words were masked."
         return super().name + (", label words masked" if self.mask_labels else "")
 
-    def fit(self, train, validation=None, epochs=10, callbacks=()):
-        super().fit(train, validation, epochs, callbacks)
+    def fit(self, train, validation=None, epochs=10, callbacks=(), patience=None, checkpoint=None):
+        super().fit(train, validation, epochs, callbacks, patience, checkpoint)
         self.baseline_ = self._baseline().fit(train, validation) if self.baseline else None
         return self
 
-    fit.__doc__ = (
-        Classifier.fit.__doc__
-        + '\n        `epochs` and `callbacks` do not matter to "tfidf", which is solved at once.\n'
-    )
+    fit.__doc__ = Classifier.fit.__doc__ + '\n        The rest does not matter to "tfidf", which is solved at once.\n'
 
     def _baseline(self) -> "TextClassifier":
         same = {
@@ -426,9 +430,9 @@ class TextClassifier(Classifier):
         vectors = embedding_matrix(read_vectors(self.embedding, words), words, self.seed)
         return build(vectorizer, n_classes, vectors=vectors, **self.options)
 
-    def _train(self, sides: list, epochs: int, callbacks):
+    def _train(self, sides: list, epochs: int, *args):
         if self.network != "tfidf":
-            return super()._train(sides, epochs, callbacks)
+            return super()._train(sides, epochs, *args)
         start = time.perf_counter()
         fit_linear(self.model, *sides[0])
         row = {"seconds": time.perf_counter() - start}
@@ -449,7 +453,7 @@ class TextClassifier(Classifier):
         state = f"{len(self.classes_)} classes of {self.target!r}" if self.classes_ else "not fitted"
         return f"TextClassifier({self.name!r}, fields={self.fields}, {state})"
 
-# %% ../../nbs/24_models.text.ipynb #0043
+# %% ../../nbs/24_models.text.ipynb #0042
 def _texts(x) -> list[str]:
     "A list of texts from one or many; what is missing is an empty text."
     many = [x] if x is None or isinstance(x, str) else list(x)

@@ -22,7 +22,7 @@ from ..data.catalog import Catalog
 from ..data.features import bottleneck
 from ..data.pixels import augmentation
 from ..data.split import encode_labels
-from .classifier import Classifier, ImageClassifier, unit_rows
+from .classifier import Classifier, ImageClassifier, _check_fit, unit_rows
 
 # %% ../../nbs/23_models.transfer.ipynb #0007
 def _table(**rows) -> pd.DataFrame:
@@ -265,14 +265,18 @@ def fine_tune(
     flip: bool = False,  # mirror half of the training pictures
     shift: float = 0.0,  # move training pictures by up to this share
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    patience: int
+    | None = None,  # stop when the validation loss has not improved for so many epochs, and go back to the best
 ) -> ImageClassifier:
     """Let the end of the backbone learn too, and return the classifier. Below it nothing changes, nor does any BatchNorm.
 
+    All else about how it learns (optimizer, schedule, rare classes) is what the classifier was made with.
     `history_` goes on, with a column `phase`: "head", then the layer from which on the backbone learned. Afterwards the
     backbone is frozen again. Interrupting keeps what was learned. Raises `ValueError` where there is no backbone, the layer is
     unknown, or `train` has labels that the classifier never saw.
     """
-    base, first = _check_fine_tune(classifier, unfreeze, epochs)
+    _check_fit(epochs, validation, patience)
+    base, first = _check_fine_tune(classifier, unfreeze)
     keras.utils.set_random_seed(classifier.seed)
     sides = _known_sides(classifier, train, validation)
     learner = copy.copy(classifier)  # another rate and another part that learns; the layers are the same
@@ -280,7 +284,7 @@ def fine_tune(
     learner._learning_part = partial(_part_above, classifier, base, first, (flip, shift))
     unfreeze_from(base, first)
     try:
-        learner._train(sides, epochs, callbacks)
+        learner._train(sides, epochs, callbacks, patience)
     finally:
         base.trainable = False
         classifier.history_ = _go_on(classifier.history_, learner.history_, first if unfreeze != "all" else "all")
@@ -295,12 +299,10 @@ def _part_above(classifier: ImageClassifier, base: keras.Model, first: str, vari
     return above, [bottleneck(below, x, min(32, classifier.batch_size)) for x in xs]
 
 
-def _check_fine_tune(classifier, unfreeze: str | None, epochs: int) -> tuple[keras.Model, str]:
+def _check_fine_tune(classifier, unfreeze: str | None) -> tuple[keras.Model, str]:
     if not isinstance(classifier, ImageClassifier):
         raise TypeError(f"`classifier` must be an ImageClassifier, received a {type(classifier).__name__}")
     classifier._check_fitted()
-    if not isinstance(epochs, int | np.integer) or epochs < 1:
-        raise ValueError(f"`epochs` must be a positive integer, received {epochs!r}")
     base = find_backbone(classifier.model)
     return base, _first_to_learn(base, unfreeze)
 
