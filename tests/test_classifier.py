@@ -288,7 +288,7 @@ def test_a_fit_that_fails_changes_nothing():
 
 
 def test_networks_and_options_that_are_unknown():
-    with pytest.raises(ValueError, match="`network` 'resnet' is unknown: choose one of cnn, compact, fashion-baseline"):
+    with pytest.raises(ValueError, match="`network` 'resnet' is unknown: choose one of cnn, compact, convnexttiny"):
         ImageClassifier("resnet")
     with pytest.raises(TypeError, match="'depth'.*this network takes .*filters"):
         ImageClassifier("fashion-baseline", depth=3)

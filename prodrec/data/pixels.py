@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import cv2
 import keras
@@ -79,35 +80,38 @@ def stack_pictures(
 
 # %% ../../nbs/17_data.pixels.ipynb #0015
 class _Store:
-    "The two files of one image size: `pixels.u8`, rows of uint8 pixels, and `digests`, 16 bytes a row."
+    "Two files that grow together in `folder`: `file`, rows of one shape, and `digests`, 16 bytes a row."
 
-    def __init__(self, image_size: tuple[int, int], fit: str):
-        self.shape = (*image_size, 3)
-        self.row_bytes = int(np.prod(self.shape))
-        folder = cache_dir("pixels", f"{image_size[0]}x{image_size[1]}-{fit}")
-        self.pixels, self.digests, self.lock = folder / "pixels.u8", folder / "digests", FileLock(folder / "lock")
+    def __init__(self, folder: Path, file: str, shape: Sequence[int], dtype=np.uint8):
+        self.shape, self.dtype, self.folder = tuple(shape), np.dtype(dtype), folder
+        self.row_bytes = int(np.prod(self.shape)) * self.dtype.itemsize
+        self.file, self.digests, self.lock = folder / file, folder / "digests", FileLock(folder / "lock")
 
     def open(self) -> dict[bytes, int]:
         "Cut both files to the rows that are whole; the row of each digest."
-        for path in (self.pixels, self.digests):
+        for path in (self.file, self.digests):
             path.touch()
-        n = min(self.pixels.stat().st_size // self.row_bytes, self.digests.stat().st_size // 16)
-        os.truncate(self.pixels, n * self.row_bytes)
+        n = min(self.file.stat().st_size // self.row_bytes, self.digests.stat().st_size // 16)
+        os.truncate(self.file, n * self.row_bytes)
         os.truncate(self.digests, n * 16)
         data = self.digests.read_bytes()
         return {data[i : i + 16]: i // 16 for i in range(0, len(data), 16)}
 
     def append(self, rows: Sequence[np.ndarray], digests: Sequence[bytes]):
-        for path, data in ((self.pixels, rows), (self.digests, digests)):
+        for path, data in ((self.file, rows), (self.digests, digests)):
             with open(path, "ab") as f:
                 f.write(b"".join(data))
 
     def array(self) -> np.ndarray:
         "All rows, read from disk when they are looked at."
         n = self.digests.stat().st_size // 16
-        return (
-            np.memmap(self.pixels, np.uint8, "r", shape=(n, *self.shape)) if n else np.empty((0, *self.shape), np.uint8)
-        )
+        whole = (n, *self.shape)
+        return np.memmap(self.file, self.dtype, "r", shape=whole) if n else np.empty(whole, self.dtype)
+
+
+def _pixel_store(image_size: tuple[int, int], fit: str) -> _Store:
+    folder = cache_dir("pixels", f"{image_size[0]}x{image_size[1]}-{fit}")
+    return _Store(folder, "pixels.u8", (*image_size, 3))
 
 # %% ../../nbs/17_data.pixels.ipynb #0017
 def _decode_chunk(catalog: Catalog, ids: Sequence[str], known: dict, image_size, fit: str) -> list[tuple]:
@@ -171,6 +175,12 @@ class Pixels:
         # mapped anew each time, since the pages of a map that is kept count as this process's memory
         return np.array(self._store.array()[self.rows[key]])
 
+    @property
+    def digests(self) -> list[bytes]:
+        "Of the file that each picture was decoded from, 16 bytes: the same bytes, the same picture."
+        data = self._store.digests.read_bytes()
+        return [data[16 * row : 16 * row + 16] for row in self.rows]
+
     def __repr__(self):
         n, h, w, _ = self.shape
         size = self.rows.size * h * w * 3 / 2**20
@@ -190,7 +200,7 @@ def load_pixels(
     image_size = check_image_size(image_size)
     if fit not in FITS:
         raise ValueError(f"`fit` must be one of {', '.join(FITS)}, received {fit!r}")
-    store = _Store(image_size, fit)
+    store = _pixel_store(image_size, fit)
     rows, failed = _fill(store, catalog, image_size, fit, threads or os.cpu_count() or 1)
     return Pixels(
         list(rows),
@@ -247,16 +257,22 @@ def apply_network(
     desc: str = "predict",  # name of the progress bar
 ) -> np.ndarray:
     """What `model` answers for each picture: float32 (n, …)."""
-    n, out = len(pixels), None
-    with progress(desc=desc, total=n, unit="picture") as bar:
-        for start in range(0, n, batch_size):
-            stop = min(start + batch_size, n)
-            x = keras.tree.map_structure(partial(_filled, n=batch_size), pixels[start:stop])
-            y = np.asarray(model.predict_on_batch(x), np.float32)[: stop - start]
-            out = np.empty((n, *y.shape[1:]), np.float32) if out is None else out
-            out[start:stop] = y
-            bar.update(stop - start)
+    out, start = None, 0
+    for y in _answers(model, pixels, batch_size, desc):
+        out = np.empty((len(pixels), *y.shape[1:]), np.float32) if out is None else out
+        out[start : start + len(y)] = y
+        start += len(y)
     return np.empty((0, *model.output_shape[1:]), np.float32) if out is None else out
+
+
+def _answers(model: keras.Model, pixels, batch_size: int, desc: str) -> Iterator[np.ndarray]:
+    "What `model` answers, float32, one batch after the other."
+    with progress(desc=desc, total=len(pixels), unit="picture") as bar:
+        for start in range(0, len(pixels), batch_size):
+            n = min(batch_size, len(pixels) - start)
+            x = keras.tree.map_structure(partial(_filled, n=batch_size), pixels[start : start + n])
+            yield np.asarray(model.predict_on_batch(x), np.float32)[:n]
+            bar.update(n)
 
 
 def _filled(x: np.ndarray, n: int) -> np.ndarray:

@@ -19,6 +19,7 @@ import pandas as pd
 
 from ..core import ImageError, load_folder, save_folder, saved_kind
 from ..data.catalog import Catalog, digest
+from ..data.features import bottleneck
 from ..data.pixels import Batches, Pixels, apply_network, check_image_size, load_pixels, stack_pictures
 from ..data.split import classes_of, encode_labels
 from .batchnorm import settle_batchnorm
@@ -214,8 +215,14 @@ class Classifier:
         frozen, learns = split_frozen(self.model)
         if frozen is None:
             return learns, xs
-        # more than 32 at a time is no faster, and the maps of a backbone are large
-        return learns, [apply_network(frozen, x, min(32, self.batch_size), "bottleneck") for x in xs]
+        return learns, [self._computed(frozen, x) for x in xs]
+
+    def _computed(self, frozen: keras.Model, x) -> np.ndarray:
+        "What the frozen part makes of `x`; of pictures in the store it is kept for the next time."
+        batch_size = min(32, self.batch_size)  # more is no faster, and the maps of a backbone are large
+        if isinstance(x, Pixels):
+            return bottleneck(frozen, x, batch_size)[:]
+        return apply_network(frozen, x, batch_size, "bottleneck")
 
     def _batches(self, x, y: np.ndarray) -> Batches:
         return Batches(x, y, self.batch_size, shuffle=True, seed=self.seed, **self._balanced(y))

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['OPTIMIZERS', 'SCHEDULES', 'BALANCES', 'TRAINING', 'PRECISIONS', 'scheduled_rate', 'make_optimizer',
-           'balanced_weights', 'smoothed_crossentropy', 'check_training', 'has_bfloat16', 'computing_in', 'Watch',
-           'epochs_since_best', 'run_training', 'Checkpoint', 'training_figure']
+           'balanced_weights', 'smoothed_crossentropy', 'check_training', 'computing_in', 'Watch', 'epochs_since_best',
+           'run_training', 'Checkpoint', 'training_figure']
 
 # %% ../../nbs/20a_models.training.ipynb #0005
 import json
@@ -23,6 +23,7 @@ import pandas as pd
 from keras import ops
 
 from ..core import progress
+from ..data.features import has_bfloat16
 
 # %% ../../nbs/20a_models.training.ipynb #0009
 OPTIMIZERS = {
@@ -127,15 +128,6 @@ def check_training(
 
 # %% ../../nbs/20a_models.training.ipynb #0024
 PRECISIONS = ("float32", "bfloat16", "auto")
-
-
-def has_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 in hardware, as Linux tells; False where that cannot be known."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 @contextmanager
