@@ -13,6 +13,7 @@ import hashlib
 import html
 import inspect
 import json
+import logging
 import os
 import pickle
 import shutil
@@ -296,9 +297,21 @@ def _search(candidates: _Candidates, method: str, trials: int, folder: Path):
     tuner = _Tuner(oracle, candidates, directory=str(folder.parent), project_name=folder.name)
     if tuner.oracle is oracle and (folder / "oracle.json").exists():  # else a chief elsewhere has it
         oracle.reload()
-    with progress(desc="tune", total=trials, unit="trial") as tuner.bar:
-        tuner.bar.update(len(oracle.trials))
+    with progress(desc="tune", total=trials, unit="trial") as tuner.bar, _quiet():
+        tuner.bar.update(len(oracle.end_order))
         tuner.search()
+
+
+@contextlib.contextmanager
+def _quiet():
+    "Without TensorFlow's warning that each network is compiled anew: each is another one."
+    logger = logging.getLogger("tensorflow")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 # %% ../../nbs/22_models.tuning.ipynb #0021
 def _about(candidates: _Candidates, method: str) -> dict:
@@ -378,7 +391,7 @@ def _member():
     call = pickle.load(sys.stdin.buffer)
 
     def watch():
-        sys.stdin.buffer.read()
+        os.read(0, 1)  # nothing more is written: it returns when the pipe is closed
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -407,9 +420,7 @@ def _search_together(call: dict, folder: Path, workers: int):
 
 def _packed(call: dict) -> bytes:
     "The call as it travels; `ValueError` where a function in it cannot be found from another process."
-    functions = [call["network"], call["classifier"], *call["params"].values()]
-    for f in functions:
-        f = getattr(f, "func", f)
+    for f in (getattr(value, "func", value) for value in call.values()):
         if callable(f) and getattr(f, "__module__", "") == "__main__":
             raise ValueError(
                 f"{network_name(f)!r} is defined in this notebook or script, which workers cannot import: move it into a module"
@@ -474,8 +485,8 @@ def tune(
                 _search(candidates, method, trials, folder)
             else:
                 call = {"network": network, "train": train, "validation": validation, "space": space, "method": method}
-                call |= {"trials": trials, "epochs": epochs, "seed": seed, "classifier": classifier, "params": params}
-                _search_together(call, folder, workers)
+                call |= {"trials": trials, "epochs": epochs, "seed": seed, "classifier": classifier}
+                _search_together(call | params, folder, workers)
             _write_json(folder / "finished.json", trials)
     return _checked_result(Tuning(folder))
 
@@ -604,8 +615,11 @@ def _draw_slice(ax, table: pd.DataFrame, name: str, domain: dict, best: int):
         means = table.score.groupby(x).mean()
         ax.hlines(means, means.index - 0.25, means.index + 0.25, color="0.6", lw=1)
     else:
-        x = table[name]
+        x, low, high = table[name], domain["low"], domain["high"]
         ax.set_xscale("log" if domain["log"] else "linear")
+        ticks = (np.geomspace if domain["log"] else np.linspace)(low, high, 3)
+        ax.set_xticks(ticks, [f"{t:.2g}" for t in ticks])
+        ax.minorticks_off()
     ax.scatter(x, table.score, s=28, alpha=0.7)
     ax.scatter(x[best], table.score[best], s=60, color="tab:red", zorder=3)
     ax.set_xlabel(name)
