@@ -249,6 +249,14 @@ class _Tuner(kt.Tuner):
                 _write_json(folder / "outcome.json", row | {"seconds": time.perf_counter() - start})
         return {"val_accuracy": row["score"]}
 
+    def _try_run_and_update_trial(self, trial, *args, **kwargs):
+        "As Keras Tuner does it, but for the traceback that it prints: the error stands in the table."
+        try:
+            self._run_and_update_trial(trial, *args, **kwargs)
+            trial.status = "COMPLETED"
+        except Exception:
+            trial.status = "FAILED"
+
     def on_trial_end(self, trial):
         super().on_trial_end(trial)
         _keep_best(Path(self.project_dir))
