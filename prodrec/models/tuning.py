@@ -628,6 +628,8 @@ def _draw_slice(ax, table: pd.DataFrame, name: str, domain: dict, best: int):
         ticks = (np.geomspace if domain["log"] else np.linspace)(low, high, 3)
         ax.set_xticks(ticks, [f"{t:.2g}" for t in ticks])
         ax.minorticks_off()
+        room = 0.06 * (np.log(high / low) if domain["log"] else high - low)
+        ax.set_xlim((low / np.exp(room), high * np.exp(room)) if domain["log"] else (low - room, high + room))
     ax.scatter(x, table.score, s=28, alpha=0.7)
     ax.scatter(x[best], table.score[best], s=60, color="tab:red", zorder=3)
     ax.set_xlabel(name)
