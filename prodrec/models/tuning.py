@@ -57,7 +57,7 @@ SPACES = {
     },
 }
 
-
+# %% ../../nbs/22_models.tuning.ipynb #0009
 def _checked_space(space: str | dict, params: dict) -> dict:
     "`space` with its choices as plain values; `ValueError` where it is none."
     if isinstance(space, str) and space not in SPACES:
@@ -94,7 +94,7 @@ def _plain(name: str, value):
         )
     return value
 
-# %% ../../nbs/22_models.tuning.ipynb #0010
+# %% ../../nbs/22_models.tuning.ipynb #0012
 def _chosen(hp: kt.HyperParameters, name: str, domain: list | tuple):
     "The value of one hyperparameter, which `hp` draws."
     if isinstance(domain, list):
@@ -105,7 +105,7 @@ def _chosen(hp: kt.HyperParameters, name: str, domain: list | tuple):
         return hp.Int(name, low, high, sampling=sampling)
     return float(f"{hp.Float(name, float(low), float(high), sampling=sampling):.4g}")
 
-# %% ../../nbs/22_models.tuning.ipynb #0013
+# %% ../../nbs/22_models.tuning.ipynb #0015
 class _Candidates(kt.HyperModel):
     "The classifiers that a search chooses from."
 
@@ -157,7 +157,7 @@ class _Candidates(kt.HyperModel):
         del classifier._read
         return float((np.asarray(classifier.classes_, object)[proba.argmax(1)] == labels.to_numpy(object)).mean())
 
-# %% ../../nbs/22_models.tuning.ipynb #0015
+# %% ../../nbs/22_models.tuning.ipynb #0017
 def _write_json(path: Path, value):
     "Whole or not at all."
     part = path.with_name(f".{path.name}-{os.getpid()}")
@@ -169,7 +169,7 @@ def _read_json(path: Path):
     "What the file holds, or None where there is none."
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
-
+# %% ../../nbs/22_models.tuning.ipynb #0018
 class _Careful:
     "What all oracles have in common here."
 
@@ -199,7 +199,7 @@ class _Bayesian(_Careful, kt.oracles.BayesianOptimizationOracle):
             warnings.simplefilter("ignore", ConvergenceWarning)
             return super().populate_space(trial_id)
 
-# %% ../../nbs/22_models.tuning.ipynb #0016
+# %% ../../nbs/22_models.tuning.ipynb #0019
 METHODS = ("random", "hyperband", "bayesian")
 
 
@@ -221,7 +221,7 @@ def _oracle(method: str, dimensions: int, trials: int, epochs: int, seed: int) -
     oracle.verbose = 0
     return oracle
 
-# %% ../../nbs/22_models.tuning.ipynb #0018
+# %% ../../nbs/22_models.tuning.ipynb #0021
 class _Tuner(kt.Tuner):
     "Runs trials and records them; one in each process."
 
@@ -273,7 +273,7 @@ class _Tuner(kt.Tuner):
         if not self._is_worker():
             self.oracle.save()
 
-# %% ../../nbs/22_models.tuning.ipynb #0019
+# %% ../../nbs/22_models.tuning.ipynb #0022
 def _outcomes(folder: Path) -> dict[int, dict]:
     "What is known of each trial, by number."
     found = {int(p.parent.name.split("_")[1]): _read_json(p) for p in folder.glob("trial_*/outcome.json")}
@@ -298,7 +298,7 @@ def _keep_best(folder: Path):
         if row["status"] == "completed" and n != best:
             shutil.rmtree(_trial_folder(folder, n) / "classifier", ignore_errors=True)
 
-
+# %% ../../nbs/22_models.tuning.ipynb #0024
 def _search(candidates: _Candidates, method: str, trials: int, folder: Path):
     "Run what is left of a search; under Keras Tuner's variables, this process's part of it."
     oracle = _oracle(method, len(candidates.space), trials, candidates.epochs, candidates.seed)
@@ -321,7 +321,7 @@ def _quiet():
     finally:
         logger.setLevel(before)
 
-# %% ../../nbs/22_models.tuning.ipynb #0021
+# %% ../../nbs/22_models.tuning.ipynb #0026
 def _about(candidates: _Candidates, method: str) -> dict:
     "Which search this is, as json holds it."
     c = candidates
@@ -345,7 +345,7 @@ def _fingerprint(catalog: Catalog) -> str:
     rows = pd.util.hash_pandas_object(catalog.products.drop(columns="image").astype(str)).to_numpy()
     return f"{len(catalog)} products {hashlib.sha256(rows.tobytes()).hexdigest()[:16]}"
 
-
+# %% ../../nbs/22_models.tuning.ipynb #0027
 def _told(thing) -> str:
     "A function by its name and source, a path as it stands, anything else by its kind."
     if isinstance(thing, Path | np.generic):
@@ -360,7 +360,7 @@ def _told(thing) -> str:
         source = ""
     return f"{network_name(thing)} {hashlib.sha256(source.encode()).hexdigest()[:16]}"
 
-
+# %% ../../nbs/22_models.tuning.ipynb #0028
 def _claimed(folder: str | Path | None, about: dict) -> Path:
     "The folder of this search; `ValueError` where it is that of another one, or of something else."
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
@@ -379,7 +379,7 @@ def _claimed(folder: str | Path | None, about: dict) -> Path:
         )
     return folder
 
-# %% ../../nbs/22_models.tuning.ipynb #0023
+# %% ../../nbs/22_models.tuning.ipynb #0030
 def _start(name: str, folder: Path, port: int, threads: int) -> subprocess.Popen:
     env = os.environ | {
         "KERASTUNER_TUNER_ID": name,
@@ -405,7 +405,7 @@ def _member():
     threading.Thread(target=watch, daemon=True).start()
     tune(**call)
 
-
+# %% ../../nbs/22_models.tuning.ipynb #0031
 def _search_together(call: dict, folder: Path, workers: int):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -438,7 +438,7 @@ def _packed(call: dict) -> bytes:
     except (pickle.PicklingError, AttributeError, TypeError) as e:
         raise ValueError(f"`workers` cannot be handed what the search is about: {e}") from e
 
-
+# %% ../../nbs/22_models.tuning.ipynb #0033
 def _wait(team: dict[str, subprocess.Popen], folder: Path, trials: int):
     "Until the workers are done or the chief has no more for them; `RuntimeError` where one of them fails."
     with progress(desc="tune", total=trials, unit="trial") as bar:
@@ -454,7 +454,7 @@ def _wait(team: dict[str, subprocess.Popen], folder: Path, trials: int):
                 return
             time.sleep(0.2)
 
-# %% ../../nbs/22_models.tuning.ipynb #0025
+# %% ../../nbs/22_models.tuning.ipynb #0035
 def tune(
     network: str | Callable | None,  # what `classifier` takes: a name or a function; None where it takes none
     train: Catalog,  # what each candidate learns from
@@ -498,7 +498,7 @@ def tune(
             _write_json(folder / "finished.json", trials)
     return _checked_result(Tuning(folder))
 
-
+# %% ../../nbs/22_models.tuning.ipynb #0036
 def _check_search(method: str, trials: int, epochs: int, workers: int):
     if method not in METHODS:
         raise ValueError(f"`method` {method!r} is unknown: choose one of {', '.join(METHODS)}")
@@ -527,7 +527,7 @@ def _checked_result(found: "Tuning") -> "Tuning":
         f"all {len(table)} trials failed; mend the cause and search in a new folder, or delete {str(found.folder)!r}:\n{reasons}"
     )
 
-# %% ../../nbs/22_models.tuning.ipynb #0027
+# %% ../../nbs/22_models.tuning.ipynb #0038
 class Tuning:
     """What a search has found: read from its `folder`, whether it is finished or not.
 
@@ -595,7 +595,7 @@ class Tuning:
         table = self.to_frame().sort_values("score", ascending=False, kind="stable")
         return f"<pre>{html.escape(repr(self))}</pre>{table.head(10).round(4).to_html()}"
 
-# %% ../../nbs/22_models.tuning.ipynb #0029
+# %% ../../nbs/22_models.tuning.ipynb #0040
 def _draw_slices(found: Tuning) -> np.ndarray:
     table, space = found.to_frame(), found.about["space"]
     table = table[table.status == "completed"]
@@ -613,7 +613,7 @@ def _draw_slices(found: Tuning) -> np.ndarray:
     figure.suptitle(title, fontsize=11)
     return axes
 
-
+# %% ../../nbs/22_models.tuning.ipynb #0041
 def _draw_slice(ax, table: pd.DataFrame, name: str, domain: dict, best: int):
     if "choices" in domain:
         words = [_word(c) for c in domain["choices"]]
