@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 
 from ..core import optional
-from ..data.catalog import Catalog
 from ..data.explore import _short
 from ..data.split import encode_labels
 from .classifier import Classifier
