@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['labels_of', 'networks', 'find_network', 'training_of', 'network_name', 'check_options', 'split_frozen',
-           'embedding_network', 'Classifier', 'unit_rows', 'ImageClassifier']
+           'network_alone', 'embedding_network', 'Classifier', 'unit_rows', 'ImageClassifier']
 
 # %% ../../nbs/20_models.classifier.ipynb #0005
 import inspect
@@ -116,6 +116,11 @@ def split_frozen(
         return None, model
     features = model.get_layer("bottleneck").output
     return keras.Model(model.input, features), keras.Model(features, model.output)
+
+
+def network_alone(model: keras.Model) -> keras.Model:
+    """The same layers without the optimizer and loss they were trained with: smaller on disk, and anybody's Keras can load it."""
+    return keras.Model(model.input, model.output, name=model.name)
 
 
 def embedding_network(model: keras.Model) -> keras.Model:
@@ -313,7 +318,7 @@ class Classifier:
         self._check_fitted()
         learned = {"classes": self.classes_, "temperature": self.temperature_}
         with save_folder(path, type(self).__name__, **self._state(), **learned) as folder:
-            self.model.save(folder / "model.keras")
+            network_alone(self.model).save(folder / "model.keras")
             self.history_.to_parquet(folder / "history.parquet")
             self._save_more(folder)
 

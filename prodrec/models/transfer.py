@@ -22,7 +22,14 @@ from ..data.catalog import Catalog
 from ..data.features import bottleneck
 from ..data.pixels import augmentation
 from ..data.split import encode_labels
-from .classifier import Classifier, ImageClassifier, _check_fit, embedding_network, unit_rows
+from prodrec.models.classifier import (
+    Classifier,
+    ImageClassifier,
+    _check_fit,
+    embedding_network,
+    network_alone,
+    unit_rows,
+)
 
 # %% ../../nbs/23_models.transfer.ipynb #0007
 def _table(**rows) -> pd.DataFrame:
@@ -341,7 +348,7 @@ def begin_with(
     def begun(image_size: tuple[int, int], n_classes: int) -> keras.Model:
         if tuple(image_size) != tuple(classifier.image_size):
             raise ValueError(f"`image_size` must be {classifier.image_size}, as it was learned, received {image_size}")
-        copied = keras.models.clone_model(classifier.model)
+        copied = keras.models.clone_model(network_alone(classifier.model))
         copied.set_weights(classifier.model.get_weights())
         seen = embedding_network(copied)
         decided = layers.Dense(n_classes, activation="softmax", dtype="float32", name="probabilities")
