@@ -221,7 +221,7 @@ def _draw_confusion(report: Report, ax, most: int) -> plt.Axes:
     if not few:
         shares = shares.loc[order := _confused_together(shares), order]
     if ax is None:
-        side = 0.35 * n if few else 0.13 * n
+        side = 0.35 * n if few else 0.12 * n
         _, ax = plt.subplots(figsize=(3 + side, 2 + side), dpi=80, layout="constrained")
     _heat(shares, few, ax)
     rest = f" (the {n} most frequent of {len(support)})" if n < len(support) else ""
@@ -278,7 +278,7 @@ def _draw_worst(worst: pd.DataFrame, catalog: Catalog, columns: int, name: str) 
     columns = min(columns, len(worst))
     rows = -(-len(worst) // columns)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(2.2 * columns, 0.5 + 2.4 * rows), dpi=80, layout="constrained", squeeze=False
+        rows, columns, figsize=(1.8 * columns, 0.5 + 2.1 * rows), dpi=80, layout="constrained", squeeze=False
     )
     for ax in axes.flat:
         ax.axis("off")
