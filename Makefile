@@ -9,7 +9,7 @@ PYTHON ?= python3
 USER_ENV := .venv
 DEV_ENV := .venv-dev
 EXTRAS := dev,download,history,labels
-RESULTS ?= $(wildcard nbs/recipes/fashion.ipynb nbs/benchmarks/*.ipynb)
+RESULTS ?= $(wildcard nbs/recipes/*.ipynb nbs/benchmarks/*.ipynb)
 
 # Always from nothing: a requirement that was dropped from settings.ini must not linger.
 # `compat`: else a script that stands beside the clone takes the clone's folder for the package.
