@@ -10,6 +10,7 @@ import html
 import json
 import os
 import platform
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
