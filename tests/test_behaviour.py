@@ -234,7 +234,7 @@ def test_answers_have_their_shapes(fitted):
     proba, vectors, labels = classifier.predict_proba(test), classifier.embed(test), classifier.predict(test)
     assert proba.shape == (11, 3) and proba.dtype == vectors.dtype == np.float32
     np.testing.assert_allclose(proba.sum(1), 1, atol=1e-5)
-    assert (proba >= 0).all() and np.ptp(proba, axis=0).max() > 1e-6  # it looks at what it is given
+    assert (proba >= 0).all() and (proba != proba[0]).any()  # it looks at what it is given
     assert labels.shape == (11,) and labels.tolist() == [CLASSES[c] for c in proba.argmax(1)]
     assert vectors.ndim == 2 and len(vectors) == 11
     lengths = np.linalg.norm(vectors, axis=1)
