@@ -8,8 +8,8 @@ PYTHON ?= python3
 # The environment of a user, and the one of a developer: what the first lacks, the demo must not need.
 USER_ENV := .venv
 DEV_ENV := .venv-dev
-EXTRAS := dev,download,history
-RESULTS ?= $(wildcard nbs/recipes/fashion.ipynb nbs/benchmarks/*.ipynb)
+EXTRAS := dev,download,history,labels
+RESULTS ?= $(wildcard nbs/recipes/*.ipynb nbs/benchmarks/*.ipynb)
 
 # Always from nothing: a requirement that was dropped from settings.ini must not linger.
 # `compat`: else a script that stands beside the clone takes the clone's folder for the package.

@@ -26,6 +26,7 @@ if _TYPE_CHECKING:
     from .models.classifier import ImageClassifier as ImageClassifier
     from .models.hybrid import HybridClassifier as HybridClassifier
     from .models.text import TextClassifier as TextClassifier
+    from .models.tuning import tune as tune
     from .recommend.embed import Embedder as Embedder
     from .recommend.history import Collaborative as Collaborative
     from .recommend.history import History as History
@@ -49,6 +50,7 @@ _MODULES = {
     "ImageClassifier": "models.classifier",
     "TextClassifier": "models.text",
     "HybridClassifier": "models.hybrid",
+    "tune": "models.tuning",
     "Embedder": "recommend.embed",
     "Index": "recommend.index",
     "Recommender": "recommend.similar",

@@ -1,20 +1,32 @@
 """The report's figures against scikit-learn, and its intervals against what they promise."""
 
+import json
+import shutil
+
+import cv2
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.special import log_softmax, softmax
 from sklearn.metrics import (
     accuracy_score,
     confusion_matrix,
     f1_score,
+    log_loss,
     precision_recall_fscore_support,
     top_k_accuracy_score,
 )
 
-from prodrec.models.report import Report, bootstrap_interval
+from prodrec.data.catalog import Catalog
+from prodrec.models.calibration import fit_temperature, with_temperature
+from prodrec.models.classifier import Classifier, ImageClassifier
+from prodrec.models.hybrid import HybridClassifier
+from prodrec.models.report import Report, bootstrap_interval, compare, difference, draw_comparison
+from prodrec.models.text import TextClassifier
 
 matplotlib.use("Agg")
 quick = settings(max_examples=25, deadline=None)
@@ -165,8 +177,6 @@ def test_the_worst_errors():
 
 @pytest.mark.parametrize("labels", [["a", "b"], ["x", "x"], ["a", "new"], ["a"] * 40, ["<script>", "a"]])
 def test_what_is_shown(labels):
-    import matplotlib.pyplot as plt
-
     report = Report(labels, np.tile([0.7, 0.3], (len(labels), 1)), ["a", "b"], name="<i>net</i>", seed=5)
     assert "seed 5" in repr(report) and "<script>" not in report._repr_html_() and "<i>" not in report._repr_html_()
     row = report.to_frame()
@@ -177,8 +187,6 @@ def test_what_is_shown(labels):
 
 
 def test_more_classes_than_a_figure_shows():
-    import matplotlib.pyplot as plt
-
     names = [f"c{n:02d}" for n in range(40)]
     labels = [name for n, name in enumerate(names) for _ in range(n + 1)]
     ax = Report(labels, np.eye(40)[[names.index(label) for label in labels]], names).figure(most=10)
@@ -195,3 +203,261 @@ def test_what_cannot_be_reported():
         with pytest.raises(ValueError, match=r"`proba` must be \(2, 2\)"):
             Report(["a", "b"], np.ones(shape), ["a", "b"])
     assert Report(pd.Series(["a", "b"], index=[7, 8]), np.eye(2), ["a", "b"]).accuracy == 1
+
+
+# -- many classes
+
+
+def test_classes_that_are_confused_stand_together():
+    rng, names = np.random.default_rng(0), [f"c{n:02d}" for n in range(40)]
+    partner = np.empty(40, int)
+    pairs = rng.permutation(40).reshape(20, 2)
+    partner[pairs[:, 0]], partner[pairs[:, 1]] = pairs[:, 1], pairs[:, 0]
+    true = np.repeat(np.arange(40), 20)
+    answer = np.where(np.arange(800) % 20 < 6, partner[true], true)
+    report = Report([names[t] for t in true], np.eye(40)[answer], names)
+    ax = report.figure()
+    shown = [names.index(t.get_text()) for t in ax.get_yticklabels()]
+    assert sorted(shown) == list(range(40)) and [t.get_text() for t in ax.get_xticklabels()] == [
+        names[n] for n in shown
+    ]
+    assert all(abs(shown.index(a) - shown.index(b)) == 1 for a, b in pairs)
+    found = report.confusions(100)
+    assert len(found) == 40 and (found["count"] == 6).all() and np.allclose(found["share"], 0.3)
+    assert {(r.true, r.predicted) for r in found.itertuples()} == {(names[n], names[partner[n]]) for n in range(40)}
+    assert len(report.confusions_figure(7).patches) == 7
+    plt.close("all")
+
+
+@quick
+@given(answers())
+def test_confusions_are_the_errors(answer):
+    report = Report(*answer)
+    table = report.confusions(1000)
+    assert table["count"].sum() == (~report.right).sum() and (table["true"] != table["predicted"]).all()
+    assert table["count"].is_monotonic_decreasing
+    for row in table.itertuples():
+        truly = report.labels == row.true
+        assert row.count == (truly & (report.predicted == row.predicted)).sum()
+        assert row.share == pytest.approx(row.count / truly.sum())
+
+
+def test_nothing_to_draw():
+    perfect = Report(["a", "b"], np.eye(2), ["a", "b"])
+    assert perfect.confusions().empty and not perfect.confusions_figure().patches
+    assert len(perfect.worst_figure(Catalog(pd.DataFrame({"title": ["x"]}, index=["1"])))) == 0
+    plt.close("all")
+
+
+# -- temperature
+
+
+def overconfident(n=3000, classes=5, by=3.0, seed=0):
+    "(probabilities that are too sure by a factor, labels drawn from the honest ones)"
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 1.5, (n, classes))
+    honest = softmax(logits, axis=1)
+    return softmax(by * logits, axis=1).astype(np.float32), (honest.cumsum(1) > rng.random((n, 1))).argmax(1)
+
+
+@pytest.mark.parametrize("by", [0.4, 1.0, 3.0])
+def test_the_temperature_is_found(by):
+    proba, labels = overconfident(by=by)
+    found = fit_temperature(proba, labels)
+    assert found == pytest.approx(by, rel=0.08)
+    exact = with_temperature(proba, found).astype(float)
+    exact /= exact.sum(1, keepdims=True)
+    grid = [log_loss(labels, softmax(np.log(proba.astype(float)) / t, axis=1)) for t in np.geomspace(0.05, 20, 200)]
+    assert log_loss(labels, exact) <= min(grid) + 1e-5
+
+
+@quick
+@given(st.integers(0, 1000), st.floats(0.05, 20), st.integers(1, 6))
+def test_temperature_is_a_softmax_of_divided_logits(seed, temperature, classes):
+    logits = np.random.default_rng(seed).normal(0, 4, (30, classes))
+    proba = softmax(logits, axis=1).astype(np.float32)
+    cooled = with_temperature(proba, temperature)
+    assert cooled.dtype == np.float32 and (cooled.argmax(1) == proba.argmax(1)).all()
+    np.testing.assert_allclose(cooled, np.exp(log_softmax(logits / temperature, axis=1)), atol=1e-4)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 3.0, 20.0, 1e6])
+def test_no_answer_changes(temperature):
+    near = np.float32(0.5)
+    proba = np.array([[near, np.nextafter(near, np.float32(1))], [0, 1], [1, 0], [1e-30, 1]], np.float32)
+    cooled = with_temperature(proba, temperature)
+    assert cooled.argmax(1).tolist() == [1, 1, 0, 1]
+    assert np.isfinite(cooled).all() and np.allclose(cooled.sum(1), 1, atol=1e-5)
+    assert with_temperature(np.empty((0, 3), np.float32), temperature).shape == (0, 3)
+
+
+def test_what_has_no_temperature():
+    assert fit_temperature([[0.0, 1.0], [0.4, 0.6]], [0, 1]) > 1  # sure, and wrong: a zero is no infinite loss
+    assert 0.05 <= fit_temperature([[0.2, 0.8]] * 3, [1, 1, 1]) < 0.1  # never wrong: as sure as may be
+    for labels in ([], [0], [0, 2], [0, -1]):
+        with pytest.raises(ValueError, match="`labels` must be"):
+            fit_temperature([[0.5, 0.5], [0.5, 0.5]], labels)
+    for t in (0, -1, np.nan, np.inf):
+        with pytest.raises(ValueError, match="`temperature` must be above zero"):
+            with_temperature(np.eye(2), t)
+
+
+def shop(start, stop, seed=0):
+    "Coloured pictures and words that say the class most of the time."
+    rng, rows = np.random.default_rng([seed, start]), []
+    for n in range(start, stop):
+        kind = n % 3
+        seen = kind if rng.random() < 0.75 else rng.integers(3)
+        pixels = rng.integers(0, 120, (32, 32, 3), np.uint8)
+        pixels[8:24, 8:24, seen] = 220
+        ok, png = cv2.imencode(".png", pixels)
+        rows.append({"image": png.tobytes(), "title": f"{('sip', 'glow', 'sole')[seen]} {n}", "category": "abc"[kind]})
+    return Catalog(pd.DataFrame(rows, index=[f"s{n}" for n in range(start, stop)]))
+
+
+def part(kind, **more):
+    same = {"batch_size": 16, "learning_rate": 0.01, **more}
+    if kind == "image":
+        return ImageClassifier("cnn", (32, 32), filters=(4,), dense=(16,), dropout=0.0, **same)
+    return TextClassifier("conv1d", fields="title", length=4, dims=8, filters=8, dense=8, baseline=False, **same)
+
+
+@pytest.fixture(scope="module", params=["image", "text", "concat", "late", "late of calibrated"])
+def calibrated(request):
+    "(classifier, its report before, its report after) on validation"
+    train, validation = shop(0, 60), shop(60, 120)
+    if request.param in ("image", "text"):
+        classifier = part(request.param).fit(train, epochs=12)
+    else:
+        parts = [part("image"), part("text")]
+        if request.param == "late of calibrated":
+            parts = [p.fit(train, epochs=12).calibrate(validation) for p in parts]
+            assert all(p.temperature_ != 1 for p in parts)
+        fusion = request.param.split()[0]
+        classifier = HybridClassifier(*parts, fusion=fusion, batch_size=16, learning_rate=0.01)
+        classifier.fit(train, validation, epochs=12)
+    before = classifier.evaluate(validation)
+    assert classifier.temperature_ == 1 and not any("temperature" in note for note in before.notes)
+    assert classifier.calibrate(validation) is classifier
+    return classifier, before, classifier.evaluate(validation)
+
+
+def loss_of(report):
+    return log_loss(
+        report.labels, report.proba / report.proba.sum(1, keepdims=True, dtype=float), labels=report.classes
+    )
+
+
+def test_calibration_lowers_the_loss_and_changes_no_label(calibrated):
+    classifier, before, after = calibrated
+    assert classifier.temperature_ != 1
+    assert loss_of(after) < loss_of(before)
+    assert after.predicted.tolist() == before.predicted.tolist() == classifier.predict(shop(60, 120)).tolist()
+    np.testing.assert_allclose(after.proba, with_temperature(before.proba, classifier.temperature_), atol=1e-6)
+    assert f"temperature {classifier.temperature_:.2f}, fitted on validation" in after.notes
+
+
+def test_the_temperature_is_saved(calibrated, tmp_path):
+    classifier, _, after = calibrated
+    classifier.save(tmp_path / "c")
+    back = Classifier.load(tmp_path / "c")
+    assert back.temperature_ == classifier.temperature_
+    np.testing.assert_allclose(back.predict_proba(shop(60, 120)), after.proba, atol=1e-5)
+    for name in ("image_", "text_"):
+        if hasattr(classifier, name):
+            assert getattr(back, name).temperature_ == getattr(classifier, name).temperature_
+    # as it was saved before there were temperatures
+    old = shutil.copytree(tmp_path / "c", tmp_path / "old")
+    manifest = json.loads((old / "manifest.json").read_text(encoding="utf-8"))
+    meta = manifest["meta"]
+    for state in [meta, *(meta[k] for k in ("image", "text") if k in meta)]:
+        del state["temperature"]
+    (old / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert Classifier.load(old).temperature_ == 1
+
+
+def test_a_mixture_is_that_of_calibrated_answers():
+    train, validation = shop(0, 60), shop(60, 120)
+    parts = [part(kind).fit(train, epochs=12) for kind in ("image", "text")]
+    raw = [p.predict_proba(validation) for p in parts]
+    for p in parts:
+        p.calibrate(validation)
+    late = HybridClassifier(*parts, fusion="late").fit(train, validation)
+    w = np.clip([late.weight_, 1 - late.weight_], 1e-4, 1)
+    wanted = sum(v * with_temperature(q, p.temperature_) for v, q, p in zip(w / w.sum(), raw, parts, strict=True))
+    np.testing.assert_allclose(late.predict_proba(validation), wanted, atol=1e-5)
+    assert np.abs(wanted - sum(v * q for v, q in zip(w / w.sum(), raw, strict=True))).max() > 0.01
+
+
+def test_calibration_needs_labels_it_knows():
+    classifier = part("image")
+    with pytest.raises(ValueError, match="call `fit` or `load` first"):
+        classifier.calibrate(shop(0, 6))
+    classifier.fit(shop(0, 30), epochs=1)
+    new = shop(60, 90)
+    with pytest.raises(ValueError, match="`validation` has none of the labels"):
+        classifier.calibrate(Catalog(new.products.assign(category="new")))
+    alone = classifier.calibrate(new).temperature_
+    gone = Catalog(shop(90, 93).products.assign(image=b"no picture"))
+    strange = Catalog(shop(93, 96).products.assign(category="new"))
+    with pytest.warns(UserWarning, match="3 of 36 products cannot be read"):
+        assert classifier.calibrate(Catalog.concat([gone, new, strange])).temperature_ == pytest.approx(alone, rel=1e-4)
+    assert classifier.fit(shop(0, 30), epochs=1).temperature_ == 1
+
+
+# -- several classifiers
+
+
+@quick
+@given(st.integers(0, 1000), st.integers(5, 60))
+def test_the_difference_is_that_of_the_accuracies(seed, n):
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(["a", "b"], n)
+    a, b = (Report(labels, rng.random((n, 2)), ["a", "b"]) for _ in range(2))
+    low, mid, high = difference(a, b)
+    assert mid == pytest.approx(a.accuracy - b.accuracy) and low <= mid <= high
+    assert difference(a, a) == (0, 0, 0)
+
+
+def test_the_difference_is_paired():
+    labels, right = ["a"] * 400, np.arange(400) < 200
+    a, b = (Report(labels, np.stack([r, ~r], 1).astype(float), ["a", "b"]) for r in (right, np.arange(400) < 192))
+    low, mid, high = difference(a, b)
+    error = np.sqrt(0.02 * 0.98 / 400)  # eight of 400 differ, all in one direction
+    assert mid == pytest.approx(0.02) and (high - low) / (2 * 1.96 * error) == pytest.approx(1, abs=0.15)
+    with pytest.raises(ValueError, match="the same products"):
+        difference(a, Report(labels, b.proba, b.classes, ids=range(1, 401)))
+
+
+def test_comparing(tmp_path):
+    train, test = shop(0, 30), shop(60, 90)
+    image, text = (part(kind).fit(train, epochs=2) for kind in ("image", "text"))
+    table = compare([image, text], test)
+    assert table.index.tolist() == [image.name, text.name] and not table.isna().any(axis=None)
+    for c, row in zip((image, text), table.itertuples(), strict=True):
+        report = c.evaluate(test)
+        assert (row.accuracy, row.macro_f1, row.ece) == (report.accuracy, report.macro_f1, report.ece)
+        assert (row.accuracy_low, row.accuracy_high) == report.interval
+        assert row.parameters == sum(int(np.prod(w.shape)) for w in c.model.weights)
+        assert row.train_seconds == pytest.approx(c.history_["seconds"].sum()) and row.ms_per_product > 0
+        c.save(tmp_path / row.Index)
+        size = sum(f.stat().st_size for f in (tmp_path / row.Index).rglob("*") if f.is_file())
+        assert row.megabytes == pytest.approx(size / 1e6, rel=0.02)
+    with pytest.raises(ValueError, match="two of the same name"):
+        compare([image, image], test)
+    assert compare({"one": image, "two": image}, test).index.tolist() == ["one", "two"]
+    assert draw_comparison(table, "parameters").get_xscale() == "log"
+    with pytest.raises(ValueError, match="`cost` 'price' is no column"):
+        draw_comparison(table, "price")
+    plt.close("all")
+
+
+def test_the_worst_errors_are_shown():
+    test = shop(0, 6)
+    broken = Catalog(test.products.assign(image=[b"no picture", *test.products["image"][1:]]))
+    report = Report(["a", "b", "c"] * 2, np.eye(3)[[1, 2, 0] * 2] * 0.8 + 0.0667, list("abc"), ids=test.ids, name="net")
+    axes = report.worst_figure(broken, n=5, columns=3)
+    assert len(axes) == 5 and axes[0].get_title() == "a\ntaken for b\n87% sure"
+    assert [len(ax.images) for ax in axes] == [0, 1, 1, 1, 1]
+    assert report.reliability_figure(before=report).get_title().count(f"{report.ece:.3f}") == 2
+    plt.close("all")

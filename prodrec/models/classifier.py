@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['labels_of', 'networks', 'find_network', 'training_of', 'network_name', 'check_options', 'split_frozen',
-           'embedding_network', 'Classifier', 'unit_rows', 'ImageClassifier']
+           'network_alone', 'embedding_network', 'Classifier', 'unit_rows', 'ImageClassifier']
 
 # %% ../../nbs/20_models.classifier.ipynb #0005
 import inspect
@@ -23,6 +23,7 @@ from ..data.features import bottleneck
 from ..data.pixels import Batches, Pixels, apply_network, check_image_size, load_pixels, stack_pictures
 from ..data.split import classes_of, encode_labels
 from .batchnorm import settle_batchnorm
+from .calibration import fit_temperature, with_temperature
 from prodrec.models.training import (
     PRECISIONS,
     TRAINING,
@@ -117,6 +118,11 @@ def split_frozen(
     return keras.Model(model.input, features), keras.Model(features, model.output)
 
 
+def network_alone(model: keras.Model) -> keras.Model:
+    """The same layers without the optimizer and loss they were trained with: smaller on disk, and anybody's Keras can load it."""
+    return keras.Model(model.input, model.output, name=model.name)
+
+
 def embedding_network(model: keras.Model) -> keras.Model:
     """`model` up to its layer named `embedding`, or, where there is none, up to what its last layer sees."""
     names = [layer.name for layer in model.layers]
@@ -129,12 +135,14 @@ class Classifier:
 
     After `fit`: `model` (a plain `keras.Model` from input to probabilities), `classes_` (the labels, in the order of the
     probabilities) and `history_` (a DataFrame, one row an epoch: loss, accuracy, learning_rate, seconds and, with validation,
-    val_loss and val_accuracy).
+    val_loss and val_accuracy). `temperature_` is what `calibrate` has found, 1.0 before.
 
     How it learns: `optimizer` and `schedule` (see `make_optimizer`), `learning_rate` (the highest), `label_smoothing`, and
     `balance` for rare classes (None, "weights" or "sampling"). `recompute_batchnorm`: see `settle_batchnorm`. What is None is
     what suits the network, see `training_of`.
     """
+
+    temperature_ = 1.0
 
     _params = ("target", "seed", "batch_size", *TRAINING, "options")
 
@@ -168,6 +176,7 @@ class Classifier:
         if self.schedule == "plateau" and validation is None:
             raise ValueError('`schedule` "plateau" needs `validation`: what does not improve is its loss')
         keras.utils.set_random_seed(self.seed)
+        self.temperature_ = 1.0  # that of a network which is about to be replaced
         sides = [self._training_data(train)] + ([self._training_data(validation)] if validation is not None else [])
         classes = classes_of(sides[0][1])
         if not all(y.isin(classes).any() for _, y in sides):
@@ -253,11 +262,26 @@ class Classifier:
     def predict_proba(self, x) -> np.ndarray:
         "The probability of each class, float32 (n, classes), for a catalogue, one input or a list of inputs."
         self._check_fitted()
-        return apply_network(self.model, self._read_all(x), self.batch_size)
+        return with_temperature(apply_network(self.model, self._read_all(x), self.batch_size), self.temperature_)
 
     def predict(self, x) -> np.ndarray:
         "The most probable label of each, (n,), for a catalogue, one input or a list of inputs."
         return np.asarray(self.classes_, object)[self.predict_proba(x).argmax(1)]
+
+    def calibrate(self, validation: Catalog):
+        """Fit `temperature_`, at which `predict_proba` is to be believed, on products not trained on; return the classifier.
+
+        No predicted label changes. Products that cannot be read are left out with a warning, those with a label that training
+        never showed without one. Raises `ValueError` where none is left.
+        """
+        self._check_fitted()
+        _, labels = self._training_data(validation)
+        labels = labels[labels.isin(self.classes_)]
+        if labels.empty:
+            raise ValueError("`validation` has none of the labels of the classifier: there is nothing to calibrate on")
+        raw = apply_network(self.model, self._read_all(validation[labels.index.tolist()]), self.batch_size)
+        self.temperature_ = fit_temperature(raw, encode_labels(labels, self.classes_))
+        return self
 
     def embed(self, x) -> np.ndarray:
         "What the network sees before it decides: float32 (n, d), each row of length 1."
@@ -269,7 +293,10 @@ class Classifier:
         from prodrec.models.report import Report
 
         labels = labels_of(test, self.target)
-        return Report(labels, self.predict_proba(test), self.classes_, ids=test.ids, name=self.name, seed=self.seed)
+        report = Report(labels, self.predict_proba(test), self.classes_, ids=test.ids, name=self.name, seed=self.seed)
+        if self.temperature_ != 1:
+            report.notes.append(f"temperature {self.temperature_:.2f}, fitted on validation")
+        return report
 
     def _state(self) -> dict:
         "The network's name and the parameters, as json can hold them."
@@ -289,8 +316,9 @@ class Classifier:
     def save(self, path):
         "Write the classifier to folder `path`: the network as Keras keeps it, its history, and its parameters."
         self._check_fitted()
-        with save_folder(path, type(self).__name__, **self._state(), classes=self.classes_) as folder:
-            self.model.save(folder / "model.keras")
+        learned = {"classes": self.classes_, "temperature": self.temperature_}
+        with save_folder(path, type(self).__name__, **self._state(), **learned) as folder:
+            network_alone(self.model).save(folder / "model.keras")
             self.history_.to_parquet(folder / "history.parquet")
             self._save_more(folder)
 
@@ -303,6 +331,7 @@ class Classifier:
         new = cls._from_state(meta)
         new.model, new.classes_ = keras.models.load_model(folder / "model.keras", compile=False), meta["classes"]
         new.history_ = pd.read_parquet(folder / "history.parquet")
+        new.temperature_ = meta.get("temperature", 1.0)  # older ones were saved without
         new._load_more(folder)
         return new
 

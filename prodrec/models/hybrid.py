@@ -134,7 +134,7 @@ def mixture(
     for part, name, x in zip((image, text), ("image", "text"), inputs, strict=False):
         named = keras.Model(part.model.input, part.model.output, name=name)
         place = layers.Dense(len(classes), use_bias=False, trainable=False, name=f"{name}_classes")
-        answers.append(place(named(x)))
+        answers.append(place(_tempered(named(x), part.temperature_)))
         place.set_weights([_columns(part, classes)])
     # a little of each, so that one that was given no weight still answers when it is alone
     weights = inputs[2] * np.clip([[weight, 1 - weight]], 1e-4, 1).astype(np.float32)
@@ -142,6 +142,13 @@ def mixture(
     return keras.Model(
         inputs, layers.Add(name="probabilities")([a * weights[:, n : n + 1] for n, a in enumerate(answers)])
     )
+
+
+def _tempered(proba, temperature: float):
+    "`with_temperature`, as a part of a network."
+    if temperature == 1:
+        return proba
+    return ops.softmax(ops.log(ops.maximum(proba, float(np.finfo(np.float32).tiny))) / temperature)
 
 
 def _inputs(image: keras.Model, text: keras.Model) -> list:
@@ -303,6 +310,7 @@ class HybridClassifier(Classifier):
         classes = sorted({*parts[0].classes_, *parts[1].classes_})
         weight, row = _learn_weight(parts, data[1][2], classes, self.target)
         self.model, self.classes_, self.weight_ = mixture(*parts, weight, classes), classes, weight
+        self.temperature_ = 1.0  # those of the parts, where they have been calibrated, are in the mixture
         self.image_, self.text_ = parts
         self.history_ = pd.DataFrame([row | {"seconds": time.perf_counter() - start}]).rename_axis("epoch")
         return self
@@ -334,7 +342,10 @@ class HybridClassifier(Classifier):
     )
 
     def _state(self) -> dict:
-        parts = {k: p._state() | {"classes": p.classes_} for k, p in (("image", self.image_), ("text", self.text_))}
+        parts = {
+            k: p._state() | {"classes": p.classes_, "temperature": p.temperature_}
+            for k, p in (("image", self.image_), ("text", self.text_))
+        }
         return {
             "network": self.name,
             "params": {k: getattr(self, k) for k in self._params},
@@ -351,7 +362,7 @@ class HybridClassifier(Classifier):
         for name, kind in (("image", ImageClassifier), ("text", TextClassifier)):
             part = kind._from_state(state[name])
             setattr(new, name, copy.copy(part))
-            part.classes_ = state[name]["classes"]
+            part.classes_, part.temperature_ = state[name]["classes"], state[name].get("temperature", 1.0)
             setattr(new, f"{name}_", part)
         return new
 

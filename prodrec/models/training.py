@@ -11,6 +11,7 @@ __all__ = ['OPTIMIZERS', 'SCHEDULES', 'BALANCES', 'TRAINING', 'PRECISIONS', 'sch
 import json
 import os
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -155,6 +156,11 @@ class Watch(keras.callbacks.Callback):
         super().__init__()
         self.epochs, self.patience, self.plateau, self.checkpoint = epochs, patience, plateau, checkpoint
         self.rows, self.best = ([], None) if checkpoint is None else (checkpoint.rows, checkpoint.best)
+        if patience and self.rows and self.best is None:
+            raise ValueError(
+                f"`patience` was not given when `checkpoint` {str(checkpoint.path)!r} was begun: it has no weights of the best "
+                "epoch; give another folder, or leave `patience` out"
+            )
 
     @property
     def stopped(self) -> bool:
@@ -185,16 +191,16 @@ class Watch(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.bar.close()
-        if self.best is not None:
+        if self.patience and self.best is not None:
             self.model.set_weights(self.best)
 
 
 def epochs_since_best(
     rows: Sequence[dict],  # figures of each epoch
 ) -> int:
-    """How many epochs ago the validation loss was least; 0 where nothing is validated."""
-    losses = [row.get("val_loss", np.nan) for row in rows]
-    return 0 if not losses or np.isnan(losses).any() else len(losses) - 1 - int(np.argmin(losses))
+    """How many epochs ago the validation loss was least, one that is no number being the worst; 0 where nothing is validated."""
+    losses = [row["val_loss"] for row in rows if "val_loss" in row]
+    return len(losses) - 1 - int(np.argmin(np.nan_to_num(losses, nan=np.inf))) if losses else 0
 
 
 def run_training(
@@ -234,20 +240,30 @@ class Checkpoint:
         return self.path / "training.npz"
 
     def _read(self):
-        with np.load(self.file, allow_pickle=False) as arrays:
-            kept = json.loads(str(arrays["about"]))
-            if other := sorted(k for k in self.owner | kept["owner"] if self.owner.get(k) != kept["owner"].get(k)):
-                raise ValueError(
-                    f"`checkpoint` {str(self.path)!r} belongs to another training, with another {', '.join(other)}: "
-                    "give another folder, or delete this one"
-                )
-            self.rows = kept["rows"]
-            self._state = [arrays[f"state{n}"] for n in range(kept["states"])]
-            self.best = [arrays[f"best{n}"] for n in range(kept["bests"])] or None
+        try:
+            with np.load(self.file, allow_pickle=False) as arrays:
+                kept = json.loads(str(arrays["about"]))
+                self.rows, owner = kept["rows"], kept["owner"]
+                self._state = [arrays[f"state{n}"] for n in range(kept["states"])]
+                self.best = [arrays[f"best{n}"] for n in range(kept["bests"])] or None
+        except (ValueError, KeyError, TypeError, OSError, EOFError, RuntimeError, zipfile.BadZipFile) as e:
+            raise ValueError(f"`checkpoint` {str(self.file)!r} cannot be read: delete it to begin again ({e!r})") from e
+        if other := sorted(k for k in self.owner | owner if self.owner.get(k) != owner.get(k)):
+            self._refuse(", ".join(other))
+
+    def _refuse(self, other: str):
+        raise ValueError(
+            f"`checkpoint` {str(self.path)!r} belongs to another training, with another {other}: "
+            "give another folder, or delete this one"
+        )
 
     def restore(self, model: keras.Model):
         "Bring `model`, compiled as it was, to where the training stood."
-        for variable, value in zip(_variables(model), self._state, strict=True):
+        variables = _variables(model)
+        # two functions may have one name
+        if [tuple(v.shape) for v in variables] != [a.shape for a in self._state]:
+            self._refuse("network")
+        for variable, value in zip(variables, self._state, strict=True):
             variable.assign(value)
 
     def write(self, model: keras.Model, rows: Sequence[dict], best: Sequence[np.ndarray] | None):
@@ -265,6 +281,8 @@ def _plain(value):
     "What json cannot hold, as something that it can, and that is the same tomorrow."
     if hasattr(value, "get_params"):
         return value.get_params()
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
     return str(value) if isinstance(value, Path) else getattr(value, "__name__", type(value).__name__)
 
 

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['BACKBONES', 'NETWORKS', 'prepare', 'backbone', 'features', 'transfer', 'cut', 'find_backbone', 'unfreeze_from',
-           'fine_tune', 'agreement']
+           'fine_tune', 'begin_with', 'agreement']
 
 # %% ../../nbs/23_models.transfer.ipynb #0005
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,14 @@ from ..data.catalog import Catalog
 from ..data.features import bottleneck
 from ..data.pixels import augmentation
 from ..data.split import encode_labels
-from .classifier import Classifier, ImageClassifier, _check_fit, unit_rows
+from prodrec.models.classifier import (
+    Classifier,
+    ImageClassifier,
+    _check_fit,
+    embedding_network,
+    network_alone,
+    unit_rows,
+)
 
 # %% ../../nbs/23_models.transfer.ipynb #0007
 def _table(**rows) -> pd.DataFrame:
@@ -171,7 +178,8 @@ def transfer(
         x = layers.Dropout(dropout)(x)
         x = layers.Dense(units, activation="relu", name="embedding" if n == len(dense) else None)(x)
     x = layers.Dropout(dropout)(x)
-    return keras.Model(base.input, layers.Dense(n_classes, activation="softmax", name="probabilities")(x))
+    decided = layers.Dense(n_classes, activation="softmax", dtype="float32", name="probabilities")
+    return keras.Model(base.input, decided(x))
 
 
 NETWORKS = {name: partial(transfer, name=name) for name in BACKBONES.index}
@@ -325,6 +333,29 @@ def _go_on(before: pd.DataFrame, after: pd.DataFrame, phase: str) -> pd.DataFram
     before = before if "phase" in before else before.assign(phase="head")
     both = [part for part in (before, after.assign(phase=phase)) if len(part)]
     return pd.concat(both, ignore_index=True).rename_axis("epoch")
+
+# %% ../../nbs/23_models.transfer.ipynb #0038x1
+def begin_with(
+    classifier: ImageClassifier,  # fitted; it stays as it is
+    dropout: float = 0.3,  # share of the embedding dropped
+) -> Callable:
+    """A function (image_size, n_classes) -> `keras.Model` for `ImageClassifier`: `classifier` up to its embedding, and a new decision.
+
+    The function raises `ValueError` for pictures of another size than those of `classifier`.
+    """
+    classifier._check_fitted()
+
+    def begun(image_size: tuple[int, int], n_classes: int) -> keras.Model:
+        if tuple(image_size) != tuple(classifier.image_size):
+            raise ValueError(f"`image_size` must be {classifier.image_size}, as it was learned, received {image_size}")
+        copied = keras.models.clone_model(network_alone(classifier.model))
+        copied.set_weights(classifier.model.get_weights())
+        seen = embedding_network(copied)
+        decided = layers.Dense(n_classes, activation="softmax", dtype="float32", name="probabilities")
+        return keras.Model(seen.input, decided(layers.Dropout(dropout)(seen.output)))
+
+    begun.__name__ = f"begun with {classifier.name}"
+    return begun
 
 # %% ../../nbs/23_models.transfer.ipynb #0044
 def agreement(
