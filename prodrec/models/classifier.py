@@ -125,7 +125,7 @@ def network_alone(model: keras.Model) -> keras.Model:
 
 def embedding_network(model: keras.Model) -> keras.Model:
     """`model` up to its layer named `embedding`, or, where there is none, up to what its last layer sees."""
-    names = [layer.name for layer in model.layers]
+    names = [layer.name for layer in model.layers if not isinstance(layer, keras.layers.Embedding)]
     out = model.get_layer("embedding").output if "embedding" in names else model.layers[-1].input
     return keras.Model(model.input, out)
 
@@ -181,9 +181,9 @@ class Classifier:
         classes = classes_of(sides[0][1])
         if not all(y.isin(classes).any() for _, y in sides):
             raise ValueError("`validation` has none of the labels of `train`: there is nothing to validate")
+        kept = None if checkpoint is None else Checkpoint(checkpoint, self._owner([y for _, y in sides], epochs))
         sides = [(self._prepare(x, classes), encode_labels(y, classes)) for x, y in sides]
         self.model, self.classes_ = self._build(sides[0][0], len(classes)), classes
-        kept = None if checkpoint is None else Checkpoint(checkpoint, self._owner(sides, classes, epochs))
         self._train(sides, epochs, callbacks, patience, kept)
         return self
 
@@ -209,9 +209,9 @@ class Classifier:
             raise ValueError(f"none of the {len(catalog):,} products can be read, e.g. {failed[0]}")
         return x, labels[ids]
 
-    def _owner(self, sides: list, classes: Sequence[str], epochs: int) -> dict:
-        "Whose training it is: another one's checkpoint is not gone on with."
-        told = digest(json.dumps([classes, *(y.tolist() for _, y in sides)]).encode()).hex()
+    def _owner(self, labels: Sequence[pd.Series], epochs: int) -> dict:
+        "Whose training it is, and of which products: another one's checkpoint is not gone on with."
+        told = digest(json.dumps([[y.index.tolist(), y.tolist()] for y in labels]).encode()).hex()
         depends = self.schedule in ("cosine", "exponential")  # on how long it will take
         return self.get_params() | {"network": self.name, "labels": told} | ({"epochs": epochs} if depends else {})
 
@@ -301,7 +301,9 @@ class Classifier:
     def _state(self) -> dict:
         "The network's name and the parameters, as json can hold them."
         params = {k: getattr(self, k) for k in self._params}
-        params = {k: str(v) if isinstance(v, Path) else v for k, v in params.items()}
+        params = {
+            k: str(v) if isinstance(v, Path) else network_name(v) if callable(v) else v for k, v in params.items()
+        }
         params["options"] = {k: str(v) if isinstance(v, Path) else v for k, v in self.options.items()}
         return {"network": network_name(self.network), "params": params}
 

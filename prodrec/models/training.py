@@ -138,7 +138,7 @@ def computing_in(
     """Layers that are made inside compute in this precision; their weights are float32 in any case."""
     before = keras.config.dtype_policy()
     half = precision == "bfloat16" or (precision == "auto" and has_bfloat16())
-    keras.config.set_dtype_policy("mixed_bfloat16" if half else before)
+    keras.config.set_dtype_policy("mixed_bfloat16" if half else "float32")
     try:
         yield
     finally:
