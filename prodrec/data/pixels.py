@@ -34,7 +34,7 @@ def check_image_size(image_size) -> tuple[int, int]:
         height = width = 0
     if height < 1 or width < 1:
         raise ValueError(f"`image_size` must be (height, width) in pixels, received {image_size!r}")
-    return image_size if image_size == (height, width) else (height, width)
+    return image_size if isinstance(image_size, tuple) and image_size == (height, width) else (height, width)
 
 
 def _scale(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
