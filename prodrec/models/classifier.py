@@ -259,10 +259,14 @@ class Classifier:
         if self.model is None:
             raise ValueError(f"this {type(self).__name__} has learned nothing yet: call `fit` or `load` first")
 
+    def _untempered(self, seen) -> np.ndarray:
+        "The probabilities as the network gives them."
+        return apply_network(self.model, seen, self.batch_size)
+
     def predict_proba(self, x) -> np.ndarray:
         "The probability of each class, float32 (n, classes), for a catalogue, one input or a list of inputs."
         self._check_fitted()
-        return with_temperature(apply_network(self.model, self._read_all(x), self.batch_size), self.temperature_)
+        return with_temperature(self._untempered(self._read_all(x)), self.temperature_)
 
     def predict(self, x) -> np.ndarray:
         "The most probable label of each, (n,), for a catalogue, one input or a list of inputs."
@@ -279,7 +283,7 @@ class Classifier:
         labels = labels[labels.isin(self.classes_)]
         if labels.empty:
             raise ValueError("`validation` has none of the labels of the classifier: there is nothing to calibrate on")
-        raw = apply_network(self.model, self._read_all(validation[labels.index.tolist()]), self.batch_size)
+        raw = self._untempered(self._read_all(validation[labels.index.tolist()]))
         self.temperature_ = fit_temperature(raw, encode_labels(labels, self.classes_))
         return self
 
@@ -438,6 +442,11 @@ class ImageClassifier(Classifier):
             return pixels
         many = list(x) if isinstance(x, list | tuple) or (isinstance(x, np.ndarray) and x.ndim == 4) else [x]
         return stack_pictures(many, self.image_size, self.fit_mode)
+
+    def _untempered(self, seen) -> np.ndarray:
+        frozen, learns = split_frozen(self.model)
+        seen = seen if frozen is None else self._computed(frozen, seen)  # kept from training, mostly
+        return apply_network(learns, seen, self.batch_size)
 
     def __repr__(self):
         state = f"{len(self.classes_)} classes of {self.target!r}" if self.classes_ else "not fitted"

@@ -18,6 +18,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from ..core import ImageError, load_folder, progress, save_folder
 from ..data.catalog import Catalog
+from ..data.features import bottleneck
 from ..data.pixels import Pixels, apply_network, load_pixels, stack_pictures
 from ..models.classifier import ImageClassifier, embedding_network, unit_rows
 from ..models.transfer import features
@@ -79,6 +80,8 @@ class Embedder:
         return _scatter(self._vectors(pixels), pixels, x, self.dim)
 
     def _vectors(self, pixels: Pixels | np.ndarray) -> np.ndarray:
+        if isinstance(pixels, Pixels):  # kept by content: only what is new is computed, and an interrupted call goes on
+            return unit_rows(bottleneck(self.model, pixels, self.batch_size)[:])
         return unit_rows(apply_network(self.model, pixels, self.batch_size, "embed"))
 
     def save(self, path):
