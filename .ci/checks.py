@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK_SECONDS = 300
 TEST_SECONDS = 1200
-JOBS = int(os.environ.get("JOBS", "2"))  # notebooks at a time
+JOBS = int(os.environ.get("JOBS", "2"))  # notebooks, and files of tests, at a time
 NOT_OURS = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
 
 
@@ -117,7 +117,9 @@ def notebook(path: Path) -> str | None:
 
 def tests():
     "What does not fit into a notebook."
-    run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests", seconds=TEST_SECONDS, capture=False)
+    files_at_a_time = ("-n", str(JOBS), "--dist", "loadfile")
+    options = ("-p", "no:cacheprovider", *files_at_a_time)
+    run(sys.executable, "-m", "pytest", *options, "tests", seconds=TEST_SECONDS, capture=False)
 
 
 STAGES = {f.__name__: f for f in (export, readme, lint, notebooks, tests)}
