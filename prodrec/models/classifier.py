@@ -154,7 +154,7 @@ class Classifier:
         self.model, self.classes_, self.history_ = None, None, None
 
     def get_params(self, deep: bool = True) -> dict:
-        "What it was made with, by name: `type(c)(**c.get_params())` makes another one like it, and so does scikit-learn's `clone`."
+        "What it was made with, by name: `type(c)(**c.get_params())` makes another one like it, and so does scikit-learn's clone."
         return {"network": self.network} | {k: getattr(self, k) for k in self._params if k != "options"} | self.options
 
     def fit(
