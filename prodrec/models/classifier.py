@@ -444,9 +444,11 @@ class ImageClassifier(Classifier):
         return stack_pictures(many, self.image_size, self.fit_mode)
 
     def _untempered(self, seen) -> np.ndarray:
-        frozen, learns = split_frozen(self.model)
-        seen = seen if frozen is None else self._computed(frozen, seen)  # kept from training, mostly
-        return apply_network(learns, seen, self.batch_size)
+        # only of a catalogue is anything kept; for a picture from elsewhere two new models would be built each time
+        frozen, learns = split_frozen(self.model) if isinstance(seen, Pixels) else (None, None)
+        if frozen is None:
+            return super()._untempered(seen)
+        return apply_network(learns, self._computed(frozen, seen), self.batch_size)
 
     def __repr__(self):
         state = f"{len(self.classes_)} classes of {self.target!r}" if self.classes_ else "not fitted"

@@ -7,7 +7,7 @@ __all__ = ['map_layer', 'grad_cam', 'grad_cam_figure', 'label_errors']
 
 # %% ../../nbs/26a_models.explain.ipynb #0005
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager, nullcontext
 
 import cv2
@@ -19,6 +19,7 @@ import pandas as pd
 from ..core import optional
 from ..data.explore import _short
 from ..data.split import encode_labels
+from .batchnorm import all_layers
 from .classifier import Classifier
 from .report import Report
 
@@ -31,7 +32,7 @@ def map_layer(
 
     Raises `ValueError` where no layer has maps, or none has that name.
     """
-    layers = [layer for layer in _all_layers(model) if _has_maps(layer)]
+    layers = [layer for layer in all_layers(model) if _has_maps(layer)]
     if name is not None:
         layers, known = [layer for layer in layers if layer.name == name], [layer.name for layer in layers]
         if not layers:
@@ -45,16 +46,8 @@ def map_layer(
     return layers[-1]
 
 
-def _all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _all_layers(layer)
-        else:
-            yield layer
-
-
 def _has_maps(layer: keras.layers.Layer) -> bool:
-    if isinstance(layer, keras.layers.InputLayer):
+    if isinstance(layer, keras.layers.InputLayer | keras.Model):
         return False
     return len(getattr(getattr(layer, "output", None), "shape", ())) == 4
 

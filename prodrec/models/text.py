@@ -30,7 +30,7 @@ from sklearn.linear_model import LogisticRegression
 from ..data.catalog import Catalog
 from ..data.pixels import apply_network
 from .classifier import Classifier, check_options, find_network, split_frozen, training_of
-from .report import bootstrap_interval
+from .report import difference
 
 # %% ../../nbs/24_models.text.ipynb #0010
 _WORD = re.compile(r"[^\W_]+")
@@ -468,9 +468,9 @@ def _mask_note(masked: bool) -> str:
 
 def _beside(report, baseline) -> str:
     "What a linear classifier reaches on the same products, and whether the difference is one."
-    low, high = bootstrap_interval(report.right.astype(float) - baseline.right, seed=report.seed)
+    low, mid, high = difference(report, baseline, seed=report.seed)
     verdict = "better than it" if low > 0 else "worse than it" if high < 0 else "not to be told from it"
     return (
         f"a linear classifier on TF-IDF reaches {baseline.accuracy:.3f} on the same products; "
-        f"{report.name} is {verdict} ({report.accuracy - baseline.accuracy:+.3f} [{low:+.3f}, {high:+.3f}])"
+        f"{report.name} is {verdict} ({mid:+.3f} [{low:+.3f}, {high:+.3f}])"
     )

@@ -22,6 +22,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from keras import ops
+from sklearn.utils.class_weight import compute_sample_weight
 
 from ..core import progress
 from ..data.features import has_bfloat16
@@ -80,9 +81,7 @@ def balanced_weights(
     labels: np.ndarray,  # (n,) numbers of classes
 ) -> np.ndarray:
     """A weight for each, float32 (n,), inverse to how often its class occurs, with mean 1 (scikit-learn's "balanced")."""
-    labels = np.asarray(labels)
-    counts = np.bincount(labels)
-    return (len(labels) / ((counts > 0).sum() * counts[labels])).astype(np.float32)
+    return compute_sample_weight("balanced", labels).astype(np.float32)
 
 # %% ../../nbs/20a_models.training.ipynb #0019
 def smoothed_crossentropy(
