@@ -13,7 +13,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from prodrec.data.audit import DROP, ISSUES, audit, duplicate_groups, fingerprint, near_candidates, near_pairs
+from prodrec.data.audit import (
+    DROP,
+    ISSUES,
+    audit,
+    duplicate_groups,
+    fingerprint,
+    fingerprints,
+    group_pictures,
+    near_candidates,
+    near_pairs,
+)
 from prodrec.data.catalog import Catalog
 from prodrec.data.split import leaks, split
 
@@ -313,11 +323,12 @@ def test_the_real_fashion_catalogue():
     report = audit(catalog)
     count = report.summary()["products"]
     assert count["missing_picture"] == 369 and count["unreadable_picture"] == 0
-    groups = duplicate_groups(catalog, near=False).value_counts()
+    prints, _ = fingerprints(catalog)
+    groups = prints["digest"].value_counts()
     groups = groups[groups > 1]
     assert (len(groups), groups.sum()) == (651, 1_429)
     assert count["exact_duplicate"] == 1_429 - 651
     assert 200 < count["near_duplicate"] < 800
-    assert duplicate_groups(catalog).value_counts().max() < 40
+    assert group_pictures(prints)["near"].value_counts().max() < 40
     assert len(report.clean()) == len(catalog) - report.dropped["id"].nunique()
     assert set(report.dropped["issue"]) <= set(DROP)
