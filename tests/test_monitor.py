@@ -1,0 +1,183 @@
+"Drift that is none, drift that was planted, and versions that survive what may happen to a folder."
+
+import json
+import multiprocessing
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import ks_2samp
+
+from prodrec.apps import monitor
+from prodrec.apps.monitor import Observed, Versions, advise, drift, psi, quality, retrain, two_sample_test
+from prodrec.recommend.history import History
+
+NAMES = np.array(["boot", "cap", "dress", "mug"], object)
+
+
+def sample(n: int, seed: int, dims: int = 12) -> Observed:
+    "Products whose text foretells category and picture, as a shop's do."
+    draw = np.random.default_rng(seed)
+    kind = draw.integers(4, size=n)
+    text = np.eye(dims, dtype=np.float32)[kind] + 0.3 * draw.normal(size=(n, dims)).astype(np.float32)
+    image = text @ np.random.default_rng(99).normal(size=(dims, dims)) + 0.5 * draw.normal(size=(n, dims))
+    facts = {"brightness": draw.normal(0.6, 0.15, n), "confidence": draw.beta(8, 2, n), "category": NAMES[kind]}
+    return Observed(pd.DataFrame(facts), {"image": image, "text": text})
+
+
+LEARNED, REFERENCE = sample(600, 1), sample(600, 2)
+
+
+def changed(new: Observed, **facts) -> Observed:
+    return Observed(new.facts.assign(**facts), new.vectors)
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=50), st.lists(st.floats(-5, 5), min_size=1, max_size=50))
+@settings(deadline=None)
+def test_the_index_is_never_negative_and_nothing_for_the_same(a, b):
+    assert psi(a, b) >= 0 and psi(a, a) == pytest.approx(0, abs=1e-12)
+
+
+def test_the_index_is_its_formula():
+    p, q = np.array([30.5, 70.5]) / 101, np.array([60.5, 40.5]) / 101
+    old, new = ["a"] * 30 + ["b"] * 70, ["a"] * 60 + ["b"] * 40
+    assert psi(old, new) == pytest.approx(((p - q) * np.log(p / q)).sum())
+    assert psi(old, [*new[:-1], None]) > psi(old, new)  # what is missing is a value too
+
+
+def test_two_samples_of_one_distribution_are_told_apart_as_often_as_chance_has_it():
+    draw = np.random.default_rng(0)
+    p = [two_sample_test(*draw.normal(size=(2, 120, 8)), seed=n)[1] for n in range(100)]
+    assert ks_2samp(p, draw.uniform(size=5_000)).pvalue > 1e-3
+
+
+def test_false_alarms_are_rare():
+    alarms = [drift(REFERENCE, sample(300, 100 + n), LEARNED).alarms for n in range(30)]
+    assert sum(map(bool, alarms)) <= 2, [a for a in alarms if a]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_was_planted_is_found_and_named(seed):
+    new = sample(300, 200 + seed)
+    draw = np.random.default_rng(seed)
+    some = draw.permutation(300)[:90]  # 30 % of the products
+    darker = changed(new, brightness=new.facts.brightness - 0.1)
+    shifted = changed(new, category=new.facts.category.where(~new.facts.index.isin(some), "boot"))
+    fresh = changed(new, category=new.facts.category.where(new.facts.index >= 15, "kayak"))  # 5 %
+    texts = new.vectors["text"].copy()
+    texts[some] = np.roll(texts[some], 1, axis=0)
+    swapped = Observed(new.facts, new.vectors | {"text": texts})
+    assert drift(REFERENCE, darker, LEARNED).alarms == ["brightness"]
+    assert "category" in drift(REFERENCE, shifted, LEARNED).alarms
+    found = drift(REFERENCE, fresh, LEARNED)
+    assert "category" in found.alarms and "kayak" in found.table.detail["category"]
+    assert set(drift(REFERENCE, swapped, LEARNED).alarms) & {
+        "text and picture, together",
+        "text and category, together",
+    }
+
+
+def test_what_is_certain_but_small_is_no_alarm():
+    many, new = sample(6_000, 5), sample(6_000, 6)
+    found = drift(many, changed(new, brightness=new.facts.brightness + 0.02))
+    assert found.table.p["brightness"] < 0.01 and found.alarms == []
+
+
+def test_the_advice_is_json_and_says_why():
+    found = drift(REFERENCE, changed(sample(300, 7), confidence=0.4), LEARNED)
+    advice = json.loads(json.dumps(advise(found, grown=0.5)))
+    assert advice["retrain"] and len(advice["reasons"]) == len(found.alarms) + 1
+    assert advice["drift"]["products"] == {"reference": 600, "new": 300}
+    assert advise()["retrain"] is False
+
+
+def test_samples_that_cannot_be_compared_are_refused():
+    with pytest.raises(ValueError, match="observed alike"):
+        drift(REFERENCE, Observed(REFERENCE.facts[["brightness"]], {}))
+    with pytest.raises(ValueError, match="20 products, received 600 and 10"):
+        drift(REFERENCE, REFERENCE[np.arange(10)])
+    with pytest.raises(ValueError, match="0 in `new`"):
+        psi([1, 2], [])
+
+
+def test_holm_by_hand():
+    assert monitor._holm(np.array([0.01, 0.04, 0.03])).tolist() == pytest.approx([0.03, 0.06, 0.06])
+
+
+def test_quality_needs_times_and_judgements():
+    events = pd.DataFrame({"user": ["u"], "id": ["a"], "event": ["view"], "time": ["2024-01-01"]})
+    with pytest.raises(ValueError, match="no event of the kinds"):
+        quality(History(events))
+    with pytest.raises(ValueError, match="no times"):
+        quality(History(events.drop(columns="time")))
+
+
+# -- versions
+
+
+class Thing:
+    def __init__(self, value: float):
+        self.value = value
+
+    def save(self, path):
+        path.mkdir()
+        (path / "value").write_text(str(self.value))
+
+    @classmethod
+    def load(cls, path):
+        return cls(float((path / "value").read_text()))
+
+
+def replace(versions: Versions, value: float) -> dict:
+    return retrain(versions, Thing.load, lambda: Thing(value), lambda thing: thing.value)
+
+
+def test_only_what_is_as_good_is_taken_and_the_way_back(tmp_path):
+    versions = Versions(tmp_path)
+    assert versions.current is None
+    assert [replace(versions, v)["swapped"] for v in (0.5, 0.4, 0.5, 0.9)] == [True, False, True, True]
+    assert versions.to_frame().score.tolist() == [0.5, 0.4, 0.5, 0.9]
+    assert [versions.current, versions.rollback(), versions.rollback()] == ["0004", "0003", "0001"]
+    with pytest.raises(ValueError, match="nothing to go back to"):
+        versions.rollback()
+    versions.use("0002")
+    assert Thing.load(versions.folder()).value == 0.4
+    with pytest.raises(KeyError, match="'0009'; those are 0001, 0002"):
+        versions.use("0009")
+
+
+def test_a_training_that_fails_changes_nothing(tmp_path):
+    versions = Versions(tmp_path)
+    replace(versions, 0.5)
+    with pytest.raises(ValueError, match="must be a number"):
+        replace(versions, float("nan"))
+    with pytest.raises(RuntimeError, match="out of memory"):
+        retrain(versions, Thing.load, lambda: (_ for _ in ()).throw(RuntimeError("out of memory")), lambda thing: 1)
+    assert versions.current == "0001" and len(versions.to_frame()) == 1
+
+
+def test_what_a_killed_process_left_is_not_taken_for_a_version(tmp_path):
+    versions = Versions(tmp_path)
+    replace(versions, 0.5)
+    (tmp_path / "0002").mkdir()  # it was saving
+    assert replace(versions, 0.6)["version"] == "0003"
+    with pytest.raises(KeyError, match="'0002'"):
+        versions.folder("0002")
+
+
+def add(path, n):
+    for value in range(n):
+        Versions(path).add(Thing(value), use=False)
+    os._exit(0)
+
+
+def test_processes_that_add_at_once_lose_nothing(tmp_path):
+    several = [multiprocessing.get_context("fork").Process(target=add, args=(tmp_path, 8)) for _ in range(3)]
+    for process in several:
+        process.start()
+    for process in several:
+        process.join(60)
+    assert len(Versions(tmp_path).to_frame()) == 24
