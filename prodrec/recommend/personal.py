@@ -33,15 +33,18 @@ def taste_of(
     weights: dict[str, float] = WEIGHTS,  # the worth of one event of each kind
 ) -> Taste:
     """What the events of one user say."""
-    events = events.reset_index(drop=True)
-    poor = (events["event"] == "rating") & (events["value"] <= NEUTRAL_STARS)
-    bad = poor | (events["event"] == "dislike")
-    judged = pd.Series(bad[bad | (events["event"] == "like")])
-    last = judged.groupby(events["id"]).last()
-    disliked = last.index[last.astype(bool)].tolist()
-    liked = pd.Series(event_weights(events, weights), dtype=float).groupby(events["id"]).sum()
-    had = events["id"][events["event"].isin(["purchase", "rating"])].unique().tolist()
-    return Taste(liked[(liked > 0) & ~liked.index.isin(disliked)], disliked, had)
+    liked, disliked, had = {}, {}, {}
+    worth = event_weights(events, weights).tolist()
+    for i, event, value, w in zip(events["id"], events["event"], events["value"], worth, strict=True):
+        liked[i] = liked.get(i, 0) + w
+        if event == "dislike" or (event == "rating" and value <= NEUTRAL_STARS):
+            disliked[i] = None
+        elif event in ("like", "rating"):
+            disliked.pop(i, None)
+        if event in ("purchase", "rating"):
+            had[i] = None
+    liked = {i: w for i, w in liked.items() if w > 0 and i not in disliked}
+    return Taste(pd.Series(liked, dtype=float), list(disliked), list(had))
 
 # %% ../../nbs/33b_recommend.personal.ipynb #0010
 class Personal:

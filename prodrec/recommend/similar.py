@@ -267,7 +267,8 @@ class Recommender:
 
         The query is any of `id` (a product), `image` (whatever `read_image` takes), `text` and `user`, one or a list of each. Lists are
         averaged, or with `each=True` answered one by one: a list of `Hits`. A product of the query is never its own answer. A user
-        is recommended nothing that she bought, rated or dislikes; who is not known gets what is popular, or what the rest of the query says.
+        is recommended nothing that she bought, rated or dislikes, and where only the user is given nothing that she looked at, since
+        that is the query then; who is not known gets what is popular, or what the rest of the query says.
 
         - `where` filters (see `where_mask`), `exclude` are ids not to recommend.
         - `within` is "predicted", to keep to the category that the classifier sees in the picture, or a column, to keep to the value that the product asked for has there.
@@ -321,6 +322,7 @@ class Recommender:
             )
             a.history = None if a.history is None else a.history * np.float32(shares[n])
             theirs = [i for _, taste, _ in a.tastes for i in (*taste.had, *taste.disliked)]
+            theirs += a.liked.index.tolist() if set(a.group) == {"user"} else []  # then that is the query
             a.hidden = np.unique(self._rows([*a.group.get("id", []), *theirs]))
         return asked
 

@@ -30,9 +30,14 @@ def similarity_map(
     import tensorflow as tf  # Keras has no gradients of its own
 
     wanted = unit_rows(apply_network(model, np.asarray(query)[None], 1))[0]
-    cosine = lambda vectors: tf.linalg.matvec(tf.math.l2_normalize(vectors, axis=1), wanted)  # noqa: E731
+
+    def alike(vectors):
+        return tf.linalg.matvec(
+            vectors, wanted
+        )  # of two equal pictures the cosine has no gradient, being as high as it can be
+
     found, pictures = map_layer(model, layer), np.asarray(pictures)
-    return _heat(*_heard_maps(model, found, pictures, cosine), pictures.shape[1:3])
+    return _heat(*_heard_maps(model, found, pictures, alike), pictures.shape[1:3])
 
 # %% ../../nbs/32d_recommend.why.ipynb #0009
 def why_figure(
