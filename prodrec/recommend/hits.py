@@ -70,7 +70,7 @@ class Hits:
     def __repr__(self):
         table = self.to_frame()
         return (
-            table.to_string(index=False, max_colwidth=60, float_format="{:.3f}".format) if len(table) else "Hits(none)"
+            table.to_string(index=False, max_colwidth=80, float_format="{:.3f}".format) if len(table) else "Hits(none)"
         )
 
     def _repr_html_(self):

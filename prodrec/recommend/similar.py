@@ -29,8 +29,8 @@ from .filters import where_mask
 from .history import Collaborative, History
 from .hits import SAYS, Attributes, Hits, reason
 from .index import Index
-from .personal import Personal, Taste
 from .ranking import NEAR_DUPLICATE, MinScore, first_of_each, mmr, rocchio, suggest_threshold
+from .tastes import Taste, Tastes
 from .why import similarity_map, why_figure
 
 # %% ../../nbs/32_recommend.similar.ipynb #0007
@@ -82,7 +82,7 @@ class _Asked:
 def _search(index: Index, ids: pd.Index, asked: list[_Asked], allowed: np.ndarray, want: int, enough) -> list[tuple]:
     "For each query (rows, scores, bound), best first: what is worth `bound` or more, until `enough` of it is found."
     matching, found = int(allowed.sum()), [(np.empty(0, int), np.empty(0, np.float32), -np.inf)] * len(asked)
-    todo, pool = list(range(len(asked))), want + max(len(a.hidden) for a in asked)
+    todo, pool = list(range(len(asked))), want + max(len(a.hidden) for a in asked) + 8  # a few more, for ties
     while todo and matching:
         pool = min(pool, matching)
         vectors = np.stack([asked[n].vector for n in todo])
@@ -90,20 +90,21 @@ def _search(index: Index, ids: pd.Index, asked: list[_Asked], allowed: np.ndarra
         rows = ids.get_indexer(names.ravel()).reshape(names.shape)
         for n, r, s in zip(todo, rows, scores, strict=True):
             found[n] = _candidates(index, ids, asked[n], r, s, allowed, pool == matching)
-        todo = [n for n in todo if pool < matching and not enough(*found[n])]
+        todo = [n for n in todo if pool < matching and not enough(*found[n], pool)]
         pool *= 4
     return found
 
 
 def _candidates(index, ids, asked: _Asked, rows, scores, allowed, everything: bool) -> tuple:
     "What the search found and what people like best; of these the ones that nothing unseen can beat."
+    scores = scores.round(6)  # what is equal must not differ by how it was computed
     bound = -np.inf if everything else scores[-1]
     if asked.history is not None:
         by_people = np.where(allowed, asked.history, -np.inf)
         top = np.argpartition(-by_people, len(rows) - 1)[: len(rows)]
         bound = bound + by_people[top].min()
         rows = np.union1d(rows, top)
-        scores = index.vectors(ids[rows].tolist()) @ asked.vector + asked.history[rows]
+        scores = (index.vectors(ids[rows].tolist()) @ asked.vector + asked.history[rows]).round(6)
     keep = (rows >= 0) & (scores >= bound) & ~np.isin(rows, asked.hidden)
     order = np.lexsort((rows[keep], -scores[keep]))
     return rows[keep][order], scores[keep][order], bound
@@ -124,9 +125,14 @@ class _Wish:
         return max(100, 10 * self.k) if self.diversity else self.k
 
 
-def _enough(wish: _Wish, units, rows: np.ndarray, scores: np.ndarray, bound: float) -> bool:
+_TIES = 2048  # of so many candidates equal ones are taken as they come
+
+
+def _enough(wish: _Wish, units, rows: np.ndarray, scores: np.ndarray, bound: float, pool: int) -> bool:
     if wish.min_score is not None and bound < wish.min_score:
         return True
+    if pool < _TIES:  # others may be worth as much as the last ones: with them the answer would depend on chance
+        rows = rows[scores > bound]
     if wish.collapse and len(rows) >= wish.want:
         return (first_of_each(units(rows), wish.collapse) == np.arange(len(rows))).sum() >= wish.want
     return len(rows) >= wish.want
@@ -152,7 +158,7 @@ class Recommender:
     part counts in a query that has several, by default {"image": 0.7, "text": 0.3, "history": 0.5}: `history` is the share of a score that comes
     from what people did, picture and text have the rest between them. `classifier` predicts the category for
     `within="predicted"`; it is `image`, where that is one. `collaborative` is the model that learns from the history
-    (`Collaborative()`), `feedback` a `Feedback` or the URL of its database. After `fit`: `catalog` and `index`.
+    (`Collaborative()`), or one that knows what products are like as well (see `Tastes`), `feedback` a `Feedback` or the URL of its database. After `fit`: `catalog` and `index`.
     """
 
     def __init__(
@@ -176,7 +182,7 @@ class Recommender:
         self.weights = {"history": 0.5}
         self.weights = self._checked_weights(weights or {"image": 0.7, "text": 0.3})
         self.catalog, self.index, self._attributes, self._path, self._given_url = None, None, (None, None), None, False
-        self.personal = Personal(collaborative)
+        self.tastes = Tastes(collaborative)
         if feedback is not None:
             self.attach(feedback)
 
@@ -194,7 +200,7 @@ class Recommender:
         for e in self.embedders.values():
             e.fit(catalog)
         vectors = self._embed(catalog)
-        self.personal.fit(history)
+        self.tastes.fit(history, catalog.ids, self._split(vectors))
         self.catalog, self.index = catalog, Index(vectors.shape[1]).add(catalog.ids, vectors)
         return self
 
@@ -204,6 +210,9 @@ class Recommender:
     def _check_fitted(self):
         if self.index is None:
             raise ValueError("this Recommender knows no products yet: call `fit` or `load` first")
+
+    def _split(self, vectors: np.ndarray) -> dict[str, np.ndarray]:
+        return {kind: vectors[:, part] for kind, part in self._parts.items()}
 
     @property
     def _parts(self) -> dict[str, slice]:
@@ -227,6 +236,7 @@ class Recommender:
             )
         both, vectors = Catalog.concat([self.catalog, catalog]), self._embed(catalog)
         try:
+            self.tastes.add(catalog.ids, self._split(vectors))
             self.index.add(catalog.ids, vectors)
             self.catalog = both
         except BaseException:  # an interrupt leaves all of them or none
@@ -315,6 +325,10 @@ class Recommender:
     def _asked(self, groups: list[dict], query: dict, weights: dict, more: list[str], less: list[str]) -> list[_Asked]:
         asked = [self._person(group) for group in groups]
         vectors = self._directions(asked, query, self.index.vectors(more), self.index.vectors(less))
+        weighed = [p for kind, p in self._parts.items() if weights[kind]]
+        for a, vector in zip(asked, vectors, strict=True):
+            if set(a.group) == {"user"} and a.history is None and not any(vector[p].any() for p in weighed):
+                a.history, a.popular = self.tastes.popular(self.catalog.products.index), True
         factors, shares = _factors(vectors, self._parts, weights, [a.history is not None for a in asked])
         for n, a in enumerate(asked):
             a.vector = np.hstack(
@@ -328,14 +342,12 @@ class Recommender:
 
     def _person(self, group: dict[str, list]) -> _Asked:
         "The query `group` with what is known of its users."
-        asked = _Asked(group, [(u, *self.personal.taste(u)) for u in group.get("user", [])])
+        asked = _Asked(group, [(u, *self.tastes.taste(u)) for u in group.get("user", [])])
         ids = self.catalog.products.index
-        scores = [self.personal.scores(*taste, ids) for taste in asked.tastes]
+        scores = [self.tastes.scores(*taste, ids) for taste in asked.tastes]
         scores = [s for s in scores if s is not None]
         if scores:
             asked.history = np.mean(scores, axis=0)
-        elif set(group) == {"user"} and not any(i in self.index for i in asked.liked.index):
-            asked.history, asked.popular = self.personal.popular(ids), True
         return asked
 
     def _directions(self, asked: list[_Asked], query: dict, more: np.ndarray, less: np.ndarray) -> np.ndarray:
@@ -352,8 +364,11 @@ class Recommender:
                     row += [_in_part(next(made), part, self.index.dim) for _ in a.group[kind]]
         zero, directions = np.zeros((1, self.index.dim), np.float32), []
         for row, a in zip(rows, asked, strict=True):
-            mean, bad = np.mean(row or zero, axis=0), [i for _, t, _ in a.tastes for i in t.disliked if i in self.index]
-            if not row and (liked := a.liked[[i in self.index for i in a.liked.index]]).size:
+            # a model of what products are like has said it all in its scores
+            said = not row and a.history is not None and self.tastes.content
+            bad = [i for _, t, _ in a.tastes for i in t.disliked if i in self.index and not said]
+            mean = np.mean(row or zero, axis=0)
+            if not row and not said and (liked := a.liked[[i in self.index for i in a.liked.index]]).size:
                 mean = np.average(self.index.vectors(liked.index.tolist()), axis=0, weights=liked.to_numpy())
             away = np.vstack([less, self.index.vectors(bad)])
             moved = [rocchio(unit_rows(mean[None, p])[0], more[:, p], away[:, p]) for p in self._parts.values()]
@@ -366,10 +381,11 @@ class Recommender:
         def units(rows: np.ndarray) -> np.ndarray:
             return _units(self.index.vectors(ids[rows].tolist()), self._parts, weights)
 
+        def enough(*found) -> bool:
+            return _enough(wish, units, *found)
+
         for mask, members in self._groups(asked, allowed, within):
-            found = _search(
-                self.index, ids, [asked[n] for n in members], mask, wish.want, lambda *f: _enough(wish, units, *f)
-            )
+            found = _search(self.index, ids, [asked[n] for n in members], mask, wish.want, enough)
             for n, (rows, scores, _) in zip(members, found, strict=True):
                 answers[n] = self._hits(asked[n], *_thinned(wish, units, rows, scores))
         return answers
@@ -542,15 +558,15 @@ class Recommender:
         self._check_fitted()
         if id not in self.index:
             raise KeyError(f"product {id!r} is not in the recommender: `add` takes it in")
-        if self.personal.feedback is None:  # the place beside the saved one, or where it waits until it is saved
+        if self.tastes.feedback is None:  # the place beside the saved one, or where it waits until it is saved
             path = cache_dir("feedback") / uuid.uuid4().hex if self._path is None else self._path
-            self.personal.feedback = Feedback(_url_beside(path))
-        self.personal.feedback.add(str(user), id, event, value)
+            self.tastes.feedback = Feedback(_url_beside(path))
+        self.tastes.feedback.add(str(user), id, event, value)
         return self
 
     def attach(self, feedback: Feedback | str) -> "Recommender":
         "Keep feedback in this database from now on, and take account of what it holds; it is a `Feedback` or a URL, see there."
-        self.personal.feedback = feedback if isinstance(feedback, Feedback) else Feedback(feedback)
+        self.tastes.feedback = feedback if isinstance(feedback, Feedback) else Feedback(feedback)
         self._given_url = True
         return self
 
@@ -561,19 +577,19 @@ class Recommender:
         `path` + "-feedback.sqlite" beside the folder, where it outlives the next `save`.
         """
         self._check_fitted()
-        store, given = self.personal.feedback, self._given_url
+        store, given = self.tastes.feedback, self._given_url
         meta = {"classifier": self.classifier is not None, "feedback": store.url if given else None}
         with save_folder(path, "Recommender", weights=self.weights, parts=list(self.embedders), **meta) as folder:
             for kind, e in self.embedders.items():
                 e.save(folder / kind)
             if self.classifier is not None:
                 self.classifier.save(folder / "classifier")
-            self.personal.save(folder / "people")
+            self.tastes.save(folder / "people")
             self.index.save(folder / "index")
             self.catalog.save(folder / "catalog", images=images)
         if store is not None and not given:
             beside = store.copy_to(Feedback(_url_beside(path)))
-            self.personal.feedback = beside if self._path is None else store
+            self.tastes.feedback = beside if self._path is None else store
         self._path = Path(path).absolute() if self._path is None else self._path
 
     @classmethod
@@ -588,17 +604,17 @@ class Recommender:
         new.index, new.catalog = Index.load(folder / "index"), Catalog.load(folder / "catalog")
         if new.index.ids != new.catalog.ids:
             raise ValueError(f"{str(path)!r} is damaged: its index and its catalogue hold different products")
-        new.personal, new._path = Personal.load(folder / "people"), Path(path).absolute()
+        new.tastes, new._path = Tastes.load(folder / "people"), Path(path).absolute()
         if (url := feedback or meta.get("feedback")) is not None:
             return new.attach(url)
         if os.path.exists(_file_beside(path)):
-            new.personal.feedback = Feedback(_url_beside(path))
+            new.tastes.feedback = Feedback(_url_beside(path))
         return new
 
     def __repr__(self):
         parts = ", ".join(f"{kind}={e!r}" for kind, e in self.embedders.items())
         weights = {kind: self.weights[kind] for kind in self.embedders}
-        people = f"; {self.personal.history!r}" if self.personal.history else ""
+        people = f"; {self.tastes.history!r}" if self.tastes.history else ""
         return f"Recommender({len(self.index) if self.index else 0:,} products; {parts}; weights={weights}{people})"
 
 # %% ../../nbs/32_recommend.similar.ipynb #0015
@@ -697,6 +713,8 @@ def _reasons(
     if liked is not None:
         facts = [[*f, f"like {i}, which the user likes"] for f, i in zip(facts, liked, strict=True)]
     says = SAYS | ({"history": "popular"} if asked.popular else {})
-    nothing = "nobody is known yet" if asked.popular else "little in common"
+    nothing = "little in common"
+    if asked.popular:
+        nothing = "nobody had it yet" if asked.history.any() else "nobody is known yet"
     values = [{kind: float(v[n]) for kind, v in parts.items()} for n in range(len(rows))]
     return [reason(v, s, f, says, nothing) for v, s, f in zip(values, shared, facts, strict=True)]
