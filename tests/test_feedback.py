@@ -211,7 +211,7 @@ KILLED = """
     killed(None)
     operations = open(log).read().split()
     last = len(operations) - operations[::-1].index("os.rename")  # that which puts the new folder in
-    for moment in sorted({*range(0, last, last // 6), last - 1, last, last + 1, len(operations)}):
+    for moment in sorted({*range(0, last, last // 6), last - 1, last, last + 1, len(operations) - 1}):
         killed(moment)
 """
 

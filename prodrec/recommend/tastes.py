@@ -110,7 +110,7 @@ class Tastes:
         return taste_of(pd.concat([e for e in events if len(e)]), self.weights), new != 0
 
     def scores(self, user: str, taste: Taste, new: bool, ids: pd.Index) -> np.ndarray | None:
-        """How much people like `user` take each of `ids`: float32 (len(ids),) from 0 to 1; a product that nobody had is an average one.
+        """How much people like `user` take each of `ids`: float32 (len(ids),) from 0 to 1; a product that nobody had counts as one that nobody like the user had.
 
         None where nothing can be said: there is no model, or it knows none of what the user likes.
         """
@@ -122,8 +122,8 @@ class Tastes:
             found, values = self.model.recommend(basket=known, k=len(self.model.ids), exclude_seen=False)
         else:
             found, values = self.model.recommend_basket(known, len(self.model.ids))
-        values = _from_0_to_1(values)
-        return self._spread(found, values, ids, values.mean() if len(values) else 0.0)
+        values = _from_0_to_1(np.append(values, 0.0))  # the last for what nobody had
+        return self._spread(found, values[:-1], ids, values[-1])
 
     def popular(self, ids: pd.Index) -> np.ndarray:
         "How popular each of `ids` is: float32 (len(ids),), 1 for what most users had, 0 for what nobody had."
@@ -196,5 +196,5 @@ def _load_model(path: Path):
 
 def _from_0_to_1(values: np.ndarray) -> np.ndarray:
     values = np.nan_to_num(np.asarray(values, float), posinf=0, neginf=0)
-    low, high = (values.min(), values.max()) if len(values) else (0, 0)
+    low, high = values.min(), values.max()
     return (values - low) / (high - low) if high > low else np.zeros_like(values)
