@@ -103,7 +103,8 @@ def test_feedback_without_a_history_is_enough():
     made = recommender().fit(shop(20))
     made.feedback("eve", "000", "like").feedback("ben", "000", "purchase").feedback("ben", "004", "purchase")
     made.fit(shop(20))
-    assert made.recommend(1, user="eve", weights={"history": 1.0}).ids == ["004"]
+    assert "eve" in made.tastes.model
+    assert made.recommend(99, user="eve").to_frame().set_index("id")["history"]["004"] > 0
     assert set(made.recommend(2, user="stranger").ids) == {"000", "004"}
 
 
@@ -211,7 +212,7 @@ KILLED = """
     killed(None)
     operations = open(log).read().split()
     last = len(operations) - operations[::-1].index("os.rename")  # that which puts the new folder in
-    for moment in sorted({*range(0, last, last // 6), last - 1, last, last + 1, len(operations) - 1}):
+    for moment in sorted({*range(0, last, last // 6), last - 1, last, last + 1, last + 3}):
         killed(moment)
 """
 

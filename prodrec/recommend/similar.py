@@ -181,7 +181,8 @@ class Recommender:
                 raise TypeError(f"`{kind}` must be an embedder of kind {kind!r}, received {e!r}")
         self.weights = {"history": 0.5}
         self.weights = self._checked_weights(weights or {"image": 0.7, "text": 0.3})
-        self.catalog, self.index, self._attributes, self._path, self._given_url = None, None, (None, None), None, False
+        self.catalog, self.index, self._attributes, self._lenders = None, None, (None, None), (None, None)
+        self._path, self._given_url = None, False
         self.tastes = Tastes(collaborative)
         if feedback is not None:
             self.attach(feedback)
@@ -201,6 +202,7 @@ class Recommender:
             e.fit(catalog)
         vectors = self._embed(catalog)
         self.tastes.fit(history, catalog.ids, self._split(vectors))
+        self._lenders = (None, None)
         self.catalog, self.index = catalog, Index(vectors.shape[1]).add(catalog.ids, vectors)
         return self
 
@@ -345,10 +347,30 @@ class Recommender:
         asked = _Asked(group, [(u, *self.tastes.taste(u)) for u in group.get("user", [])])
         ids = self.catalog.products.index
         scores = [self.tastes.scores(*taste, ids) for taste in asked.tastes]
-        scores = [s for s in scores if s is not None]
+        scores = [self._borrowed(s) for s in scores if s is not None]
         if scores:
             asked.history = np.mean(scores, axis=0)
         return asked
+
+    def _borrowed(self, scores: np.ndarray) -> np.ndarray:
+        "What nobody had yet gets the mean score of the most similar products that somebody had, by their likeness."
+        if self._lenders[0] is not self.catalog:  # looked for once a catalogue
+            ids = self.catalog.products.index
+            known = self.tastes.known(ids)
+            rows = np.flatnonzero(~known)
+            parts = [self._lent(ids, rows[i : i + 2048], known) for i in range(0, len(rows), 2048)]
+            self._lenders = (self.catalog, parts)
+        for rows, lenders, shares in self._lenders[1]:
+            scores[rows] = (scores[lenders] * shares).sum(axis=1)
+        return scores
+
+    def _lent(self, ids: pd.Index, rows: np.ndarray, known: np.ndarray) -> tuple:
+        "(rows, the rows they borrow from, and how much of each)"
+        vectors = self._weighted(self.index.vectors(ids[rows].tolist()), None, strict=False)
+        names, scores = self.index.search(vectors, 10, known)
+        shares = np.exp(10 * scores) * vectors.any(axis=1)[:, None]
+        total = shares.sum(axis=1, keepdims=True)
+        return rows, ids.get_indexer(names.ravel()).reshape(names.shape), shares / np.where(total > 0, total, 1)
 
     def _directions(self, asked: list[_Asked], query: dict, more: np.ndarray, less: np.ndarray) -> np.ndarray:
         "One vector a query: in each part the direction of what it says there. Every picture and text is embedded once."

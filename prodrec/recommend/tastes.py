@@ -110,7 +110,7 @@ class Tastes:
         return taste_of(pd.concat([e for e in events if len(e)]), self.weights), new != 0
 
     def scores(self, user: str, taste: Taste, new: bool, ids: pd.Index) -> np.ndarray | None:
-        """How much people like `user` take each of `ids`: float32 (len(ids),) from 0 to 1; a product that nobody had counts as one that nobody like the user had.
+        """How much people like `user` take each of `ids`: float32 (len(ids),) from 0 to 1; NaN for what the model does not know.
 
         None where nothing can be said: there is no model, or it knows none of what the user likes.
         """
@@ -122,8 +122,7 @@ class Tastes:
             found, values = self.model.recommend(basket=known, k=len(self.model.ids), exclude_seen=False)
         else:
             found, values = self.model.recommend_basket(known, len(self.model.ids))
-        values = _from_0_to_1(np.append(values, 0.0))  # the last for what nobody had
-        return self._spread(found, values[:-1], ids, values[-1])
+        return self._spread(found, _from_0_to_1(np.append(values, 0.0))[:-1], ids, np.nan)
 
     def popular(self, ids: pd.Index) -> np.ndarray:
         "How popular each of `ids` is: float32 (len(ids),), 1 for what most users had, 0 for what nobody had."
@@ -165,6 +164,11 @@ class Tastes:
         history = History(pd.read_parquet(table), meta["weights"]) if table.exists() else None
         counted = json.loads((folder / "counted.json").read_text(encoding="utf-8"))
         return cls(model, feedback)._set(history, model, counted)
+
+    def known(self, ids: pd.Index) -> np.ndarray:
+        "Which of `ids` the model knows: bool (len(ids),)."
+        rows = np.fromiter(self._known(ids).values(), int)
+        return np.isin(np.arange(len(ids)), rows)
 
     def _known(self, ids: pd.Index) -> dict[str, int]:
         "Where in `ids` each product of the model stands; looked up once for each catalogue."
