@@ -70,7 +70,8 @@ def choice_weights(
     chosen: np.ndarray,  # (p, d), what each part says of each product that was taken
     of: np.ndarray,  # (p,) the row of `others` that it was taken among
     others: np.ndarray,  # (n, c, d), what the parts say of products not taken; NaN where there are fewer
-    l2: float = 1e-4,
+    l2: float
+    | None = None,  # how large weights are held back; None: 0.1 / the number of people, the less the more is known
 ) -> np.ndarray:
     """The weight of each part under which the choices are most likely: float64 (d,), each 0 or more."""
     absent = np.isnan(others[..., 0])
@@ -78,7 +79,7 @@ def choice_weights(
     chosen, of, others = chosen[keep], of[keep], np.nan_to_num(others)
     absent = np.where(absent & ~absent.all(1, keepdims=True), -np.inf, 0)
     share = 1 / np.bincount(of, minlength=len(others))[of]  # each person counts once
-    share = share / max(share.sum(), 1)
+    share, l2 = share / max(share.sum(), 1), 0.1 / max(share.sum(), 1) if l2 is None else l2
 
     def loss(weights):
         rest, mine = others @ weights + absent, chosen @ weights
@@ -178,6 +179,7 @@ class Personal:
         facts["trend"] = np.log1p(np.asarray(self._fresh.sum(0)).ravel())
         if (history.events["event"] == "rating").any():
             facts["stars"] = mean_stars(history.events, history.ids)
+            facts["stars"] -= facts["stars"].mean()  # good or bad, not many or few
         self._facts = {name: np.asarray(values, np.float32) for name, values in facts.items()}
         return self._place(history.users, history.ids, ids, vectors)
 
@@ -261,6 +263,8 @@ class Personal:
         if not rows:
             return 0.0
         utilities = self._utilities(self._had[rows], self._fresh[rows])
+        if not self.repeats:
+            utilities[_stored(self._had[rows]).toarray()] = -np.inf
         expected = softmax(utilities, axis=1)[:, self._warm :].sum(1).mean()
         taken = np.array([self._id_rows[i] >= self._warm for ids in answers for i in ids])
         return float(logit((taken.sum() + 0.5) / (len(taken) + 1)) - logit(np.clip(expected, 1e-6, 1 - 1e-6)))
@@ -358,8 +362,10 @@ class Personal:
         had, fresh, one = self._query(user, basket, vector)
         exclude_seen = not self.repeats if exclude_seen is None else exclude_seen
         allowed, hide = np.flatnonzero(self._allowed(where)), exclude_seen and vector is None
-        found = [(np.empty((0, min(k, len(allowed))), object), np.empty((0, min(k, len(allowed))), np.float32))]
-        for some in _batches(range(had.shape[0] if len(allowed) else 0), batch_size):
+        n, width = had.shape[0], min(int(k), len(allowed))
+        shape = (0, width) if width else (n, 0)
+        found = [(np.empty(shape, object), np.empty(shape, np.float32))]
+        for some in _batches(range(n if width else 0), batch_size):
             rows = had[list(some)]
             scores = _from_0_to_1(self._utilities(rows, fresh[list(some)]))[:, allowed]
             found.append(
@@ -416,15 +422,7 @@ class Personal:
         content = self._joined({name: self._vectors[name] for name in self._vectors}, len(self.ids))
         return borrow_shares(self._joined(given, n), content), one
 
-    def _allowed(self, where) -> np.ndarray:
-        if where is None:
-            return np.ones(len(self), bool)
-        where = np.asarray(where if isinstance(where, np.ndarray | pd.Series | pd.Index) else _listed(where, "where"))
-        if where.dtype != bool:
-            return pd.Index(self.ids).isin(where.tolist())
-        if where.shape != (len(self),):
-            raise ValueError(f"`where` is a mask of {where.size:,} values for {len(self):,} products")
-        return where
+    _allowed = Collaborative._allowed
 
     def contributions(self, user: str, ids: Sequence[str]) -> pd.DataFrame:
         "What each part adds for the products `ids`, one row each: why they are recommended. `KeyError` for one that is not known."
