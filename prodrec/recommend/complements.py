@@ -44,7 +44,8 @@ def basket_pairs(
 ) -> pd.DataFrame:
     """The ordered pairs of each basket, `a` not later than `b`: columns a, b, weight; the weights of the pairs of an `a` sum to at most 1."""
     size = table.groupby("basket")["id"].transform("size")
-    table = table[(size > 1) & (size <= largest)].assign(weight=1 / (size - 1))
+    table, size = (x[(size > 1) & (size <= largest)] for x in (table, size))
+    table = table.assign(weight=1 / (size - 1))
     pairs = table.merge(table, on="basket", suffixes=("", "_b"))
     pairs = pairs[(pairs["id"] != pairs["id_b"]) & ~(pairs["time"] > pairs["time_b"])]
     return pairs[["id", "id_b", "weight"]].set_axis(["a", "b", "weight"], axis=1).reset_index(drop=True)
@@ -52,11 +53,12 @@ def basket_pairs(
 # %% ../../nbs/34_recommend.complements.ipynb #0015
 def log_lift(
     counts: np.ndarray,  # (n, n): how often column came with row
+    shares: np.ndarray,  # (n,) the share of each column in all that is bought
     prior: float = 5.0,
 ) -> np.ndarray:
     """The logarithm of how much oftener than by chance: float64 (n, n); 0 is as often, below it is seldomer."""
     counts = np.asarray(counts, float)
-    chance = counts.sum(1, keepdims=True) * counts.sum(0, keepdims=True) / max(counts.sum(), 1)
+    chance = counts.sum(1, keepdims=True) * np.asarray(shares)
     return np.log((counts + prior) / (chance + prior))
 
 # %% ../../nbs/34_recommend.complements.ipynb #0018
@@ -128,10 +130,12 @@ class Complements:
         _, vectors = _check_vectors(catalog.ids, vectors)
         self._set_products(catalog, vectors)
         bought, viewed = (self._known(baskets(history, kind, self.within)) for kind in (self.bought, self.compared))
-        order = bought.groupby("basket")["time"].min().rank(method="first").reindex(bought["basket"]).to_numpy()
-        order = order if not np.isnan(order).any() else np.random.default_rng(self.seed).permutation(len(bought))
-        early = order <= np.quantile(order, 0.8)
-        self._learn(bought[early] if early.any() else bought, viewed)
+        if basket_pairs(bought).empty:
+            raise ValueError(
+                f"no basket of `history` holds two products of `catalog`: nothing of kind {self.bought!r} was taken together"
+            )
+        early = self._early(bought)
+        self._learn(bought[early], viewed)
         weights = self._learn_weights(basket_pairs(bought[~early]))
         self._learn(bought, viewed)
         self.weights_ = pd.Series(weights, _PARTS, name="weight")
@@ -151,15 +155,10 @@ class Complements:
     def _learn(self, bought: pd.DataFrame, viewed: pd.DataFrame):
         "Everything but the weights."
         pairs = basket_pairs(bought)
-        if pairs.empty:
-            raise ValueError(
-                f"no basket of `history` holds two products of `catalog`: nothing of kind {self.bought!r} was taken together"
-            )
         a, b = self._pair_rows(pairs)
         names = self.kinds_.index
-        self.kinds_ = pd.DataFrame(log_lift(self._kind_counts(pairs), self.prior), names, names)
-        looked = basket_pairs(viewed)
-        compared = log_lift(self._kind_counts(looked), self.prior) if len(looked) else np.zeros(self.kinds_.shape)
+        self.kinds_ = pd.DataFrame(self._lifts(bought), names, names)
+        compared = self._lifts(viewed)
         np.fill_diagonal(compared, np.maximum(compared.diagonal(), 0.01))  # things of a kind are compared, seen or not
         self._compared = compared
         shape = (len(self.catalog),) * 2
@@ -172,10 +171,20 @@ class Complements:
     def _pair_rows(self, pairs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         return tuple(pairs[side].map(self._rows).to_numpy(int) for side in ("a", "b"))
 
-    def _kind_counts(self, pairs: pd.DataFrame) -> np.ndarray:
+    def _lifts(self, table: pd.DataFrame) -> np.ndarray:
+        "The log-lifts of the kinds in these baskets."
+        pairs = basket_pairs(table)
         counts, (a, b) = np.zeros(self.kinds_.shape), self._pair_rows(pairs)
         np.add.at(counts, (self._kind[a], self._kind[b]), pairs["weight"])
-        return counts
+        each = np.bincount(self._kind[table["id"].map(self._rows).to_numpy(int)], minlength=len(counts))
+        return log_lift(counts, each / max(each.sum(), 1), self.prior)
+
+    def _early(self, bought: pd.DataFrame) -> np.ndarray:
+        "The rows of the first four fifths of the baskets; of any four fifths, where no times are known."
+        start = bought.groupby("basket")["time"].min()
+        order = pd.Series(np.random.default_rng(self.seed).permutation(len(start)), start.index)
+        order = order if start.isna().any() else start.rank(method="first")
+        return bought["basket"].map(order <= order.quantile(0.8)).to_numpy(bool)
 
     def _content(self) -> np.ndarray:
         "The vectors without the mean of their kind; of a kind that is new without the mean of all."
@@ -268,7 +277,8 @@ class Complements:
     def _reason(self, row: int, other: int) -> str:
         kind = self.catalog.products[self.by]
         times = int(self._together[row, other])
-        words = [f"{kind.iloc[other]} with {kind.iloc[row]}", times and f"bought together {times} times"]
+        often = times and f"bought together {'once' if times == 1 else f'{times} times'}"
+        words = [f"{kind.iloc[other]} with {kind.iloc[row]}", often]
         return "; ".join(filter(None, words))
 
     def _hits(self, rows, scores, relation: str, parts: dict, reasons: list[str]) -> Hits:
