@@ -51,9 +51,9 @@ def test_it_learns_who_likes_what(model):
 
 def test_weights_are_of_every_part_and_none_is_negative(model):
     assert model.weights_.index.tolist() == model.parts
-    assert {"als", "colour", "colour, nearest", "noise", "popularity", "trend", "stars", "own"} <= set(model.parts)
+    assert {"als", "colour", "nearest colour", "noise", "popularity", "trend", "stars", "own"} <= set(model.parts)
     assert (model.weights_ >= 0).all(axis=None) and np.isfinite(model.offset_)
-    assert model.weights_.loc[["als", "cosine", "cooccurrence", "colour", "colour, nearest"]].sum().min() > 0.5
+    assert model.weights_.loc[["als", "cosine", "cooccurrence", "colour", "nearest colour"]].sum().min() > 0.5
 
 
 @pytest.mark.parametrize("user", ["u00", "u01"])
