@@ -27,10 +27,12 @@ if _TYPE_CHECKING:
     from .models.hybrid import HybridClassifier as HybridClassifier
     from .models.text import TextClassifier as TextClassifier
     from .models.tuning import tune as tune
+    from .recommend.complements import Complements as Complements
     from .recommend.embed import Embedder as Embedder
     from .recommend.history import Collaborative as Collaborative
     from .recommend.history import History as History
     from .recommend.index import Index as Index
+    from .recommend.personal import Personal as Personal
     from .recommend.similar import Recommender as Recommender
 
 _MODULES = {
@@ -56,6 +58,8 @@ _MODULES = {
     "Recommender": "recommend.similar",
     "History": "recommend.history",
     "Collaborative": "recommend.history",
+    "Personal": "recommend.personal",
+    "Complements": "recommend.complements",
 }
 
 __all__ = [*_MODULES]
