@@ -44,6 +44,7 @@ MANY = 2**28  # numbers: from here on an exact query reads a gigabyte, some 25 m
 NARROW = 0.1  # share of products below which a filter makes an exact search the faster one
 EFFORT = 128  # how many candidates the graph keeps while it looks; more finds more and takes longer
 _LINKS = 32  # of each product in the graph
+_BLOCK = 20  # queries from which on FAISS compares by matrix products
 DTYPES = ("float32", "float16")
 
 
@@ -204,19 +205,22 @@ class Index:
         share = len(slots) / self._faiss.ntotal
         if self.exact or share < NARROW:
             return self._exactly(vectors, k, slots, share)
-        look = {"efSearch": int(max(EFFORT, 2 * k) / share)} | _only(slots, self._faiss.ntotal)
+        look = {"efSearch": int(max(EFFORT, 2 * k) / share)}
+        look |= _only(slots, self._faiss.ntotal) if share < 1 else {}
         scores, found = self._faiss.search(vectors, k, params=faiss.SearchParametersHNSW(**look))
         if (short := (found < 0).any(1)).any():  # the graph did not reach enough of what may be returned
             scores[short], found[short] = self._exactly(vectors[short], k, slots, share)
         return scores, found
 
     def _exactly(self, vectors: np.ndarray, k: int, slots: np.ndarray, share: float):
-        if share < NARROW and len(vectors) > 1:  # one small table is faster than asking for each whether it is allowed
+        many = len(vectors) >= _BLOCK
+        if many and share < NARROW:  # one small table is faster than asking for each whether it is allowed
             table = self._stored()[slots].astype(np.float32)
             scores, found = faiss.knn(vectors, table, k, metric=faiss.METRIC_INNER_PRODUCT)
             return scores, slots[found]
-        params = faiss.SearchParameters(**chosen) if (chosen := _only(slots, self._faiss.ntotal)) else None
-        return self._flat.search(vectors, k, params=params)
+        # few queries are answered faster with a selector, even one of all, than by FAISS' own way for them
+        chosen = {} if many and share == 1 else _only(slots, self._faiss.ntotal)
+        return self._flat.search(vectors, k, params=faiss.SearchParameters(**chosen) if chosen else None)
 
     def _positions(self) -> np.ndarray:
         "The row in `ids` of each vector in FAISS."
@@ -276,9 +280,7 @@ def _moved(n: int, rows: np.ndarray) -> np.ndarray:
 
 
 def _only(slots: np.ndarray, n: int) -> dict:
-    "The selector of some of `n` vectors, as FAISS takes it; nothing where they are all."
-    if len(slots) == n:
-        return {}
+    "The selector of some of `n` vectors, as FAISS takes it."
     bits = np.zeros(n, bool)
     bits[slots] = True
     bits = np.packbits(bits, bitorder="little")
