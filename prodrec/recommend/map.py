@@ -7,6 +7,7 @@ __all__ = ['ProductMap', 'map_figure']
 
 # %% ../../nbs/36_recommend.map.ipynb #0005
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -74,8 +75,9 @@ class ProductMap:
             raise ValueError(f"`ids` names {len(index)} products: a map needs at least ten")
         vectors, perplexity = index.vectors(), min(perplexity, (len(index) - 1) / 3)
         near = _near(index, vectors, int(3 * perplexity), own=True)
-        known = affinity.PerplexityBasedNN(knn_index=_neighbours(*near), perplexity=perplexity, n_jobs=-1)
-        xy = tsne.TSNEEmbedding(_start(vectors, seed), known, n_jobs=-1, random_state=seed)
+        threads = 1 if len(index) < 5_000 else -1  # few are not worth dividing
+        known = affinity.PerplexityBasedNN(knn_index=_neighbours(*near), perplexity=perplexity, n_jobs=threads)
+        xy = tsne.TSNEEmbedding(_start(vectors, seed), known, n_jobs=threads, random_state=seed)
         xy = xy.optimize(250, exaggeration=12, momentum=0.5).optimize(steps, momentum=0.8)
         return cls(index.ids, vectors, xy, perplexity, seed)
 
@@ -98,7 +100,8 @@ class ProductMap:
             normalization="point-wise",
             n_reference_samples=len(self),
         )
-        reference = tsne.TSNEEmbedding(self.xy.astype(float), None, negative_gradient_method="bh")
+        told = SimpleNamespace(P=shares.T)  # openTSNE asks how many there are, and no more
+        reference = tsne.TSNEEmbedding(self.xy.astype(float), told, negative_gradient_method="bh")
         moved = tsne.tsne.PartialTSNEEmbedding(start, reference, shares, negative_gradient_method="bh", n_jobs=1)
         options = {"learning_rate": 0.1, "exaggeration": 1.5, "momentum": 0.8, "max_grad_norm": 0.25}
         return np.asarray(moved.optimize(steps, **options), np.float32)
