@@ -7,6 +7,7 @@ __all__ = ['MANY', 'NARROW', 'EFFORT', 'DTYPES', 'index_bytes', 'Index']
 
 # %% ../../nbs/31_recommend.index.ipynb #0005
 from collections.abc import Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import faiss
@@ -192,7 +193,8 @@ class Index:
         k = min(int(k), len(self) if allowed is None else int(allowed.sum()))
         if k == 0 or len(vectors) == 0:
             return np.empty((len(vectors), k), object), np.empty((len(vectors), k), np.float32)
-        scores, slots = self._nearest(vectors, k, allowed)
+        with _threads(len(vectors)):
+            scores, slots = self._nearest(vectors, k, allowed)
         ids = np.empty(slots.shape, object)
         ids.flat = [self.ids[row] for row in self._positions()[slots].flat]
         if min_score is not None:
@@ -270,6 +272,17 @@ class Index:
         size = index_bytes(self._faiss.ntotal, self.dim, self.dtype, not self.exact) / 2**20
         how = f"{self.dtype}, {'exact' if self.exact else 'approximate'}"
         return f"Index({len(self):,} vectors of {self.dim} numbers, {size:,.1f} MB, {how})"
+
+
+@contextmanager
+def _threads(n: int):
+    "No more threads for FAISS than there are queries: the others would only be waited for."
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(max(1, min(n, before)))
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def _moved(n: int, rows: np.ndarray) -> np.ndarray:

@@ -35,9 +35,10 @@ def _start(vectors: np.ndarray, seed: int) -> np.ndarray:
     "The two directions in which `vectors` vary most, small: large groups then keep their place from run to run."
     centred = vectors - vectors.mean(0)
     _, directions = np.linalg.eigh(centred.T @ centred)
+    noise = np.random.default_rng(seed).normal(size=(len(vectors), 2)) * 1e-6  # copies must be able to part
     flat = centred @ directions[:, :-3:-1]
-    noise = np.random.default_rng(seed).normal(size=flat.shape)  # copies must be able to part
-    return flat / max(flat[:, 0].std(), 1e-12) * 1e-4 + noise * 1e-6
+    noise[:, : flat.shape[1]] += flat / max(flat[:, 0].std(), 1e-12) * 1e-4
+    return noise
 
 # %% ../../nbs/36_recommend.map.ipynb #0008
 class ProductMap:
