@@ -170,6 +170,22 @@ def _check_engine(engine: str, precision: str):
             raise ValueError(f"`{name}` must be {' or '.join(map(repr, known))}, received {given!r}")
 
 
+def _without_chance(model: keras.Model) -> keras.Model:
+    "`model` without the layers that vary pictures in training, which OpenVINO cannot read."
+
+    def varies(layer) -> bool:
+        return type(layer).__name__.startswith("Random")
+
+    def same(layer):
+        return keras.layers.Identity(name=layer.name) if varies(layer) else type(layer).from_config(layer.get_config())
+
+    if not any(map(varies, model.layers)):
+        return model
+    copy = keras.models.clone_model(model, clone_function=same)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
 class OpenVINO:
     """`model` as OpenVINO runs it on this processor: `predict_on_batch` as Keras has it; `name` says engine and precision.
 
@@ -182,7 +198,7 @@ class OpenVINO:
         ov = optional("openvino", "openvino")
         self.name, self.output_shape = f"openvino-{precision}", model.output_shape
         with tempfile.TemporaryDirectory() as folder:
-            model.export(f"{folder}/model.xml", format="openvino", verbose=False)
+            _without_chance(model).export(f"{folder}/model.xml", format="openvino", verbose=False)
             read = ov.Core().read_model(f"{folder}/model.xml")
             hints = {"INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision]}
             self._compiled = ov.Core().compile_model(read, "CPU", hints)
