@@ -107,19 +107,20 @@ def bottleneck(
     batch_size: int = 32,  # more is no faster, and the maps of a backbone are large
     precision: str = "float32",  # "bfloat16" where the processor has it; see `has_bfloat16`
     keep: str = "float32",  # as what the answers are kept: "float16" is half the size
+    engine=None,  # what answers in the place of `model`: `name`, by which it is kept apart, and `predict_on_batch`
 ) -> Features:
     """What `model` answers for each picture, computed once and kept in the cache folder.
 
     An interrupted call has kept what it computed; the next one finishes the rest. Raises `ValueError` for an unknown
     `precision` or `keep`, for answers too large for float16, and for a network with several answers.
     """
-    store = _feature_store(model, pixels, precision, keep)
+    store = _feature_store(model, pixels, precision, keep, engine)
     digests = pixels.digests
     with store.lock:
         known = store.open()
         new = sorted({d: n for n, d in enumerate(digests) if d not in known}.values())
         asked = Pixels([pixels.ids[n] for n in new], pixels.rows[new], pixels._store, pixels.failed)
-        network = in_bfloat16(model) if precision == "bfloat16" and new else model
+        network = engine or (in_bfloat16(model) if precision == "bfloat16" and new else model)
         done = 0
         for y in _answers(network, asked, batch_size, "features"):
             keys = [digests[n] for n in new[done : done + len(y)]]
@@ -129,7 +130,7 @@ def bottleneck(
     return Features([known[d] for d in digests], store, done)
 
 
-def _feature_store(model: keras.Model, pixels: Pixels, precision: str, keep: str) -> _Store:
+def _feature_store(model: keras.Model, pixels: Pixels, precision: str, keep: str, engine) -> _Store:
     for name, given, known in (
         ("precision", precision, ("float32", "bfloat16")),
         ("keep", keep, ("float32", "float16")),
@@ -139,9 +140,10 @@ def _feature_store(model: keras.Model, pixels: Pixels, precision: str, keep: str
     shape = model.output_shape
     if not isinstance(shape, tuple) or None in shape[1:]:
         raise ValueError(f"`model` must give one array of one shape for each picture, it gives {shape}")
-    if precision == "bfloat16" and not has_bfloat16():
+    if precision == "bfloat16" and engine is None and not has_bfloat16():
         warnings.warn("this processor has no bfloat16: `precision='float32'` is faster and exact", stacklevel=3)
-    folder = cache_dir("features", f"{network_digest(model)}-{precision}-{keep}", pixels._store.folder.name)
+    computed = precision if engine is None else engine.name
+    folder = cache_dir("features", f"{network_digest(model)}-{computed}-{keep}", pixels._store.folder.name)
     return _Store(folder, f"rows.{keep}", shape[1:], keep)
 
 
