@@ -397,7 +397,7 @@ class Plane {
 class Page {
   constructor(model, el) {
     Object.assign(this, { model, setup: model.get("_setup"), own: Math.random().toString(36).slice(2, 8), count: 0, waiting: new Map(), later: null });
-    Object.assign(this, { tab: "answer", unfolded: new Set(), urls: [], chosen: -1, options: [] });
+    Object.assign(this, { asked: "", tab: "answer", unfolded: new Set(), urls: [], chosen: -1, options: [] });
     this.plane = new Plane((c, b) => this.send(c, b), (at) => this.pivotAt(at));
     this.root = h("div", { class: "prodrec-browser", "data-lm-suppress-shortcuts": "true", "aria-label": "Product browser", role: "region" });
     this.build();
@@ -408,6 +408,12 @@ class Page {
     model.on("change:_view", this.onView);
     model.on("change:_setup", this.onSetup);
     model.on("msg:custom", this.onReply);
+    this.fit = new ResizeObserver(([{ contentRect }]) => {
+      if (!contentRect.width) return; // not on the page yet
+      this.fit.disconnect();
+      if (contentRect.width < 620) this.show("steer", false); // on a phone the products come first
+    });
+    this.fit.observe(this.root);
     this.theme = new MutationObserver(() => this.plane.draw());
     this.theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class"] });
     this.onView();
@@ -418,6 +424,7 @@ class Page {
     this.model.off("change:_setup", this.onSetup);
     this.model.off("msg:custom", this.onReply);
     this.theme.disconnect();
+    this.fit.disconnect();
     this.plane.close();
     this.urls.forEach((u) => URL.revokeObjectURL(u));
     clearTimeout(this.slow);
@@ -458,7 +465,10 @@ class Page {
 
   reply(reply, buffers) {
     const what = this.waiting.get(reply.n), mine = this.done(reply.n);
-    if (reply.kind === "error" && mine) this.say(reply.text);
+    if (reply.kind === "error" && mine) {
+      this.say(reply.text);
+      if (what === "ask" && this.asked && !this.input.value) this.input.value = this.asked; // to be mended
+    }
     else if (reply.kind === "found" && mine) this.offer(reply, buffers);
     else if (reply.kind === "map") this.plane.load(reply, buffers);
     else if (reply.kind === "peek") this.plane.peek(reply, buffers);
@@ -483,7 +493,7 @@ class Page {
     this.found = h("ul", { class: "prodrec-found", role: "listbox", id: `found-${this.own}`, "aria-label": "What to ask", hidden: true });
     this.file = h("input", { type: "file", accept: "image/*,.jpg,.jpeg,.png,.webp", class: "prodrec-file", tabIndex: -1, "aria-label": "Picture file",
       onchange: () => { if (this.file.files[0]) this.upload(this.file.files[0]); this.file.value = ""; } });
-    this.uploadButton = h("button", { type: "button", class: "prodrec-upload", title: "Ask with a picture: choose a file, drop it here, or paste it", onclick: () => this.file.click() }, icon("picture"), h("span", { text: "Upload a picture" }));
+    this.uploadButton = h("button", { type: "button", class: "prodrec-upload", "aria-label": "Upload a picture", title: "Ask with a picture: choose a file, drop it here, or paste it", onclick: () => this.file.click() }, icon("picture"), h("span", { text: "Upload a picture" }));
     const ask = h("form", { class: "prodrec-ask", role: "search", onsubmit: (e) => { e.preventDefault(); this.take(this.chosen); } },
       icon("search"), this.input, this.uploadButton, this.file, this.found);
     this.toggles = {
@@ -525,7 +535,7 @@ class Page {
   }
 
   toggle(label, name, pressed) {
-    const b = h("button", { type: "button", "aria-pressed": String(pressed), onclick: () => this.show(name, b.getAttribute("aria-pressed") !== "true") }, icon(name), h("span", { text: label }));
+    const b = h("button", { type: "button", "aria-label": label, title: label, "aria-pressed": String(pressed), onclick: () => this.show(name, b.getAttribute("aria-pressed") !== "true") }, icon(name), h("span", { text: label }));
     return b;
   }
 
@@ -558,7 +568,7 @@ class Page {
   // -- steering
 
   slider(label, attributes, name, words, valueOf) {
-    const id = `${name}-${this.own}`, out = h("output", { for: id });
+    const id = `${name}-${this.own}`, out = h("span", { class: "prodrec-value", "aria-hidden": "true" }); // the slider says its value itself
     const input = h("input", { type: "range", id, ...attributes });
     const row = { input, set: (value) => { input.value = value; out.textContent = words(Number(input.value)); input.setAttribute("aria-valuetext", out.textContent); } };
     input.addEventListener("input", () => {
@@ -703,6 +713,7 @@ class Page {
     const option = this.options[Math.max(0, i)];
     if (!this.input.value.trim() || !option) return;
     clearTimeout(this.typing);
+    this.asked = option.kind === "id" ? "" : this.input.value;
     this.send({ do: "ask", kind: option.kind, value: option.value, add });
     this.input.value = "";
     this.closeFound();
@@ -857,7 +868,7 @@ class Page {
   }
 
   card(c, top, view) {
-    const face = c.thumb ? h("img", { src: this.url(c.thumb), alt: "", loading: "lazy", draggable: false }) : h("span", { class: "prodrec-noface", text: "no picture" });
+    const face = c.thumb ? h("img", { src: this.url(c.thumb), alt: "", draggable: false }) : h("span", { class: "prodrec-noface", text: "no picture" });
     const score = c.score === undefined ? null : c.score;
     const label = `${c.title}${c.facts ? `, ${c.facts}` : ""}${score === null ? "" : `, score ${score.toFixed(2)}`}. Show what is like it.`;
     const act = (name, label, icon_, pressed) => button(label, icon_, () => this.send({ do: name, id: c.id }), { class: `prodrec-act prodrec-act-${name}`, "aria-pressed": pressed });
