@@ -10,8 +10,10 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -89,8 +91,10 @@ def page(chrome):
     context.set_default_timeout(20_000)
     page = context.new_page()
     errors, outside = [], []
+    page.route("**/cdn.jsdelivr.net/npm/@fortawesome/**", lambda route: route.abort())  # the icons of Voila's own page
     page.on("pageerror", lambda e: errors.append(str(e)))
-    page.on("request", lambda r: re.match(r"https?://(127\.0\.0\.1|localhost)[:/]|data:|blob:|about:", r.url) or outside.append(r.url))
+    here = re.compile(r"https?://127\.0\.0\.1:|data:|blob:|about:|https://cdn.jsdelivr.net/npm/@fortawesome/")
+    page.on("request", lambda r: here.match(r.url) or outside.append(r.url))
     yield page
     context.close()
     assert not errors
@@ -104,6 +108,7 @@ def picture(format: str, size=(900, 700), noise=False, **options) -> bytes:
     return out.getvalue()
 
 
+@lru_cache
 def uploads() -> dict[str, tuple[bytes, str | None]]:
     "name: (file, what is said about it, None where it is taken)"
     bomb = io.BytesIO()
@@ -153,16 +158,178 @@ def draw_around(page, canvas):
 # -- the page's part alone
 
 
-def test_the_page_alone(page, recommender, shop):
-    sheet = Sheet(page, Browser(recommender, map=pd.read_parquet(shop / "plane.parquet"), k=6))
-    widget = page.get_by_role("region", name="Product browser")
-    expect(cards(widget)).to_have_count(6)
-    first = sheet.widget._view["lists"][0]["cards"][0]
+@pytest.fixture
+def sheet(page, recommender, shop):
+    "How to open a browser on a bare page: a `Sheet`, and the locator of the widget."
+
+    def opened(style="", made_from=recommender, **options):
+        sheet = Sheet(page, Browser(made_from, **options), style)
+        return sheet, page.get_by_role("region", name="Product browser")
+
+    return opened
+
+
+def test_an_answer_is_one_message(sheet, recommender):
+    made, widget = sheet(k=6)
+    first = made.widget._view["lists"][0]["cards"][0]
     widget.get_by_role("button", name=first["title"]).first.click()
     expect(widget.locator(".prodrec-chip-id")).to_contain_text(first["title"])
     expect(widget.get_by_role("status")).to_contain_text("6 recommendations")
-    assert sheet.widget.hits.ids == recommender.recommend(k=6, id=first["id"]).ids
-    assert sheet.sizes[-1] < 100_000
+    assert made.widget.hits.ids == recommender.recommend(k=6, id=first["id"]).ids
+    assert len(made.sizes) == 1 and made.sizes[0] < 60_000
+    expect(widget).to_have_attribute("aria-busy", "false")
+
+
+def test_uploads_are_shrunk_before_they_are_sent(sheet, page):
+    made, widget = sheet(k=3)
+    sent = []
+    made.widget._do_upload, do = lambda content, buffers: (sent.append((content["name"], content["size"], len(buffers[0]))), do(content, buffers))[1], made.widget._do_upload
+    upload_all(widget)
+    for name, size, travelled in sent:
+        assert size == len(uploads()[name][0])
+        assert travelled < 200_000
+    assert {name for name, *_ in sent} == set(uploads())
+
+
+def test_search_box(sheet, page, recommender):
+    made, widget = sheet(k=3)
+    box = widget.get_by_role("combobox", name="Words, a product")
+    box.fill("boot")
+    expect(widget.locator(".prodrec-found li")).to_have_count(1 + len(made.widget.find("boot", 6)))
+    box.press("ArrowDown")
+    box.press("ArrowDown")
+    expect(box).to_have_attribute("aria-activedescendant", re.compile("option-.*-1$"))
+    box.press("Enter")
+    expect(widget.locator(".prodrec-chip-id")).to_have_count(1)
+    assert made.widget.query["id"] == made.widget.find("boot", 6)[0]
+    box.fill("leather")
+    box.press("Shift+Enter")  # beside what is asked already
+    expect(widget.locator(".prodrec-chip")).to_have_count(2)
+    widget.get_by_role("button", name="Remove leather").click()
+    expect(widget.locator(".prodrec-chip")).to_have_count(1)
+    box.fill("xyzzy")
+    box.press("Enter")
+    expect(widget.get_by_role("alert")).to_contain_text("no known word")
+    expect(box).to_have_value("xyzzy")  # to be mended
+    expect(widget.locator(".prodrec-chip")).to_have_count(1)
+
+
+def test_keys(sheet, page):
+    made, widget = sheet(k=12)
+    faces = widget.locator(".prodrec-face")
+    faces.first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(faces.nth(1)).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(faces.nth(1)).not_to_be_focused()
+    page.keyboard.press("Enter")
+    expect(widget.locator(".prodrec-chip-id")).to_have_count(1)
+    expect(faces.first).to_be_focused()  # the old card is gone; the next key should not be lost
+    page.keyboard.press("Backspace")
+    expect(widget.locator(".prodrec-chip-id")).to_have_count(0)
+    assert made.widget.trail == [{}]
+
+
+def test_nothing_is_html(sheet, page):
+    catalog = load_demo(n=N)
+    nasty = "<img src=x onerror=document.title='broken'><b>bold</b>"
+    bad = type(catalog)(catalog.products.assign(title=nasty, brand=nasty, category=nasty + "s"))
+    bad.products.loc[bad.ids[:50], "category"] = "plain"
+    made, widget = sheet(made_from=Recommender(image=ColorHistogram()).fit(bad), id=bad.ids[0], k=3, paths=False)
+    expect(widget.locator(".prodrec-title").first).to_have_text(nasty)
+    widget.locator(".prodrec-input").fill("<b>")
+    expect(widget.locator(".prodrec-found li").nth(0)).to_contain_text(nasty)
+    assert widget.locator("b b, img[src=x]").count() == 0
+    assert page.title() == "Browser"
+
+
+def test_map_and_grid_know_each_other(sheet, page, shop):
+    plane = pd.read_parquet(shop / "plane.parquet")
+    made, widget = sheet(map=plane, k=5)
+    widget.get_by_role("button", name="Map", exact=True).click()
+    canvas = widget.get_by_role("img", name=re.compile("^Map"))
+    expect(widget.locator(".prodrec-map")).to_have_attribute("data-painted", re.compile(r"\d"))
+    draw_around(page, canvas)
+    expect(widget.get_by_role("tab", selected=True)).to_contain_text("Selected on the map")
+    x, y = (plane[c] - (plane[c].min() + plane[c].max()) / 2 for c in "xy")
+    middle = plane.index[(x.abs() < 0.1) & (y.abs() < 0.1)]
+    assert set(middle) <= set(made.widget.selection) and len(made.widget.selection) < N / 2
+    made.widget.select([])
+    made.push()
+    expect(widget.get_by_role("tab")).to_have_count(0)
+
+    # what lies under the pointer is asked for when it does, shown, and becomes the question
+    box, span = canvas.bounding_box(), (plane.max() - plane.min()).max()
+    id = ((plane.x - 0.5) ** 2 + (plane.y - 0.5) ** 2).idxmin()
+    to_page = min(box["width"], box["height"]) * 0.94 / span
+    at = box["x"] + box["width"] / 2 + x[id] * to_page, box["y"] + box["height"] / 2 - y[id] * to_page
+    page.mouse.move(*at)
+    title = made.widget.recommender.catalog[id].title
+    expect(widget.locator(".prodrec-tip")).to_contain_text(title)
+    page.mouse.click(*at)
+    expect(widget.locator(".prodrec-chip-id")).to_contain_text(title)
+    assert made.widget.query["id"] == id
+
+
+def test_code_and_what_is_set_from_code(sheet, recommender):
+    made, widget = sheet(id=recommender.catalog.ids[3], k=4)
+    widget.get_by_role("button", name="Code", exact=True).click()
+    text = widget.locator(".prodrec-codetext").inner_text()
+    assert eval(text, {"recommender": recommender}).ids == made.widget.hits.ids
+    made.events.clear()
+    made.widget.query = {"text": "summer dress", "k": 2, "where": {"category": ["dress"]}}
+    made.push()
+    expect(cards(widget)).to_have_count(2)
+    expect(widget.get_by_role("checkbox", name="dress")).to_be_checked()
+    expect(widget.locator(".prodrec-codetext")).to_contain_text("'summer dress'")
+
+
+def test_two_recommenders_side_by_side(sheet, recommender):
+    words = Recommender(text=TextEmbedder()).fit(recommender.catalog)
+    _, widget = sheet(compare=words, id=recommender.catalog.ids[1], k=5)
+    expect(widget.locator(".prodrec-list")).to_have_count(2)
+    expect(cards(widget)).to_have_count(10)
+    expect(widget.get_by_text(re.compile("of 5 in both")).first).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [360, 700, 1400])
+def test_fits_its_place(sheet, page, width, shop):
+    page.set_viewport_size({"width": width, "height": 900})
+    _, widget = sheet("body { margin: 0 }", map=pd.read_parquet(shop / "plane.parquet"), k=6)
+    widget.get_by_role("button", name="Map", exact=True).click()
+    expect(cards(widget)).to_have_count(6)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    first = cards(widget).first.bounding_box()
+    assert 100 <= first["width"] <= 360
+
+
+def test_reads_in_the_dark(sheet, page, recommender):
+    dark = ":root { --jp-layout-color1: #111; --jp-ui-font-color1: rgba(255, 255, 255, 0.87); --jp-brand-color1: #2196f3 }"
+    _, widget = sheet(dark, id=recommender.catalog.ids[0], k=3)
+    weak = page.evaluate(CONTRAST)
+    assert not weak
+
+
+CONTRAST = """() => {
+  const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgb = (colours) => {
+    pen.clearRect(0, 0, 1, 1);
+    for (const c of colours) { pen.fillStyle = c; pen.fillRect(0, 0, 1, 1); }
+    return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const light = (c) => c.map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4).reduce((s, v, i) => s + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const weak = [];
+  for (const node of document.querySelectorAll(".prodrec-browser *")) {
+    const own = [...node.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!own || !node.offsetParent || getComputedStyle(node).opacity < 1 || node.closest(".prodrec-none")) continue;
+    const behind = [];
+    for (let n = node; n; n = n.parentElement) behind.unshift(getComputedStyle(n).backgroundColor);
+    const back = rgb(["#fff", ...behind]), ink = rgb(["#fff", ...behind, getComputedStyle(node).color]);
+    const [a, b] = [light(back), light(ink)].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) weak.push([node.className, node.textContent.slice(0, 30), back, ink]);
+  }
+  return weak;
+}"""
 
 
 # -- in Jupyter
@@ -191,6 +358,8 @@ def serving(command: list[str], folder: Path, ready: str, env: dict):
         for _ in range(600):
             try:
                 urllib.request.urlopen(f"{address}{ready}", timeout=10).close()
+                break
+            except urllib.error.HTTPError:
                 break
             except OSError:
                 assert server.poll() is None, (folder / "log").read_text()[-2000:]
@@ -294,3 +463,21 @@ def drive(page, widget):
     cards(widget).first.hover()
     cards(widget).first.get_by_role("button", name="More like this").click()
     expect(widget.locator(".prodrec-chip-more")).to_have_count(1)
+
+
+def test_in_voila(page, shop, env, tmp_path):
+    write_notebook(tmp_path / "shop.ipynb", CELLS)
+    command = ["voila", "shop.ipynb", "--no-browser", "--Voila.ip=127.0.0.1"]
+    with serving(command, tmp_path, "/nothing-here", env) as address:
+        page.set_default_timeout(120_000)
+        page.goto(address)
+        widget = page.get_by_role("region", name="Product browser").first
+        expect(cards(widget)).to_have_count(12, timeout=120_000)
+        cards(widget).first.locator(".prodrec-face").click()
+        expect(widget.locator(".prodrec-chip-id")).to_have_count(1)
+        widget.get_by_role("slider", name="Products").fill("3")
+        expect(cards(widget)).to_have_count(3)
+        send(widget, "photo.jpg", picture("JPEG"))
+        expect(widget.locator(".prodrec-chip-image")).to_contain_text("photo.jpg")
+        send(widget, "letter.jpg", b"Dear shop")
+        expect(widget.get_by_role("alert")).to_contain_text("this is no picture")
