@@ -6,14 +6,12 @@ import os
 import re
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +25,7 @@ from sheet import Sheet, chromium, launched  # noqa: E402
 from prodrec.apps.browser import Browser  # noqa: E402
 from prodrec.data.demo import load_demo  # noqa: E402
 from prodrec.recommend.embed import ColorHistogram, TextEmbedder  # noqa: E402
+from prodrec.recommend.feedback import Feedback  # noqa: E402
 from prodrec.recommend.similar import Recommender  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,21 +38,12 @@ from playwright.sync_api import expect, sync_playwright  # noqa: E402
 
 CELLS = [
     """
-import os, sqlite3
+import os
 import pandas as pd
 from prodrec.apps.browser import Browser
 from prodrec.recommend.similar import Recommender
 
-class Shop(Recommender):
-    def feedback(self, user, id, event):
-        with sqlite3.connect(os.environ["FEEDBACK"]) as db:
-            db.execute("create table if not exists events (user, id, event)")
-            db.execute("insert into events values (?, ?, ?)", (user, id, event))
-
-    def recommend(self, k=5, *, diversity=0, more=None, less=None, within=None, **rest):
-        return super().recommend(k, **rest)
-
-recommender = Shop.load(os.environ["SHOP"])
+recommender = Recommender.load(os.environ["SHOP"], feedback=os.environ["FEEDBACK"])
 """,
     'browser = Browser(recommender, map=pd.read_parquet(os.environ["PLANE"]), user="anna")\nbrowser',
     "Browser(recommender, k=4, id=recommender.catalog.ids[0])",
@@ -108,35 +98,39 @@ def picture(format: str, size=(900, 700), noise=False, **options) -> bytes:
     return out.getvalue()
 
 
-@lru_cache
-def uploads() -> dict[str, tuple[bytes, str | None]]:
-    "name: (file, what is said about it, None where it is taken)"
+@pytest.fixture(scope="module")
+def uploads(tmp_path_factory) -> dict[Path, str | None]:
+    "file: what is said about it, None where it is taken"
+    folder = tmp_path_factory.mktemp("uploads")
     bomb = io.BytesIO()
     Image.new("1", (13_000, 13_000)).save(bomb, "PNG")
     large = picture("PNG", (2450, 2450), noise=True, compress_level=0)
     assert len(large) > 18e6 and len(bomb.getvalue()) < 25_000
-    return {
+    made = {
         "photo.jpg": (picture("JPEG"), None),
         "large.png": (large, None),
         "moving.gif": (picture("GIF", (60, 60)), "this is a GIF file; send a JPEG, PNG or WebP"),
         "letter.jpg": (b"Dear shop, this is not a picture at all.", "this is no picture; send a JPEG, PNG or WebP"),
         "bomb.png": (bomb.getvalue(), "13000 x 13000 is more than 40,000,000 pixels"),
     }
+    for name, (data, _) in made.items():
+        (folder / name).write_bytes(data)
+    return {folder / name: said for name, (_, said) in made.items()}
 
 
-def send(widget, name: str, data: bytes):
-    widget.locator("input[type=file]").set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": data})
+def send(widget, file: Path):
+    widget.locator("input[type=file]").set_input_files(file)
 
 
 def cards(widget):
     return widget.locator(".prodrec-card")
 
 
-def upload_all(widget):
-    for name, (data, said) in uploads().items():
-        send(widget, name, data)
+def upload_all(widget, uploads):
+    for file, said in uploads.items():
+        send(widget, file)
         if said is None:
-            expect(widget.locator(".prodrec-chip-image")).to_contain_text(name)
+            expect(widget.locator(".prodrec-chip-image")).to_contain_text(file.name)
             expect(widget.get_by_role("alert")).to_be_hidden()
         else:
             expect(widget.get_by_role("alert")).to_contain_text(said)
@@ -175,20 +169,20 @@ def test_an_answer_is_one_message(sheet, recommender):
     widget.get_by_role("button", name=first["title"]).first.click()
     expect(widget.locator(".prodrec-chip-id")).to_contain_text(first["title"])
     expect(widget.get_by_role("status")).to_contain_text("6 recommendations")
-    assert made.widget.hits.ids == recommender.recommend(k=6, id=first["id"]).ids
+    assert made.widget.hits.ids == recommender.recommend(k=6, id=first["id"], collapse=True).ids
     assert len(made.sizes) == 1 and made.sizes[0] < 60_000
     expect(widget).to_have_attribute("aria-busy", "false")
 
 
-def test_uploads_are_shrunk_before_they_are_sent(sheet, page):
+def test_uploads_are_shrunk_before_they_are_sent(sheet, uploads):
     made, widget = sheet(k=3)
     sent = []
     made.widget._do_upload, do = lambda content, buffers: (sent.append((content["name"], content["size"], len(buffers[0]))), do(content, buffers))[1], made.widget._do_upload
-    upload_all(widget)
-    for name, size, travelled in sent:
-        assert size == len(uploads()[name][0])
+    upload_all(widget, uploads)
+    assert [name for name, *_ in sent] == [file.name for file in uploads]
+    for file, (_, size, travelled) in zip(uploads, sent, strict=True):
+        assert size == file.stat().st_size
         assert travelled < 200_000
-    assert {name for name, *_ in sent} == set(uploads())
 
 
 def test_search_box(sheet, page, recommender):
@@ -382,7 +376,7 @@ def write_notebook(path: Path, cells: list[str]):
 
 @pytest.fixture(scope="module")
 def env(shop):
-    return {"SHOP": str(shop / "recommender"), "PLANE": str(shop / "plane.parquet"), "FEEDBACK": str(shop / "feedback.sqlite")}
+    return {"SHOP": str(shop / "recommender"), "PLANE": str(shop / "plane.parquet"), "FEEDBACK": f"sqlite:///{shop}/feedback.sqlite"}
 
 
 @pytest.fixture(scope="module")
@@ -410,7 +404,7 @@ RUN = """async () => {
 }"""
 
 
-def test_in_lab(page, lab, env):
+def test_in_lab(page, lab, env, uploads):
     page.goto(f"{lab}/doc/tree/shop.ipynb?reset&token=secret")
     page.wait_for_function("window.jupyterapp")
     page.evaluate(RUN)
@@ -418,7 +412,7 @@ def test_in_lab(page, lab, env):
     expect(cards(widget)).to_have_count(12, timeout=120_000)
     expect(cards(second)).to_have_count(4)
 
-    drive(page, widget)
+    drive(page, widget, uploads)
 
     # keys that mean something to the notebook stay in the widget
     cards(widget).first.locator("button").first.focus()
@@ -428,12 +422,10 @@ def test_in_lab(page, lab, env):
     assert page.evaluate("jupyterapp.shell.currentWidget.content.widgets.length") == 3
 
     expect(cards(second)).to_have_count(4)  # nothing that was done in the first has changed the second
-    with sqlite3.connect(env["FEEDBACK"]) as db:
-        rows = db.execute("select user, event from events").fetchall()
-    assert rows == [("anna", "like")]
+    assert Feedback(env["FEEDBACK"]).events()[["user", "event"]].values.tolist() == [["anna", "like"]]
 
 
-def drive(page, widget):
+def drive(page, widget, uploads):
     "A walk through everything."
     title = cards(widget).nth(2).locator(".prodrec-title").inner_text()
     cards(widget).nth(2).locator(".prodrec-face").click()
@@ -449,7 +441,7 @@ def drive(page, widget):
     widget.get_by_role("button", name="Clear filters").click()
     expect(widget.get_by_role("checkbox", name="boot")).not_to_be_checked()
 
-    upload_all(widget)
+    upload_all(widget, uploads)
 
     widget.get_by_role("button", name="Map", exact=True).click()
     canvas = widget.get_by_role("img", name=re.compile("^Map of the products"))
@@ -465,7 +457,7 @@ def drive(page, widget):
     expect(widget.locator(".prodrec-chip-more")).to_have_count(1)
 
 
-def test_in_voila(page, shop, env, tmp_path):
+def test_in_voila(page, env, uploads, tmp_path):
     write_notebook(tmp_path / "shop.ipynb", CELLS)
     command = ["voila", "shop.ipynb", "--no-browser", "--Voila.ip=127.0.0.1"]
     with serving(command, tmp_path, "/nothing-here", env) as address:
@@ -477,7 +469,8 @@ def test_in_voila(page, shop, env, tmp_path):
         expect(widget.locator(".prodrec-chip-id")).to_have_count(1)
         widget.get_by_role("slider", name="Products").fill("3")
         expect(cards(widget)).to_have_count(3)
-        send(widget, "photo.jpg", picture("JPEG"))
-        expect(widget.locator(".prodrec-chip-image")).to_contain_text("photo.jpg")
-        send(widget, "letter.jpg", b"Dear shop")
-        expect(widget.get_by_role("alert")).to_contain_text("this is no picture")
+        photo, *_, letter, _ = uploads
+        send(widget, photo)
+        expect(widget.locator(".prodrec-chip-image")).to_contain_text(photo.name)
+        send(widget, letter)
+        expect(widget.get_by_role("alert")).to_contain_text(uploads[letter])

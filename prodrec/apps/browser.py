@@ -32,7 +32,8 @@ from prodrec.data.catalog import (
     read_ref,
     thumbnail,
 )
-from ..recommend.similar import Hits, where_mask
+from ..recommend.filters import where_mask
+from ..recommend.hits import Hits
 
 # %% ../../nbs/40_apps.browser.ipynb #0011
 UPLOADS = ("JPEG", "PNG", "WEBP")
@@ -351,14 +352,14 @@ class Browser(anywidget.AnyWidget):
             if r is not None and getattr(r, "catalog", None) is None:
                 raise ValueError("this recommender knows no products yet: call its `fit` or `load` first")
         self.recommender, self.compare, self.user, self._paths = recommender, compare, user, bool(paths)
-        self.classifier = classifier if classifier is not None else getattr(recommender, "classifier", None)
+        self.classifier = recommender.classifier if classifier is None else classifier
         self._map, self._columns, self._catalog = map, columns, None
         self._lock, self._busy, self._n = threading.RLock(), True, None
         self.trail, self._said, self._names, self._answers = [{}], [], {}, (None, None, None)
         super().__init__()
         with self.hold_sync():
             self._prepare()
-            self.query = {"k": 12} | query
+            self.query = {"k": 12, "collapse": True} | query
             self._busy = False
             self._show()
         self.on_msg(self._received)
@@ -426,8 +427,7 @@ class Browser(anywidget.AnyWidget):
         self._catalog[[id]]  # a KeyError for an unknown product
         user = self.query.get("user", self.user)
         user = user if isinstance(user, str) else self.user
-        if hasattr(self.recommender, "feedback"):
-            self.recommender.feedback(user, id, event)
+        self.recommender.feedback(user, id, event)
         self._said.append((user, id, event))
         old = {name: [i for i in _listed(self.query.get(name)) if i != id] for name in (towards, away)}
         self.query = self.query | old | {towards: [*old[towards], id]}
@@ -435,7 +435,7 @@ class Browser(anywidget.AnyWidget):
 
     @property
     def feedback(self) -> pd.DataFrame:
-        "What was said here: columns user, id, event. The recommender keeps it where it has a `feedback` of its own."
+        "What was said here: columns user, id, event. The recommender keeps it too, and for longer."
         return pd.DataFrame(self._said, columns=["user", "id", "event"])
 
     # -- what can be read
@@ -538,23 +538,24 @@ class Browser(anywidget.AnyWidget):
         self._order = np.random.default_rng(0).permutation(len(catalog))
         self._points = None if self._map is None else map_points(self._map, catalog)
         self._at = {} if self._points is None else {id: n for n, id in enumerate(self._points.index)}
+        self._users = self._customers()
         colours = [str(c) for c in self._table] if self._points is not None else []
         self._setup = {
             "n": len(catalog),
             "filters": _filters(self._table),
-            "weights": dict(getattr(self.recommender, "weights", {}) or {}),
+            "weights": {k: w for k, w in self.recommender.weights.items() if k != "history" or self._users},
             "map": {"n": len(self._at), "columns": colours} if self._at else None,
             "classifier": self.classifier is not None,
             "category": "category" in catalog.products,
             "compare": self.compare is not None,
             "paths": self._paths,
-            "users": bool(self._users()),
+            "users": bool(self._users),
             "max": MAX_UPLOAD,
         }
 
-    def _users(self) -> list[str]:
-        history = getattr(self.recommender, "history", None)
-        return list(getattr(history, "users", None) or [])
+    def _customers(self) -> list[str]:
+        history = getattr(getattr(self.recommender, "personal", None), "history", None)
+        return [] if history is None else history.users
 
     # -- what the page shows
 
@@ -774,7 +775,7 @@ class Browser(anywidget.AnyWidget):
 
     def _do_find(self, content, buffers):
         words = content["text"]
-        ids, users = self.find(words, 6), [u for u in self._users() if words.strip().lower() in u.lower()][:3]
+        ids, users = self.find(words, 6), [u for u in self._users if words.strip().lower() in u.lower()][:3]
         found = [{"id": i, "title": _title(self._catalog[i], i), "facts": _facts(self._catalog[i])} for i in ids]
         thumbs = [self._thumb(i) or b"" for i in ids]
         return {"kind": "found", "text": words, "products": found, "users": users}, thumbs
