@@ -9,6 +9,7 @@ __all__ = ['UPLOADS', 'MAX_UPLOAD', 'MIN_SIDE', 'MAX_CHOICES', 'QUESTION', 'STEE
 
 # %% ../../nbs/40_apps.browser.ipynb #0005
 import html
+import io
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -306,6 +307,14 @@ def _filters(table: pd.DataFrame) -> list[dict]:
             kind = "date" if pd.api.types.is_datetime64_any_dtype(values) else "number"
             out.append({"name": str(name), "kind": kind, "low": _number(values.min()), "high": _number(values.max())})
     return out
+
+
+def _shown(make, escape=str) -> str:
+    "What `make` makes, or why it does not: to show something must never fail."
+    try:
+        return make()
+    except Exception as e:
+        return escape(f"Browser: {in_words(e)}")
 
 
 def _listed(value) -> list:
@@ -804,24 +813,26 @@ class Browser(anywidget.AnyWidget):
     # -- without a kernel
 
     def __repr__(self):
-        asked = ", ".join(f"{k}={_literal(k, v)}" for k, v in self.query.items())
-        return f"Browser({len(self._catalog):,} products; {asked}; {'nothing asked' if self.hits is None else f'{len(self.hits)} hits'})"
+        return _shown(self._words)
 
     def _repr_html_(self) -> str:
+        return _shown(self._table_html, html.escape)
+
+    def _words(self) -> str:
+        asked = ", ".join(f"{k}={_literal(k, v)}" for k, v in self.query.items())
+        found = "nothing asked" if self.hits is None else f"{len(self.hits):,} hits"
+        return f"Browser({len(self._catalog):,} products; {asked}; {found})"
+
+    def _table_html(self) -> str:
         if self.hits is None:
             cards = [product_card(self._catalog, c["id"]) for c in self._lists()[0]["cards"][:24]]
         else:
             rows = list(zip(self.hits.ids, self.hits.to_frame().itertuples(), strict=True))[:24]
             cards = [product_card(self._catalog, i, [f"{r.score:.2f}", str(r.reason)]) for i, r in rows]
-        return f"<p>{html.escape(self.trail and self._step(self.trail[-1]))}</p>{picture_table(cards)}"
+        return f"<p>{html.escape(self._step(self.trail[-1]))}</p>{picture_table(cards)}"
 
     def _repr_mimebundle_(self, **kwargs):
         "The widget, and for where no kernel runs a table of the same products."
-        static = {}
-        for kind, make in (("text/plain", self.__repr__), ("text/html", self._repr_html_)):
-            try:
-                static[kind] = make()
-            except Exception as e:  # to show something must never fail
-                static[kind] = html.escape(f"Browser: {in_words(e)}")
+        static = {"text/plain": repr(self), "text/html": self._repr_html_()}
         bundle = super()._repr_mimebundle_(**kwargs)
         return (bundle[0] | static, bundle[1]) if bundle else (static, {})
