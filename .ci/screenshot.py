@@ -36,8 +36,8 @@ def plane(recommender: Recommender) -> pd.DataFrame:
 def main(path: Path):
     whole = load_demo(n=600)
     catalog = whole[~whole.products.index.isin(load_demo_defects(n=600)["id"])]
-    words = TextEmbedder(fields=("category", "colour", "pattern", "title"))
-    recommender = Recommender(image=ColorHistogram(), text=words, weights={"image": 0.45, "text": 0.55})
+    words = TextEmbedder(fields=("category", "colour", "style"))
+    recommender = Recommender(image=ColorHistogram(), text=words, weights={"image": 0.35, "text": 0.65})
     recommender.fit(catalog, History(load_demo_events(n=600)))
     dress = catalog.products.query("category == 'dress' and colour == 'red'").index[0]
     with sync_playwright() as p, launched(p) as chrome:

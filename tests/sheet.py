@@ -76,7 +76,9 @@ class Sheet:
         widget.observe(self._changed, names=["_view", "_setup"])
         page.expose_function("kernel", self._kernel)
         css = files("prodrec.apps").joinpath("browser.css").read_text(encoding="utf-8")
-        page.set_content(f"<!doctype html><html lang=en><title>Browser</title><style>{css}\n{style}</style><body {attributes}><main></main>")
+        page.set_content(
+            f"<!doctype html><html lang=en><title>Browser</title><style>{css}\n{style}</style><body {attributes}><main></main>"
+        )
         page.add_script_tag(content=HARNESS)
         source = files("prodrec.apps").joinpath("browser.js").read_text(encoding="utf-8")
         state = packed({"_setup": widget._setup, "_view": widget._view})

@@ -17,7 +17,15 @@ from PIL import Image
 
 from prodrec import Catalog, History, load_demo, load_demo_events
 from prodrec.apps import browser as module
-from prodrec.apps.browser import Browser, check_upload, filter_counts, filter_masks, filter_table, point_colours, tidy_query
+from prodrec.apps.browser import (
+    Browser,
+    check_upload,
+    filter_counts,
+    filter_masks,
+    filter_table,
+    point_colours,
+    tidy_query,
+)
 from prodrec.core import ImageError
 from prodrec.recommend.embed import ColorHistogram, TextEmbedder
 from prodrec.recommend.similar import Recommender
@@ -71,7 +79,13 @@ def jpeg(colour="teal", size=(40, 30)) -> bytes:
 def test_it_answers_as_the_recommender_does(recommender, catalog):
     browser = Browser(recommender, k=5)
     assert browser.hits is None and len(browser._view["lists"][0]["cards"]) == 5
-    for question in ({"id": catalog.ids[3]}, {"text": "red dress"}, {"image": jpeg()}, {"user": "u001"}, {"id": catalog.ids[:2], "text": "blue"}):
+    for question in (
+        {"id": catalog.ids[3]},
+        {"text": "red dress"},
+        {"image": jpeg()},
+        {"user": "u001"},
+        {"id": catalog.ids[:2], "text": "blue"},
+    ):
         hits = browser.ask(**question)
         assert hits.ids == recommender.recommend(k=5, collapse=True, **question).ids
         assert [c["id"] for c in browser._view["lists"][0]["cards"]] == hits.ids
@@ -159,7 +173,9 @@ def test_counts_are_what_would_be_left(data):
     products = load_demo(n=N).products
     table = filter_table(products)
     columns = data.draw(st.lists(st.sampled_from(["category", "colour", "gender"]), unique=True, max_size=2))
-    where = {c: data.draw(st.lists(st.sampled_from(sorted(products[c].unique())), min_size=1, max_size=3)) for c in columns}
+    where = {
+        c: data.draw(st.lists(st.sampled_from(sorted(products[c].unique())), min_size=1, max_size=3)) for c in columns
+    }
     if data.draw(st.booleans()):
         where["price"] = (data.draw(st.sampled_from([None, 20.0, 60.0])), 90.0)
     counts = filter_counts(table, filter_masks(products, where))
@@ -168,7 +184,11 @@ def test_counts_are_what_would_be_left(data):
     rows = products[products[column] == value]
     for c, wanted in where.items():
         if c != column:
-            rows = rows[rows[c].isin(wanted) if isinstance(wanted, list) else (rows[c] >= (wanted[0] or 0)) & (rows[c] <= wanted[1])]
+            rows = rows[
+                rows[c].isin(wanted)
+                if isinstance(wanted, list)
+                else (rows[c] >= (wanted[0] or 0)) & (rows[c] <= wanted[1])
+            ]
     assert counts[column][value] == len(rows)
 
 
@@ -176,7 +196,9 @@ def test_filters_come_from_the_page_and_go_to_it(recommender, catalog):
     browser = Browser(recommender, id=catalog.ids[0], k=3)
     names = {f["name"]: f for f in browser._setup["filters"]}
     shirt = names["category"]["values"].index("shirt")
-    tell(browser, "steer", options={"where": {"category": [shirt], "price": [None, 120], "added": ["2024-01-01", None]}})
+    tell(
+        browser, "steer", options={"where": {"category": [shirt], "price": [None, 120], "added": ["2024-01-01", None]}}
+    )
     assert browser.query["where"] == {"category": ["shirt"], "price": (None, 120), "added": ("2024-01-01", None)}
     assert set(browser.hits.to_frame().category) == {"shirt"}
     assert browser._view["where"] == {"category": [shirt], "price": [None, 120.0], "added": ["2024-01-01", None]}
@@ -230,7 +252,12 @@ def test_bytes_arrive_as_memoryviews(recommender):
 def test_an_answer_is_one_trait(recommender, catalog):
     browser, states = Browser(recommender, k=3), []
     browser.send_state = lambda key=None: states.append(key)
-    for do, content in [("ask", {"kind": "id", "value": catalog.ids[1]}), ("steer", {"options": {"k": 2}}), ("more", {"id": catalog.ids[5]}), ("back", {})]:
+    for do, content in [
+        ("ask", {"kind": "id", "value": catalog.ids[1]}),
+        ("steer", {"options": {"k": 2}}),
+        ("more", {"id": catalog.ids[5]}),
+        ("back", {}),
+    ]:
         states.clear()
         assert tell(browser, do, **content) == []
         assert states == ["_view"]
@@ -402,7 +429,9 @@ def test_search(recommender, catalog):
     browser = Browser(recommender, k=2)
     ((content, thumbs),) = tell(browser, "find", text="boot")
     ids = [p["id"] for p in content["products"]]
-    assert ids == browser.find("boot", 6) and all("boot" in f"{catalog[i].title} {catalog[i].category}".lower() for i in ids)
+    assert ids == browser.find("boot", 6) and all(
+        "boot" in f"{catalog[i].title} {catalog[i].category}".lower() for i in ids
+    )
     assert len(thumbs) == len(ids) and content["text"] == "boot"
     assert browser.find(catalog.ids[5]) == [catalog.ids[5]]
 
@@ -422,7 +451,9 @@ def test_the_map_travels_as_numbers(recommender, catalog, plane):
     shuffled = plane.sample(frac=1, random_state=0).iloc[:70].rename_axis("id").reset_index()
     browser = Browser(recommender, map=shuffled, k=3)
     ((content, (codes, points)),) = tell(browser, "map", column="category")
-    np.testing.assert_array_equal(np.frombuffer(points, np.float32).reshape(-1, 2), shuffled[["x", "y"]].to_numpy(np.float32))
+    np.testing.assert_array_equal(
+        np.frombuffer(points, np.float32).reshape(-1, 2), shuffled[["x", "y"]].to_numpy(np.float32)
+    )
     assert len(codes) == 70 and len(content["labels"]) <= 12
     category = catalog.products.category.loc[shuffled.id]
     for code, label in enumerate(content["labels"][:10]):
@@ -437,7 +468,17 @@ def test_the_map_travels_as_numbers(recommender, catalog, plane):
     assert browser.query["id"] == shuffled.id[7]
 
 
-@pytest.mark.parametrize("values", [pd.Series(["a", "b", None, "c"] * 5), pd.Series(range(20)), pd.Series(pd.date_range("2024-01-01", periods=20)), pd.Series([True, False] * 10), pd.Series([1.0] * 20), pd.Series([None] * 20)])
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series(["a", "b", None, "c"] * 5),
+        pd.Series(range(20)),
+        pd.Series(pd.date_range("2024-01-01", periods=20)),
+        pd.Series([True, False] * 10),
+        pd.Series([1.0] * 20),
+        pd.Series([None] * 20),
+    ],
+)
 def test_every_column_has_colours(values):
     codes, labels = point_colours(values, n=2)
     assert codes.dtype == np.uint8 and len(codes) == 20 and set(codes) <= set(range(len(labels)))
@@ -515,7 +556,10 @@ def test_styles_stay_in_the_widget():
 
 def test_the_page_takes_text_as_text_and_fetches_nothing():
     js = shipped("browser.js")
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|\bfetch\(|XMLHttpRequest|\bimport\b", js)
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|\bfetch\(|XMLHttpRequest|\bimport\b",
+        js,
+    )
     assert set(re.findall(r"https?://[\w./-]+", js)) == {"http://www.w3.org/2000/svg"}
 
 
@@ -526,6 +570,9 @@ def test_the_page_knows_every_message():
 
 
 def test_a_query_is_put_in_order():
-    assert list(tidy_query({"k": 3, "text": [], "id": ("a",), "diversity": 0, "where": {}, "collapse": False})) == ["id", "k"]
+    assert list(tidy_query({"k": 3, "text": [], "id": ("a",), "diversity": 0, "where": {}, "collapse": False})) == [
+        "id",
+        "k",
+    ]
     with pytest.raises(TypeError, match="`query` must be a dict"):
         tidy_query([1])

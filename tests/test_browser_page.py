@@ -32,7 +32,9 @@ ROOT = Path(__file__).resolve().parent.parent
 N = 120
 
 if not chromium() and os.environ.get("CI") != "true":
-    pytest.skip("Chromium is not installed: `apt-get install chromium`, or say where it is in CHROMIUM", allow_module_level=True)
+    pytest.skip(
+        "Chromium is not installed: `apt-get install chromium`, or say where it is in CHROMIUM", allow_module_level=True
+    )
 
 from playwright.sync_api import expect, sync_playwright  # noqa: E402
 
@@ -93,7 +95,11 @@ def page(chrome):
 
 def picture(format: str, size=(900, 700), noise=False, **options) -> bytes:
     out, rng = io.BytesIO(), np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (size[1], size[0], 3), np.uint8) if noise else np.full((size[1], size[0], 3), (200, 30, 40), np.uint8)
+    pixels = (
+        rng.integers(0, 256, (size[1], size[0], 3), np.uint8)
+        if noise
+        else np.full((size[1], size[0], 3), (200, 30, 40), np.uint8)
+    )
     Image.fromarray(pixels).save(out, format, **options)
     return out.getvalue()
 
@@ -139,7 +145,10 @@ def upload_all(widget, uploads):
 def draw_around(page, canvas):
     "A lasso around the middle of the map."
     box = canvas.bounding_box()
-    at = [(box["x"] + box["width"] * a, box["y"] + box["height"] * b) for a, b in ((0.3, 0.2), (0.7, 0.2), (0.7, 0.8), (0.3, 0.8), (0.3, 0.3))]
+    at = [
+        (box["x"] + box["width"] * a, box["y"] + box["height"] * b)
+        for a, b in ((0.3, 0.2), (0.7, 0.2), (0.7, 0.8), (0.3, 0.8), (0.3, 0.3))
+    ]
     page.keyboard.down("Shift")
     page.mouse.move(*at[0])
     page.mouse.down()
@@ -177,7 +186,13 @@ def test_an_answer_is_one_message(sheet, recommender):
 def test_uploads_are_shrunk_before_they_are_sent(sheet, uploads):
     made, widget = sheet(k=3)
     sent = []
-    made.widget._do_upload, do = lambda content, buffers: (sent.append((content["name"], content["size"], len(buffers[0]))), do(content, buffers))[1], made.widget._do_upload
+    made.widget._do_upload, do = (
+        lambda content, buffers: (
+            sent.append((content["name"], content["size"], len(buffers[0]))),
+            do(content, buffers),
+        )[1],
+        made.widget._do_upload,
+    )
     upload_all(widget, uploads)
     assert [name for name, *_ in sent] == [file.name for file in uploads]
     for file, (_, size, travelled) in zip(uploads, sent, strict=True):
@@ -298,7 +313,9 @@ def test_fits_its_place(sheet, page, width, shop):
 
 
 def test_reads_in_the_dark(sheet, page, recommender):
-    dark = ":root { --jp-layout-color1: #111; --jp-ui-font-color1: rgba(255, 255, 255, 0.87); --jp-brand-color1: #2196f3 }"
+    dark = (
+        ":root { --jp-layout-color1: #111; --jp-ui-font-color1: rgba(255, 255, 255, 0.87); --jp-brand-color1: #2196f3 }"
+    )
     _, widget = sheet(dark, id=recommender.catalog.ids[0], k=3)
     weak = page.evaluate(CONTRAST)
     assert not weak
@@ -340,12 +357,20 @@ def serving(command: list[str], folder: Path, ready: str, env: dict):
     "A server of Jupyter with folders of its own, once `ready` answers; its address."
     port = free_port()
     private = {f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
-    private |= {"JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces")}
+    private |= {
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+    }
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     with open(folder / "log", "w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", *command, f"--port={port}"], cwd=folder, env=os.environ | private | env | {"PYTHONPATH": paths},
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            [sys.executable, "-m", *command, f"--port={port}"],
+            cwd=folder,
+            env=os.environ | private | env | {"PYTHONPATH": paths},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     address = f"http://127.0.0.1:{port}"
     try:
@@ -369,14 +394,28 @@ def serving(command: list[str], folder: Path, ready: str, env: dict):
 
 
 def write_notebook(path: Path, cells: list[str]):
-    made = [{"cell_type": "code", "id": f"c{n}", "metadata": {}, "source": c.strip(), "outputs": [], "execution_count": None} for n, c in enumerate(cells)]
+    made = [
+        {
+            "cell_type": "code",
+            "id": f"c{n}",
+            "metadata": {},
+            "source": c.strip(),
+            "outputs": [],
+            "execution_count": None,
+        }
+        for n, c in enumerate(cells)
+    ]
     spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": spec, "cells": made}))
 
 
 @pytest.fixture(scope="module")
 def env(shop):
-    return {"SHOP": str(shop / "recommender"), "PLANE": str(shop / "plane.parquet"), "FEEDBACK": f"sqlite:///{shop}/feedback.sqlite"}
+    return {
+        "SHOP": str(shop / "recommender"),
+        "PLANE": str(shop / "plane.parquet"),
+        "FEEDBACK": f"sqlite:///{shop}/feedback.sqlite",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -387,7 +426,13 @@ def lab(shop, env, tmp_path_factory):
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
     (folder / "work").mkdir()
     write_notebook(folder / "work" / "shop.ipynb", CELLS)
-    command = ["jupyterlab", "--no-browser", "--allow-root", "--ServerApp.token=secret", f"--ServerApp.root_dir={folder / 'work'}"]
+    command = [
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        "--ServerApp.token=secret",
+        f"--ServerApp.root_dir={folder / 'work'}",
+    ]
     with serving([*command, "--LabApp.expose_app_in_browser=True"], folder, "/api?token=secret", env) as address:
         yield address
 

@@ -36,7 +36,7 @@ from prodrec.data.catalog import (
 from ..recommend.filters import where_mask
 from ..recommend.hits import Hits
 
-# %% ../../nbs/40_apps.browser.ipynb #0011
+# %% ../../nbs/40_apps.browser.ipynb #0010
 UPLOADS = ("JPEG", "PNG", "WEBP")
 MAX_UPLOAD = 10_000_000  # bytes: what a notebook's messages can carry
 MIN_SIDE = 8  # pixels
@@ -74,7 +74,7 @@ def _frames(data: bytes) -> int:
     except Exception:  # what is wrong with it is said by who decodes it
         return 1
 
-# %% ../../nbs/40_apps.browser.ipynb #0014
+# %% ../../nbs/40_apps.browser.ipynb #0013
 def search_texts(catalog: Catalog) -> pd.Series:
     """What each product is found by: its id, title, category and brand in small letters, by id."""
     texts = catalog.texts(("title", "category", "brand")).astype(object)
@@ -94,7 +94,7 @@ def find_products(
     exact = [i for i in found if i.lower() == words.strip().lower()]
     return (exact + [i for i in found if i not in exact[:1]])[:n]
 
-# %% ../../nbs/40_apps.browser.ipynb #0017
+# %% ../../nbs/40_apps.browser.ipynb #0016
 MAX_CHOICES = 200  # a column of more values than that is text, not a choice
 
 
@@ -125,7 +125,7 @@ def _filterable(values: pd.Series, asked: bool) -> pd.Series | None:
     words = values.nunique()
     return values.astype("category") if 1 < words <= min(MAX_CHOICES, max(2, len(values) / 2)) or asked else None
 
-# %% ../../nbs/40_apps.browser.ipynb #0020
+# %% ../../nbs/40_apps.browser.ipynb #0019
 def filter_masks(
     products: pd.DataFrame,
     where: dict | str | None,  # as `where_mask` takes it
@@ -148,7 +148,7 @@ def filter_counts(
         counts[column] = seen.value_counts().reindex(table[column].cat.categories, fill_value=0)
     return counts
 
-# %% ../../nbs/40_apps.browser.ipynb #0023
+# %% ../../nbs/40_apps.browser.ipynb #0022
 QUESTION = ("id", "image", "text", "user")  # what is asked
 STEERING = (
     "k",
@@ -207,7 +207,7 @@ def _literal(key: str, value) -> str:
         else repr(value)
     )
 
-# %% ../../nbs/40_apps.browser.ipynb #0026
+# %% ../../nbs/40_apps.browser.ipynb #0025
 def map_points(
     map,  # a DataFrame with id (a column or the index), x and y, or an object with `to_frame()`
     catalog: Catalog,
@@ -260,7 +260,7 @@ def _cut(values: pd.Series) -> pd.Series:
     names = [f"{a:%Y-%m-%d} to {b:%Y-%m-%d}" if dates else f"{max(a, values.min()):,g} to {b:,g}" for a, b in ends]
     return cut.cat.rename_categories(names)
 
-# %% ../../nbs/40_apps.browser.ipynb #0031
+# %% ../../nbs/40_apps.browser.ipynb #0030
 def in_words(e: Exception) -> str:
     """What went wrong, for the screen."""
     text = str(e.args[0]) if isinstance(e, KeyError) and e.args else str(e)
@@ -277,7 +277,7 @@ def score_parts(table: pd.DataFrame) -> list[str]:
     between = columns[columns.index("score") + 1 : columns.index("reason")]
     return [c for c in between if pd.api.types.is_numeric_dtype(table[c])]
 
-# %% ../../nbs/40_apps.browser.ipynb #0033
+# %% ../../nbs/40_apps.browser.ipynb #0032
 def _facts(row: pd.Series) -> str:
     "Category and price on one line."
     price = row.get("price")
@@ -332,7 +332,7 @@ def _same(a, b) -> bool:
     ]
     return all(x is y or (isinstance(x, str | bytes | int) and x == y) for x, y in pairs)
 
-# %% ../../nbs/40_apps.browser.ipynb #0034
+# %% ../../nbs/40_apps.browser.ipynb #0033
 class Browser(anywidget.AnyWidget):
     """A recommender in a notebook: ask, click on, steer, draw around, compare.
 
