@@ -45,7 +45,7 @@ test: $(DEV_ENV)/ready ## all checks, as .ci/run makes them
 env: $(DEV_ENV)/ready ## the developer's environment in .venv-dev, with JupyterLab
 
 export: $(DEV_ENV)/ready ## clean the notebooks and write prodrec/*.py and README.md from them
-	@PATH="$(CURDIR)/$(DEV_ENV)/bin:$$PATH" && nbdev_clean && nbdev_export && python .ci/readme.py
+	@PATH="$(CURDIR)/$(DEV_ENV)/bin:$$PATH" && nbdev_clean && python .ci/widgets.py && nbdev_export && python .ci/readme.py
 
 format: $(DEV_ENV)/ready ## put notebooks, tests and scripts into shape
 	@$(DEV_ENV)/bin/ruff format nbs tests .ci && $(DEV_ENV)/bin/ruff check --fix nbs tests .ci

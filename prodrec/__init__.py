@@ -10,6 +10,7 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 if _TYPE_CHECKING:
+    from .apps.browser import Browser as Browser
     from .data.audit import audit as audit
     from .data.bluecart import BlueCart as BlueCart
     from .data.catalog import Catalog as Catalog
@@ -60,6 +61,7 @@ _MODULES = {
     "Collaborative": "recommend.history",
     "Personal": "recommend.personal",
     "Complements": "recommend.complements",
+    "Browser": "apps.browser",
 }
 
 __all__ = [*_MODULES]
