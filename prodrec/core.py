@@ -112,11 +112,18 @@ def save_folder(
 
 def _replace_folder(new: Path, path: Path):
     "Put `new` where `path` is; the old one is moved aside first, since a folder cannot be replaced in one step."
-    old = path.with_name(f".{path.name}-{os.getpid()}-old")
     if path.exists():
-        os.replace(path, old)
+        os.replace(path, path.with_name(f".{path.name}-{os.urandom(4).hex()}-old"))
     os.replace(new, path)
-    shutil.rmtree(old, ignore_errors=True)
+    for old in _moved_aside(path):
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _moved_aside(path: Path) -> list[Path]:
+    "What stood at `path` before and is still there, the latest last."
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    old = [p for p in beside if p.name.startswith(f".{path.name}-") and p.name.endswith("-old")]
+    return sorted(old, key=lambda p: p.stat().st_mtime)
 
 # %% ../nbs/00_core.ipynb #0021
 def load_folder(
@@ -124,7 +131,7 @@ def load_folder(
     kind: str,  # what it must hold
 ) -> tuple[Path, dict]:
     """The folder and the `meta` it was saved with; `ValueError` when it is another kind or a file was changed or lost."""
-    path = Path(path)
+    path = _standing(path)
     found, files, meta = _manifest(path)
     if found != kind:
         raise ValueError(f"{str(path)!r} holds a saved {found}, not a {kind}")
@@ -136,7 +143,13 @@ def load_folder(
 
 def saved_kind(path: str | Path) -> str:
     """What the folder holds, as `save_folder` was told; raises as `load_folder`."""
-    return _manifest(Path(path))[0]
+    return _manifest(_standing(path))[0]
+
+
+def _standing(path: str | Path) -> Path:
+    "`path`, or the folder that was moved aside from there where the process was killed before the new one took its place."
+    path = Path(path)
+    return path if path.exists() else next(iter(_moved_aside(path)[::-1]), path)
 
 
 def _manifest(path: Path) -> tuple[str, dict, dict]:

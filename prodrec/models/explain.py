@@ -66,12 +66,11 @@ def _changed(thing, attribute: str, value):
             delattr(thing, attribute)
 
 
-def _maps_and_gradients(model: keras.Model, layer: keras.layers.Layer, x, columns: Callable) -> tuple:
-    "The maps of `layer` for a batch, and by them the gradients of the score of the class that `columns` picks."
+def _heard_maps(model: keras.Model, layer: keras.layers.Layer, x, score: Callable) -> tuple:
+    "The maps of `layer` for a batch, and by them the gradients of what `score` makes of the network's answers."
     import tensorflow as tf  # Keras has no gradients of its own
 
-    heard, call, last = [], layer.call, model.layers[-1]
-    softmax = getattr(last, "activation", None) is keras.activations.softmax
+    heard, call = [], layer.call
 
     def listen(*args, **kwargs):
         out = call(*args, **kwargs)
@@ -79,13 +78,26 @@ def _maps_and_gradients(model: keras.Model, layer: keras.layers.Layer, x, column
         heard.append(out)
         return out
 
-    linear = _changed(last, "activation", keras.activations.linear) if softmax else nullcontext()
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-        with _changed(layer, "call", listen), linear:
-            scores = model(keras.tree.map_structure(tf.convert_to_tensor, x), training=False)
-        scores = scores if softmax else tf.math.log(tf.maximum(scores, 1e-30))
-        chosen = tf.gather(scores, columns(scores.numpy()), axis=1, batch_dims=1)
-    return heard[-1].numpy(), tape.gradient(chosen, heard[-1]).numpy()
+        with _changed(layer, "call", listen):
+            answers = model(keras.tree.map_structure(tf.convert_to_tensor, x), training=False)
+        scores = score(answers)
+    return heard[-1].numpy(), tape.gradient(scores, heard[-1]).numpy()
+
+
+def _maps_and_gradients(model: keras.Model, layer: keras.layers.Layer, x, columns: Callable) -> tuple:
+    "The maps of `layer` for a batch, and by them the gradients of the score of the class that `columns` picks."
+    import tensorflow as tf
+
+    last = model.layers[-1]
+    softmax = getattr(last, "activation", None) is keras.activations.softmax
+
+    def chosen(answers):
+        scores = answers if softmax else tf.math.log(tf.maximum(answers, 1e-30))
+        return tf.gather(scores, columns(scores.numpy()), axis=1, batch_dims=1)
+
+    with _changed(last, "activation", keras.activations.linear) if softmax else nullcontext():
+        return _heard_maps(model, layer, x, chosen)
 
 # %% ../../nbs/26a_models.explain.ipynb #0012
 def _heat(maps: np.ndarray, gradients: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
@@ -112,11 +124,7 @@ def grad_cam(
 
 
 def _heat_of(classifier: Classifier, x, label, layer: str | None) -> np.ndarray:
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(
-            f"`grad_cam` needs TensorFlow's gradients, and Keras computes with {keras.backend.backend()}: "
-            "set KERAS_BACKEND=tensorflow before Keras is imported"
-        )
+    _check_backend("grad_cam")
     asked, found = _columns(classifier, label, len(x)), map_layer(classifier.model, layer)
     heat, size = [], min(32, classifier.batch_size)  # maps with their gradients are large
     for start in range(0, len(x), size):
@@ -126,6 +134,14 @@ def _heat_of(classifier: Classifier, x, label, layer: str | None) -> np.ndarray:
             _heat(*_maps_and_gradients(classifier.model, found, x[part], columns), _pictures(x[part]).shape[1:3])
         )
     return np.concatenate(heat) if heat else np.empty((0, *_pictures(x[:0]).shape[1:3]), np.float32)
+
+
+def _check_backend(name: str):
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            f"`{name}` needs TensorFlow's gradients, and Keras computes with {keras.backend.backend()}: "
+            "set KERAS_BACKEND=tensorflow before Keras is imported"
+        )
 
 
 def _pictures(x) -> np.ndarray:
