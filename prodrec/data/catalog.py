@@ -596,14 +596,19 @@ def thumbnail(
     return out.getvalue()
 
 
-def product_card(catalog: "Catalog", id: str, lines: Sequence[str] = ()) -> tuple[bytes | None, list[str]]:
+def product_card(
+    catalog: "Catalog",
+    id: str,
+    lines: Sequence[str] = (),
+    size: int = 96,  # the longer side of the thumbnail, in pixels
+) -> tuple[bytes | None, list[str]]:
     """(thumbnail or None, lines of text) of one product, as `picture_table` shows it; `lines` come first.
 
     A picture behind a URL is shown once it is in the cache: to look at a catalogue fetches nothing.
     """
     row = catalog.products.loc[id]
     try:
-        picture = thumbnail(catalog.pixels(id)) if _is_at_hand(row["image"]) else None
+        picture = thumbnail(catalog.pixels(id), size) if _is_at_hand(row["image"]) else None
     except ImageError:
         picture = None
     price = f"{row['price']:,.2f}" if "price" in row and pd.notna(row["price"]) else None
