@@ -176,43 +176,60 @@ def _answer_group(recommender: Recommender, asked: list[tuple[dict, dict]]) -> l
     return results
 
 # %% ../../nbs/41_apps.server.ipynb #0018
-class _Patience:
-    "ASGI middleware: a request whose body has not come in after `seconds` is answered with 408."
+class _Limits:
+    """ASGI middleware: a body of more than `most` bytes is answered with 413, one that has not come in after `seconds` with 408.
 
-    def __init__(self, app, seconds: float):
-        self.app, self.seconds = app, seconds
+    What reads the body may take either for a body that is damaged and say so; that answer is replaced.
+    """
+
+    def __init__(self, app, most: int, seconds: float):
+        self.app, self.most, self.seconds = app, most, seconds
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        deadline, begun = time.monotonic() + self.seconds, False
-        whole = False
-
-        async def patient():
-            nonlocal whole
-            if whole:  # afterwards `receive` waits for the client to go away, as long as that takes
-                return await receive()
-            message = await asyncio.wait_for(receive(), max(0.0, deadline - time.monotonic()))
-            whole = not message.get("more_body", False)
-            return message
+        body = _Body(receive, self.most, self.seconds)
 
         async def sending(message):
-            nonlocal begun
-            begun = True
-            await send(message)
+            if body.refused is None:
+                await send(message)
 
+        with contextlib.suppress(_Refused):
+            await self.app(scope, body.receive, sending)
+        if body.refused is not None:
+            content = json.dumps(body.refused[1]).encode()
+            headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": body.refused[0], "headers": headers})
+            await send({"type": "http.response.body", "body": content})
+
+
+class _Refused(Exception):
+    pass
+
+
+class _Body:
+    "A request's body, counted while it comes in."
+
+    def __init__(self, receive, most: int, seconds: float):
+        self._receive, self._most, self._seconds = receive, most, seconds
+        self._deadline, self._size, self._whole, self.refused = time.monotonic() + seconds, 0, False, None
+
+    async def receive(self):
+        if self._whole:  # afterwards one waits for the client to go away, as long as that takes
+            return await self._receive()
         try:
-            await self.app(scope, patient, sending)
+            message = await asyncio.wait_for(self._receive(), max(0.0, self._deadline - time.monotonic()))
         except TimeoutError:
-            if not begun:
-                await _plain(send, 408, "timeout", f"the request did not arrive within {self.seconds:g} seconds")
+            self._refuse(408, f"the request did not arrive within {self._seconds:g} seconds")
+        self._size += len(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
+        if self._size > self._most:
+            self._refuse(413, f"the request is larger than {self._most:,} bytes")
+        return message
 
-
-async def _plain(send, status: int, code: str, detail: str):
-    body = json.dumps({"code": code, "detail": detail}).encode()
-    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    def _refuse(self, status: int, detail: str):
+        self.refused = status, {"code": _CODES[status], "detail": detail}
+        raise _Refused(detail)
 
 # %% ../../nbs/41_apps.server.ipynb #0019
 _HEADERS = {
@@ -268,11 +285,10 @@ def make_app(
 
     about = {"title": "prodrec", "version": prodrec.__version__, "description": _ABOUT}
     app = fastapi.FastAPI(**about, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.shop = shop
     _add_routes(app, Routes(shop))
     _add_errors(app)
-    body_limit = optional("starlette.middleware.body_limit", "serve")
-    app.add_middleware(body_limit.RequestBodyLimitMiddleware, max_body_size=max_body)
-    app.add_middleware(_Patience, seconds=patience)
+    app.add_middleware(_Limits, most=max_body, seconds=patience)
     return app
 
 
@@ -360,7 +376,7 @@ def _add_errors(app):
         began = time.perf_counter()
         try:
             response = await call_next(request)
-        except TimeoutError:  # told by `_Patience`
+        except _Refused:  # `_Limits` answers
             raise
         except Exception as e:
             response = _error(*_logged(e))
@@ -555,7 +571,7 @@ class Routes:
         _row(self.shop, id)
         catalog = self.shop.recommender.catalog
         try:
-            data = await self.shop.together.decode(lambda: thumbnail(catalog.image(id), 320))
+            data = await self.shop.together.decode(lambda: thumbnail(catalog.pixels(id), 320))
         except ImageError:
             raise fastapi.HTTPException(404, f"product {id!r} has no picture that can be shown") from None
         return responses.Response(data, media_type="image/jpeg", headers={"Cache-Control": "max-age=300"})
