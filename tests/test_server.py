@@ -1,0 +1,415 @@
+"The server as clients meet it: over real sockets, with what strangers send, killed at any moment."
+
+import contextlib
+import io
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from PIL import Image
+
+from prodrec import Recommender, audit, load_demo
+from prodrec.recommend.embed import ColorHistogram, TextEmbedder
+
+pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
+import uvicorn
+
+from prodrec.apps import server
+from prodrec.apps.server import make_app
+
+KEY = {"X-API-Key": "secret"}
+
+
+def start(app) -> tuple[uvicorn.Server, threading.Thread, str]:
+    running = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical"))
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    while not running.started:
+        time.sleep(0.01)
+    return running, thread, f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def serving(*args, **options):
+    app = make_app(*args, **options)
+    running, thread, url = start(app)
+    try:
+        yield url, app.state.shop
+    finally:
+        running.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    return audit(load_demo(80, seed=4)).clean()
+
+
+@pytest.fixture(scope="module")
+def folder(catalog, tmp_path_factory):
+    path = tmp_path_factory.mktemp("served") / "recommender"
+    Recommender(image=ColorHistogram((40, 30)), text=TextEmbedder(fields=("title",))).fit(catalog).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def shop(folder, tmp_path_factory):
+    database = f"sqlite:///{tmp_path_factory.mktemp('shop')}/shop.sqlite"
+    with serving(folder, database=database, api_key="secret", max_body=300_000, patience=1.5) as (url, shop):
+        yield url, shop
+
+
+def picture(size=(60, 80), kind="JPEG", colour="red") -> bytes:
+    Image.new("RGB", size, colour).save(out := io.BytesIO(), kind)
+    return out.getvalue()
+
+
+def put(url: str, id: str, fields: dict, image: bytes | None = None, **options):
+    files = None if image is None else {"image": image}
+    return requests.put(
+        f"{url}/products/{id}", data={"fields": json.dumps(fields)}, files=files, **{"headers": KEY} | options
+    )
+
+
+def bomb() -> bytes:
+    "A PNG of 13,000 x 13,000 pixels in some twenty kilobytes."
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    head = (13_000).to_bytes(4, "big") * 2 + bytes([1, 0, 0, 0, 0])
+    rows = zlib.compress(bytes(1_626) * 13_000, 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+# -- what it answers
+
+
+def test_every_answer_is_what_the_recommender_says(shop, catalog):
+    url, inner = shop
+    asked = catalog.ids[3]
+    ways = [{"id": asked}, {"text": "cotton tee"}, {"id": asked, "text": "wool"}, {"user": "nobody"}]
+    for way in ways:
+        hits = requests.post(f"{url}/recommend", data=way | {"k": 4}).json()["hits"]
+        assert [h["id"] for h in hits] == inner.recommender.recommend(k=4, **way).ids, way
+    seen = requests.post(f"{url}/recommend", files={"image": catalog.open(asked)}, data={"k": 4}).json()
+    assert [h["id"] for h in seen["hits"]] == inner.recommender.recommend(k=4, image=catalog.open(asked)).ids
+    assert seen["version"] == requests.get(f"{url}/ready").json()["version"]
+
+
+def test_filters_thresholds_and_diversity_travel(shop, catalog):
+    url, inner = shop
+    where = {"department": catalog.products.department.mode().tolist(), "price": {"from": 10, "to": 200}}
+    data = {"id": catalog.ids[0], "k": 50, "where": json.dumps(where)}
+    hits = requests.post(f"{url}/recommend", data=data).json()["hits"]
+    wanted = {"department": where["department"], "price": (10, 200)}
+    assert [h["id"] for h in hits] == inner.recommender.recommend(k=50, id=catalog.ids[0], where=wanted).ids
+    assert hits and all(10 <= h["price"] <= 200 for h in hits)
+    few = requests.post(f"{url}/recommend", data={"id": catalog.ids[0], "k": 50, "min_score": 0.9}).json()["hits"]
+    assert all(h["score"] >= 0.9 for h in few) and len(few) < len(catalog) - 1
+
+
+def test_products_can_be_looked_at(shop, catalog):
+    url, inner = shop
+    page = requests.get(f"{url}/products", params={"offset": 5, "limit": 3}).json()
+    assert [p["id"] for p in page["products"]] == inner.recommender.catalog.ids[5:8]
+    one = requests.get(f"{url}/products/{catalog.ids[2]}").json()
+    assert one["title"] == catalog.products.title[catalog.ids[2]] and "image" not in one
+    seen = Image.open(io.BytesIO(requests.get(f"{url}/products/{catalog.ids[2]}/picture").content))
+    assert seen.format == "JPEG" and max(seen.size) <= 320
+    assert requests.get(f"{url}/products/none").status_code == 404
+    assert requests.get(f"{url}/products/none/picture").status_code == 404
+
+
+def test_state_metrics_and_document(shop):
+    url, _ = shop
+    assert requests.get(f"{url}/health").json() == {"status": "alive"}
+    requests.post(f"{url}/recommend", data={"text": "cotton"})
+    lines = requests.get(f"{url}/metrics").text.splitlines()
+    assert any(x.startswith('prodrec_requests_total{path="/recommend",status="200"}') for x in lines)
+    document = requests.get(f"{url}/openapi.json").json()
+    assert {"/recommend", "/classify", "/products", "/products/{id}", "/feedback"} <= set(document["paths"])
+    assert "422" in document["paths"]["/recommend"]["post"]["responses"]
+    assert requests.get(f"{url}/docs").status_code == 404
+    assert requests.post(f"{url}/classify", files={"image": picture()}).status_code == 503  # saved without a classifier
+
+
+def test_the_page_loads_nothing_from_elsewhere(shop):
+    url, _ = shop
+    page = requests.get(url)
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    for file in ("", "page.js", "page.css"):
+        text = requests.get(f"{url}/{file}").text
+        assert "http://" not in text and "https://" not in text
+
+
+# -- what strangers send
+
+
+@pytest.mark.parametrize(
+    "data, status, says",
+    [
+        (b"GIF89a" + bytes(50), 415, "GIF"),
+        (b"hello, I am a picture", 415, "no picture"),
+        (b"", 415, "no picture"),
+        (picture()[:300], 415, "picture"),
+        (picture((4, 4)), 415, "too few"),
+        (bomb(), 413, "pixels"),
+    ],
+    ids=["gif", "text", "empty", "truncated", "tiny", "bomb"],
+)
+def test_pictures_that_are_none(shop, data, status, says):
+    answer = requests.post(f"{shop[0]}/recommend", files={"image": ("a.jpg", data, "image/jpeg")})
+    assert answer.status_code == status and says in answer.json()["detail"], answer.text
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"k": "0"},
+        {"k": "many"},
+        {"where": "{"},
+        {"where": "[1]"},
+        {"where": '{"shelf": 1}'},
+        {"min_score": "2"},
+        {},
+        {"diversity": "nan"},
+    ],
+)
+def test_questions_that_cannot_be_answered(shop, form):
+    asked = form if not form else {"text": "cotton"} | form
+    answer = requests.post(f"{shop[0]}/recommend", data=asked)
+    assert answer.status_code == 422 and set(answer.json()) == {"code", "detail"}, answer.text
+
+
+def test_no_path_and_no_address_is_opened(shop):
+    for name in ("/etc/passwd", "http://127.0.0.1:9/a.jpg", "file:///etc/passwd"):
+        assert requests.post(f"{shop[0]}/recommend", data={"image": name}).status_code == 422
+        made = put(shop[0], "sly", {"title": "cotton tee", "image": name})
+        assert made.status_code == 200 and requests.get(f"{shop[0]}/products/sly/picture").status_code == 404
+    requests.delete(f"{shop[0]}/products/sly", headers=KEY)
+
+
+def test_a_body_is_cut_off_however_it_comes(shop):
+    large = bytes(400_000)
+    assert requests.post(f"{shop[0]}/recommend", files={"image": large}).status_code == 413
+    large = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n' + large
+    dripped = (large[i : i + 20_000] for i in range(0, len(large), 20_000))
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert requests.post(f"{shop[0]}/recommend", data=dripped, headers=kind).status_code == 413
+
+
+def test_a_body_that_drips_is_not_waited_for(shop):
+    host, port = shop[0].removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as s:
+        s.sendall(
+            b"POST /recommend HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 9999\r\n\r\n--x"
+        )
+        answer = s.recv(4_096)
+    assert b" 408 " in answer.split(b"\r\n")[0]
+    assert requests.get(f"{shop[0]}/health").ok
+
+
+def test_what_goes_wrong_inside_stays_inside(shop, monkeypatch):
+    url, inner = shop
+
+    def fails(**_):
+        raise RuntimeError("/home/somebody/secret.txt")
+
+    monkeypatch.setattr(inner.recommender, "recommend", fails)
+    answer = requests.post(f"{url}/recommend", data={"text": "cotton"})
+    assert answer.status_code == 500 and "secret" not in answer.text and answer.json()["code"] == "internal"
+
+
+# -- what changes the shop
+
+
+def test_changes_need_the_key(shop, folder, catalog):
+    calls = [
+        ("put", "/products/x", {"data": {"fields": '{"title": "cotton"}'}}),
+        ("delete", f"/products/{catalog.ids[0]}", {}),
+    ]
+    calls += [("post", "/feedback", {"json": {"user": "u", "id": catalog.ids[0]}})]
+    for method, path, body in calls:
+        for headers in ({}, {"X-API-Key": "secrets"}, {"X-API-Key": "ü"}):
+            headers = {k: v.encode() for k, v in headers.items()}
+            assert getattr(requests, method)(shop[0] + path, headers=headers, **body).status_code == 401
+    with serving(folder, database="sqlite://") as (url, _):
+        assert put(url, "x", {"title": "cotton"}).status_code == 403
+
+
+def test_a_product_comes_changes_and_goes(shop):
+    url, _ = shop
+    before = requests.get(f"{url}/ready").json()["products"]
+    assert put(url, "new", {"title": "cotton thing", "price": 5}, picture(colour="blue")).json() == {
+        "id": "new",
+        "products": before + 1,
+    }
+    found = requests.post(f"{url}/recommend", files={"image": picture(colour="blue")}, data={"k": 1}).json()["hits"][0]
+    assert found["id"] == "new" and found["price"] == 5
+    assert (
+        put(url, "new", {"title": "cotton thing", "price": 6}, picture(colour="lime")).json()["products"] == before + 1
+    )
+    assert requests.get(f"{url}/products/new").json()["price"] == 6
+    found = requests.post(f"{url}/recommend", files={"image": picture(colour="lime")}, data={"k": 1}).json()["hits"][0]
+    assert found["id"] == "new" and found["score"] > 0.99
+    assert requests.delete(f"{url}/products/new", headers=KEY).json()["products"] == before
+    assert requests.delete(f"{url}/products/new", headers=KEY).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"title": {"a": 1}}, {"price": float("nan"), "title": "cotton"}, {"title": "zzzz"}, {}, ["cotton"], {"price": 3}],
+)
+def test_a_product_that_is_none_changes_nothing(shop, fields):
+    before = requests.get(f"{shop[0]}/ready").json()
+    assert put(shop[0], "bad", fields).status_code == 422
+    assert requests.get(f"{shop[0]}/ready").json() == before
+    assert "bad" not in shop[1].changes.last()
+
+
+def test_feedback_counts_at_once(shop, catalog):
+    url, _ = shop
+    liked = catalog.ids[7]
+    event = {"user": "ann", "id": liked, "event": "dislike"}
+    assert requests.post(f"{url}/feedback", json=event, headers=KEY).status_code == 201
+    hits = requests.post(f"{url}/recommend", data={"user": "ann", "text": "cotton", "k": 100}).json()["hits"]
+    assert liked not in [h["id"] for h in hits]
+    assert requests.post(f"{url}/feedback", json=event | {"id": "none"}, headers=KEY).status_code in (404, 422)
+    assert requests.post(f"{url}/feedback", json=event | {"event": "stare"}, headers=KEY).status_code == 422
+
+
+def test_many_ask_at_once_and_are_answered_together(shop, catalog):
+    url, inner = shop
+    inner.together.sizes.clear()
+    ids = catalog.ids[:40]
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(
+            pool.map(lambda i: requests.post(f"{url}/recommend", data={"id": i, "k": 3}).json()["hits"], ids)
+        )
+    assert [[h["id"] for h in a] for a in answers] == [
+        h.ids for h in inner.recommender.recommend(k=3, id=ids, each=True)
+    ]
+    assert max(inner.together.sizes) > 1
+
+
+# -- killed, and stopped
+
+
+# imports once, then becomes a server as often as it is asked to; nothing has run in it that could not be forked
+MOTHER = """
+import os, signal, sys
+import uvicorn
+from prodrec.apps.server import make_app
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+print("ready", flush=True)
+for line in sys.stdin:
+    folder, database, port = line.split()
+    if (pid := os.fork()) == 0:
+        uvicorn.run(make_app(folder, database=database, api_key="secret"), port=int(port), log_level="critical")
+        os._exit(0)
+    print(pid, flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def mother():
+    process = subprocess.Popen([sys.executable, "-c", MOTHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    yield process
+    process.stdin.close()
+    process.wait(20)
+
+
+def born(mother, folder, database: str) -> tuple[int, str, dict]:
+    "The pid, the address and the first state of a new server."
+    port = free_port()
+    mother.stdin.write(f"{folder} {database} {port}\n")
+    mother.stdin.flush()
+    pid, url = int(mother.stdout.readline()), f"http://127.0.0.1:{port}"
+    return pid, url, wait_for(url)
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(url: str) -> dict:
+    for _ in range(600):
+        with contextlib.suppress(requests.ConnectionError):
+            return requests.get(f"{url}/ready", timeout=5).json()
+        time.sleep(0.02)
+    raise TimeoutError(url)
+
+
+def test_killed_at_random_moments_nothing_confirmed_is_lost(mother, folder, tmp_path):
+    database, draw, confirmed, begun = f"sqlite:///{tmp_path}/shop.sqlite", random.Random(0), {}, {}
+    for n in range(50):
+        pid, url, state = born(mother, folder, database)
+        check_all(url, state, confirmed, begun)
+        killer = threading.Timer(draw.uniform(0.01, 0.3), os.kill, (pid, signal.SIGKILL))
+        killer.start()
+        write_until_dead(url, n, draw, confirmed, begun)
+        killer.join()
+    assert len(confirmed) > 50
+
+
+def write_until_dead(url: str, n: int, draw, confirmed: dict, begun: dict):
+    "Put products one after the other, and now and then take one away; what is confirmed is written down."
+    session = requests.Session()
+    session.headers.update(KEY)
+    with contextlib.suppress(requests.RequestException):
+        for m in range(10_000):
+            gone = draw.random() < 0.2 and any(v is not None for v in confirmed.values())
+            id = draw.choice([i for i, v in confirmed.items() if v is not None]) if gone else f"p{n}-{m}"
+            begun[id] = None if gone else f"cotton {m}"
+            if gone:
+                answer = session.delete(f"{url}/products/{id}", timeout=10)
+            else:
+                answer = session.put(
+                    f"{url}/products/{id}", data={"fields": json.dumps({"title": begun[id]})}, timeout=10
+                )
+            assert answer.ok, answer.text
+            confirmed[id] = begun.pop(id)
+
+
+def check_all(url: str, state: dict, confirmed: dict, begun: dict):
+    "All that was confirmed is there, what was begun may be, and products and index agree."
+    page = requests.get(f"{url}/products", params={"limit": 500, "offset": max(0, state["products"] - 500)}).json()
+    there = {p["id"]: p["title"] for p in page["products"] if p["id"].startswith("p")}
+    for id, title in begun.items():  # it was cut off: done or not, from now on it is what is there
+        assert there.get(id) in (title, confirmed.get(id))
+        confirmed[id] = there.get(id)
+    begun.clear()
+    assert there == {i: t for i, t in confirmed.items() if t is not None}
+    assert page["total"] == state["products"]
+    for id in list(there)[-2:]:
+        hits = requests.post(f"{url}/recommend", data={"id": id, "k": 3}).json()["hits"]
+        assert len(hits) == 3 and id not in [h["id"] for h in hits]
+
+
+def test_a_stop_finishes_what_was_begun(mother, folder, tmp_path):
+    database = f"sqlite:///{tmp_path}/shop.sqlite"
+    pid, url, _ = born(mother, folder, database)
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(put, url, f"p{n}", {"title": f"cotton {n}"}, picture((900, 900))) for n in range(4)]
+        time.sleep(0.05)
+        os.kill(pid, signal.SIGTERM)
+        done = []
+        for answer in answers:
+            with contextlib.suppress(requests.ConnectionError):  # one that came after the stop
+                done.append(answer.result().status_code)
+    assert done and set(done) == {200}
+    assert len(server.Changes(database).last()) >= len(done)
