@@ -288,6 +288,7 @@ def make_app(
     app.state.shop = shop
     _add_routes(app, Routes(shop))
     _add_errors(app)
+    _add_metrics(app)
     app.add_middleware(_Limits, most=max_body, seconds=patience)
     return app
 
@@ -357,10 +358,7 @@ def _error(status: int, code: str, detail: str):
 
 
 def _add_errors(app):
-    "One shape for every error; the headers, a count and the seconds for every answer."
-    registry = prometheus.CollectorRegistry()
-    count = prometheus.Counter("prodrec_requests", "Requests answered", ["path", "status"], registry=registry)
-    seconds = prometheus.Histogram("prodrec_seconds", "Seconds until the answer", ["path"], registry=registry)
+    "One shape for every error."
 
     @app.exception_handler(exceptions.RequestValidationError)
     async def invalid(request, e):
@@ -370,6 +368,13 @@ def _add_errors(app):
     @app.exception_handler(optional("starlette.exceptions", "serve").HTTPException)
     async def refused(request, e):
         return _error(e.status_code, _CODES.get(e.status_code, "error"), str(e.detail))
+
+
+def _add_metrics(app):
+    "The headers, a count and the seconds for every answer."
+    registry = prometheus.CollectorRegistry()
+    count = prometheus.Counter("prodrec_requests", "Requests answered", ["path", "status"], registry=registry)
+    seconds = prometheus.Histogram("prodrec_seconds", "Seconds until the answer", ["path"], registry=registry)
 
     @app.middleware("http")
     async def around(request, call_next):
