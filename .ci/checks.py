@@ -10,11 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOK_SECONDS = 300
+NOTEBOOK_SECONDS, NOTEBOOKS_SECONDS = 300, 1500
 TEST_SECONDS = 1200
 JOBS = int(os.environ.get("JOBS", "2"))  # notebooks, and files of tests, at a time
 NOT_OURS = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
@@ -96,23 +95,11 @@ def notebooks():
     found = [
         p for p in (ROOT / "nbs").rglob("*.ipynb") if not any(part[0] in "_." for part in p.relative_to(ROOT).parts)
     ]
-    with ThreadPoolExecutor(JOBS) as pool:
-        bad = [name for name in pool.map(notebook, sorted(found)) if name]
-    if bad or not found:
-        raise Failed(f"notebooks that do not run: {', '.join(bad)}" if bad else "there is no notebook")
-
-
-def notebook(path: Path) -> str | None:
-    "Run one notebook and print its seconds; its name where it fails."
-    name, start = str(path.relative_to(ROOT)), time.monotonic()
-    try:
-        log = run("nbdev_test", "--path", name, "--n_workers", "0", seconds=NOTEBOOK_SECONDS)
-        if "Success." not in log:  # nbdev_test is content with a path where it finds nothing to run
-            raise Failed(f"{tail(log)}\nnbdev_test did not run it")
-    except Failed as e:
-        print(f"{time.monotonic() - start:7.1f} s  {name}  FAILED\n{e}", flush=True)
-        return name
-    print(f"{time.monotonic() - start:7.1f} s  {name}", flush=True)
+    if not found:
+        raise Failed("there is no notebook")
+    names = [str(p.relative_to(ROOT)) for p in sorted(found)]
+    options = (str(JOBS), str(NOTEBOOK_SECONDS))
+    run(sys.executable, ".ci/notebooks.py", *options, *names, seconds=NOTEBOOKS_SECONDS, capture=False)
 
 
 def tests():
