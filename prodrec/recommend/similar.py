@@ -10,6 +10,7 @@ import os
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import cycle
 from pathlib import Path
 
@@ -78,24 +79,48 @@ class _Asked:
         "What its users like, with its worth."
         return pd.concat([t.liked for _, t, _ in self.tastes]) if self.tastes else pd.Series(dtype=float)
 
-# %% ../../nbs/32_recommend.similar.ipynb #0010
-def _search(index: Index, ids: pd.Index, asked: list[_Asked], allowed: np.ndarray, want: int, enough) -> list[tuple]:
+# %% ../../nbs/32_recommend.similar.ipynb #0009
+class _Shelf:
+    "What is looked up once for each catalogue: where its products stand, what they share, from whom the new ones borrow."
+
+    def __init__(self, catalog: Catalog):
+        self.catalog, self.names = catalog, np.array(catalog.ids, object)
+        self.ids, self._rows = pd.Index(self.names), {i: n for n, i in enumerate(catalog.ids)}
+        self.lenders = None
+
+    @cached_property
+    def attributes(self) -> Attributes:
+        return Attributes(self.catalog.products)
+
+    def rows(self, ids) -> np.ndarray:
+        "Where products stand, -1 for one that is not there."
+        return np.array([self._rows.get(i, -1) for i in ids], int)
+
+    def known(self, ids) -> np.ndarray:
+        "Where those of the products stand that are there."
+        return np.array([self._rows[i] for i in ids if i in self._rows], int)
+
+    def vectors(self, index: Index, rows: np.ndarray) -> np.ndarray:
+        return index.vectors(self.names[rows].tolist())
+
+# %% ../../nbs/32_recommend.similar.ipynb #0011
+def _search(index: Index, shelf: _Shelf, asked: list[_Asked], allowed: np.ndarray, want: int, enough) -> list[tuple]:
     "For each query (rows, scores, bound), best first: what is worth `bound` or more, until `enough` of it is found."
     matching, found = int(allowed.sum()), [(np.empty(0, int), np.empty(0, np.float32), -np.inf)] * len(asked)
     todo, pool = list(range(len(asked))), want + max(len(a.hidden) for a in asked) + 8  # a few more, for ties
     while todo and matching:
         pool = min(pool, matching)
         vectors = np.stack([asked[n].vector for n in todo])
-        names, scores = index.search(vectors, pool, None if matching == len(ids) else allowed)
-        rows = ids.get_indexer(names.ravel()).reshape(names.shape)
+        names, scores = index.search(vectors, pool, None if matching == len(allowed) else allowed)
+        rows = shelf.rows(names.ravel()).reshape(names.shape)
         for n, r, s in zip(todo, rows, scores, strict=True):
-            found[n] = _candidates(index, ids, asked[n], r, s, allowed, pool == matching)
+            found[n] = _candidates(index, shelf, asked[n], r, s, allowed, pool == matching)
         todo = [n for n in todo if pool < matching and not enough(*found[n], pool)]
         pool *= 4
     return found
 
 
-def _candidates(index, ids, asked: _Asked, rows, scores, allowed, everything: bool) -> tuple:
+def _candidates(index, shelf, asked: _Asked, rows, scores, allowed, everything: bool) -> tuple:
     "What the search found and what people like best; of these the ones that nothing unseen can beat."
     scores = scores.round(6)  # what is equal must not differ by how it was computed
     bound = -np.inf if everything else scores[-1]
@@ -104,12 +129,12 @@ def _candidates(index, ids, asked: _Asked, rows, scores, allowed, everything: bo
         top = np.argpartition(-by_people, len(rows) - 1)[: len(rows)]
         bound = bound + by_people[top].min()
         rows = np.union1d(rows, top)
-        scores = (index.vectors(ids[rows].tolist()) @ asked.vector + asked.history[rows]).round(6)
+        scores = (shelf.vectors(index, rows) @ asked.vector + asked.history[rows]).round(6)
     keep = (rows >= 0) & (scores >= bound) & ~np.isin(rows, asked.hidden)
     order = np.lexsort((rows[keep], -scores[keep]))
     return rows[keep][order], scores[keep][order], bound
 
-# %% ../../nbs/32_recommend.similar.ipynb #0012
+# %% ../../nbs/32_recommend.similar.ipynb #0013
 @dataclass
 class _Wish:
     "What the answer is to be like."
@@ -150,7 +175,7 @@ def _thinned(wish: _Wish, units, rows: np.ndarray, scores: np.ndarray) -> tuple[
     same = [rows[(stands == n) & (np.arange(len(rows)) != n)] for n in first] if wish.collapse else [[]] * len(first)
     return rows[first], scores[first], same
 
-# %% ../../nbs/32_recommend.similar.ipynb #0014
+# %% ../../nbs/32_recommend.similar.ipynb #0015
 class Recommender:
     """Finds products similar to a product, a picture or a text of the catalogue it was fitted to, and those that suit a person.
 
@@ -181,7 +206,7 @@ class Recommender:
                 raise TypeError(f"`{kind}` must be an embedder of kind {kind!r}, received {e!r}")
         self.weights = {"history": 0.5}
         self.weights = self._checked_weights(weights or {"image": 0.7, "text": 0.3})
-        self.catalog, self.index, self._attributes, self._lenders = None, None, (None, None), (None, None)
+        self.catalog, self.index, self._looked_up = None, None, None
         self._path, self._given_url = None, False
         self.tastes = Tastes(collaborative)
         if feedback is not None:
@@ -202,7 +227,7 @@ class Recommender:
             e.fit(catalog)
         vectors = self._embed(catalog)
         self.tastes.fit(history, catalog.ids, self._split(vectors))
-        self._lenders = (None, None)
+        self._looked_up = None
         self.catalog, self.index = catalog, Index(vectors.shape[1]).add(catalog.ids, vectors)
         return self
 
@@ -316,13 +341,14 @@ class Recommender:
         mask = np.ones(len(self.index), bool) if where is None else where_mask(self.catalog.products, where)
         if hidden:
             mask = mask.copy()
-            mask[self._rows(hidden)] = False
+            mask[self._shelf.known(hidden)] = False
         return mask
 
-    def _rows(self, ids: Sequence[str]) -> np.ndarray:
-        "Where products stand in the catalogue, without those that are not there."
-        rows = self.catalog.products.index.get_indexer(pd.Index(ids, dtype=object))
-        return rows[rows >= 0]
+    @property
+    def _shelf(self) -> _Shelf:
+        if self._looked_up is None or self._looked_up.catalog is not self.catalog:
+            self._looked_up = _Shelf(self.catalog)
+        return self._looked_up
 
     def _asked(self, groups: list[dict], query: dict, weights: dict, more: list[str], less: list[str]) -> list[_Asked]:
         asked = [self._person(group) for group in groups]
@@ -330,7 +356,7 @@ class Recommender:
         weighed = [p for kind, p in self._parts.items() if weights[kind]]
         for a, vector in zip(asked, vectors, strict=True):
             if set(a.group) == {"user"} and a.history is None and not any(vector[p].any() for p in weighed):
-                a.history, a.popular = self.tastes.popular(self.catalog.products.index), True
+                a.history, a.popular = self.tastes.popular(self._shelf.ids), True
         factors, shares = _factors(vectors, self._parts, weights, [a.history is not None for a in asked])
         for n, a in enumerate(asked):
             a.vector = np.hstack(
@@ -339,14 +365,13 @@ class Recommender:
             a.history = None if a.history is None else a.history * np.float32(shares[n])
             theirs = [i for _, taste, _ in a.tastes for i in (*taste.had, *taste.disliked)]
             theirs += a.liked.index.tolist() if set(a.group) == {"user"} else []  # then that is the query
-            a.hidden = np.unique(self._rows([*a.group.get("id", []), *theirs]))
+            a.hidden = np.unique(self._shelf.known([*a.group.get("id", []), *theirs]))
         return asked
 
     def _person(self, group: dict[str, list]) -> _Asked:
         "The query `group` with what is known of its users."
         asked = _Asked(group, [(u, *self.tastes.taste(u)) for u in group.get("user", [])])
-        ids = self.catalog.products.index
-        scores = [self.tastes.scores(*taste, ids) for taste in asked.tastes]
+        scores = [self.tastes.scores(*taste, self._shelf.ids) for taste in asked.tastes]
         scores = [self._borrowed(s) for s in scores if s is not None]
         if scores:
             asked.history = np.mean(scores, axis=0)
@@ -354,24 +379,22 @@ class Recommender:
 
     def _borrowed(self, scores: np.ndarray) -> np.ndarray:
         "What nobody had yet gets the mean score of the most similar products that somebody had, by their likeness."
-        if self._lenders[0] is not self.catalog:  # looked for once a catalogue
-            ids = self.catalog.products.index
-            known = self.tastes.known(ids)
-            rows, had = np.flatnonzero(~known), ids[known].tolist()
+        if (shelf := self._shelf).lenders is None:
+            known = self.tastes.known(shelf.ids)
+            rows, had = np.flatnonzero(~known), shelf.names[known].tolist()
             lenders = Index(self.index.dim).add(had, self.index.vectors(had))  # faster for many than a mask
-            parts = [self._lent(ids, rows[i : i + 2048], lenders) for i in range(0, len(rows), 2048)]
-            self._lenders = (self.catalog, parts)
-        for rows, lenders, shares in self._lenders[1]:
+            shelf.lenders = [self._lent(shelf, rows[i : i + 2048], lenders) for i in range(0, len(rows), 2048)]
+        for rows, lenders, shares in shelf.lenders:
             scores[rows] = (scores[lenders] * shares).sum(axis=1)
         return scores
 
-    def _lent(self, ids: pd.Index, rows: np.ndarray, lenders: Index) -> tuple:
+    def _lent(self, shelf: _Shelf, rows: np.ndarray, lenders: Index) -> tuple:
         "(rows, the rows they borrow from, and how much of each)"
-        vectors = self._weighted(self.index.vectors(ids[rows].tolist()), None, strict=False)
+        vectors = self._weighted(shelf.vectors(self.index, rows), None, strict=False)
         names, scores = lenders.search(vectors, 10)
         shares = np.exp(10 * scores) * vectors.any(axis=1)[:, None]
         total = shares.sum(axis=1, keepdims=True)
-        return rows, ids.get_indexer(names.ravel()).reshape(names.shape), shares / np.where(total > 0, total, 1)
+        return rows, shelf.rows(names.ravel()).reshape(names.shape), shares / np.where(total > 0, total, 1)
 
     def _directions(self, asked: list[_Asked], query: dict, more: np.ndarray, less: np.ndarray) -> np.ndarray:
         "One vector a query: in each part the direction of what it says there. Every picture and text is embedded once."
@@ -399,16 +422,16 @@ class Recommender:
         return np.stack(directions)
 
     def _answers(self, asked: list[_Asked], wish: _Wish, weights: dict, allowed: np.ndarray, within) -> list[Hits]:
-        ids, answers = self.catalog.products.index, [None] * len(asked)
+        shelf, answers = self._shelf, [None] * len(asked)
 
         def units(rows: np.ndarray) -> np.ndarray:
-            return _units(self.index.vectors(ids[rows].tolist()), self._parts, weights)
+            return _units(shelf.vectors(self.index, rows), self._parts, weights)
 
         def enough(*found) -> bool:
             return _enough(wish, units, *found)
 
         for mask, members in self._groups(asked, allowed, within):
-            found = _search(self.index, ids, [asked[n] for n in members], mask, wish.want, enough)
+            found = _search(self.index, shelf, [asked[n] for n in members], mask, wish.want, enough)
             for n, (rows, scores, _) in zip(members, found, strict=True):
                 answers[n] = self._hits(asked[n], *_thinned(wish, units, rows, scores))
         return answers
@@ -430,26 +453,17 @@ class Recommender:
             yield allowed & self.catalog.products[column].isin(list(value)).to_numpy(bool), members
 
     def _hits(self, asked: _Asked, rows: np.ndarray, scores: np.ndarray, same: list) -> Hits:
-        index = self.catalog.products.index
-        ids, found = index[rows].tolist(), self.index.vectors(index[rows].tolist())
+        shelf = self._shelf
+        ids, found = shelf.names[rows].tolist(), shelf.vectors(self.index, rows)
         parts = {kind: found[:, p] @ asked.vector[p] for kind, p in self._parts.items() if asked.vector[p].any()}
         parts |= {} if asked.history is None else {"history": asked.history[rows]}
-        if self._attributes[0] is not self.catalog:  # looked for once a catalogue: every value of it is looked at
-            self._attributes = (self.catalog, Attributes(self.catalog.products))
         return Hits(
             ids,
             np.clip(scores, -1, 1),  # rounding
             parts,
-            _reasons(
-                asked,
-                rows,
-                parts,
-                self._attributes[1],
-                self._rows(asked.group.get("id", [])),
-                self._liked(asked, found),
-            ),
+            _reasons(asked, rows, parts, shelf, self._liked(asked, found)),
             self.catalog,
-            [index[list(s)].tolist() for s in same],
+            [shelf.names[list(s)].tolist() if len(s) else [] for s in same],
         )
 
     def _liked(self, asked: _Asked, found: np.ndarray) -> list[str] | None:
@@ -545,7 +559,7 @@ class Recommender:
         asked = asked.sample(min(n, len(asked)), seed)
         vectors = self.index.vectors(asked.ids) if validation is None else self._embed(asked)
         found, scores = self.index.search(self._weighted(vectors, weights, False), k + 1)
-        at = self.catalog.products.index.get_indexer(found.ravel()).reshape(found.shape)
+        at = self._shelf.rows(found.ravel()).reshape(found.shape)
         theirs = self.catalog.products[column].to_numpy(object)[at]
         pairs = (found != np.array(asked.ids, object)[:, None]) & (at >= 0) & (scores > 0)
         right = theirs == asked.products[column].to_numpy(object)[:, None]
@@ -640,7 +654,7 @@ class Recommender:
         people = f"; {self.tastes.history!r}" if self.tastes.history else ""
         return f"Recommender({len(self.index) if self.index else 0:,} products; {parts}; weights={weights}{people})"
 
-# %% ../../nbs/32_recommend.similar.ipynb #0015
+# %% ../../nbs/32_recommend.similar.ipynb #0016
 def _in_part(vector: np.ndarray, part: slice, dim: int) -> np.ndarray:
     out = np.zeros(dim, np.float32)
     out[part] = vector
@@ -691,7 +705,7 @@ def _file_beside(path: str | Path) -> Path:
 def _url_beside(path: str | Path) -> str:
     return f"sqlite:///{_file_beside(path)}"
 
-# %% ../../nbs/32_recommend.similar.ipynb #0017
+# %% ../../nbs/32_recommend.similar.ipynb #0018
 def _values_of(catalog: Catalog, column: str, asked: list[_Asked]) -> list[list]:
     "What the products of each query have in `column`."
     if column not in catalog.products:
@@ -725,10 +739,9 @@ def _predicted(classifier: ImageClassifier | None, catalog: Catalog, asked: list
     return target, [[label] for label in labels]
 
 
-def _reasons(
-    asked: _Asked, rows: np.ndarray, parts: dict, attributes: Attributes, own: np.ndarray, liked: list[str] | None
-) -> list[str]:
+def _reasons(asked: _Asked, rows: np.ndarray, parts: dict, shelf: _Shelf, liked: list[str] | None) -> list[str]:
     "What a product shares with the query, and how much each part of the score had to do with it."
+    attributes, own = shelf.attributes, shelf.rows(asked.group.get("id", []))
     shared = attributes.shared(rows, own[0]) if len(own) == 1 else [[]] * len(rows)
     facts = [list(asked.fact) for _ in rows]
     if words := " ".join(map(str, asked.group.get("text", []))):

@@ -185,10 +185,13 @@ class Tastes:
 
 # %% ../../nbs/33c_recommend.tastes.ipynb #0011
 def _together(history: History | None, new: pd.DataFrame | None, weights: dict[str, float]) -> History | None:
-    "Both as one history; without times, which one of them may not have and no model looks at."
+    "Both as one history; without times where one of them has none."
     parts = [] if history is None else [history.events]
     parts += [] if new is None or new.empty else [new]
-    return History(pd.concat(parts)[["user", "id", "event", "value"]], weights) if parts else None
+    if not parts:
+        return None
+    timed = not any(part["time"].isna().any() for part in parts)
+    return History(pd.concat(parts)[["user", "id", "event", "value", *(["time"] if timed else [])]], weights)
 
 
 def _load_model(path: Path):
