@@ -76,17 +76,18 @@ def choice_weights(
     """The weight of each part under which the choices are most likely: float64 (d,), each 0 or more."""
     absent = np.isnan(others[..., 0])
     keep = ~absent.all(1)[of]  # a choice among nothing says nothing
-    chosen, of, others = chosen[keep], of[keep], np.nan_to_num(others)
+    chosen, of, flat = chosen[keep], of[keep], np.nan_to_num(others).reshape(-1, others.shape[2]).astype(float)
     absent = np.where(absent & ~absent.all(1, keepdims=True), -np.inf, 0)
     share = 1 / np.bincount(of, minlength=len(others))[of]  # each person counts once
     share, l2 = share / max(share.sum(), 1), 0.1 / max(share.sum(), 1) if l2 is None else l2
 
     def loss(weights):
-        rest, mine = others @ weights + absent, chosen @ weights
-        total = np.logaddexp(mine, logsumexp(rest, axis=1)[of])
+        rest, mine = (flat @ weights).reshape(absent.shape) + absent, chosen @ weights
+        among = logsumexp(rest, axis=1)
+        total = np.logaddexp(mine, among[of])
         wrong = share * -np.expm1(mine - total)
-        pull = softmax(rest, axis=1) * np.bincount(of, wrong, len(others))[:, None]
-        slope = np.tensordot(pull, others, ([0, 1], [0, 1])) - wrong @ chosen
+        pull = np.exp(rest - among[:, None]) * np.bincount(of, wrong, len(others))[:, None]
+        slope = pull.ravel() @ flat - wrong @ chosen
         return share @ (total - mine) + l2 * weights @ weights, slope + 2 * l2 * weights
 
     start = np.full(chosen.shape[1], 0.1)
