@@ -76,17 +76,18 @@ def choice_weights(
     """The weight of each part under which the choices are most likely: float64 (d,), each 0 or more."""
     absent = np.isnan(others[..., 0])
     keep = ~absent.all(1)[of]  # a choice among nothing says nothing
-    chosen, of, others = chosen[keep], of[keep], np.nan_to_num(others)
+    chosen, of, flat = chosen[keep], of[keep], np.nan_to_num(others).reshape(-1, others.shape[2]).astype(float)
     absent = np.where(absent & ~absent.all(1, keepdims=True), -np.inf, 0)
     share = 1 / np.bincount(of, minlength=len(others))[of]  # each person counts once
     share, l2 = share / max(share.sum(), 1), 0.1 / max(share.sum(), 1) if l2 is None else l2
 
     def loss(weights):
-        rest, mine = others @ weights + absent, chosen @ weights
-        total = np.logaddexp(mine, logsumexp(rest, axis=1)[of])
+        rest, mine = (flat @ weights).reshape(absent.shape) + absent, chosen @ weights
+        among = logsumexp(rest, axis=1)
+        total = np.logaddexp(mine, among[of])
         wrong = share * -np.expm1(mine - total)
-        pull = softmax(rest, axis=1) * np.bincount(of, wrong, len(others))[:, None]
-        slope = np.tensordot(pull, others, ([0, 1], [0, 1])) - wrong @ chosen
+        pull = np.exp(rest - among[:, None]) * np.bincount(of, wrong, len(others))[:, None]
+        slope = pull.ravel() @ flat - wrong @ chosen
         return share @ (total - mine) + l2 * weights @ weights, slope + 2 * l2 * weights
 
     start = np.full(chosen.shape[1], 0.1)
@@ -191,13 +192,14 @@ class Personal:
         self._user_rows = {u: n for n, u in enumerate(self.users)}
         self._id_rows = {i: n for n, i in enumerate(self.ids)}
         take = np.array([at.get(i, -1) for i in self.ids])
-        self._vectors = {name: np.vstack([v, np.zeros((1, v.shape[1]))])[take] for name, v in vectors.items()}
+        self._vectors = {name: np.vstack([v, np.zeros_like(v[:1])])[take] for name, v in vectors.items()}
         content = self._joined(self._vectors, len(self.ids))
         self._borrow = borrow_shares(content[self._warm :], content[: self._warm])
-        self._map = None
-        if "als" in self._models and vectors and self._warm > 1:
+        self._new_items = None  # where the new products lie in the space of ALS
+        if "als" in self._models and vectors and 1 < self._warm < len(self.ids):
             counts = np.expm1(self._facts["popularity"]) + 1
-            self._map = content_map(content[: self._warm], self._models["als"]._arrays["items"], counts)
+            to_factors = content_map(content[: self._warm], self._models["als"]._arrays["items"], counts)
+            self._new_items = apply_map(content[self._warm :], to_factors)
         for name in ("_had", "_fresh"):
             getattr(self, name).resize(len(self.users) + 1, len(self.ids))
         return self
@@ -211,7 +213,7 @@ class Personal:
     @property
     def parts(self) -> list[str]:
         "The names of the parts of a score, in order."
-        content = [name + kind for name in self._vectors for kind in ("", ", nearest")]
+        content = [kind + name for name in self._vectors for kind in ("", "nearest ")]
         return [*self._models, *content, *self._facts, "own"]
 
     def _say(self, had: csr_matrix, fresh: csr_matrix) -> np.ndarray:
@@ -227,10 +229,9 @@ class Personal:
     def _by_others(self, name: str, model: Collaborative, warm: csr_matrix) -> np.ndarray:
         factors = model._factors_of(warm)
         scores = self._spread(model._scores(warm, factors))
-        if name == "als" and self._map is not None and self._warm < len(self.ids):
-            cold = self._joined(self._vectors, len(self.ids))[self._warm :]
+        if name == "als" and self._new_items is not None:
             some = np.asarray((warm > 0).sum(1)).ravel() > 0  # who has nothing has no place in the space
-            scores[some, self._warm :] = (factors @ apply_map(cold, self._map).T)[some]
+            scores[some, self._warm :] = (factors @ self._new_items.T)[some]
         return scores
 
     def _spread(self, scores: np.ndarray) -> np.ndarray:
