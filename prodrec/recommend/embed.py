@@ -9,7 +9,6 @@ __all__ = ['ENGINES', 'Embedder', 'OpenVINO', 'ColorHistogram', 'TextEmbedder', 
 import json
 import tempfile
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 
 import cv2
@@ -129,9 +128,7 @@ class Embedder:
     def load(cls, path) -> "Embedder":
         "The embedder saved in folder `path`, whichever it is; nothing is fetched."
         folder, meta = load_folder(path, "Embedder")
-        if (kind := meta.pop("type")) not in _HOMES:
-            raise ValueError(f"{str(path)!r} holds a {kind}, which this version does not know")
-        return getattr(import_module(f"prodrec.recommend.{_HOMES[kind]}"), kind)._restore(folder, meta)
+        return _class_of(meta.pop("type"))._restore(folder, meta)
 
     @classmethod
     def _restore(cls, folder: Path, meta: dict) -> "Embedder":
@@ -143,13 +140,15 @@ class Embedder:
         return f"{type(self).__name__}({self.name!r}, {self.dim:,} numbers)"
 
 
-_HOMES = {
-    "Embedder": "embed",
-    "ColorHistogram": "embed",
-    "TextEmbedder": "embed",
-    "Reduced": "embed",
-    "MetricEmbedder": "metric",
-}
+def _class_of(kind: str) -> type["Embedder"]:
+    known = {c.__name__: c for c in (Embedder, ColorHistogram, TextEmbedder, Reduced)}
+    if kind not in known:
+        from prodrec.recommend.metric import MetricEmbedder  # the chapter that follows
+
+        known["MetricEmbedder"] = MetricEmbedder
+    if kind not in known:
+        raise ValueError(f"an embedder of type {kind!r} is saved here, which this version does not know")
+    return known[kind]
 
 
 def _scatter(vectors: np.ndarray, pixels: Pixels, catalog: Catalog, dim: int) -> np.ndarray:
@@ -170,18 +169,23 @@ def _check_engine(engine: str, precision: str):
             raise ValueError(f"`{name}` must be {' or '.join(map(repr, known))}, received {given!r}")
 
 
-def _without_chance(model: keras.Model) -> keras.Model:
-    "`model` without the layers that vary pictures in training, which OpenVINO cannot read."
+def _plain(value):
+    "A network's configuration in float32, without the layers that vary pictures in training: OpenVINO reads neither."
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    kind = value.get("class_name") or ""
+    if kind == "DTypePolicy":
+        return value | {"config": {"name": "float32"}}
+    if kind.startswith("Random"):
+        value = value | {"class_name": "Identity", "config": {"name": value["config"]["name"]}}
+    return {k: _plain(v) for k, v in value.items()}
 
-    def varies(layer) -> bool:
-        return type(layer).__name__.startswith("Random")
 
-    def same(layer):
-        return keras.layers.Identity(name=layer.name) if varies(layer) else type(layer).from_config(layer.get_config())
-
-    if not any(map(varies, model.layers)):
-        return model
-    copy = keras.models.clone_model(model, clone_function=same)
+def _as_plain(model: keras.Model) -> keras.Model:
+    "What `model` computes when it is asked, in float32."
+    copy = keras.models.model_from_json(json.dumps(_plain(json.loads(model.to_json()))))
     copy.set_weights(model.get_weights())
     return copy
 
@@ -198,7 +202,7 @@ class OpenVINO:
         ov = optional("openvino", "openvino")
         self.name, self.output_shape = f"openvino-{precision}", model.output_shape
         with tempfile.TemporaryDirectory() as folder:
-            _without_chance(model).export(f"{folder}/model.xml", format="openvino", verbose=False)
+            _as_plain(model).export(f"{folder}/model.xml", format="openvino", verbose=False)
             read = ov.Core().read_model(f"{folder}/model.xml")
             hints = {"INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision]}
             self._compiled = ov.Core().compile_model(read, "CPU", hints)
