@@ -78,7 +78,7 @@ def _frames(data: bytes) -> int:
 def search_texts(catalog: Catalog) -> pd.Series:
     """What each product is found by: its id, title, category and brand in small letters, by id."""
     texts = catalog.texts(("title", "category", "brand")).astype(object)
-    return (pd.Series(catalog.ids, index=texts.index, dtype=object) + " " + texts).str.lower()
+    return (pd.Series(catalog.ids, index=texts.index, dtype=object) + " " + texts).str.lower().astype(object)
 
 
 def find_products(
@@ -90,7 +90,7 @@ def find_products(
     asked = words.lower().split()
     if not asked:
         return []
-    found = [i for i, text in texts.items() if all(w in text for w in asked)]
+    found = [i for i, text in zip(texts.index.tolist(), texts.tolist(), strict=True) if all(w in text for w in asked)]
     exact = [i for i in found if i.lower() == words.strip().lower()]
     return (exact + [i for i in found if i not in exact[:1]])[:n]
 
