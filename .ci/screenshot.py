@@ -46,6 +46,7 @@ def main(path: Path):
         Sheet(page, Browser(recommender, map=plane(recommender), id=dress, k=9), style)
         page.get_by_role("button", name="Map", exact=True).click()
         page.wait_for_selector("[data-painted]")
+        page.get_by_label("Colour the map by").select_option("colour")
         page.locator(".prodrec-card").nth(1).hover()
         page.wait_for_timeout(400)
         picture = Image.open(io.BytesIO(page.screenshot()))

@@ -140,7 +140,7 @@ def test_several_at_once_and_one_less(recommender, catalog):
 
 
 def test_more_and_less_are_feedback(recommender, catalog):
-    browser = Browser(recommender, id=catalog.ids[0], k=5, user="anna")
+    browser = Browser(recommender, id=catalog.ids[0], k=5, me="anna")
     good, bad = browser.hits.ids[:2]
     tell(browser, "more", id=good)
     tell(browser, "less", id=bad)

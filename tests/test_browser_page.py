@@ -47,7 +47,7 @@ from prodrec.recommend.similar import Recommender
 
 recommender = Recommender.load(os.environ["SHOP"], feedback=os.environ["FEEDBACK"])
 """,
-    'browser = Browser(recommender, map=pd.read_parquet(os.environ["PLANE"]), user="anna")\nbrowser',
+    'browser = Browser(recommender, map=pd.read_parquet(os.environ["PLANE"]), me="anna")\nbrowser',
     "Browser(recommender, k=4, id=recommender.catalog.ids[0])",
 ]
 WIDE = {"width": 1400, "height": 1000}

@@ -159,7 +159,10 @@ class Plane {
     this.order = new Uint32Array(this.n);
     for (let i = 0; i < this.n; i++) this.order[counts[this.codes[i]]++] = i;
     const ordered = reply.labels.length === 6 && reply.labels.every((l) => / to /.test(l));
-    this.colours = reply.labels.map((label, i) => (label === "other" || label === "missing" ? "#9aa0a6" : (ordered ? RAMP : PALETTE)[i % 10]));
+    const words = reply.labels.filter((l) => l !== "other" && l !== "missing");
+    this.named = words.length > 0 && words.filter((l) => CSS.supports("color", l)).length >= 0.8 * words.length; // red is red
+    const colour = (label, i) => (this.named && CSS.supports("color", label) ? label : (ordered ? RAMP : PALETTE)[i % (ordered ? 6 : 10)]);
+    this.colours = reply.labels.map((label, i) => (words.includes(label) ? colour(label, i) : "#9aa0a6"));
     this.legend.replaceChildren(...reply.labels.map((label, i) => this.key(label, i)));
     this.column.value = reply.column;
     this.draw();
@@ -222,12 +225,14 @@ class Plane {
     const base = this.n > 20000 ? 1.6 : this.n > 3000 ? 2.4 : 4.5;
     const r = Math.min(7, base * Math.sqrt(this.k));
     const { scale, points } = this, [left, top] = [this.width / 2 - this.x * scale, this.height / 2 - this.y * scale];
+    pen.strokeStyle = "#8888"; // white on white is seen by its edge
+    pen.lineWidth = 0.8;
     const dots = (from, to, list) => {
       for (let j = from; j < to; j++) {
         const i = list[j], px = left + points[2 * i] * scale, py = top + points[2 * i + 1] * scale;
         if (px < -9 || py < -9 || px > this.width + 9 || py > this.height + 9) continue;
         if (r < 3) pen.fillRect(px - r / 2, py - r / 2, r, r);
-        else { pen.beginPath(); pen.arc(px, py, r / 2 + 0.5, 0, 7); pen.fill(); }
+        else { pen.beginPath(); pen.arc(px, py, r / 2 + 0.5, 0, 7); pen.fill(); if (this.named) pen.stroke(); }
       }
     };
     for (let c = 0; c < this.labels.length; c++) {

@@ -78,7 +78,7 @@ def _frames(data: bytes) -> int:
 def search_texts(catalog: Catalog) -> pd.Series:
     """What each product is found by: its id, title, category and brand in small letters, by id."""
     texts = catalog.texts(("title", "category", "brand")).astype(object)
-    return (pd.Series(catalog.ids, index=texts.index, dtype=object) + " " + texts).str.lower()
+    return (pd.Series(catalog.ids, index=texts.index, dtype=object) + " " + texts).str.lower().astype(object)
 
 
 def find_products(
@@ -90,7 +90,7 @@ def find_products(
     asked = words.lower().split()
     if not asked:
         return []
-    found = [i for i, text in texts.items() if all(w in text for w in asked)]
+    found = [i for i, text in zip(texts.index.tolist(), texts.tolist(), strict=True) if all(w in text for w in asked)]
     exact = [i for i in found if i.lower() == words.strip().lower()]
     return (exact + [i for i in found if i not in exact[:1]])[:n]
 
@@ -337,8 +337,8 @@ class Browser(anywidget.AnyWidget):
     """A recommender in a notebook: ask, click on, steer, draw around, compare.
 
     `recommender` is fitted; `compare` a second one that answers beside it. `map` says where products lie in the plane (`map_points`),
-    `classifier` what is predicted of an uploaded picture (None: the recommender's own, where it has one). `user` is whose
-    feedback is stored; with `paths=False` nobody can name a file or an address in the search box, for pages that strangers see.
+    `classifier` what is predicted of an uploaded picture (None: the recommender's own, where it has one). `me` is the user
+    whose likes are stored where no customer is asked for; with `paths=False` nobody can name a file or an address in the search box, for pages that strangers see.
     `columns` are those to filter by. Anything else is asked at once, as `recommend` takes it: `Browser(recommender, id="000012", k=8)`.
 
     Traits that can be read, set and observed: `query` (the arguments of `recommend`), `hits` and `compared` (`Hits`, None before
@@ -355,12 +355,12 @@ class Browser(anywidget.AnyWidget):
     selection = traitlets.Tuple()
 
     def __init__(
-        self, recommender, compare=None, map=None, *, classifier=None, user="browser", paths=True, columns=None, **query
+        self, recommender, compare=None, map=None, *, classifier=None, me="browser", paths=True, columns=None, **query
     ):
         for r in (recommender, compare):
             if r is not None and getattr(r, "catalog", None) is None:
                 raise ValueError("this recommender knows no products yet: call its `fit` or `load` first")
-        self.recommender, self.compare, self.user, self._paths = recommender, compare, user, bool(paths)
+        self.recommender, self.compare, self.me, self._paths = recommender, compare, me, bool(paths)
         self.classifier = recommender.classifier if classifier is None else classifier
         self._map, self._columns, self._catalog = map, columns, None
         self._lock, self._busy, self._n = threading.RLock(), True, None
@@ -434,8 +434,8 @@ class Browser(anywidget.AnyWidget):
 
     def _say(self, id: str, event: str, towards: str, away: str) -> Hits | None:
         self._catalog[[id]]  # a KeyError for an unknown product
-        user = self.query.get("user", self.user)
-        user = user if isinstance(user, str) else self.user
+        user = self.query.get("user", self.me)
+        user = user if isinstance(user, str) else self.me
         self.recommender.feedback(user, id, event)
         self._said.append((user, id, event))
         old = {name: [i for i in _listed(self.query.get(name)) if i != id] for name in (towards, away)}
