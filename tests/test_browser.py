@@ -27,6 +27,7 @@ from prodrec.apps.browser import (
     tidy_query,
 )
 from prodrec.core import ImageError
+from prodrec.recommend.complements import Complements
 from prodrec.recommend.embed import ColorHistogram, TextEmbedder
 from prodrec.recommend.similar import Recommender
 
@@ -146,7 +147,7 @@ def test_more_and_less_are_feedback(recommender, catalog):
     tell(browser, "less", id=bad)
     assert browser.query["more"] == [good] and browser.query["less"] == [bad]
     assert not {good, bad} & set(browser.hits.ids)
-    stored = recommender.personal.feedback.events("anna")[["id", "event"]].values.tolist()
+    stored = recommender.tastes.feedback.events("anna")[["id", "event"]].values.tolist()
     assert stored == browser.feedback[["id", "event"]].values.tolist() == [[good, "like"], [bad, "dislike"]]
     tell(browser, "less", id=good)  # who changes her mind
     assert browser.query["less"] == [bad, good] and "more" not in browser.query
@@ -416,11 +417,24 @@ def test_copies_fold_and_relations_part(recommender, catalog):
     assert [c["id"] for c in with_it["cards"]] == [hits.ids[1], hits.ids[3]]
 
 
+def test_what_goes_with_a_product_stands_apart(recommender, catalog):
+    vectors = recommender.index.vectors(catalog.ids)
+    goes = Complements(rank=4).fit(History(load_demo_events(n=N)), catalog, vectors)
+    asked = next(i for i in catalog.ids if len(goes.recommend(i, 6)))
+    browser = Browser(recommender, complements=goes, id=asked, k=4)
+    like, with_it = browser._view["lists"]
+    assert (like["name"], with_it["name"]) == ("Like it", "Goes with it")
+    assert [c["id"] for c in with_it["cards"]] == goes.recommend(asked, 4).ids
+    assert all(0 <= sum(c["parts"].values()) <= 1 + 1e-6 for c in with_it["cards"])
+    browser.ask(text="boots")  # nothing goes with words
+    assert [one["name"] for one in browser._view["lists"]] == [None]
+
+
 def test_customers_are_found(recommender):
     browser = Browser(recommender, k=2)
     assert browser._setup["users"] and "history" in browser._setup["weights"]
     ((content, _),) = tell(browser, "find", text="u00")
-    assert content["users"] == [u for u in recommender.personal.history.users if "u00" in u][:3]
+    assert content["users"] == [u for u in recommender.tastes.history.users if "u00" in u][:3]
     tell(browser, "ask", kind="user", value="u001")
     assert browser.hits.ids == recommender.recommend(k=2, user="u001", collapse=True).ids
 

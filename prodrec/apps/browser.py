@@ -337,7 +337,8 @@ class Browser(anywidget.AnyWidget):
     """A recommender in a notebook: ask, click on, steer, draw around, compare.
 
     `recommender` is fitted; `compare` a second one that answers beside it. `map` says where products lie in the plane (`map_points`),
-    `classifier` what is predicted of an uploaded picture (None: the recommender's own, where it has one). `me` is the user
+    `complements` (`Complements`) what goes with a product that is asked about, `classifier` what is predicted of an uploaded picture (None: the
+    recommender's own, where it has one). `me` is the user
     whose likes are stored where no customer is asked for; with `paths=False` nobody can name a file or an address in the search box, for pages that strangers see.
     `columns` are those to filter by. Anything else is asked at once, as `recommend` takes it: `Browser(recommender, id="000012", k=8)`.
 
@@ -355,12 +356,23 @@ class Browser(anywidget.AnyWidget):
     selection = traitlets.Tuple()
 
     def __init__(
-        self, recommender, compare=None, map=None, *, classifier=None, me="browser", paths=True, columns=None, **query
+        self,
+        recommender,
+        compare=None,
+        map=None,
+        *,
+        complements=None,
+        classifier=None,
+        me="browser",
+        paths=True,
+        columns=None,
+        **query,
     ):
         for r in (recommender, compare):
             if r is not None and getattr(r, "catalog", None) is None:
                 raise ValueError("this recommender knows no products yet: call its `fit` or `load` first")
         self.recommender, self.compare, self.me, self._paths = recommender, compare, me, bool(paths)
+        self.complements = complements
         self.classifier = recommender.classifier if classifier is None else classifier
         self._map, self._columns, self._catalog = map, columns, None
         self._lock, self._busy, self._n = threading.RLock(), True, None
@@ -563,7 +575,7 @@ class Browser(anywidget.AnyWidget):
         }
 
     def _customers(self) -> list[str]:
-        history = getattr(getattr(self.recommender, "personal", None), "history", None)
+        history = getattr(getattr(self.recommender, "tastes", None), "history", None)
         return [] if history is None else history.users
 
     # -- what the page shows
@@ -616,8 +628,12 @@ class Browser(anywidget.AnyWidget):
         return [*lists, self._list("Second", self.compared, self.compare or self.recommender, both)]
 
     def _related(self, hits: Hits) -> list[dict]:
-        "Substitutes and complements apart, where the recommender tells them apart."
+        "Substitutes and complements apart, where somebody tells them apart."
         table = hits.to_frame()
+        if self.complements is not None and len(asked := _listed(self.query.get("id"))) == 1:
+            goes = self.complements.recommend(asked[0], min(self.query["k"], 6), where=self.query.get("where"))
+            lists = [self._list("Like it", hits, self.recommender), self._list("Goes with it", goes, self.complements)]
+            return [one for one in lists if one["cards"]] or lists[:1]
         if "relation" not in table or table["relation"].nunique() < 2:
             return [self._list(None, hits, self.recommender)]
         names = {"substitute": "Instead of it", "complement": "Goes with it"}
@@ -643,6 +659,12 @@ class Browser(anywidget.AnyWidget):
             | {"both": row["id"] in both}
             for row in rows
         ]
+        if recommender is self.complements:  # its scores are logarithms: bars beside the best one
+            best = max((c["score"] for c in cards), default=1.0) or 1.0
+            for card in cards:
+                positive = {p: max(v, 0.0) for p, v in card["parts"].items()}
+                share = card["score"] / best / (sum(positive.values()) or 1.0)
+                card |= {"score": card["score"] / best, "parts": {p: v * share for p, v in positive.items()}}
         for card, row in zip(cards, rows, strict=True):
             if row.get("duplicates"):
                 card["copies"] = [self._card(i) for i in row["duplicates"].split(", ")]
