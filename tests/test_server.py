@@ -23,6 +23,7 @@ from prodrec.recommend.embed import ColorHistogram, TextEmbedder
 
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
 import uvicorn
+from sheet import chromium, launched
 
 from prodrec.apps import server
 from prodrec.apps.server import make_app
@@ -303,6 +304,47 @@ def test_many_ask_at_once_and_are_answered_together(shop, catalog):
     assert max(inner.together.sizes) > 1
 
 
+# -- the page
+
+
+def test_the_page_asks_goes_on_and_filters(shop, catalog):
+    url, _ = shop
+    playwright, elsewhere, errors = page_driver(), [], []
+    with playwright.sync_playwright() as p, launched(p) as browser:
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        page.on("request", lambda r: None if r.url.startswith((url, "blob:", "data:")) else elsewhere.append(r.url))
+        page.on("pageerror", lambda e: errors.append(str(e)))
+        page.goto(url)
+        asked = {"name": "mine.jpg", "mimeType": "image/jpeg", "buffer": catalog.open(catalog.ids[5])}
+        page.set_input_files("#file", asked)
+        playwright.expect(page.locator(".hit strong").first).to_have_text(catalog.products.title[catalog.ids[5]])
+        page.locator(".hit").nth(1).click()
+        playwright.expect(page.locator("#trail button")).to_have_count(2)
+        page.locator("#trail button").first.click()
+        playwright.expect(page.locator("#trail button")).to_have_count(1)
+        page.locator("summary").click()
+        kind = catalog.products.category.iloc[0]
+        page.select_option("select[data-column=category]", label=kind)
+        wanted = int((catalog.products.category == kind).sum())
+        playwright.expect(page.locator("#message")).to_contain_text(f"{min(24, wanted)} products")
+        page.fill("#text", "zzzzz")
+        page.keyboard.press("Enter")
+        playwright.expect(page.locator("#message")).to_contain_text("no known word")
+        page.set_input_files("#file", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"})
+        playwright.expect(page.locator("#message")).to_have_text("This picture cannot be read.")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")  # nothing is cut off on a phone
+    assert not elsewhere and not errors
+
+
+def page_driver():
+    "Playwright; where there is no Chromium the test is skipped, but not where all of it has to be there."
+    if chromium() is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("there is no Chromium: `apt-get install chromium`")
+        pytest.skip("there is no Chromium to drive")
+    return pytest.importorskip("playwright.sync_api")
+
+
 # -- killed, and stopped
 
 
@@ -311,6 +353,7 @@ MOTHER = """
 import os, signal, sys
 import uvicorn
 from prodrec.apps.server import make_app
+from sheet import chromium, launched
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 print("ready", flush=True)
 for line in sys.stdin:
