@@ -143,6 +143,7 @@ class Together:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
 
     def close(self):
+        "Finish what was begun."
         self._decoders.shutdown()
         self._thread.shutdown()
 
