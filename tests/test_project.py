@@ -211,8 +211,9 @@ def test_the_python_in_the_readme_runs(tmp_path):
     blocks = re.findall(
         r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
     )
-    assert blocks
-    (tmp_path / "readme.py").write_text("\n".join(blocks), encoding="utf-8")
+    code = "\n".join(blocks)
+    assert "epochs=15" in code  # how well it learns is the notebook's matter, which runs in full
+    (tmp_path / "readme.py").write_text(code.replace("epochs=15", "epochs=1"), encoding="utf-8")
     run(sys.executable, "readme.py", cwd=tmp_path)
 
 
