@@ -353,7 +353,6 @@ MOTHER = """
 import os, signal, sys
 import uvicorn
 from prodrec.apps.server import make_app
-from sheet import chromium, launched
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 print("ready", flush=True)
 for line in sys.stdin:
