@@ -23,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ..data.catalog import Catalog
 from ..data.pixels import load_pixels
+from ..models.classifier import unit_rows
 from ..recommend.history import History
 
 # %% ../../nbs/43_apps.monitor.ipynb #0007
@@ -221,8 +222,7 @@ def _foretell_name(learned: Observed, column: str) -> Callable[[Observed], np.nd
 
 
 def _cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return (a * b).sum(1) / np.where(lengths > 0, lengths, 1)
+    return (unit_rows(a) * unit_rows(b)).sum(1)
 
 # %% ../../nbs/43_apps.monitor.ipynb #0020
 class Drift:

@@ -27,8 +27,7 @@ import prodrec
 from .browser import check_upload, filter_table
 from ..core import ImageError, optional
 from ..data.catalog import Catalog, thumbnail
-from ..recommend.feedback import _engine
-from ..recommend.history import WEIGHTS
+from ..recommend.feedback import KINDS, _opened
 from ..recommend.similar import Recommender
 
 # %% ../../nbs/41_apps.server.ipynb #0006
@@ -52,8 +51,7 @@ class Changes:
     "The products that were added, changed and removed since a recommender was saved, in the database at `url`."
 
     def __init__(self, url: str):
-        self._engine = _engine(url)
-        _CHANGES.metadata.create_all(self._engine)
+        self._engine = _opened(url, _CHANGES)
 
     def add(self, id: str, fields: dict | None, picture: bytes | None = None):
         "Keep one change, `fields` None for a product that is gone; when this returns, it is in the database."
@@ -493,7 +491,7 @@ class Event(pydantic.BaseModel):
 
     user: str = pydantic.Field(min_length=1, max_length=255)
     id: str = pydantic.Field(min_length=1, max_length=255)
-    event: str = pydantic.Field("like", json_schema_extra={"enum": list(WEIGHTS)})
+    event: str = pydantic.Field("like", json_schema_extra={"enum": list(KINDS)})
     value: float = pydantic.Field(1.0, ge=0, le=1e9, allow_inf_nan=False)
 
 # %% ../../nbs/41_apps.server.ipynb #0028

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 
-from ..core import ImageError
 from ..data.catalog import Catalog
+from ..models.report import _draw_picture
 
 # %% ../../nbs/35a_recommend.compare.ipynb #0010
 def answers_figure(
@@ -55,7 +55,4 @@ def _draw(ax: plt.Axes, catalog: Catalog, id: str | None, text, colour: str):
     if id is None:
         return
     ax.set_title(str(text)[:18], fontsize=8)
-    try:
-        ax.imshow(catalog.pixels(id))
-    except ImageError:
-        ax.text(0.5, 0.5, "no picture", ha="center", va="center", fontsize=8, transform=ax.transAxes)
+    _draw_picture(catalog, id, ax)

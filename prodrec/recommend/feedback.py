@@ -44,12 +44,18 @@ def _engine(url: str | sa.URL) -> sa.Engine:
     return engine
 
 
-def _create_table(engine: sa.Engine):
+def _opened(url: str | sa.URL, table: sa.Table) -> sa.Engine:
+    "The database at `url`, in which `table` is."
     try:
-        _EVENTS.metadata.create_all(engine)
+        engine = _engine(url)
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as e:
+        raise ValueError(f"`url` {str(url)!r} is no database URL: give e.g. 'sqlite:///feedback.sqlite' ({e})") from e
+    try:
+        table.metadata.create_all(engine)
     except sa.exc.DBAPIError:  # another process has made it in the meantime
-        if not sa.inspect(engine).has_table(_EVENTS.name):
+        if not sa.inspect(engine).has_table(table.name):
             raise
+    return engine
 
 # %% ../../nbs/33a_recommend.feedback.ipynb #0010
 KINDS = ("view", "cart", "like", "dislike", "purchase", "rating")  # of events; those that a `History` knows
@@ -63,14 +69,7 @@ class Feedback:
     """
 
     def __init__(self, url: str | sa.URL, kinds: Sequence[str] = KINDS):
-        self.kinds = tuple(kinds)
-        try:
-            self._engine = _engine(url)
-        except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as e:
-            raise ValueError(
-                f"`url` {str(url)!r} is no database URL: give e.g. 'sqlite:///feedback.sqlite' ({e})"
-            ) from e
-        _create_table(self._engine)
+        self.kinds, self._engine = tuple(kinds), _opened(url, _EVENTS)
 
     @property
     def url(self) -> str:

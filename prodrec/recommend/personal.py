@@ -186,9 +186,9 @@ class Personal:
 
     def _place(self, users, warm: Sequence[str], ids: Sequence[str], vectors: dict[str, np.ndarray]) -> "Personal":
         "Order the products, those with a history first, and find out from which the others borrow."
-        at = {i: n for n, i in enumerate(ids)}
+        at, known = {i: n for n, i in enumerate(ids)}, set(warm)
         self.users, self._warm = list(users), len(warm)
-        self.ids = [*warm, *(i for i in ids if i not in set(warm))]
+        self.ids = [*warm, *(i for i in ids if i not in known)]
         self._user_rows = {u: n for n, u in enumerate(self.users)}
         self._id_rows = {i: n for n, i in enumerate(self.ids)}
         take = np.array([at.get(i, -1) for i in self.ids])
@@ -324,8 +324,8 @@ class Personal:
         0. Who is not known gets what is popular.
         """
         self._check_fitted()
-        at = {i: n for n, i in enumerate(self.ids)}
-        take = np.array([at.get(i, len(at)) for i in (self.ids if ids is None else _listed(ids, "ids"))], int)
+        wanted = self.ids if ids is None else _listed(ids, "ids")
+        take = np.array([self._id_rows.get(i, len(self.ids)) for i in wanted], int)
         parts = [np.zeros((0, len(take)), np.float32)]
         for some in _batches(_listed(users, "users"), batch_size):
             scores = _from_0_to_1(self._utilities(*self._rows_of(some)))

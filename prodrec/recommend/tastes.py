@@ -135,11 +135,10 @@ class Tastes:
 
     def add(self, ids: list[str], vectors: dict[str, np.ndarray]) -> "Tastes":
         "Tell a model that knows what products are like of new ones; any other learns of them at the next `fit`."
-        if (
-            self.model is not None
-            and self.content
-            and (new := [n for n, i in enumerate(ids) if i not in set(self.model.ids)])
-        ):
+        if self.model is None or not self.content:
+            return self
+        known = set(self.model.ids)
+        if new := [n for n, i in enumerate(ids) if i not in known]:
             self.model.add([ids[n] for n in new], {part: v[new] for part, v in vectors.items()})
             self._places = (None, None)
         return self
