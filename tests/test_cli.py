@@ -71,6 +71,13 @@ def test_data_that_is_not_there(data, tmp_path, capsys):
         assert error.startswith("prodrec: ") and error.count("\n") == 1 and "Traceback" not in error
 
 
+@pytest.mark.parametrize("command", ["serve", "recommend"])
+def test_a_folder_without_a_recommender_is_one_line(command, tmp_path, capsys):
+    assert main([command, str(tmp_path / "nowhere")]) == 1
+    told = capsys.readouterr()
+    assert told.out == "" and "no manifest.json" in told.err and len(told.err.splitlines()) == 1
+
+
 def test_an_unknown_network_is_one_line(tmp_path, capsys):
     assert main(["demo", "--limit", "60", "--network", "resnet", "--out", str(tmp_path / "o")]) == 1
     error = capsys.readouterr().err

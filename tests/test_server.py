@@ -304,6 +304,13 @@ def test_many_ask_at_once_and_are_answered_together(shop, catalog):
     assert max(inner.together.sizes) > 1
 
 
+def test_a_folder_without_a_recommender_is_refused_at_once(folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no manifest.json"):
+        make_app(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="holds a saved Index, not a Recommender"):
+        make_app(folder / "index")
+
+
 # -- the page
 
 

@@ -188,7 +188,6 @@ def serve(args: argparse.Namespace):
     """Run `prodrec serve` with parsed arguments, until it is interrupted; PRODREC_API_KEY is the key that changes need."""
     with _without_greetings():
         from prodrec.apps import server
-    print(f"http://{args.host}:{args.port} serves {args.folder}; Ctrl-C stops it", flush=True)
     key = os.environ.get("PRODREC_API_KEY") or None
     server.serve(args.folder, args.host, args.port, database=args.database, api_key=key)
 

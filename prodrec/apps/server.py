@@ -25,7 +25,7 @@ import sqlalchemy as sa
 
 import prodrec
 from .browser import check_upload, filter_table
-from ..core import ImageError, optional
+from ..core import ImageError, optional, saved_kind
 from ..data.catalog import Catalog, thumbnail
 from ..recommend.feedback import KINDS, _opened
 from ..recommend.similar import Recommender
@@ -265,8 +265,11 @@ def make_app(
 ):
     """The FastAPI application that serves a recommender; it loads it once, when it starts. Needs `prodrec[serve]`.
 
-    `ValueError` for a recommender that was not saved, without `database`: it has no place for changes.
+    `ValueError` for a recommender that was not saved, without `database`: it has no place for changes. `FileNotFoundError` and
+    `ValueError` for a folder in which none was saved.
     """
+    if not isinstance(recommender, Recommender) and (kind := saved_kind(recommender)) != "Recommender":
+        raise ValueError(f"{str(recommender)!r} holds a saved {kind}, not a Recommender")
     if database is None:
         if isinstance(recommender, Recommender):
             raise ValueError(
@@ -649,6 +652,7 @@ def serve(path: str | Path, host: str = "127.0.0.1", port: int = 8000, **options
     """Serve the recommender saved in folder `path` until it is interrupted; what was begun is finished. `options` go to `make_app`."""
     uvicorn = optional("uvicorn", "serve")
     app = make_app(path, **options)
+    print(f"http://{host}:{port} serves {path}; Ctrl-C stops it", flush=True)
     uvicorn.run(
         app,
         host=host,
