@@ -201,7 +201,7 @@ class Personal:
             to_factors = content_map(content[: self._warm], self._models["als"]._arrays["items"], counts)
             self._new_items = apply_map(content[self._warm :], to_factors)
         for name in ("_had", "_fresh"):
-            getattr(self, name).resize(len(self.users) + 1, len(self.ids))
+            setattr(self, name, _resized(getattr(self, name), len(self.users) + 1, len(self.ids)))
         return self
 
     def _joined(self, vectors: Mapping[str, np.ndarray], n: int) -> np.ndarray:
@@ -535,6 +535,13 @@ def _worth(history: History, kinds: Sequence[str] | None) -> pd.DataFrame:
     if kinds is not None:
         return events[events["event"].isin(kinds)]
     return events[event_weights(events, history.weights) > 0]
+
+
+def _resized(matrix: csr_matrix, *shape: int) -> csr_matrix:
+    "A copy of another shape, with what is in both."
+    matrix = matrix.copy()
+    matrix.resize(*shape)
+    return matrix
 
 
 def _stored(matrix: csr_matrix) -> csr_matrix:

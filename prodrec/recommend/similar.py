@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from ..core import cache_dir, load_folder, save_folder
+from ..core import cache_dir, load_folder, save_folder, uninterrupted
 from ..data.catalog import Catalog, read_image
 from ..data.pixels import stack_pictures
 from ..models.classifier import ImageClassifier, unit_rows
@@ -252,23 +252,40 @@ class Recommender:
 
         The words that are known stay those of the catalogue given to `fit`.
         """
+        self._check_catalog(catalog)
+        if known := [i for i in catalog.ids if i in self.index]:
+            raise ValueError(
+                f"`catalog` holds {len(known):,} products that are in the recommender already, e.g. {known[0]!r}"
+            )
+        return self._take(catalog)
+
+    def update(self, catalog: Catalog) -> "Recommender":
+        "Replace the products of `catalog` that are there, in their places, and take in those that are not; see `add`."
+        self._check_catalog(catalog)
+        return self._take(catalog)
+
+    def _check_catalog(self, catalog: Catalog):
         self._check_fitted()
         if not isinstance(catalog, Catalog):
             raise TypeError(
                 f"`catalog` must be a Catalog, received {type(catalog).__name__}: `catalog[[id]]` is one of a single product"
             )
-        if known := [i for i in catalog.ids if i in self.index]:
-            raise ValueError(
-                f"`catalog` holds {len(known):,} products that are in the recommender already, e.g. {known[0]!r}"
-            )
-        both, vectors = Catalog.concat([self.catalog, catalog]), self._embed(catalog)
-        try:
-            self.tastes.add(catalog.ids, self._split(vectors))
-            self.index.add(catalog.ids, vectors)
-            self.catalog = both
-        except BaseException:  # an interrupt leaves all of them or none
-            self.index.remove([i for i in catalog.ids if i in self.index])
-            raise
+
+    def _take(self, catalog: Catalog) -> "Recommender":
+        "What takes long and what can fail comes first; then all changes, or none."
+        new, vectors = [i for i in catalog.ids if i not in self.index], self._embed(catalog)
+        known = [i for i in catalog.ids if i in self.index]
+        both, before, model = _merged(self.catalog, catalog, new), self.index.vectors(known), self.tastes.model
+        self.tastes.add(catalog.ids, self._split(vectors))
+        with uninterrupted():
+            try:
+                self.index.update(catalog.ids, vectors)
+                self.catalog = both
+            except BaseException:
+                self.index.remove([i for i in new if i in self.index])
+                self.index.update(known, before)
+                self.tastes.model = model
+                raise
         return self
 
     def remove(self, ids: Sequence[str]) -> "Recommender":
@@ -277,8 +294,10 @@ class Recommender:
         gone = [ids] if isinstance(ids, str) else list(ids)
         if set(gone) >= set(self.index.ids):
             raise ValueError("`ids` names every product: a recommender needs at least one")
-        self.index.remove(gone)
-        self.catalog = self.catalog[self.index.ids]
+        kept = self.catalog[~self.catalog.products.index.isin(gone)]
+        with uninterrupted():
+            self.index.remove(gone)
+            self.catalog = kept
         return self
 
     def recommend(
@@ -659,6 +678,14 @@ def _in_part(vector: np.ndarray, part: slice, dim: int) -> np.ndarray:
     out = np.zeros(dim, np.float32)
     out[part] = vector
     return out
+
+
+def _merged(catalog: Catalog, changed: Catalog, new: list[str]) -> Catalog:
+    "`catalog` with the products of `changed` in their places, and the `new` ones of them at its end."
+    rest = [i for i in catalog.ids if i not in changed]
+    if len(rest) == len(catalog):
+        return Catalog.concat([catalog, changed])
+    return Catalog.concat([catalog[rest], changed] if rest else [changed])[[*catalog.ids, *new]]
 
 
 def _factors(vectors: np.ndarray, parts: dict[str, slice], weights: dict, people: list[bool], share=None) -> tuple:

@@ -9,6 +9,7 @@ __all__ = ['Taste', 'taste_of', 'Tastes']
 import inspect
 import json
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -139,8 +140,9 @@ class Tastes:
             return self
         known = set(self.model.ids)
         if new := [n for n, i in enumerate(ids) if i not in known]:
-            self.model.add([ids[n] for n in new], {part: v[new] for part, v in vectors.items()})
-            self._places = (None, None)
+            model = copy(self.model)  # interrupted, the one that is there stays as it was
+            model.add([ids[n] for n in new], {part: v[new] for part, v in vectors.items()})
+            self.model, self._places = model, (None, None)
         return self
 
     def save(self, path: str | Path):
