@@ -76,7 +76,7 @@ class Tastes:
                 f"`history` must be a History, received {type(history).__name__}: `History(events)` makes one"
             )
         new = self.feedback.events() if self.feedback else None
-        everything = _together(history, new, self.weights)
+        everything = _together(history, new, self._weights_of(history))
         worth = everything is not None and everything.matrix().nnz
         known = {"ids": ids, "vectors": vectors} if self.content else {}
         model = self.learner.fit(everything, **known) if worth else None
@@ -92,11 +92,18 @@ class Tastes:
         self._places = (None, None)
         return self
 
+    def everything(self, history: History | None = None) -> History | None:
+        "`history` and all feedback so far as one history; None where nothing has happened yet."
+        return _together(history, self.feedback.events() if self.feedback else None, self._weights_of(history))
+
     @property
     def weights(self) -> dict[str, float]:
         "The worth of one event of each kind."
+        return self._weights_of(self.history)
+
+    def _weights_of(self, history: History | None) -> dict[str, float]:
         unknown = dict.fromkeys(self.feedback.kinds, 0.0) if self.feedback else {}
-        return unknown | WEIGHTS | (self.history.weights if self.history else {})
+        return unknown | WEIGHTS | (history.weights if history else {})
 
     def taste(self, user: str) -> tuple[Taste, bool]:
         "The taste of `user`, from history and feedback; and whether there was feedback since `fit`."
@@ -123,6 +130,8 @@ class Tastes:
             found, values = self.model.recommend(basket=known, k=len(self.model.ids), exclude_seen=False)
         else:
             found, values = self.model.recommend_basket(known, len(self.model.ids))
+            found = [*found, *known]  # what the basket holds is left out there, and liked as much as anything
+            values = np.append(values, np.full(len(known), values.max(initial=0)))
         return self._spread(found, _from_0_to_1(np.append(values, 0.0))[:-1], ids, np.nan)
 
     def popular(self, ids: pd.Index) -> np.ndarray:
