@@ -524,7 +524,7 @@ class Browser(anywidget.AnyWidget):
         if len(asked) != 1 or (own is None and self.complements is None):
             return None
         ask = self.recommender.goes_with if self.complements is None else self.complements.recommend
-        return ask(asked[0], min(query["k"], 6), where=query.get("where"))
+        return ask(asked[0], min(query.get("k", 6), 6), where=query.get("where"))
 
     def _second(self, query: dict) -> tuple[Hits | None, str | None]:
         "(the second recommender's hits, or why there are none)"

@@ -97,6 +97,7 @@ def pair_scores(
 # %% ../../nbs/34_recommend.complements.ipynb #0022
 RELATIONS = ("goes with", "instead of")
 _PARTS = ["kinds", "fit", "together", "popularity"]
+_DIRECTIONS = 128  # of longer vectors so many directions are looked at, in which they vary most
 
 
 class Complements:
@@ -172,7 +173,9 @@ class Complements:
         self._popularity = np.bincount([self._rows[i] for i in bought["id"]], minlength=shape[0]).astype(np.float32)
         self._means = np.stack([self._vectors[self._kind == k].mean(0) for k in range(len(names))])
         content = self._content(np.eye(self._vectors.shape[1], dtype=np.float32))
-        self._pair_map = pair_map(content[a], content[b], pairs["weight"].to_numpy(), self.rank)
+        turn = _widest(content, _DIRECTIONS)
+        left, right, strengths = pair_map(content[a] @ turn, content[b] @ turn, pairs["weight"].to_numpy(), self.rank)
+        self._pair_map = (turn @ left, turn @ right, strengths)
 
     def _pair_rows(self, pairs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         return tuple(pairs[side].map(self._rows).to_numpy(int) for side in ("a", "b"))
@@ -358,6 +361,11 @@ class Complements:
         return f"Complements({len(self.catalog):,} products of {len(self.kinds_)} kinds, by={self.by!r})"
 
 # %% ../../nbs/34_recommend.complements.ipynb #0023
+def _widest(x: np.ndarray, n: int) -> np.ndarray:
+    "The `n` directions in which the rows of `x` vary most, (d, n); all directions where there are no more."
+    return np.eye(x.shape[1]) if x.shape[1] <= n else np.linalg.eigh(x.T @ x)[1][:, -n:]
+
+
 def _best(scores: np.ndarray, allowed: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     "(rows, scores) of the `k` best of those allowed."
     rows = np.flatnonzero(allowed)

@@ -13,8 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from ..core import ImageError
-from ..data.catalog import Catalog, picture_table, product_card
+from ..data.catalog import Catalog, _draw_picture, picture_table, product_card
 
 # %% ../../nbs/32c_recommend.hits.ipynb #0007
 class Hits:
@@ -67,7 +66,8 @@ class Hits:
         for ax in axes.flat:
             ax.axis("off")
         for ax, i, score in zip(axes.flat, self.ids, self.scores, strict=False):
-            _draw_product(ax, self._catalog, i, f"{score:.2f}")
+            _draw_picture(self._catalog, i, ax)
+            ax.set_title(f"{score:.2f}", fontsize=9)
         axes[0, 0].figure.suptitle("Recommended products and their scores")
         return axes[0, 0]
 
@@ -85,14 +85,6 @@ class Hits:
             for i, score, reason, same in shown
         ]
         return picture_table(cards) + note
-
-# %% ../../nbs/32c_recommend.hits.ipynb #0008
-def _draw_product(ax: plt.Axes, catalog: Catalog, id: str, text: str):
-    try:
-        ax.imshow(catalog.pixels(id))
-    except ImageError:
-        ax.text(0.5, 0.5, "no picture", ha="center", va="center")
-    ax.set_title(text, fontsize=9)
 
 # %% ../../nbs/32c_recommend.hits.ipynb #0011
 class Attributes:

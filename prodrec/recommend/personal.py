@@ -23,6 +23,7 @@ from prodrec.recommend.history import (
     History,
     _batches,
     _check_vectors,
+    _from_0_to_1,
     _listed,
     _pairs,
     _unit,
@@ -547,8 +548,3 @@ def _resized(matrix: csr_matrix, *shape: int) -> csr_matrix:
 def _stored(matrix: csr_matrix) -> csr_matrix:
     "True where something is stored, even a 0."
     return csr_matrix((np.ones(matrix.nnz, bool), matrix.indices, matrix.indptr), matrix.shape)
-
-
-def _from_0_to_1(scores: np.ndarray) -> np.ndarray:
-    low, high = scores.min(1, keepdims=True), scores.max(1, keepdims=True)
-    return ((scores - low) / np.where(high > low, high - low, 1)).astype(np.float32)

@@ -19,7 +19,7 @@ import pandas as pd
 
 from ..core import load_folder, save_folder, saved_kind
 from .feedback import Feedback
-from .history import NEUTRAL_STARS, WEIGHTS, Collaborative, History, event_weights
+from .history import NEUTRAL_STARS, WEIGHTS, Collaborative, History, _from_0_to_1, event_weights
 
 # %% ../../nbs/33c_recommend.tastes.ipynb #0007
 @dataclass
@@ -209,9 +209,3 @@ def _load_model(path: Path):
     kind = saved_kind(path)
     module = "history" if kind == "Collaborative" else kind.lower()
     return getattr(import_module(f"prodrec.recommend.{module}"), kind).load(path)
-
-
-def _from_0_to_1(values: np.ndarray) -> np.ndarray:
-    values = np.nan_to_num(np.asarray(values, float), posinf=0, neginf=0)
-    low, high = values.min(), values.max()
-    return (values - low) / (high - low) if high > low else np.zeros_like(values)
