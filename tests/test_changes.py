@@ -199,6 +199,13 @@ def test_ctrl_c_at_random_moments_pressed_twice():
         if armed[0]:
             raise KeyboardInterrupt
 
+    def attempt(new):
+        armed[0] = True
+        try:
+            recommender.add(new).remove(new.ids)
+        finally:
+            armed[0] = False
+
     before = signal.signal(signal.SIGINT, pressed)
     try:
         for n in range(25):
@@ -209,9 +216,7 @@ def test_ctrl_c_at_random_moments_pressed_twice():
             for p in presses:
                 p.start()
             try:
-                armed[0] = True
-                recommender.add(new).remove(new.ids)
-                armed[0] = False
+                attempt(new)
             except KeyboardInterrupt:
                 armed[0], interrupted = False, interrupted + 1
             for p in presses:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from test_answers import history
 from test_recommender import SIZE, TABLE, filters, picture, shop
 
-from prodrec import Catalog, Complements, History
+from prodrec import Catalog, Complements, History, ImageClassifier
 from prodrec.apps.browser import Browser
 from prodrec.recommend import index as index_module
 from prodrec.recommend.embed import ColorHistogram, Embedder, Reduced, TextEmbedder
@@ -325,3 +325,37 @@ def test_the_browser_shows_what_goes_together_and_asks_once(monkeypatch):
     assert [c["id"] for c in browser._view["lists"][1]["cards"]] == made.goes_with("004", 5).ids
     browser.steer(where={"category": "sock"})
     assert "no product has 'sock'" in browser._view["lists"][0]["note"]
+
+
+def test_of_every_product_there_is_something_true_to_say():
+    made = dressed()
+    lone = Catalog(
+        made.catalog[["003"]].products.assign(category=None, title=None, image=None).set_axis(["lone"], axis=0)
+    )
+    made.add(lone)
+    for i in made.catalog.ids:
+        for relation in ("goes with", "instead of"):
+            hits = made.goes_with(i, 60, relation=relation)
+            assert i not in hits.ids and np.isfinite(hits.scores).all() and {*hits.to_frame()["relation"]} <= {relation}
+            assert all(made.complements.relation(i, j) == relation for j in hits.ids)
+
+
+def test_one_network_is_saved_once(tmp_path):
+    keras = pytest.importorskip("keras")
+
+    def tiny(input_shape, classes):
+        layers = [keras.Input(input_shape, dtype="uint8"), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
+        return keras.Sequential([*layers, keras.layers.Dense(6), keras.layers.Dense(classes, activation="softmax")])
+
+    catalog = Catalog(blank(20)[[f"{i:03d}" for i in range(18)]].products.assign(category=["a", "b"] * 9))
+    eyes = ImageClassifier(tiny, (16, 12)).fit(catalog, epochs=1)
+    made = Recommender(image=eyes, text=TextEmbedder()).fit(catalog)
+    made.save(tmp_path / "r")
+    assert sorted(p.name for p in (tmp_path / "r").iterdir() if p.is_dir()) == [
+        "catalog", "classifier", "index", "people", "text",
+    ]  # fmt: skip
+    again = Recommender.load(tmp_path / "r")
+    for query in ({"image": picture(3)}, {"image": picture(3), "within": "predicted"}, {"id": "004"}):
+        np.testing.assert_allclose(again.recommend(9, **query).scores, made.recommend(9, **query).scores, atol=1e-5)
+    again.save(tmp_path / "r")
+    assert Recommender.load(tmp_path / "r").recommend(3, id="004").ids == made.recommend(3, id="004").ids
