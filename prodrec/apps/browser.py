@@ -321,6 +321,16 @@ def _listed(value) -> list:
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
 
 
+def _beside_the_best(shown: dict) -> dict:
+    "A list whose scores are logarithms, with bars beside the best one's."
+    best = max((c["score"] for c in shown["cards"]), default=1.0) or 1.0
+    for card in shown["cards"]:
+        positive = {p: max(v, 0.0) for p, v in card["parts"].items()}
+        share = card["score"] / best / (sum(positive.values()) or 1.0)
+        card |= {"score": card["score"] / best, "parts": {p: v * share for p, v in positive.items()}}
+    return shown
+
+
 def _same(a, b) -> bool:
     "Whether two questions are the same; pictures are compared by what they are, not by what they show."
     if a.keys() != b.keys():
@@ -337,7 +347,7 @@ class Browser(anywidget.AnyWidget):
     """A recommender in a notebook: ask, click on, steer, draw around, compare.
 
     `recommender` is fitted; `compare` a second one that answers beside it. `map` says where products lie in the plane (`map_points`),
-    `complements` (`Complements`) what goes with a product that is asked about, `classifier` what is predicted of an uploaded picture (None: the
+    `complements` (`Complements`; None: the recommender's own, where it has them) what goes with a product that is asked about, `classifier` what is predicted of an uploaded picture (None: the
     recommender's own, where it has one). `me` is the user
     whose likes are stored where no customer is asked for; with `paths=False` nobody can name a file or an address in the search box, for pages that strangers see.
     `columns` are those to filter by. Anything else is asked at once, as `recommend` takes it: `Browser(recommender, id="000012", k=8)`.
@@ -376,7 +386,7 @@ class Browser(anywidget.AnyWidget):
         self.classifier = recommender.classifier if classifier is None else classifier
         self._map, self._columns, self._catalog = map, columns, None
         self._lock, self._busy, self._n = threading.RLock(), True, None
-        self.trail, self._said, self._names, self._answers = [{}], [], {}, (None, None, None)
+        self.trail, self._said, self._names, self._answers, self._goes = [{}], [], {}, (None, None, None), None
         super().__init__()
         with self.hold_sync():
             self._prepare()
@@ -505,8 +515,16 @@ class Browser(anywidget.AnyWidget):
             self._answers = (self.recommender.recommend(**query), *self._second(query))
         else:
             self._answers = (None, None, None)
-        self._masks = masks
+        self._masks, self._goes = masks, self._together(query)
         return query
+
+    def _together(self, query: dict) -> Hits | None:
+        "What goes with the product that is asked about; None where it is not one, or nobody knows."
+        asked, own = _listed(query.get("id")), getattr(self.recommender, "complements", None)
+        if len(asked) != 1 or (own is None and self.complements is None):
+            return None
+        ask = self.recommender.goes_with if self.complements is None else self.complements.recommend
+        return ask(asked[0], min(query.get("k", 6), 6), where=query.get("where"))
 
     def _second(self, query: dict) -> tuple[Hits | None, str | None]:
         "(the second recommender's hits, or why there are none)"
@@ -622,28 +640,24 @@ class Browser(anywidget.AnyWidget):
         if self.compare is None and self.compared is None:
             return self._related(self.hits)
         both = set(self.hits.ids) & set(self.compared.ids if self.compared is not None else [])
-        lists = [self._list("First", self.hits, self.recommender, both)]
+        lists = [self._list("First", self.hits, both)]
         if self.compared is None:
             return [*lists, {"name": "Second", "note": self._note, "cards": [], "n": 0}]
-        return [*lists, self._list("Second", self.compared, self.compare or self.recommender, both)]
+        return [*lists, self._list("Second", self.compared, both)]
 
     def _related(self, hits: Hits) -> list[dict]:
         "Substitutes and complements apart, where somebody tells them apart."
         table = hits.to_frame()
-        if self.complements is not None and len(asked := _listed(self.query.get("id"))) == 1:
-            goes = self.complements.recommend(asked[0], min(self.query["k"], 6), where=self.query.get("where"))
-            lists = [self._list("Like it", hits, self.recommender), self._list("Goes with it", goes, self.complements)]
+        if self._goes is not None:
+            lists = [self._list("Like it", hits), _beside_the_best(self._list("Goes with it", self._goes))]
             return [one for one in lists if one["cards"]] or lists[:1]
         if "relation" not in table or table["relation"].nunique() < 2:
-            return [self._list(None, hits, self.recommender)]
+            return [self._list(None, hits)]
         names = {"substitute": "Instead of it", "complement": "Goes with it"}
         kinds = table["relation"].fillna("similar").astype(str)
-        return [
-            self._list(names.get(kind, kind.capitalize()), hits, self.recommender, only=kinds == kind)
-            for kind in kinds.unique()
-        ]
+        return [self._list(names.get(kind, kind.capitalize()), hits, only=kinds == kind) for kind in kinds.unique()]
 
-    def _list(self, name: str | None, hits: Hits, recommender, both=(), only=None) -> dict:
+    def _list(self, name: str | None, hits: Hits, both=(), only=None) -> dict:
         table = hits.to_frame()
         parts = score_parts(table)
         if only is not None:
@@ -659,16 +673,10 @@ class Browser(anywidget.AnyWidget):
             | {"both": row["id"] in both}
             for row in rows
         ]
-        if recommender is self.complements:  # its scores are logarithms: bars beside the best one
-            best = max((c["score"] for c in cards), default=1.0) or 1.0
-            for card in cards:
-                positive = {p: max(v, 0.0) for p, v in card["parts"].items()}
-                share = card["score"] / best / (sum(positive.values()) or 1.0)
-                card |= {"score": card["score"] / best, "parts": {p: v * share for p, v in positive.items()}}
         for card, row in zip(cards, rows, strict=True):
             if row.get("duplicates"):
                 card["copies"] = [self._card(i) for i in row["duplicates"].split(", ")]
-        return {"name": name, "note": None, "cards": cards, "n": len(cards)}
+        return {"name": name, "note": hits.note or None, "cards": cards, "n": len(cards)}
 
     def _card(self, id: str) -> dict:
         row = self._catalog.products.loc[id]

@@ -616,6 +616,14 @@ def product_card(
     return picture, [*lines, *(str(f)[:60] for f in facts if not _is_missing(f))]
 
 
+def _draw_picture(catalog: "Catalog", id: str, ax):
+    "The picture of a product in matplotlib's Axes, or why there is none."
+    try:
+        ax.imshow(catalog.pixels(id))
+    except ImageError as e:
+        ax.text(0.5, 0.5, f"({e.reason})", ha="center", va="center", fontsize=8, transform=ax.transAxes)
+
+
 def _is_at_hand(ref: str | bytes | None) -> bool:
     return not (isinstance(ref, str) and ref.startswith(("http://", "https://"))) or url_path(ref).exists()
 
