@@ -553,7 +553,7 @@ class Routes:
         }
         options = {"k": k} | {name: value for name, value in given.items() if value is not None}
         hits = await self.shop.together.ask((query, options))
-        return responses.JSONResponse({"version": self.shop.version, "hits": _records(hits.to_frame())})
+        return responses.JSONResponse({"version": self.shop.version, "hits": hits.to_dicts()})
 
     async def classify(self, image: _Picture, k: Annotated[int, fastapi.Form(ge=1, le=100)] = 5):
         "What the classifier takes the picture for: the `k` most probable categories."
