@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from filelock import FileLock
-from scipy.stats import chi2_contingency, fisher_exact, ks_2samp, mannwhitneyu
+from scipy.stats import chi2_contingency, fisher_exact, hypergeom, ks_2samp, mannwhitneyu
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
@@ -164,10 +164,7 @@ def _compare_facts(name: str, reference: pd.Series, new: pd.Series) -> tuple | N
         detail = f"median {old.median():.3g}, now {fresh.median():.3g}"
         return name, psi(old, fresh), ks_2samp(old, fresh).pvalue, detail
     unseen = sorted(set(fresh) - set(old))
-    p = _names_p(old, fresh)
-    if unseen:  # one that was never there is told from chance by its count alone
-        times = int(fresh.isin(unseen).sum())
-        p = min(1, 2 * min(p, fisher_exact([[0, len(old)], [times, len(fresh) - times]], "less").pvalue))
+    p = min(1, 2 * min(_names_p(old, fresh), _unseen_p(old, fresh)))
     shift = (fresh.value_counts(normalize=True) - old.value_counts(normalize=True)).dropna()
     most = shift.abs().idxmax() if len(shift) else ""
     detail = f"never seen: {', '.join(map(str, unseen[:3]))}" if unseen else f"{most} {shift.get(most, 0):+.1%}"
@@ -181,6 +178,20 @@ def _names_p(old: pd.Series, fresh: pd.Series) -> float:
     counts = np.vstack([counts[~rare], counts[rare].sum(0, keepdims=True)])
     counts = counts[counts.sum(1) > 0]
     return float(chi2_contingency(counts).pvalue) if len(counts) > 1 else 1.0
+
+
+def _unseen_p(old: pd.Series, fresh: pd.Series) -> float:
+    """At most how probable it is that chance brings a name that was never there as often as the most frequent of them.
+
+    In a long tail some names are new in every sample. So all names count that are as frequent in both samples together: the sum of
+    the probabilities that all of its products fall into the new one.
+    """
+    times = pd.concat([old, fresh]).value_counts()
+    unseen = times[~times.index.isin(old)]
+    if unseen.empty:
+        return 1.0
+    often = times[times >= unseen.max()]
+    return min(1.0, float(hypergeom.pmf(often, times.sum(), often, len(fresh)).sum()))
 
 # %% ../../nbs/43_apps.monitor.ipynb #0019
 def _compare_vectors(kind: str, reference: np.ndarray, new: np.ndarray, seed: int) -> tuple:
