@@ -131,6 +131,16 @@ def test_holm_by_hand():
     assert monitor._holm(np.array([0.01, 0.04, 0.03])).tolist() == pytest.approx([0.03, 0.06, 0.06])
 
 
+def test_one_person_is_one_opinion():
+    "Who dislikes fifty times is one who is discontent; without names each event counts."
+    weeks = pd.date_range("2024-01-01", periods=3, freq="7D")
+    rows = [(f"u{n}", "like", week) for week in weeks for n in range(30)] + [("u0", "dislike", weeks[-1])] * 50
+    history = History(pd.DataFrame(rows, columns=["user", "event", "time"]).assign(id="a"))
+    last, each = quality(history).iloc[-1], quality(history, once=False).iloc[-1]
+    assert (last.good, last.bad, last.opinions) == (30, 50, 30) and last.share == pytest.approx((29 + 1 / 51) / 30)
+    assert last.p > 0.2 and each.opinions == 80 and each.share == 30 / 80 and each.p < 1e-6
+
+
 def test_quality_needs_times_and_judgements():
     events = pd.DataFrame({"user": ["u"], "id": ["a"], "event": ["view"], "time": ["2024-01-01"]})
     with pytest.raises(ValueError, match="no event of the kinds"):

@@ -287,10 +287,12 @@ def quality(
     window: str = "7D",  # of how many events together; a pandas frequency
     good: Sequence[str] = GOOD,  # kinds of events that say yes
     bad: Sequence[str] = BAD,  # and no
+    once: bool = True,  # each person is one opinion a window; False: each event is, for feedback that names nobody
 ) -> pd.DataFrame:
-    """How much of the feedback was good: one row a window (its start) with good, bad, share, low, high (95 %, Wilson), and p.
+    """How much of the feedback was good: one row a window (its start) with good and bad events, opinions, share, low, high, and p.
 
-    p is that of Fisher's exact test that the window is worse than all before it. `ValueError` without times, or without such events.
+    `share` is that of the opinions, from `low` to `high` by Wilson's 95 % interval; p is that of Fisher's exact test that the window
+    is worse than all before it. `ValueError` without times, or without such events.
     """
     events = history.events
     if events["time"].isna().any():
@@ -298,17 +300,20 @@ def quality(
     events = events[events["event"].isin([*good, *bad])]
     if events.empty:
         raise ValueError(f"`history` holds no event of the kinds {', '.join([*good, *bad])}")
-    is_good = events["event"].isin(good)
-    counts = is_good.groupby(events["time"].dt.floor(window)).agg(good="sum", n="size").rename_axis("from")
-    table = counts.assign(bad=counts.n - counts.good, share=counts.good / counts.n).drop(columns="n")
-    table[["low", "high"]] = [_wilson(*row) for row in table[["good", "bad"]].itertuples(index=False)]
-    before = table[["good", "bad"]].cumsum().shift(fill_value=0)
-    pairs = zip(table[["good", "bad"]].to_numpy(), before.to_numpy(), strict=True)
-    table["p"] = [fisher_exact([now, past], "less").pvalue if sum(past) else 1.0 for now, past in pairs]
+    when, is_good = events["time"].dt.floor(window).rename("from"), events["event"].isin(good)
+    table = pd.DataFrame({"good": is_good, "bad": ~is_good}).groupby(when).sum()
+    said = is_good.groupby([when, events["user"]]).mean() if once else is_good.astype(float).set_axis(when)
+    said = said.groupby(level=0).agg(["sum", "size"])
+    table["opinions"], table["share"] = said["size"], said["sum"] / said["size"]
+    now = pd.DataFrame({"yes": said["sum"], "no": said["size"] - said["sum"]})
+    table[["low", "high"]] = [_wilson(*row) for row in now.itertuples(index=False)]
+    before = now.cumsum().shift(fill_value=0).round().astype(int).to_numpy()
+    pairs = zip(now.round().astype(int).to_numpy(), before, strict=True)
+    table["p"] = [fisher_exact(pair, "less").pvalue if pair[1].any() else 1.0 for pair in pairs]
     return table
 
 
-def _wilson(good: int, bad: int, z: float = 1.96) -> tuple[float, float]:
+def _wilson(good: float, bad: float, z: float = 1.96) -> tuple[float, float]:
     "Wilson's interval of a share."
     n, share = good + bad, good / (good + bad)
     middle, width = share + z**2 / (2 * n), z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
@@ -326,7 +331,7 @@ def advise(
     reasons = [] if drift is None else list(drift.reasons)
     if quality is not None and quality["p"].iloc[-1] < alpha:
         last, before = quality.iloc[-1], quality.iloc[:-1]
-        usual = before.good.sum() / (before.good.sum() + before.bad.sum())
+        usual = (before.share * before.opinions).sum() / before.opinions.sum()
         reasons.append(
             f"feedback got worse: {last.share:.0%} good since {quality.index[-1]:%Y-%m-%d}, {usual:.0%} before"
         )
