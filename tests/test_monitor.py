@@ -10,10 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
+from threadpoolctl import threadpool_limits
 
 from prodrec.apps import monitor
 from prodrec.apps.monitor import Observed, Versions, advise, drift, psi, quality, retrain, two_sample_test
 from prodrec.recommend.history import History
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    "What is multiplied here is so small that threads only wait for each other."
+    with threadpool_limits(1):
+        yield
+
 
 NAMES = np.array(["boot", "cap", "dress", "mug"], object)
 
@@ -57,6 +66,21 @@ def test_two_samples_of_one_distribution_are_told_apart_as_often_as_chance_has_i
 def test_false_alarms_are_rare():
     alarms = [drift(REFERENCE, sample(300, 100 + n), LEARNED).alarms for n in range(30)]
     assert sum(map(bool, alarms)) <= 2, [a for a in alarms if a]
+
+
+def test_a_long_tail_of_names_is_no_alarm():
+    "In each sample there are names that are in no other: that alone says nothing."
+    share = 1 / np.arange(1, 300)
+    draw = np.random.default_rng(0)
+
+    def tail(n: int) -> Observed:
+        return Observed(pd.DataFrame({"category": [f"c{i}" for i in draw.choice(299, n, p=share / share.sum())]}), {})
+
+    found = [(old, new, drift(old, new)) for old, new in ((tail(400), tail(200)) for _ in range(30))]
+    assert all(len(set(new.facts.category) - set(old.facts.category)) > 5 for old, new, _ in found)
+    assert sum(bool(d.alarms) for *_, d in found) <= 1
+    old, new, _ = found[0]
+    assert drift(old, changed(new, category=new.facts.category.where(new.facts.index >= 12, "kayak"))).alarms
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -105,6 +129,16 @@ def test_samples_that_cannot_be_compared_are_refused():
 
 def test_holm_by_hand():
     assert monitor._holm(np.array([0.01, 0.04, 0.03])).tolist() == pytest.approx([0.03, 0.06, 0.06])
+
+
+def test_one_person_is_one_opinion():
+    "Who dislikes fifty times is one who is discontent; without names each event counts."
+    weeks = pd.date_range("2024-01-01", periods=3, freq="7D")
+    rows = [(f"u{n}", "like", week) for week in weeks for n in range(30)] + [("u0", "dislike", weeks[-1])] * 50
+    history = History(pd.DataFrame(rows, columns=["user", "event", "time"]).assign(id="a"))
+    last, each = quality(history).iloc[-1], quality(history, once=False).iloc[-1]
+    assert (last.good, last.bad, last.opinions) == (30, 50, 30) and last.share == pytest.approx((29 + 1 / 51) / 30)
+    assert last.p > 0.2 and each.opinions == 80 and each.share == 30 / 80 and each.p < 1e-6
 
 
 def test_quality_needs_times_and_judgements():

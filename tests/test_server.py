@@ -138,6 +138,7 @@ def test_state_metrics_and_document(shop):
     requests.post(f"{url}/recommend", data={"text": "cotton"})
     lines = requests.get(f"{url}/metrics").text.splitlines()
     assert any(x.startswith('prodrec_requests_total{path="/recommend",status="200"}') for x in lines)
+    assert any(x.startswith('prodrec_together_bucket{le="1.0",path="/recommend"}') and x[-3:] != "0.0" for x in lines)
     document = requests.get(f"{url}/openapi.json").json()
     assert {"/recommend", "/classify", "/products", "/products/{id}", "/feedback"} <= set(document["paths"])
     assert "422" in document["paths"]["/recommend"]["post"]["responses"]

@@ -104,6 +104,7 @@ class Together:
 
     def __init__(self, answer: Callable[[list], list], limit: int = 16):
         self.answer, self.limit, self.sizes = answer, limit, []
+        self.seen: Callable[[int], object] = lambda size: None  # is told how many were answered together
         self._thread, self._decoders = ThreadPoolExecutor(1, "model"), ThreadPoolExecutor(2, "decode")
         self._waiting: list[tuple] = []
         self._busy = None
@@ -120,6 +121,7 @@ class Together:
         while self._waiting:
             batch, self._waiting = self._waiting[: self.limit], self._waiting[self.limit :]
             self.sizes = [*self.sizes[-999:], len(batch)]
+            self.seen(len(batch))
             results = await self.alone(self._answers, [item for item, _ in batch])
             for (_, future), result in zip(batch, results, strict=True):
                 if future.cancelled():
@@ -373,10 +375,14 @@ def _add_errors(app):
 
 
 def _add_metrics(app):
-    "The headers, a count and the seconds for every answer."
+    "The headers, a count and the seconds for every answer, and how many pictures or questions were answered together."
     registry = prometheus.CollectorRegistry()
     count = prometheus.Counter("prodrec_requests", "Requests answered", ["path", "status"], registry=registry)
     seconds = prometheus.Histogram("prodrec_seconds", "Seconds until the answer", ["path"], registry=registry)
+    sizes = {"buckets": (1, 2, 4, 8, 16), "registry": registry}
+    together = prometheus.Histogram("prodrec_together", "Questions answered in one call", ["path"], **sizes)
+    app.state.shop.together.seen = together.labels("/recommend").observe
+    app.state.shop.classify.seen = together.labels("/classify").observe
 
     @app.middleware("http")
     async def around(request, call_next):
@@ -547,7 +553,7 @@ class Routes:
         }
         options = {"k": k} | {name: value for name, value in given.items() if value is not None}
         hits = await self.shop.together.ask((query, options))
-        return responses.JSONResponse({"version": self.shop.version, "hits": _records(hits.to_frame())})
+        return responses.JSONResponse({"version": self.shop.version, "hits": hits.to_dicts()})
 
     async def classify(self, image: _Picture, k: Annotated[int, fastapi.Form(ge=1, le=100)] = 5):
         "What the classifier takes the picture for: the `k` most probable categories."

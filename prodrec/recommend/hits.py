@@ -50,12 +50,25 @@ class Hits:
 
         Where some stand for others too, `duplicates` has the ids of those, joined by a comma.
         """
+        return pd.DataFrame(self._columns())
+
+    def to_dicts(self) -> list[dict]:
+        "What `to_frame` says, a dictionary for each product, ready for JSON: numbers to six decimals, None for what is missing."
+        columns = {name: np.asarray(values).tolist() for name, values in self._columns().items()}
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        return [
+            {k: None if pd.isna(v) else round(v, 6) if isinstance(v, float) else v for k, v in r.items()} for r in rows
+        ]
+
+    def _columns(self) -> dict[str, Sequence]:
         columns = {"rank": np.arange(1, len(self) + 1), "id": self.ids, "score": self.scores}
         columns |= {**self._parts, "reason": self._reasons}
         if any(self.duplicates):
             columns["duplicates"] = [", ".join(d) for d in self.duplicates]
-        facts = self._catalog.products.reindex(columns=["title", "category", "price"]).loc[self.ids]
-        return pd.DataFrame(columns).join(facts.dropna(axis=1, how="all").reset_index(drop=True))
+        products = self._catalog.products
+        rows = np.array([products.index.get_loc(i) for i in self.ids], int)
+        facts = {c: products[c].array.take(rows) for c in ("title", "category", "price") if c in products}
+        return columns | {c: values for c, values in facts.items() if not values.isna().all()}
 
     def figure(self, columns: int = 6) -> plt.Axes:
         "The pictures with their scores, as a figure; the Axes of the first."
