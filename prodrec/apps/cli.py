@@ -535,6 +535,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with _without_greetings():
             run = getattr(importlib.import_module(f"prodrec.apps.{module}"), function)
         answer = run(args)
+        if answer is None:  # `serve` has spoken for itself
+            return 0
         print(json.dumps(_plain(answer.result), ensure_ascii=False, indent=1) if args.json else answer.text, flush=True)
         return answer.code
     except argparse.ArgumentError as e:

@@ -155,7 +155,6 @@ def serve_shop(args: argparse.Namespace):
         print(json.dumps(where), flush=True)
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
         server.serve(folder, args.host, args.port, database=database, api_key=key)
-    return Answer(where, "stopped")
 
 # %% ../../nbs/42c_apps.shop.ipynb #0021
 def observed(trained: Trained, catalogs: Mapping[str, Catalog], seed: int = 0) -> dict[str, Observed]:
@@ -192,6 +191,10 @@ def monitor_data(args: argparse.Namespace) -> Answer:
     new = unseen(
         clean_data(args, trained.classifier.target, pictures=not trained.words), trained.catalog, trained.words
     )
+    if (few := len(trained.sides["test"])) < 20:
+        raise ValueError(
+            f"only {few} products were held out, too few to tell a change from chance: train with more, or a larger --test"
+        )
     say(f"compare    {len(new):,} new products with {len(trained.sides['test']):,} that were held out")
     found = compare(trained, new, args.seed)
     grown = len(new) / len(trained.catalog)
