@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import importlib
 import json
+import logging
 import math
 import os
 import sys
@@ -502,7 +503,7 @@ def parser() -> argparse.ArgumentParser:
 # %% ../../nbs/42_apps.cli.ipynb #0026
 @contextlib.contextmanager
 def _without_greetings():
-    "TensorFlow's C++ part greets on the terminal when it is imported; what it says is not about the products."
+    "TensorFlow greets on the terminal when it is imported, and later warns of its own affairs: none of it is about the products."
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -513,6 +514,7 @@ def _without_greetings():
         os.dup2(terminal, 2)
         os.close(terminal)
         os.close(nowhere)
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def _plain(value):
