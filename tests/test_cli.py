@@ -257,6 +257,10 @@ def test_a_mapping_names_columns_that_are_there(call, place, capsys):
 # -- wrong calls
 
 
+def written_out(call: str, place: Path, tmp_path: Path) -> list[str]:
+    return [part.replace("PLACE", str(place)).replace("OUT", str(tmp_path / "out")) for part in call.split()]
+
+
 @pytest.mark.parametrize(
     "call, told",
     [
@@ -289,7 +293,7 @@ def test_a_mapping_names_columns_that_are_there(call, place, capsys):
     ],
 )
 def test_calls_that_do_not_fit_together(call, told, place, tmp_path, capsys):
-    argv = [part.replace("PLACE", str(place)).replace("OUT", str(tmp_path / "out")) for part in call.split()]
+    argv = written_out(call, place, tmp_path)
     before = sorted(p for p in place.rglob("*"))
     assert exit_code(*argv) == 2
     error = capsys.readouterr().err
@@ -315,7 +319,7 @@ def test_calls_that_do_not_fit_together(call, told, place, tmp_path, capsys):
     ],
 )
 def test_data_that_cannot_be_used_is_one_line(call, told, place, tmp_path, capsys):
-    argv = [part.replace("PLACE", str(place)).replace("OUT", str(tmp_path / "out")) for part in call.split()]
+    argv = written_out(call, place, tmp_path)
     assert main(argv) == 1
     out, err = capsys.readouterr()
     errors = [line for line in err.splitlines() if line.startswith("prodrec: ")]

@@ -179,31 +179,11 @@ def _add_network_options(parser: argparse.ArgumentParser, epochs: int):
     "What a classifier is made of, and how it learns."
     add = parser.add_argument_group("the classifier").add_argument
     add("--network", help="e.g. fashion-baseline, compact, mobilenetv2 for pictures, lstm, conv1d, tfidf for words")
-    add(
-        "--image-size",
-        type=_size,
-        help="height x width of the pictures, e.g. 80x60 (default: 64x48 for the demo, else 80x60)",
-    )
-    add("--target", default="category", help="the column to be learned (default: %(default)s)")
-    add(
-        "--epochs",
-        type=_positive,
-        default=epochs,
-        help="how often it sees the training products (default: %(default)s)",
-    )
+    size = "height x width of the pictures, e.g. 80x60 (default: 64x48 for the demo, else 80x60)"
+    add("--image-size", type=_size, help=size)
+    often = "how often it sees the training products (default: %(default)s)"
+    add("--epochs", type=_positive, default=epochs, help=often)
     add("--batch-size", type=_positive, default=32, help="products at a time (default: %(default)s)")
-    add(
-        "--validation",
-        type=_share,
-        default=0.1,
-        help="share of the products that is looked at while it learns (default: %(default)s)",
-    )
-    add(
-        "--test",
-        type=_share,
-        default=0.2,
-        help="share of the products that is held out, to be measured on (default: %(default)s)",
-    )
     add(
         "--set",
         metavar="NAME=VALUE",
@@ -212,6 +192,16 @@ def _add_network_options(parser: argparse.ArgumentParser, epochs: int):
         default=[],
         help="any other option of the classifier or its network, e.g. learning_rate=0.001; may be given several times",
     )
+
+
+def _add_split_options(parser: argparse.ArgumentParser):
+    "What is learned, and on whom it is measured."
+    add = parser.add_argument_group("what it learns from").add_argument
+    add("--target", default="category", help="the column to be learned (default: %(default)s)")
+    looked_at = "share of the products that is looked at while it learns (default: %(default)s)"
+    add("--validation", type=_share, default=0.1, help=looked_at)
+    held_out = "share of the products that is held out, to be measured on (default: %(default)s)"
+    add("--test", type=_share, default=0.2, help=held_out)
 
 # %% ../../nbs/42_apps.cli.ipynb #0017
 def _command(commands, name: str, run: str, what: str, text: str, *examples: str) -> argparse.ArgumentParser:
@@ -280,6 +270,7 @@ def _train_parser(commands):
     )
     parser = _command(commands, "train", "trained:train_model", "a classifier, with products held out", text, *examples)
     _add_data_options(parser, required=True)
+    _add_split_options(parser)
     _add_network_options(parser, epochs=20)
     add = parser.add_argument
     add("--kind", choices=("image", "text", "hybrid"), default="image", help="what it looks at (default: %(default)s)")
@@ -307,6 +298,7 @@ def _tune_parser(commands):
     )
     parser = _command(commands, "tune", "trained:tune_model", "search for a better classifier", text, *examples)
     _add_data_options(parser, required=True)
+    _add_split_options(parser)
     _add_network_options(parser, epochs=10)
     add = parser.add_argument
     add("--kind", choices=("image", "text"), default="image", help="what it looks at (default: %(default)s)")
