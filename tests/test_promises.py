@@ -343,9 +343,10 @@ def test_of_every_product_there_is_something_true_to_say():
 def test_one_network_is_saved_once(tmp_path):
     keras = pytest.importorskip("keras")
 
-    def tiny(input_shape, classes):
-        layers = [keras.Input(input_shape, dtype="uint8"), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
-        return keras.Sequential([*layers, keras.layers.Dense(6), keras.layers.Dense(classes, activation="softmax")])
+    def tiny(size, classes):
+        inputs = keras.Input((*size, 3), dtype="uint8")
+        x = keras.layers.Dense(6)(keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs)))
+        return keras.Model(inputs, keras.layers.Dense(classes, activation="softmax")(x))
 
     catalog = Catalog(blank(20)[[f"{i:03d}" for i in range(18)]].products.assign(category=["a", "b"] * 9))
     eyes = ImageClassifier(tiny, (16, 12)).fit(catalog, epochs=1)
