@@ -281,6 +281,21 @@ def test_apply_network_is_predict(network, n, batch_size):
         np.testing.assert_allclose(out, network.predict(x, verbose=0), atol=1e-6)
 
 
+@pytest.mark.parametrize("n, sizes", [(0, []), (1, [1]), (3, [4]), (8, [8]), (9, [8, 8]), (17, [8, 8, 8])])
+def test_a_few_pictures_are_not_filled_up_to_a_batch(n, sizes):
+    class Counting:
+        output_shape, seen = (None, 3), None
+
+        def predict_on_batch(self, x):
+            self.seen.append(len(x))
+            return x.mean((1, 2))
+
+    model, x = Counting(), np.random.default_rng(0).random((n, 2, 2, 3)).astype(np.float32)
+    model.seen = []
+    np.testing.assert_allclose(apply_network(model, x, 8), x.mean((1, 2)).reshape(-1, 3))
+    assert model.seen == sizes
+
+
 def test_apply_network_on_a_store(network):
     catalog = shop([encoded(n) if n % 4 else None for n in range(11)])
     pixels = load_pixels(catalog, (6, 5))

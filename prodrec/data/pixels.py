@@ -267,6 +267,8 @@ def apply_network(
 
 def _answers(model: keras.Model, pixels, batch_size: int, desc: str) -> Iterator[np.ndarray]:
     "What `model` answers, float32, one batch after the other."
+    few = 1 << max(0, len(pixels) - 1).bit_length()  # one picture is not filled up to a batch of them
+    batch_size = min(batch_size, few)
     with progress(desc=desc, total=len(pixels), unit="picture") as bar:
         for start in range(0, len(pixels), batch_size):
             n = min(batch_size, len(pixels) - start)

@@ -100,8 +100,7 @@ class Embedder:
             how = {"precision": self.precision, "keep": self.keep}
             engine = None if self.engine == "keras" else self._computing()
             return unit_rows(bottleneck(self.model, pixels, self.batch_size, **how, engine=engine)[:])
-        few = 1 << max(0, len(pixels) - 1).bit_length()  # one picture is not filled up to a batch of them
-        return unit_rows(apply_network(self._computing(), pixels, min(self.batch_size, few), "embed"))
+        return unit_rows(apply_network(self._computing(), pixels, self.batch_size, "embed"))
 
     def _computing(self):
         "The network as `engine` and `precision` have it, made when it is first needed."
