@@ -355,7 +355,7 @@ def _embed_parser(commands):
         "prodrec embed --data clean --network colours --out vectors",
         "prodrec embed --data clean --model model --out vectors",
     )
-    parser = _command(commands, "embed", "shop:embed_data", "products as vectors", text, *examples)
+    parser = _command(commands, "embed", "recommenders:embed_data", "products as vectors", text, *examples)
     _add_data_options(parser, required=True)
     _add_embedder_options(parser)
     parser.add_argument("--out", required=True, help="the folder to save them to")
@@ -370,7 +370,7 @@ def _index_parser(commands):
         "prodrec index --model model --out shop",
         "prodrec index --data clean --network colours --no-words --out colours",
     )
-    parser = _command(commands, "index", "shop:index_data", "a recommender, saved", text, *examples)
+    parser = _command(commands, "index", "recommenders:index_data", "a recommender, saved", text, *examples)
     _add_data_options(parser, note=" (default: all products of --model)")
     _add_embedder_options(parser)
     parser.add_argument(
@@ -387,7 +387,9 @@ def _recommend_parser(commands):
         'prodrec recommend shop --text "cotton shirt" -k 3',
         'prodrec recommend shop --image photo.jpg --where \'{"category": ["boot"]}\' --json',
     )
-    parser = _command(commands, "recommend", "shop:recommend_products", "ask a saved recommender", text, *examples)
+    parser = _command(
+        commands, "recommend", "recommenders:recommend_products", "ask a saved recommender", text, *examples
+    )
     parser.add_argument("folder", metavar="DIR", help="the folder where the recommender was saved, or its versions")
     for name, what in (
         ("id", "a product"),
@@ -406,7 +408,9 @@ def _recommend_parser(commands):
 def _serve_parser(commands):
     text = "Serve a saved recommender: a page for people and a JSON interface for programs. Needs prodrec[serve]. PRODREC_API_KEY is the key that changes need."
     example = "PRODREC_API_KEY=secret prodrec serve shop --port 8000"
-    parser = _command(commands, "serve", "shop:serve_shop", "put a saved recommender on the network", text, example)
+    parser = _command(
+        commands, "serve", "recommenders:serve_shop", "put a saved recommender on the network", text, example
+    )
     parser.add_argument(
         "folder",
         metavar="DIR",
@@ -432,7 +436,7 @@ def _monitor_parser(commands):
         "prodrec monitor shop --data new.csv --map image=file --exit-code || prodrec retrain shop --data new.csv --map image=file --add",
     )
     parser = _command(
-        commands, "monitor", "shop:monitor_data", "what has changed, and whether to retrain", text, *examples
+        commands, "monitor", "recommenders:monitor_data", "what has changed, and whether to retrain", text, *examples
     )
     parser.add_argument("folder", metavar="DIR", help="what train, tune, index or retrain has saved")
     _add_data_options(parser, required=True)
@@ -454,7 +458,7 @@ def _retrain_parser(commands):
     )
     examples = ("prodrec retrain shop --data demo --limit 450", "prodrec retrain shop --rollback")
     parser = _command(
-        commands, "retrain", "shop:retrain_shop", "learn from a grown catalogue, or go back", text, *examples
+        commands, "retrain", "recommenders:retrain_shop", "learn from a grown catalogue, or go back", text, *examples
     )
     parser.add_argument("folder", metavar="DIR", help="the folder of versions that index --model has made")
     _add_data_options(parser, note=": the whole catalogue as it is now")
