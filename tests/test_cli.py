@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 import prodrec
-from prodrec.apps import server, shop, trained
+from prodrec.apps import recommenders, server, trained
 from prodrec.apps.cli import SOURCES, load_data, main, parser
 from prodrec.apps.monitor import Versions
 from prodrec.apps.trained import Trained
@@ -429,7 +429,9 @@ def served(monkeypatch):
 def scores(monkeypatch, *values):
     "Let the measurements that follow come out as `values`, and spare the training that they are not about."
     several = iter(values)
-    monkeypatch.setattr(shop, "fit_on", lambda classifier, sides, how: classifier.fit(sides["validation"], epochs=1))
+    monkeypatch.setattr(
+        recommenders, "fit_on", lambda classifier, sides, how: classifier.fit(sides["validation"], epochs=1)
+    )
     monkeypatch.setattr(trained.Classifier, "evaluate", lambda *_: SimpleNamespace(accuracy=next(several)))
 
 
@@ -454,7 +456,7 @@ def test_a_retraining_that_fails_changes_nothing(place, a_shop, monkeypatch, cap
         raise KeyboardInterrupt
 
     before = (a_shop / "versions.json").read_text()
-    monkeypatch.setattr(shop, "fit_on", interrupted)
+    monkeypatch.setattr(recommenders, "fit_on", interrupted)
     assert main(["retrain", str(a_shop), "--data", str(place / "pictures")]) == 130
     assert (a_shop / "versions.json").read_text() == before and not (a_shop / "0002").exists()
     assert capsys.readouterr().err.endswith("prodrec: interrupted\n")
