@@ -185,6 +185,18 @@ def test_a_removal_that_fails_removes_nothing(owner, name, monkeypatch):
     assert not check_all_or_nothing(recommender, before, "remove")
 
 
+def test_a_second_fit_that_fails_leaves_the_first(monkeypatch):
+    recommender = Recommender(image=ColorHistogram(SIZE), text=TextEmbedder()).fit(shop(20))
+    before = recommender.recommend(9, text="red shirt")
+    with monkeypatch.context() as m:
+        m.setattr(ColorHistogram, "embed", lambda *a, **k: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            recommender.fit(shop(9, 100))
+    after = recommender.recommend(9, text="red shirt")
+    assert after.ids == before.ids and (after.scores == before.scores).all()
+    assert recommender.fit(shop(9, 100)).index.ids == shop(9, 100).ids
+
+
 class Slow(TextEmbedder):
     def embed(self, x, missing="zero"):
         for _ in range(30):

@@ -227,14 +227,22 @@ class Recommender:
 
     def fit(self, catalog: Catalog, history: History | None = None) -> "Recommender":
         """Embed every product of `catalog`; what cannot be seen is still found by its words. Learn from `history` and all feedback so far."""
-        for e in self.embedders.values():
-            e.fit(catalog)
-        vectors = self._embed(catalog)
+        before = {e: dict(vars(e)) for e in self.embedders.values()}
+        try:
+            for e in self.embedders.values():
+                e.fit(catalog)
+            vectors = self._embed(catalog)
+            index = Index(vectors.shape[1]).add(catalog.ids, vectors)
+        except BaseException:  # what was fitted before goes on with the words it knew
+            for e, knew in before.items():
+                vars(e).clear()
+                vars(e).update(knew)
+            raise
         self.tastes.fit(history, catalog.ids, self._split(vectors))
         if self.complements is not None:
             self.complements.fit(self.tastes.everything(history), catalog, vectors)
-        self._looked_up = None
-        self.catalog, self.index = catalog, Index(vectors.shape[1]).add(catalog.ids, vectors)
+        with uninterrupted():
+            self.catalog, self.index, self._looked_up = catalog, index, None
         return self
 
     def _embed(self, catalog: Catalog) -> np.ndarray:
