@@ -8,7 +8,7 @@ PYTHON ?= python3
 # The environment of a user, and the one of a developer: what the first lacks, the demo must not need.
 USER_ENV := .venv
 DEV_ENV := .venv-dev
-EXTRAS := dev,download,history,labels,map,serve
+EXTRAS := dev,download,history,labels,map,postgres,serve
 RESULTS ?= $(wildcard nbs/recipes/*.ipynb nbs/benchmarks/*.ipynb)
 
 # Always from nothing: a requirement that was dropped from settings.ini must not linger.

@@ -19,16 +19,16 @@ from prodrec import Catalog, History, load_demo, load_demo_events
 from prodrec.apps import browser as module
 from prodrec.apps.browser import (
     Browser,
-    check_upload,
     filter_counts,
     filter_masks,
-    filter_table,
     point_colours,
     tidy_query,
 )
 from prodrec.core import ImageError
+from prodrec.data.catalog import MAX_UPLOAD, check_upload
 from prodrec.recommend.complements import Complements
 from prodrec.recommend.embed import ColorHistogram, TextEmbedder
+from prodrec.recommend.filters import filter_table
 from prodrec.recommend.similar import Recommender
 
 N = 80
@@ -327,7 +327,7 @@ def test_what_is_no_picture_is_refused():
     for data, words in [
         (b"", "no picture"), (b"GIF89a" + bytes(50), "a GIF file"), (b"<svg></svg>", "no picture"), (jpeg()[:-200], "truncated"),
         (animation.getvalue(), "an animation"), (bomb.getvalue(), "more than 40,000,000 pixels"), (jpeg(size=(4, 90)), "too few"),
-        (bytes(module.MAX_UPLOAD + 1), "at most 10,000,000"),
+        (bytes(MAX_UPLOAD + 1), "at most 10,000,000"),
     ]:  # fmt: skip
         with pytest.raises(ImageError, match=words):
             check_upload(data)

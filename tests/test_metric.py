@@ -198,3 +198,11 @@ def test_engines_and_precisions_have_names():
         Embedder(random_network(), engine="torch")
     with pytest.raises(ValueError, match="`precision` must be"):
         Embedder(random_network(), precision="int8")
+
+
+def test_from_one_kind_nothing_can_be_learned(catalog):
+    alone = catalog[(catalog.products.category == catalog.products.category.iloc[0]).to_numpy()]
+    with pytest.raises(ValueError, match="`train` holds one category only"):
+        MetricEmbedder(ColorHistogram((16, 12))).learn(alone, epochs=1)
+    with pytest.raises(ValueError, match="`train` holds one category only"):
+        MetricEmbedder(ColorHistogram((16, 12)), by=("category", "colour"), loss="contrastive").learn(alone, epochs=1)

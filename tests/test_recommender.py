@@ -230,8 +230,9 @@ def test_wrong_queries(both):
     for query in ({}, {"id": []}, {"text": []}, {"text": "?!"}, {"text": "nowordofthis"}):
         with pytest.raises(ValueError, match="the query"):
             both.recommend(**query)
-    with pytest.raises(KeyError, match="'zzz'"):
-        both.recommend(id=["000", "zzz"])
+    for query in ({"id": "zzz"}, {"id": ["zzz", "yyy"]}, {"more": "zzz"}, {"id": ["000", "zzz"], "each": True}):
+        with pytest.raises((KeyError, ValueError), match="'zzz'|the query is empty"):
+            both.recommend(**query)
     for wrong in (0, -1, 2.5, None):
         with pytest.raises(ValueError, match="`k` must be a positive integer"):
             both.recommend(wrong, id="000")

@@ -23,10 +23,11 @@ from prodrec.recommend.embed import ColorHistogram, TextEmbedder
 
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
 import uvicorn
+from postgres import free_port
 from sheet import chromium, launched
 
-from prodrec.apps import server
 from prodrec.apps.server import make_app
+from prodrec.apps.shop import Changes
 
 KEY = {"X-API-Key": "secret"}
 
@@ -233,6 +234,35 @@ def test_what_goes_wrong_inside_stays_inside(shop, monkeypatch):
     assert answer.status_code == 500 and "secret" not in answer.text and answer.json()["code"] == "internal"
 
 
+def test_all_that_a_recommender_takes_travels(shop, catalog):
+    url, inner = shop
+    ids = catalog.ids
+    weights = {"image": 0.1, "text": 0.9, "history": 0.3}
+    asked = [
+        {"id": ids[0], "weights": weights},
+        {"id": ids[0], "more": [ids[5]], "less": [ids[9], ids[11]]},
+        {"more": [ids[5], ids[6]]},
+        {"id": ids[0], "exclude": ids[1:30], "diversity": 0.5},
+        {"text": "cotton", "user": "ann", "collapse": 0.9, "within": None},
+        {"id": ids[0], "within": "category"},
+    ]
+    for options in asked:
+        form = {k: json.dumps(v) if k == "weights" else v for k, v in options.items()}
+        answer = requests.post(f"{url}/recommend", data=form | {"k": 30}).json()
+        expected = inner.recommender.recommend(k=30, **options)
+        assert [h["id"] for h in answer["hits"]] == expected.ids, options
+    assert expected.ids != inner.recommender.recommend(k=30, id=ids[0], weights=weights).ids
+
+
+@pytest.mark.parametrize(
+    "weights",
+    ['{"image": 2}', '{"image": "much"}', "[1]", '{"looks": 1}', '{"image": NaN}', "[" * 50_000, '{"image": 1e999}'],
+)
+def test_weights_that_are_none(shop, weights):
+    answer = requests.post(f"{shop[0]}/recommend", data={"text": "cotton", "weights": weights})
+    assert answer.status_code == 422 and "weights" in answer.json()["detail"], answer.text
+
+
 # -- what changes the shop
 
 
@@ -335,6 +365,12 @@ def test_the_page_asks_goes_on_and_filters(shop, catalog):
         page.select_option("select[data-column=category]", label=kind)
         wanted = int((catalog.products.category == kind).sum())
         playwright.expect(page.locator("#message")).to_contain_text(f"{min(24, wanted)} products")
+        page.evaluate(
+            "const f = fetch; window.fetch = (p, o) => { window.sent = o.body.get('weights'); return f(p, o); }"
+        )
+        page.locator("#words").fill("0.99")
+        page.locator("#words").dispatch_event("change")
+        assert json.loads(page.evaluate("sent"))["text"] == 0.99
         page.fill("#text", "zzzzz")
         page.keyboard.press("Enter")
         playwright.expect(page.locator("#message")).to_contain_text("no known word")
@@ -361,6 +397,7 @@ MOTHER = """
 import os, signal, sys
 import uvicorn
 from prodrec.apps.server import make_app
+from prodrec.apps.shop import Changes
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 print("ready", flush=True)
 for line in sys.stdin:
@@ -390,12 +427,6 @@ def born(mother, folder, database: str) -> tuple[int, str, dict]:
     return pid, url, wait_for(url)
 
 
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def wait_for(url: str) -> dict:
     for _ in range(600):
         with contextlib.suppress(requests.ConnectionError):
@@ -409,11 +440,17 @@ def test_killed_at_random_moments_nothing_confirmed_is_lost(mother, folder, tmp_
     for n in range(50):
         pid, url, state = born(mother, folder, database)
         check_all(url, state, confirmed, begun)
-        killer = threading.Timer(draw.uniform(0.01, 0.3), os.kill, (pid, signal.SIGKILL))
-        killer.start()
-        write_until_dead(url, n, draw, confirmed, begun)
-        killer.join()
+        with killed_after(draw.uniform(0.01, 0.3), pid):
+            write_until_dead(url, n, draw, confirmed, begun)
     assert len(confirmed) > 50
+
+
+@contextlib.contextmanager
+def killed_after(seconds: float, pid: int, how: int = signal.SIGKILL):
+    killer = threading.Timer(seconds, os.kill, (pid, how))
+    killer.start()
+    yield
+    killer.join()
 
 
 def write_until_dead(url: str, n: int, draw, confirmed: dict, begun: dict):
@@ -462,4 +499,4 @@ def test_a_stop_finishes_what_was_begun(mother, folder, tmp_path):
             with contextlib.suppress(requests.ConnectionError):  # one that came after the stop
                 done.append(answer.result().status_code)
     assert done and set(done) == {200}
-    assert len(server.Changes(database).last()) >= len(done)
+    assert len(Changes(database).last()) >= len(done)

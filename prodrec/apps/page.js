@@ -47,10 +47,23 @@ function where() {
   for (const field of $("filters").querySelectorAll("[data-column]")) {
     const column = field.dataset.column;
     if (field.value === "") continue;
-    if (field.dataset.end) (chosen[column] ??= {})[field.dataset.end] = Number(field.value);
+    if (field.dataset.end) (chosen[column] ??= {})[field.dataset.end] = field.type === "date" ? field.value : Number(field.value);
     else chosen[column] = [field.value];
   }
   return chosen;
+}
+
+// neither end is quite 0: a question that has words alone must still say something
+function weights() {
+  const words = $("filters").querySelector("#words")?.value;
+  return words === undefined ? null : { image: 1 - words, text: Number(words) };
+}
+
+function weighing({ image, text }) {
+  const label = make("label", "by looks … by words");
+  const slider = Object.assign(make("input"), { id: "words", type: "range", min: 0.01, max: 0.99, step: 0.01, value: text / (image + text) });
+  label.append(slider);
+  return label;
 }
 
 async function ask(question, { remember = true } = {}) {
@@ -58,6 +71,7 @@ async function ask(question, { remember = true } = {}) {
   const form = new FormData();
   for (const kind of ["id", "text", "image"]) if (question[kind]) form.set(kind, question[kind]);
   form.set("k", "24");
+  if (weights()) form.set("weights", JSON.stringify(weights()));
   if (Object.keys(where()).length) form.set("where", JSON.stringify(where()));
   say("Searching …");
   try {
@@ -146,7 +160,7 @@ $("ask").onsubmit = (e) => {
 };
 
 async function begin() {
-  const { filters, classifies } = await fetched("filters");
+  const { filters, classifies, weights: usual } = await fetched("filters");
   if (classifies) $("classes").dataset.known = "yes";
   $("filters").replaceChildren(...Object.entries(filters).map(([column, found]) => {
     const label = make("label", column);
@@ -158,7 +172,9 @@ async function begin() {
     } else {
       const range = make("span", "", "range");
       for (const [end, limit] of [["from", found.from], ["to", found.to]]) {
-        const field = Object.assign(make("input"), { type: "number", step: "any", placeholder: `${end} ${limit.toFixed(0)}` });
+        const day = typeof limit === "string";
+        const field = Object.assign(make("input"), day ? { type: "date", min: found.from, max: found.to }
+          : { type: "number", step: "any", placeholder: `${end} ${limit.toFixed(0)}` });
         field.setAttribute("aria-label", `${column} ${end}`);
         Object.assign(field.dataset, { column, end });
         range.append(field);
@@ -167,6 +183,7 @@ async function begin() {
     }
     return label;
   }));
+  if (usual.image && usual.text) $("filters").prepend(weighing(usual));
   $("filters").addEventListener("change", () => { if (trail.length) ask(trail.at(-1), { remember: false }); });
 }
 begin().catch((e) => say(e.message, true));

@@ -363,6 +363,7 @@ class HybridClassifier(Classifier):
             part = kind._from_state(state[name])
             setattr(new, name, copy.copy(part))
             part.classes_, part.temperature_ = state[name]["classes"], state[name].get("temperature", 1.0)
+            part.history_ = pd.DataFrame()  # that of the whole is kept
             setattr(new, f"{name}_", part)
         return new
 

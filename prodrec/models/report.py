@@ -24,8 +24,8 @@ from matplotlib.colors import PowerNorm
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from ..core import ImageError, Stages
-from ..data.catalog import Catalog
+from ..core import Stages
+from ..data.catalog import Catalog, _draw_picture
 from ..data.explore import _short
 from ..data.pixels import apply_network
 from .calibration import calibration_error, calibration_table, draw_reliability
@@ -294,13 +294,6 @@ def _draw_worst(worst: pd.DataFrame, catalog: Catalog, columns: int, name: str) 
         )
     figure.suptitle(f"The errors {name} was surest of", fontsize=11)
     return axes.ravel()[: len(worst)]
-
-
-def _draw_picture(catalog: Catalog, id: str, ax):
-    try:
-        ax.imshow(catalog.pixels(id))
-    except ImageError as e:
-        ax.text(0.5, 0.5, f"({e.reason})", ha="center", va="center", fontsize=8, transform=ax.transAxes)
 
 # %% ../../nbs/26_models.report.ipynb #0039
 def difference(

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 
-from ..data.catalog import Catalog
-from ..models.report import _draw_picture
+from ..data.catalog import Catalog, _draw_picture
 
 # %% ../../nbs/35a_recommend.compare.ipynb #0010
 def answers_figure(

@@ -8,6 +8,7 @@ __all__ = ['RELATIONS', 'baskets', 'basket_pairs', 'log_lift', 'pair_map', 'pair
 # %% ../../nbs/34_recommend.complements.ipynb #0006
 import json
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from scipy.sparse import csr_matrix, load_npz, save_npz
 
 from ..core import load_folder, save_folder
 from ..data.catalog import Catalog
+from .filters import where_mask, where_note
 from .history import History, _check_vectors, _top, _unit
+from .hits import Hits
 from .personal import choice_weights
-from .similar import Hits, where_mask
 
 # %% ../../nbs/34_recommend.complements.ipynb #0009
 def baskets(
@@ -95,6 +97,7 @@ def pair_scores(
 # %% ../../nbs/34_recommend.complements.ipynb #0022
 RELATIONS = ("goes with", "instead of")
 _PARTS = ["kinds", "fit", "together", "popularity"]
+_DIRECTIONS = 128  # of longer vectors so many directions are looked at, in which they vary most
 
 
 class Complements:
@@ -125,6 +128,10 @@ class Complements:
 
         Events of other products are passed over. `ValueError` where no basket has two products.
         """
+        if not isinstance(history, History):
+            raise TypeError(
+                f"`history` must be a History of what was bought together, received {type(history).__name__}"
+            )
         if self.by not in catalog.products:
             raise ValueError(f"`by` names column {self.by!r}; `catalog` has {', '.join(catalog.products)}")
         _, vectors = _check_vectors(catalog.ids, vectors)
@@ -165,8 +172,10 @@ class Complements:
         self._together = csr_matrix((np.ones(len(a), np.float32), (a, b)), shape)
         self._popularity = np.bincount([self._rows[i] for i in bought["id"]], minlength=shape[0]).astype(np.float32)
         self._means = np.stack([self._vectors[self._kind == k].mean(0) for k in range(len(names))])
-        content = self._content()
-        self._pair_map = pair_map(content[a], content[b], pairs["weight"].to_numpy(), self.rank)
+        content = self._content(np.eye(self._vectors.shape[1], dtype=np.float32))
+        turn = _widest(content, _DIRECTIONS)
+        left, right, strengths = pair_map(content[a] @ turn, content[b] @ turn, pairs["weight"].to_numpy(), self.rank)
+        self._pair_map = (turn @ left, turn @ right, strengths)
 
     def _pair_rows(self, pairs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         return tuple(pairs[side].map(self._rows).to_numpy(int) for side in ("a", "b"))
@@ -186,18 +195,18 @@ class Complements:
         order = order if start.isna().any() else start.rank(method="first")
         return bought["basket"].map(order <= order.quantile(0.8)).to_numpy(bool)
 
-    def _content(self) -> np.ndarray:
-        "The vectors without the mean of their kind; of a kind that is new without the mean of all."
+    def _content(self, turn: np.ndarray, rows=slice(None)) -> np.ndarray:
+        "The vectors of `rows` without the mean of their kind, times `turn`; of a kind that is new without the mean of all."
         means = np.vstack([self._means, self._means.mean(0)])
-        return self._vectors - means[self._kind]
+        return self._vectors[rows] @ turn - (means @ turn)[self._kind[rows]]
 
     def _say(self, rows: Sequence[int]) -> np.ndarray:
         "What each part says of every product beside each of `rows`: float32 (n, m, 4)."
         lifts = np.pad(self.kinds_.to_numpy(), (0, 1))  # nothing is known about a kind that is new
-        content, (left, right, strengths) = self._content(), self._pair_map
+        left, right, strengths = self._pair_map
         said = [
             lifts[self._kind[rows]][:, self._kind],
-            pair_scores(content[rows] @ left, content @ right, strengths),
+            pair_scores(self._content(left, rows), self._content(right), strengths),
             np.log1p(self._together[rows].toarray()),
             np.tile(np.log1p(self._popularity), (len(rows), 1)),
         ]
@@ -251,9 +260,13 @@ class Complements:
         if not isinstance(k, int | np.integer) or k < 1:
             raise ValueError(f"`k` must be a positive integer, received {k!r}")
         allowed = np.ones(len(self.catalog), bool) if where is None else where_mask(self.catalog.products, where)
-        if id not in self._rows:
-            return self._popular(k, allowed)
-        row = self._rows[id]
+        hits = self._related(self._rows[id], k, allowed, relation) if id in self._rows else self._popular(k, allowed)
+        said = [] if id in self._rows else [f"{id!r} is not known: this is what is popular"]
+        said += [where_note(self.catalog.products, where)] if allowed.sum() < k else []
+        hits.note = "; ".join(filter(None, said))
+        return hits
+
+    def _related(self, row: int, k: int, allowed: np.ndarray, relation: str) -> Hits:
         allowed = allowed & (self._labels(row) == RELATIONS.index(relation))
         allowed[row] = False
         if relation == "instead of":
@@ -295,14 +308,26 @@ class Complements:
     def add(self, catalog: Catalog, vectors: np.ndarray) -> "Complements":
         "Take in products that nobody has bought; they have their place at once. `ValueError` for an id that is there."
         self._check_fitted()
-        _, vectors = _check_vectors(catalog.ids, vectors)
+        _, vectors = self._check_place(catalog, vectors)
+        return self.place(Catalog.concat([self.catalog, catalog]), np.vstack([self._vectors, vectors]))
+
+    def place(self, catalog: Catalog, vectors: np.ndarray) -> "Complements":
+        "The products are those of `catalog` from now on, and look like `vectors`; those that were there keep what was bought of them."
+        self._check_fitted()
+        ids, vectors = self._check_place(catalog, vectors)
+        old = np.array([self._rows.get(i, len(self._rows)) for i in ids], int)
+        new, together = copy(self), self._together.copy()
+        together.resize(len(self._rows) + 1, len(self._rows) + 1)
+        new._popularity, new._together = np.append(self._popularity, np.float32(0))[old], together[old][:, old]
+        new._set_products(catalog, vectors)
+        vars(self).update(vars(new))  # at once, so that an interrupt leaves all of it or nothing
+        return self
+
+    def _check_place(self, catalog: Catalog, vectors: np.ndarray) -> tuple[list[str], np.ndarray]:
+        ids, vectors = _check_vectors(catalog.ids, vectors)
         if vectors.shape[1] != self._vectors.shape[1]:
             raise ValueError(f"`vectors` must be (n, {self._vectors.shape[1]}), received {vectors.shape}")
-        both = Catalog.concat([self.catalog, catalog])
-        self._popularity = np.append(self._popularity, np.zeros(len(catalog), np.float32))
-        self._together.resize(len(both), len(both))
-        self._set_products(both, np.vstack([self._vectors, vectors]))
-        return self
+        return ids, vectors
 
     def save(self, path: str | Path):
         "Write everything to folder `path`, the catalogue without its pictures."
@@ -336,6 +361,11 @@ class Complements:
         return f"Complements({len(self.catalog):,} products of {len(self.kinds_)} kinds, by={self.by!r})"
 
 # %% ../../nbs/34_recommend.complements.ipynb #0023
+def _widest(x: np.ndarray, n: int) -> np.ndarray:
+    "The `n` directions in which the rows of `x` vary most, (d, n); all directions where there are no more."
+    return np.eye(x.shape[1]) if x.shape[1] <= n else np.linalg.eigh(x.T @ x)[1][:, -n:]
+
+
 def _best(scores: np.ndarray, allowed: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     "(rows, scores) of the `k` best of those allowed."
     rows = np.flatnonzero(allowed)

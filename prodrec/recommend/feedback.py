@@ -16,6 +16,8 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool, StaticPool
 
+from ..core import optional
+
 # %% ../../nbs/33a_recommend.feedback.ipynb #0007
 _EVENTS = sa.Table(
     "prodrec_events",
@@ -34,6 +36,10 @@ _COLUMNS = ["user", "id", "event", "value", "time"]
 # %% ../../nbs/33a_recommend.feedback.ipynb #0009
 def _engine(url: str | sa.URL) -> sa.Engine:
     url = sa.make_url(url)
+    if url.drivername in ("postgresql", "postgresql+psycopg"):
+        optional("psycopg", "postgres")
+        patience = {"connect_timeout": 5, "tcp_user_timeout": 10_000}  # seconds, and milliseconds
+        return sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=patience)
     if url.get_backend_name() != "sqlite":
         return sa.create_engine(url, pool_pre_ping=True)
     if url.database in (None, "", ":memory:"):
@@ -62,7 +68,7 @@ KINDS = ("view", "cart", "like", "dislike", "purchase", "rating")  # of events; 
 
 
 class Feedback:
-    """Events of users, kept in the database at `url`: any URL of SQLAlchemy; the driver of another database than SQLite is yours to install.
+    """Events of users, kept in the database at `url`: any URL of SQLAlchemy. PostgreSQL needs `prodrec[postgres]`; the driver of another database is yours to install.
 
     `kinds` are the events that are taken. The database and its table are made when they are
     missing. Processes and threads may write at the same time.
@@ -115,8 +121,8 @@ class Feedback:
 # %% ../../nbs/33a_recommend.feedback.ipynb #0011
 def _checked(user: str, id: str, event: str, value: float, kinds: Sequence[str]) -> dict:
     for name, text in (("user", user), ("id", id)):
-        if not isinstance(text, str) or not text.strip() or len(text) > 255:
-            raise ValueError(f"`{name}` must be a text of 1 to 255 characters, received {text!r}")
+        if not isinstance(text, str) or not text.strip() or len(text) > 255 or "\0" in text:
+            raise ValueError(f"`{name}` must be a text of 1 to 255 characters, none of them zero, received {text!r}")
     if event not in kinds:
         raise ValueError(f"`event` must be one of {', '.join(kinds)}, received {event!r}")
     if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:

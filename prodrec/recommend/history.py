@@ -309,6 +309,13 @@ def held_out(
     return pairs.groupby("user")["id"].agg(list)
 
 # %% ../../nbs/33_recommend.history.ipynb #0034
+def _from_0_to_1(scores: np.ndarray) -> np.ndarray:
+    "Scores from their lowest, 0, to their highest, 1, row by row, float32; zeros where all are equal. What is no number counts as 0."
+    scores = np.nan_to_num(scores, posinf=0, neginf=0)
+    low, high = scores.min(-1, keepdims=True), scores.max(-1, keepdims=True)
+    return ((scores - low) / np.where(high > low, high - low, 1)).astype(np.float32)
+
+
 def _top(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     "(columns, scores) of the `k` largest of each row, best first; of equal ones the leftmost."
     kth = np.partition(scores, -k, axis=1)[:, -k, None]

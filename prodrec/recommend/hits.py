@@ -7,21 +7,24 @@ __all__ = ['SAYS', 'Hits', 'Attributes', 'reason']
 
 # %% ../../nbs/32c_recommend.hits.ipynb #0005
 from collections.abc import Sequence
+from html import escape
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from ..core import ImageError
-from ..data.catalog import Catalog, picture_table, product_card
+from ..data.catalog import Catalog, _draw_picture, picture_table, product_card
 
 # %% ../../nbs/32c_recommend.hits.ipynb #0007
 class Hits:
     """Recommended products, best first: `ids`, `scores`, and `to_frame()` with the parts of each score and the reason.
 
     `catalog` holds the recommended products and maybe others; `parts` maps each part of the score to its values; `duplicates` lists
-    for each product the ids of others that are the same one, and that it stands for.
+    for each product the ids of others that are the same one, and that it stands for. `note` says in words what was passed over, or
+    why there are so few; mostly it is empty.
     """
+
+    note = ""
 
     def __init__(
         self,
@@ -76,34 +79,25 @@ class Hits:
         for ax in axes.flat:
             ax.axis("off")
         for ax, i, score in zip(axes.flat, self.ids, self.scores, strict=False):
-            _draw_product(ax, self._catalog, i, f"{score:.2f}")
+            _draw_picture(self._catalog, i, ax)
+            ax.set_title(f"{score:.2f}", fontsize=9)
         axes[0, 0].figure.suptitle("Recommended products and their scores")
         return axes[0, 0]
 
     def __repr__(self):
-        table = self.to_frame()
-        return (
-            table.to_string(index=False, max_colwidth=80, float_format="{:.3f}".format) if len(table) else "Hits(none)"
-        )
+        table = self.to_frame().to_string(index=False, max_colwidth=80, float_format="{:.3f}".format)
+        return "\n".join(filter(None, [table if len(self) else "Hits(none)", self.note]))
 
     def _repr_html_(self):
+        note = f"<p>{escape(self.note)}</p>" if self.note else ""
         if not len(self):
-            return "<p>No product matches.</p>"
+            return f"<p>No product matches.</p>{note}"
         shown = list(zip(self.ids, self.scores, self._reasons, self.duplicates, strict=True))[:24]
-        return picture_table(
-            [
-                product_card(self._catalog, i, [f"{score:.2f}", reason, *([f"also {', '.join(same)}"] if same else [])])
-                for i, score, reason, same in shown
-            ]
-        )
-
-# %% ../../nbs/32c_recommend.hits.ipynb #0008
-def _draw_product(ax: plt.Axes, catalog: Catalog, id: str, text: str):
-    try:
-        ax.imshow(catalog.pixels(id))
-    except ImageError:
-        ax.text(0.5, 0.5, "no picture", ha="center", va="center")
-    ax.set_title(text, fontsize=9)
+        cards = [
+            product_card(self._catalog, i, [f"{score:.2f}", reason, *([f"also {', '.join(same)}"] if same else [])])
+            for i, score, reason, same in shown
+        ]
+        return picture_table(cards) + note
 
 # %% ../../nbs/32c_recommend.hits.ipynb #0011
 class Attributes:

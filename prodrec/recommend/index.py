@@ -14,7 +14,7 @@ import faiss
 import numpy as np
 import pandas as pd
 
-from ..core import load_folder, save_folder
+from ..core import load_folder, save_folder, uninterrupted
 
 # %% ../../nbs/31_recommend.index.ipynb #0007
 def _check_vectors(vectors, dim: int, n: int | None = None) -> np.ndarray:
@@ -104,10 +104,12 @@ class Index:
             raise ValueError(
                 f"`ids` holds {len(known):,} ids that are in the index, e.g. {known[0]!r}: `update` replaces them"
             )
-        slots = self._append(vectors)
-        self._rows.update(zip(ids, range(len(self.ids), len(self.ids) + len(ids)), strict=True))
-        self.ids.extend(ids)
-        self._slots = np.append(self._slots, slots)
+        new = self._append(vectors)
+        slots = np.append(self._slots, new)
+        with uninterrupted():
+            self._rows.update(zip(ids, range(len(self.ids), len(self.ids) + len(ids)), strict=True))
+            self.ids.extend(ids)
+            self._slots = slots
         return self
 
     def update(self, ids: Sequence[str], vectors) -> "Index":
@@ -125,12 +127,15 @@ class Index:
     def remove(self, ids: Sequence[str]) -> "Index":
         "Remove products; `KeyError` for an id that is not there."
         ids = _check_new_ids(ids)
-        kept, gone = np.delete(self._slots, self._rows_of(ids)), set(ids)
-        if self.exact:  # what follows moves up, in order
-            self._faiss.remove_ids(faiss.IDSelectorBatch(np.setdiff1d(np.arange(self._faiss.ntotal), kept)))
-            kept = np.arange(len(kept))
-        self._slots, self.ids = kept, [i for i in self.ids if i not in gone]
-        self._rows = {i: n for n, i in enumerate(self.ids)}
+        slots, gone = np.delete(self._slots, self._rows_of(ids)), set(ids)
+        kept = [i for i in self.ids if i not in gone]
+        rows = {i: n for n, i in enumerate(kept)}
+        left = faiss.IDSelectorBatch(np.setdiff1d(np.arange(self._faiss.ntotal), slots)) if self.exact else None
+        with uninterrupted():
+            if left is not None:  # what follows moves up, in order
+                self._faiss.remove_ids(left)
+                slots = np.arange(len(kept))
+            self._slots, self.ids, self._rows = slots, kept, rows
         return self._tidied()
 
     def _checked(self, ids: Sequence[str], vectors) -> tuple[list[str], np.ndarray]:
@@ -153,7 +158,9 @@ class Index:
         graph = _store_for(self.dim, self.dtype, True)
         for start in range(0, len(self), 65_536):
             graph.add(self._stored()[self._slots[start : start + 65_536]].astype(np.float32))
-        self._faiss, self._slots = graph, np.arange(len(self))
+        slots = np.arange(len(self))
+        with uninterrupted():
+            self._faiss, self._slots = graph, slots
 
     def _tidied(self) -> "Index":
         if not self.exact and self._faiss.ntotal > 64 and len(self) < 0.75 * self._faiss.ntotal:

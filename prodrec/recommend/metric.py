@@ -156,10 +156,14 @@ class MetricEmbedder(Embedder):
         """Learn from the labels of `train` for `epochs`, and return the embedder; the same `seed` gives the same one.
 
         With `checkpoint`, a folder, an interrupted call goes on from where it was. Raises `ValueError` where a column of `by` or a
-        label is missing, `ImageError` where a picture cannot be read.
+        label is missing or the first column says the same of all, `ImageError` where a picture cannot be read.
         """
         labels = likeness_labels(train, self.by)
         classes = [sorted(labels[c].unique()) for c in labels]
+        if len(classes[0]) < 2:
+            raise ValueError(
+                f"`train` holds one {self.by[0]} only, {classes[0][0]!r}: what is alike is learned from two or more"
+            )
         numbers = np.stack([encode_labels(labels[c], k) for c, k in zip(labels, classes, strict=True)], axis=1)
         for eye in self.eyes:
             eye.fit(train)

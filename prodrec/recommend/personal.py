@@ -23,6 +23,7 @@ from prodrec.recommend.history import (
     History,
     _batches,
     _check_vectors,
+    _from_0_to_1,
     _listed,
     _pairs,
     _unit,
@@ -201,7 +202,7 @@ class Personal:
             to_factors = content_map(content[: self._warm], self._models["als"]._arrays["items"], counts)
             self._new_items = apply_map(content[self._warm :], to_factors)
         for name in ("_had", "_fresh"):
-            getattr(self, name).resize(len(self.users) + 1, len(self.ids))
+            setattr(self, name, _resized(getattr(self, name), len(self.users) + 1, len(self.ids)))
         return self
 
     def _joined(self, vectors: Mapping[str, np.ndarray], n: int) -> np.ndarray:
@@ -537,11 +538,13 @@ def _worth(history: History, kinds: Sequence[str] | None) -> pd.DataFrame:
     return events[event_weights(events, history.weights) > 0]
 
 
+def _resized(matrix: csr_matrix, *shape: int) -> csr_matrix:
+    "A copy of another shape, with what is in both."
+    matrix = matrix.copy()
+    matrix.resize(*shape)
+    return matrix
+
+
 def _stored(matrix: csr_matrix) -> csr_matrix:
     "True where something is stored, even a 0."
     return csr_matrix((np.ones(matrix.nnz, bool), matrix.indices, matrix.indptr), matrix.shape)
-
-
-def _from_0_to_1(scores: np.ndarray) -> np.ndarray:
-    low, high = scores.min(1, keepdims=True), scores.max(1, keepdims=True)
-    return ((scores - low) / np.where(high > low, high - low, 1)).astype(np.float32)

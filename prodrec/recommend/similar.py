@@ -20,13 +20,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from ..core import cache_dir, load_folder, save_folder
+from ..core import cache_dir, load_folder, save_folder, uninterrupted
 from ..data.catalog import Catalog, read_image
 from ..data.pixels import stack_pictures
 from ..models.classifier import ImageClassifier, unit_rows
+from .complements import Complements
 from .embed import Embedder
 from .feedback import Feedback
-from .filters import where_mask
+from .filters import where_mask, where_note
 from .history import Collaborative, History
 from .hits import SAYS, Attributes, Hits, reason
 from .index import Index
@@ -183,7 +184,8 @@ class Recommender:
     part counts in a query that has several, by default {"image": 0.7, "text": 0.3, "history": 0.5}: `history` is the share of a score that comes
     from what people did, picture and text have the rest between them. `classifier` predicts the category for
     `within="predicted"`; it is `image`, where that is one. `collaborative` is the model that learns from the history
-    (`Collaborative()`), or one that knows what products are like as well (see `Tastes`), `feedback` a `Feedback` or the URL of its database. After `fit`: `catalog` and `index`.
+    (`Collaborative()`), or one that knows what products are like as well (see `Tastes`), `feedback` a `Feedback` or the URL of its database.
+    `complements` (`Complements()`) learns from the history what goes with what, for `goes_with`. After `fit`: `catalog` and `index`.
     """
 
     def __init__(
@@ -194,11 +196,13 @@ class Recommender:
         *,
         classifier: ImageClassifier | None = None,
         collaborative: Collaborative | None = None,
+        complements: Complements | None = None,
         feedback: Feedback | str | None = None,
     ):
         if image is None and text is None:
             raise ValueError("give `image`, `text` or both: there is nothing to compare products by")
         self.classifier = image if classifier is None and isinstance(image, ImageClassifier) else classifier
+        self._sees = self.classifier is image is not None  # one network embeds and predicts
         image = Embedder(image) if isinstance(image, ImageClassifier) else image
         self.embedders = {kind: e for kind, e in (("image", image), ("text", text)) if e is not None}
         for kind, e in self.embedders.items():
@@ -208,7 +212,7 @@ class Recommender:
         self.weights = self._checked_weights(weights or {"image": 0.7, "text": 0.3})
         self.catalog, self.index, self._looked_up = None, None, None
         self._path, self._given_url = None, False
-        self.tastes = Tastes(collaborative)
+        self.tastes, self.complements = Tastes(collaborative), complements
         if feedback is not None:
             self.attach(feedback)
 
@@ -227,6 +231,8 @@ class Recommender:
             e.fit(catalog)
         vectors = self._embed(catalog)
         self.tastes.fit(history, catalog.ids, self._split(vectors))
+        if self.complements is not None:
+            self.complements.fit(self.tastes.everything(history), catalog, vectors)
         self._looked_up = None
         self.catalog, self.index = catalog, Index(vectors.shape[1]).add(catalog.ids, vectors)
         return self
@@ -252,23 +258,40 @@ class Recommender:
 
         The words that are known stay those of the catalogue given to `fit`.
         """
+        self._check_catalog(catalog)
+        if known := [i for i in catalog.ids if i in self.index]:
+            raise ValueError(
+                f"`catalog` holds {len(known):,} products that are in the recommender already, e.g. {known[0]!r}"
+            )
+        return self._take(catalog)
+
+    def update(self, catalog: Catalog) -> "Recommender":
+        "Replace the products of `catalog` that are there, in their places, and take in those that are not; see `add`."
+        self._check_catalog(catalog)
+        return self._take(catalog)
+
+    def _check_catalog(self, catalog: Catalog):
         self._check_fitted()
         if not isinstance(catalog, Catalog):
             raise TypeError(
                 f"`catalog` must be a Catalog, received {type(catalog).__name__}: `catalog[[id]]` is one of a single product"
             )
-        if known := [i for i in catalog.ids if i in self.index]:
-            raise ValueError(
-                f"`catalog` holds {len(known):,} products that are in the recommender already, e.g. {known[0]!r}"
-            )
-        both, vectors = Catalog.concat([self.catalog, catalog]), self._embed(catalog)
-        try:
-            self.tastes.add(catalog.ids, self._split(vectors))
-            self.index.add(catalog.ids, vectors)
-            self.catalog = both
-        except BaseException:  # an interrupt leaves all of them or none
-            self.index.remove([i for i in catalog.ids if i in self.index])
-            raise
+
+    def _take(self, catalog: Catalog) -> "Recommender":
+        "What takes long and what can fail comes first; then all changes, or none."
+        new, vectors = [i for i in catalog.ids if i not in self.index], self._embed(catalog)
+        known = [i for i in catalog.ids if i in self.index]
+        both, before, model = _merged(self.catalog, catalog, new), self.index.vectors(known), self.tastes.model
+        self.tastes.add(catalog.ids, self._split(vectors))
+        with uninterrupted():
+            try:
+                self.index.update(catalog.ids, vectors)
+                self.catalog = both
+            except BaseException:
+                self.index.remove([i for i in new if i in self.index])
+                self.index.update(known, before)
+                self.tastes.model = model
+                raise
         return self
 
     def remove(self, ids: Sequence[str]) -> "Recommender":
@@ -277,8 +300,10 @@ class Recommender:
         gone = [ids] if isinstance(ids, str) else list(ids)
         if set(gone) >= set(self.index.ids):
             raise ValueError("`ids` names every product: a recommender needs at least one")
-        self.index.remove(gone)
-        self.catalog = self.catalog[self.index.ids]
+        kept = self.catalog[~self.catalog.products.index.isin(gone)]
+        with uninterrupted():
+            self.index.remove(gone)
+            self.catalog = kept
         return self
 
     def recommend(
@@ -316,7 +341,9 @@ class Recommender:
         - `weights` replaces the recommender's for this query.
         - `more` and `less` are products to move the query towards and away from (see `rocchio`); they are not recommended.
 
-        Raises `ValueError` for a query that says nothing, `KeyError` for an unknown product, `ImageError` for a picture that cannot be read.
+        A product that is not there is passed over, which `Hits.note` says, and so is why hardly anything matches `where`.
+        Raises `ValueError` for a query that says nothing, `KeyError` where a question is of nothing but an unknown product,
+        `ImageError` for a picture that cannot be read.
         """
         self._check_fitted()
         asked_for = {
@@ -326,7 +353,7 @@ class Recommender:
             "user": None if user is None else [str(u) for u in _listed(user)],
         }
         query = {kind: _listed(q) for kind, q in asked_for.items() if q is not None}
-        more, less = _listed(more), _listed(less)
+        query, more, less, unknown = self._known(query, _listed(more), _listed(less), each)
         _check_query(query | ({"more": more} if more else {}), k, min_score, diversity, collapse)
         if within == "predicted":  # looked at twice
             query = query | {"image": [read_image(p) for p in query.get("image", [])]}
@@ -334,15 +361,28 @@ class Recommender:
         wish = _Wish(int(k), min_score, diversity, NEAR_DUPLICATE if collapse is True else float(collapse))
         weights = self.weights if weights is None else self._checked_weights(weights)
         asked = self._asked(_one_by_one(query) if each and query else [query], query, weights, more, less)
-        hits = self._answers(asked, wish, weights, self._allowed(where, [*_listed(exclude), *more, *less]), within)
+        match = np.ones(len(self.index), bool) if where is None else where_mask(self.catalog.products, where).copy()
+        notes = [*unknown, where_note(self.catalog.products, where) if match.sum() < k else ""]
+        match[self._shelf.known([*_listed(exclude), *more, *less])] = False
+        hits = self._answers(asked, wish, weights, match, within)
+        for h in hits:
+            h.note = "; ".join(filter(None, notes))
         return hits if each else hits[0]
 
-    def _allowed(self, where, hidden: list[str]) -> np.ndarray:
-        mask = np.ones(len(self.index), bool) if where is None else where_mask(self.catalog.products, where)
-        if hidden:
-            mask = mask.copy()
-            mask[self._shelf.known(hidden)] = False
-        return mask
+    def _known(self, query: dict, more: list, less: list, each: bool) -> tuple[dict, list, list, list[str]]:
+        "The question without products that are not there, and what is to be said of those."
+        lists = [query.get("id", []), more, less]
+        unknown = list(dict.fromkeys(i for several in lists for i in several if i not in self.index))
+        known = [[i for i in several if i not in unknown] for several in lists]
+        if unknown and (each or not (known[0] or known[1] or set(query) - {"id"})):
+            self.index.vectors(lists[0])  # which says so
+        query = query | ({"id": known[0]} if query.get("id") else {})
+        return (
+            query,
+            known[1],
+            known[2],
+            [f"passed over, not in the catalogue: {', '.join(unknown)}"] if unknown else [],
+        )
 
     @property
     def _shelf(self) -> _Shelf:
@@ -586,6 +626,19 @@ class Recommender:
         pictures = [read_image(query, self.catalog), self.catalog.pixels(hit)]
         return image.model, np.asarray(stack_pictures(pictures, image.image_size, image.fit_mode))
 
+    def goes_with(self, id: str, k: int = 5, *, where=None, relation: str = "goes with") -> Hits:
+        """The `k` best products that go with product `id`, or that could be bought `relation="instead of"` it, so labelled.
+
+        `where` as in `recommend`. Never the product itself; for one that is not known it is what is popular, which `Hits.note` says.
+        See `Complements`; `ValueError` where the recommender was made without one.
+        """
+        self._check_fitted()
+        if self.complements is None:
+            raise ValueError("this Recommender knows nothing of what goes together: give `complements` when it is made")
+        if self.complements.catalog is not self.catalog:  # it has changed since
+            self.complements.place(self.catalog, self.index.vectors())
+        return self.complements.recommend(id, k, relation=relation, where=where)
+
     def feedback(self, user: str, id: str, event: str, value: float = 1.0) -> "Recommender":
         """Keep what `user` did with product `id`: "view", "cart", "like", "dislike", "purchase", or "rating" with its stars as `value`.
 
@@ -615,12 +668,19 @@ class Recommender:
         """
         self._check_fitted()
         store, given = self.tastes.feedback, self._given_url
-        meta = {"classifier": self.classifier is not None, "feedback": store.url if given else None}
-        with save_folder(path, "Recommender", weights=self.weights, parts=list(self.embedders), **meta) as folder:
+        meta = {
+            "classifier": self.classifier is not None,
+            "sees": self._sees,
+            "complements": self.complements is not None,
+        }
+        meta |= {"parts": list(self.embedders), "feedback": store.url if given else None}
+        with save_folder(path, "Recommender", weights=self.weights, **meta) as folder:
             for kind, e in self.embedders.items():
-                e.save(folder / kind)
-            if self.classifier is not None:
-                self.classifier.save(folder / "classifier")
+                if kind != "image" or not self._sees:
+                    e.save(folder / kind)
+            for name in ("classifier", "complements"):
+                if meta[name]:
+                    getattr(self, name).save(folder / name)
             self.tastes.save(folder / "people")
             self.index.save(folder / "index")
             self.catalog.save(folder / "catalog", images=images)
@@ -636,8 +696,11 @@ class Recommender:
         `feedback` is another database than the one it was saved with, or the same with its password.
         """
         folder, meta = load_folder(path, "Recommender")
-        new = cls(**{kind: Embedder.load(folder / kind) for kind in meta["parts"]}, weights=meta["weights"])
-        new.classifier = ImageClassifier.load(folder / "classifier") if meta.get("classifier") else None
+        classifier = ImageClassifier.load(folder / "classifier") if meta.get("classifier") else None
+        seen = {"image": classifier} if meta.get("sees") else {}
+        parts = seen | {kind: Embedder.load(folder / kind) for kind in meta["parts"] if kind not in seen}
+        goes = Complements.load(folder / "complements") if meta.get("complements") else None
+        new = cls(**parts, weights=meta["weights"], classifier=classifier, complements=goes)
         new.index, new.catalog = Index.load(folder / "index"), Catalog.load(folder / "catalog")
         if new.index.ids != new.catalog.ids:
             raise ValueError(f"{str(path)!r} is damaged: its index and its catalogue hold different products")
@@ -659,6 +722,14 @@ def _in_part(vector: np.ndarray, part: slice, dim: int) -> np.ndarray:
     out = np.zeros(dim, np.float32)
     out[part] = vector
     return out
+
+
+def _merged(catalog: Catalog, changed: Catalog, new: list[str]) -> Catalog:
+    "`catalog` with the products of `changed` in their places, and the `new` ones of them at its end."
+    rest = [i for i in catalog.ids if i not in changed]
+    if len(rest) == len(catalog):
+        return Catalog.concat([catalog, changed])
+    return Catalog.concat([catalog[rest], changed] if rest else [changed])[[*catalog.ids, *new]]
 
 
 def _factors(vectors: np.ndarray, parts: dict[str, slice], weights: dict, people: list[bool], share=None) -> tuple:

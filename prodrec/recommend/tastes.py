@@ -9,6 +9,7 @@ __all__ = ['Taste', 'taste_of', 'Tastes']
 import inspect
 import json
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +19,7 @@ import pandas as pd
 
 from ..core import load_folder, save_folder, saved_kind
 from .feedback import Feedback
-from .history import NEUTRAL_STARS, WEIGHTS, Collaborative, History, event_weights
+from .history import NEUTRAL_STARS, WEIGHTS, Collaborative, History, _from_0_to_1, event_weights
 
 # %% ../../nbs/33c_recommend.tastes.ipynb #0007
 @dataclass
@@ -75,7 +76,7 @@ class Tastes:
                 f"`history` must be a History, received {type(history).__name__}: `History(events)` makes one"
             )
         new = self.feedback.events() if self.feedback else None
-        everything = _together(history, new, self.weights)
+        everything = _together(history, new, self._weights_of(history))
         worth = everything is not None and everything.matrix().nnz
         known = {"ids": ids, "vectors": vectors} if self.content else {}
         model = self.learner.fit(everything, **known) if worth else None
@@ -91,11 +92,18 @@ class Tastes:
         self._places = (None, None)
         return self
 
+    def everything(self, history: History | None = None) -> History | None:
+        "`history` and all feedback so far as one history; None where nothing has happened yet."
+        return _together(history, self.feedback.events() if self.feedback else None, self._weights_of(history))
+
     @property
     def weights(self) -> dict[str, float]:
         "The worth of one event of each kind."
+        return self._weights_of(self.history)
+
+    def _weights_of(self, history: History | None) -> dict[str, float]:
         unknown = dict.fromkeys(self.feedback.kinds, 0.0) if self.feedback else {}
-        return unknown | WEIGHTS | (self.history.weights if self.history else {})
+        return unknown | WEIGHTS | (history.weights if history else {})
 
     def taste(self, user: str) -> tuple[Taste, bool]:
         "The taste of `user`, from history and feedback; and whether there was feedback since `fit`."
@@ -122,6 +130,8 @@ class Tastes:
             found, values = self.model.recommend(basket=known, k=len(self.model.ids), exclude_seen=False)
         else:
             found, values = self.model.recommend_basket(known, len(self.model.ids))
+            found = [*found, *known]  # what the basket holds is left out there, and liked as much as anything
+            values = np.append(values, np.full(len(known), values.max(initial=0)))
         return self._spread(found, _from_0_to_1(np.append(values, 0.0))[:-1], ids, np.nan)
 
     def popular(self, ids: pd.Index) -> np.ndarray:
@@ -139,8 +149,9 @@ class Tastes:
             return self
         known = set(self.model.ids)
         if new := [n for n, i in enumerate(ids) if i not in known]:
-            self.model.add([ids[n] for n in new], {part: v[new] for part, v in vectors.items()})
-            self._places = (None, None)
+            model = copy(self.model)  # interrupted, the one that is there stays as it was
+            model.add([ids[n] for n in new], {part: v[new] for part, v in vectors.items()})
+            self.model, self._places = model, (None, None)
         return self
 
     def save(self, path: str | Path):
@@ -198,9 +209,3 @@ def _load_model(path: Path):
     kind = saved_kind(path)
     module = "history" if kind == "Collaborative" else kind.lower()
     return getattr(import_module(f"prodrec.recommend.{module}"), kind).load(path)
-
-
-def _from_0_to_1(values: np.ndarray) -> np.ndarray:
-    values = np.nan_to_num(np.asarray(values, float), posinf=0, neginf=0)
-    low, high = values.min(), values.max()
-    return (values - low) / (high - low) if high > low else np.zeros_like(values)

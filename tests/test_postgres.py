@@ -1,0 +1,164 @@
+"Products and feedback on a real PostgreSQL server, which is stopped, started and killed."
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from postgres import postgres
+
+pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
+from test_server import KEY, born, catalog, check_all, folder, killed_after, mother, put, serving, write_until_dead
+
+from prodrec.apps.shop import Changes
+from prodrec.recommend import feedback as module
+from prodrec.recommend.feedback import Feedback
+
+__all__ = ["catalog", "folder", "mother"]  # fixtures
+
+
+@pytest.fixture(scope="module")
+def server():
+    pytest.importorskip("psycopg", reason="`pip install prodrec[postgres]` to test with PostgreSQL")
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def url(server):
+    "A database of its own for each test."
+    import psycopg
+
+    name = f"shop{random.randrange(10**9)}"
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return server.url.replace("/postgres", f"/{name}")
+
+
+def test_without_its_driver_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ImportError, match=r"`psycopg` is not installed: pip install \"prodrec\[postgres\]\""):
+        Feedback("postgresql://nobody@127.0.0.1:1/shop")
+
+
+def test_changes_are_kept_in_their_order(url):
+    changes = Changes(url)
+    changes.add("a", {"title": "Mug\0", "price": 1.5, "note": None}, b"\0\xff" * 5_000)
+    changes.add("b", {"title": "ünï 🫖"})
+    changes.add("a", None)
+    changes.add("c", {"title": "Cup"}, b"\0\1")
+    changes.add("b", {"title": "Pot"})
+    assert list(Changes(url).last().items()) == [
+        ("a", (None, None)), ("c", ({"title": "Cup"}, b"\0\1")), ("b", ({"title": "Pot"}, None)),
+    ]  # fmt: skip
+
+
+def test_processes_that_begin_at_once_lose_nothing(url):
+    code = """
+        import sys
+        from prodrec.recommend.feedback import Feedback
+        print("ready", flush=True)
+        sys.stdin.readline()  # all of them make the tables at the same moment
+        feedback = Feedback(sys.argv[1])
+        for i in range(40):
+            feedback.add(f"u{sys.argv[2]}", f"p{i}", "view")
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), url]
+    pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+    writers = [subprocess.Popen([*command, str(n)], text=True, **pipes) for n in range(2)]
+    assert all(w.stdout.readline() == "ready\n" for w in writers)
+    for w in writers:
+        w.stdin.write("\n")
+        w.stdin.flush()
+    for w in writers:
+        _, error = w.communicate(timeout=120)
+        assert w.returncode == 0, error
+    events = Feedback(url).events()
+    found = sorted(zip(events["user"], events["id"], strict=True))
+    assert found == sorted((f"u{n}", f"p{i}") for n in range(2) for i in range(40))
+    assert events["time"].is_monotonic_increasing
+
+
+def test_tables_made_by_many_at_once(url):
+    with ThreadPoolExecutor(8) as pool:
+        changes = list(pool.map(lambda _: Changes(url), range(8)))
+        list(pool.map(lambda n: changes[n % 8].add(f"p{n}", {"title": "Mug"}), range(64)))
+    assert sorted(Changes(url).last()) == sorted(f"p{n}" for n in range(64))
+
+
+def test_products_and_feedback_are_there_again(url, folder, catalog):
+    liked, gone = catalog.ids[3], catalog.ids[4]
+    with serving(folder, database=url, api_key="secret") as (address, _):
+        assert put(address, "new/one", {"title": "cotton thing", "price": 5}).ok
+        assert requests.delete(f"{address}/products/{gone}", headers=KEY).ok
+        event = {"user": "ann", "id": liked, "event": "dislike"}
+        assert requests.post(f"{address}/feedback", json=event, headers=KEY).status_code == 201
+    with serving(folder, database=url) as (address, _):
+        assert requests.get(f"{address}/products/new/one").json()["price"] == 5
+        assert requests.get(f"{address}/products/{gone}").status_code == 404
+        hits = requests.post(f"{address}/recommend", data={"user": "ann", "text": "cotton", "k": 100}).json()["hits"]
+        assert liked not in [h["id"] for h in hits] and "new/one" in [h["id"] for h in hits]
+
+
+def test_names_with_a_zero_are_refused(url, folder, catalog):
+    with serving(folder, database=url, api_key="secret") as (address, _):
+        for path, options in [
+            ("/recommend", {"data": {"user": "a\0b"}}),
+            ("/feedback", {"json": {"user": "a\0b", "id": catalog.ids[0]}, "headers": KEY}),
+        ]:
+            assert requests.post(address + path, **options).status_code == 422
+        assert put(address, "a%00b", {"title": "cotton"}).status_code == 422
+        assert put(address, "a", {"title": "cot\0ton"}).status_code == 422
+
+
+def test_a_database_that_goes_away_and_comes_back(url, server, folder, catalog):
+    with serving(folder, database=url, api_key="secret") as (address, _):
+        assert put(address, "before", {"title": "cotton"}).ok
+        for how in (signal.SIGINT, signal.SIGQUIT):  # stopped, and as if it had crashed
+            server.stop(how)
+            try:
+                event = {"user": "ann", "id": catalog.ids[0]}
+                refused = [
+                    put(address, "meanwhile", {"title": "cotton"}),
+                    requests.delete(f"{address}/products/{catalog.ids[1]}", headers=KEY),
+                    requests.post(f"{address}/feedback", json=event, headers=KEY),
+                    requests.post(f"{address}/recommend", data={"user": "ann"}),
+                ]
+                for answer in refused:
+                    assert answer.status_code == 503 and answer.json()["code"] == "unavailable", answer.text
+                    assert "psycopg" not in answer.text and str(server.port) not in answer.text
+                assert requests.post(f"{address}/recommend", data={"text": "cotton"}).ok  # this needs no database
+                assert requests.get(f"{address}/products/meanwhile").status_code == 404
+                assert requests.get(f"{address}/products/{catalog.ids[1]}").ok
+            finally:
+                server.start()
+            assert put(address, "after", {"title": "cotton"}).ok
+            assert requests.post(f"{address}/recommend", data={"user": "ann"}).ok
+
+
+def test_the_server_killed_at_random_moments(mother, folder, url):
+    draw, confirmed, begun = random.Random(1), {}, {}
+    for n in range(6):
+        pid, address, state = born(mother, folder, url)
+        check_all(address, state, confirmed, begun)
+        with killed_after(draw.uniform(0.1, 0.6), pid):
+            write_until_dead(address, n, draw, confirmed, begun)
+    assert len(confirmed) > 6
+
+
+def test_the_database_killed_while_it_writes(server, url):
+    changes, confirmed = Changes(url), []
+    with killed_after(0.3, server._process.pid, signal.SIGQUIT):
+        with pytest.raises(module.sa.exc.OperationalError):
+            for n in range(100_000):
+                changes.add(f"p{n}", {"title": json.dumps(n)})
+                confirmed.append(f"p{n}")
+    server._process.wait(20)
+    server.start()
+    kept = list(changes.last())
+    assert confirmed and kept[: len(confirmed)] == confirmed and len(kept) <= len(confirmed) + 1
