@@ -131,6 +131,23 @@ def test_holm_by_hand():
     assert monitor._holm(np.array([0.01, 0.04, 0.03])).tolist() == pytest.approx([0.03, 0.06, 0.06])
 
 
+def test_one_name_that_doubled_is_certain_among_many():
+    names = np.array([f"c{n}" for n in range(20)], object)
+    usual, doubled = np.full(20, 0.05), np.array([0.1] + [0.9 / 19] * 19)
+    found = []
+    for seed in range(10):
+        draw = np.random.default_rng(seed)
+        sides = (Observed(pd.DataFrame({"category": draw.choice(names, 1_000, p=p)}), {}) for p in (usual, doubled))
+        found.append(drift(*sides).table.p["category"] < 0.01)
+    assert sum(found) >= 8
+
+
+def test_a_week_of_feedback_begins_on_monday():
+    events = pd.DataFrame({"user": list("abc"), "id": "a", "event": "like"})
+    events["time"] = pd.to_datetime(["2024-01-01 00:00", "2024-01-07 23:59", "2024-01-08 00:00"])
+    assert quality(History(events)).index.strftime("%a %d").tolist() == ["Mon 01", "Mon 08"]
+
+
 def test_one_person_is_one_opinion():
     "Who dislikes fifty times is one who is discontent; without names each event counts."
     weeks = pd.date_range("2024-01-01", periods=3, freq="7D")
