@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from .cli import load_data, wrong_call
+from .cli import _without_greetings, load_data, wrong_call
 from ..core import save_folder, saved_kind
 from ..data.audit import DROP, Audit, audit
 from ..data.catalog import Catalog
@@ -129,7 +129,8 @@ def checked_network(network: str) -> str:
 
 def show_demo(args: argparse.Namespace) -> Answer:
     """Run `prodrec demo`: the table of figures; the page and what was made are in `--out`."""
-    from prodrec.apps.demo import run_demo, write_report
+    with _without_greetings():
+        from prodrec.apps.demo import run_demo, write_report
 
     network, out = checked_network(args.network), Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
