@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from .cli import load_data, wrong_call
-from .commands import Answer, check_out, clean, clean_data, kind_of, leans_on_saved, say
+from .commands import Answer, check_out, clean, clean_data, kind_of, leans_on_saved, save_figure, say
 from .monitor import BAD, GOOD, Drift, Observed, Versions, advise, drift, observe, quality, retrain
 from .trained import Trained, current, fit_on, model_beside, open_trained, split_labelled, unseen
 from ..core import save_folder, saved_kind
@@ -204,7 +204,7 @@ def monitor_data(args: argparse.Namespace) -> Answer:
     if out:
         with save_folder(out, "Monitor") as folder:
             (folder / "drift.json").write_text(json.dumps(advice, default=_number, indent=1), encoding="utf-8")
-            found.figure().figure.savefig(folder / "drift.png")
+            save_figure(found.figure(), folder / "drift.png")
     verdict = (
         "retrain:\n" + "\n".join(f"- {r}" for r in advice["reasons"]) if advice["retrain"] else "no reason to retrain"
     )

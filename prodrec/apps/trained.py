@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from .cli import wrong_call
-from .commands import Answer, check_out, clean_data, image_size, kind_of, leans_on_saved, say
+from .commands import Answer, check_out, clean_data, image_size, kind_of, leans_on_saved, save_figure, say
 from ..core import cache_dir, load_folder, save_folder
 from ..data.audit import _joined, duplicate_groups, normalise_titles
 from ..data.catalog import Catalog, digest
@@ -227,7 +227,7 @@ def save_evaluation(report: Report, path: Path):
     with save_folder(path, "Evaluation") as folder:
         (folder / "report.json").write_text(json.dumps(figures(report), default=str, indent=1), encoding="utf-8")
         report.per_class.to_csv(folder / "per_class.csv")
-        report.figure().figure.savefig(folder / "confusion.png")
+        save_figure(report.figure(), folder / "confusion.png")
 
 # %% ../../nbs/42b_apps.trained.ipynb #0024
 def parse_space(
