@@ -519,6 +519,7 @@ def test_the_monitor_knows_a_darker_season(place, tmp_path, capsys):
 def test_words_alone_go_all_the_way(place, tmp_path, capsys):
     table = [place / "products.csv", *(part for part in MAP if part != "image=file")]
     del table[-1]  # the --map that is left
+    assert said(capsys, "audit", "--data", *table)["clean"] == 108
     said(capsys, "train", "--data", *table, "--kind", "text", "--network", "tfidf", "--out", tmp_path / "model")
     said(capsys, "index", "--model", tmp_path / "model", "--out", tmp_path / "shop")
     rows = [(f"n{n}", f"{KINDS[n % 3]} of another season", KINDS[n % 3]) for n in range(40)]

@@ -96,7 +96,8 @@ def clean_data(args: argparse.Namespace, target: str = "category", pictures: boo
 def audit_data(args: argparse.Namespace) -> Answer:
     """Run `prodrec audit`: the issues by their number, the cleaned catalogue and every single issue in `--out`."""
     out = args.out and check_out(args.out, "Audit")
-    kept, found = clean(load_data(args.data, args.root, args.limit, args.seed, dict(args.map)), args.target)
+    catalog = load_data(args.data, args.root, args.limit, args.seed, dict(args.map))
+    kept, found = clean(catalog, args.target, pictures=catalog.products["image"].notna().any())
     if out:
         with save_folder(out, "Audit") as folder:
             kept.save(folder / "catalog", images=leans_on_saved(kept))
