@@ -22,6 +22,8 @@ from prodrec.apps import recommenders, server, trained
 from prodrec.apps.cli import SOURCES, load_data, main, parser
 from prodrec.apps.monitor import Versions
 from prodrec.apps.trained import Trained
+from prodrec.core import cache_dir
+from prodrec.models.training import Checkpoint
 
 
 def command(*arguments, **options):
@@ -343,7 +345,7 @@ COMMANDS = list(parser()._subparsers._group_actions[0].choices)
 QUICK = {
     "audit": ["--limit", "120"],
     "train": TINY,
-    "tune": ["--trials", "1", "--epochs", "1", "--image-size", "16x16", "--space", '{"filters": [[4, 8]]}'],
+    "tune": ["--network", "cnn", "--trials", "1", *TINY, "--space", '{"filters": [[4, 8]]}'],
     "monitor": ["--limit", "180"],
     "retrain": ["--limit", "180", "--epochs", "1"],
 }
@@ -426,18 +428,22 @@ def served(monkeypatch):
     return calls
 
 
-def scores(monkeypatch, *values):
-    "Let the measurements that follow come out as `values`, and spare the training that they are not about."
-    several = iter(values)
-    monkeypatch.setattr(
-        recommenders, "fit_on", lambda classifier, sides, how: classifier.fit(sides["validation"], epochs=1)
-    )
-    monkeypatch.setattr(trained.Classifier, "evaluate", lambda *_: SimpleNamespace(accuracy=next(several)))
+@pytest.fixture
+def scores(place, monkeypatch):
+    "Lets the measurements that follow come out as it is told, and spares the training that they are not about."
+    known = Trained.load(place / "model").classifier
+    monkeypatch.setattr(recommenders, "fit_on", lambda *_: known)
+
+    def come_out(*values):
+        several = iter(values)
+        monkeypatch.setattr(trained.Classifier, "evaluate", lambda *_: SimpleNamespace(accuracy=next(several)))
+
+    return come_out
 
 
-def test_only_what_is_as_good_is_served_and_there_is_a_way_back(place, a_shop, served, monkeypatch, capsys):
+def test_only_what_is_as_good_is_served_and_there_is_a_way_back(place, a_shop, served, scores, capsys):
     retrain = ("retrain", a_shop, "--data", place / "pictures")
-    scores(monkeypatch, 0.8, 0.7, 0.8, 0.8)
+    scores(0.8, 0.7, 0.8, 0.8)
     worse = said(capsys, *retrain)
     assert (worse["swapped"], worse["score"], worse["previous_score"]) == (False, 0.7, 0.8)
     main(["serve", str(a_shop)])
@@ -462,9 +468,25 @@ def test_a_retraining_that_fails_changes_nothing(place, a_shop, monkeypatch, cap
     assert capsys.readouterr().err.endswith("prodrec: interrupted\n")
 
 
-def test_products_are_added_to_those_that_are_served(a_shop, tmp_path, monkeypatch, capsys):
+def test_an_interrupted_training_goes_on(place, tmp_path, monkeypatch, capsys):
+    write, written = Checkpoint.write, []
+
+    def stop(self, *args):
+        write(self, *args)
+        written.append(args)
+        if len(written) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoint, "write", stop)
+    call = ["train", "--data", str(place / "pictures"), *TINY, "--epochs", "4", "--out", str(tmp_path / "model")]
+    assert main(call) == 130 and not (tmp_path / "model").exists()
+    assert said(capsys, *call)["epochs"] == 4 and len(written) == 4
+    assert not list(cache_dir("training").iterdir())
+
+
+def test_products_are_added_to_those_that_are_served(a_shop, tmp_path, scores, capsys):
     new = write_pictures(tmp_path / "new", range(36, 42))
-    scores(monkeypatch, 0.5, 0.5)
+    scores(0.5, 0.5)
     result = said(capsys, "retrain", a_shop, "--data", new, "--add")
     ids = prodrec.Recommender.load(a_shop / "0002").catalog.ids
     assert result["products"] == len(ids) == 108 + 18 and {"disc/41", "disc/1"} <= set(ids)
@@ -492,6 +514,19 @@ def test_the_monitor_knows_a_darker_season(place, tmp_path, capsys):
     part = said(capsys, *call[:2], "--data", same, "--limit", "30")  # too few for growth to be a reason, if it were one
     alarms = [s["signal"] for s in part["drift"]["signals"] if s["alarm"]]
     assert alarms == []
+
+
+def test_words_alone_go_all_the_way(place, tmp_path, capsys):
+    table = [place / "products.csv", *(part for part in MAP if part != "image=file")]
+    del table[-1]  # the --map that is left
+    assert said(capsys, "audit", "--data", *table)["clean"] == 108
+    said(capsys, "train", "--data", *table, "--kind", "text", "--network", "tfidf", "--out", tmp_path / "model")
+    said(capsys, "index", "--model", tmp_path / "model", "--out", tmp_path / "shop")
+    rows = [(f"n{n}", f"{KINDS[n % 3]} of another season", KINDS[n % 3]) for n in range(40)]
+    pd.DataFrame(rows, columns=["id", "title", "category"]).to_csv(tmp_path / "new.csv", index=False)
+    found = said(capsys, "monitor", tmp_path / "shop", "--data", tmp_path / "new.csv")
+    assert "text and category, together changed" in " ".join(found["reasons"])
+    assert said(capsys, "retrain", tmp_path / "shop", "--data", tmp_path / "new.csv", "--add")["products"] == 148
 
 
 def test_words_and_both(place, tmp_path, capsys):

@@ -433,7 +433,7 @@ def _monitor_parser(commands):
     )
     examples = (
         "prodrec monitor shop --data demo --limit 450 --out drift",
-        "prodrec monitor shop --data new.csv --map image=file --exit-code || prodrec retrain shop --data new.csv --map image=file --add",
+        "prodrec monitor shop --data new.csv --map image=file --feedback events.csv --exit-code",
     )
     parser = _command(
         commands, "monitor", "recommenders:monitor_data", "what has changed, and whether to retrain", text, *examples

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from .cli import load_data, wrong_call
-from .commands import Answer, check_out, clean, clean_data, kind_of, leans_on_saved, say
-from .monitor import Drift, Observed, Versions, advise, drift, observe, quality, retrain
+from .commands import Answer, check_out, clean, clean_data, kind_of, leans_on_saved, save_figure, say
+from .monitor import BAD, GOOD, Drift, Observed, Versions, advise, drift, observe, quality, retrain
 from .trained import Trained, current, fit_on, model_beside, open_trained, split_labelled, unseen
 from ..core import save_folder, saved_kind
 from ..data.catalog import Catalog
@@ -177,11 +177,13 @@ def compare(trained: Trained, new: Catalog, seed: int = 0) -> Drift:
 
 
 def read_feedback(given: str | None, folder: str) -> History | None:
-    """The events of `--feedback`, a CSV file or the URL of a database, or of the database beside the versions in `folder`; None without any."""
-    if given is None:
-        beside = database_beside(folder)
-        return History(events) if beside.exists() and len(events := Feedback(f"sqlite:///{beside}").events()) else None
-    return History(Feedback(given).events()) if "://" in given else History.from_csv(given)
+    """The events of `--feedback`, a CSV file or the URL of a database; by default of that beside the versions in `folder`, None where nobody judged anything."""
+    if given is not None:
+        return History(Feedback(given).events()) if "://" in given else History.from_csv(given)
+    if not (beside := database_beside(folder)).exists():
+        return None
+    events = Feedback(f"sqlite:///{beside}").events()
+    return History(events) if events["event"].isin([*GOOD, *BAD]).any() else None
 
 # %% ../../nbs/42c_apps.recommenders.ipynb #0022
 def monitor_data(args: argparse.Namespace) -> Answer:
@@ -202,7 +204,7 @@ def monitor_data(args: argparse.Namespace) -> Answer:
     if out:
         with save_folder(out, "Monitor") as folder:
             (folder / "drift.json").write_text(json.dumps(advice, default=_number, indent=1), encoding="utf-8")
-            found.figure().figure.savefig(folder / "drift.png")
+            save_figure(found.figure(), folder / "drift.png")
     verdict = (
         "retrain:\n" + "\n".join(f"- {r}" for r in advice["reasons"]) if advice["retrain"] else "no reason to retrain"
     )
