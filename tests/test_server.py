@@ -27,7 +27,7 @@ from postgres import free_port
 from sheet import chromium, launched
 
 from prodrec.apps.server import make_app
-from prodrec.apps.shop import Changes
+from prodrec.apps.stock import Changes
 
 KEY = {"X-API-Key": "secret"}
 
@@ -365,7 +365,7 @@ def test_the_page_asks_goes_on_and_filters(shop, catalog):
         wanted = int((catalog.products.category == kind).sum())
         playwright.expect(page.locator("#message")).to_contain_text(f"{min(24, wanted)} products")
         page.evaluate(
-            "const f = fetch; window.fetch = (p, o) => { window.sent = o.body.get('weights'); return f(p, o); }"
+            "() => { const f = fetch; window.fetch = (p, o) => { window.sent = o.body.get('weights'); return f(p, o); } }"
         )
         page.locator("#words").fill("0.99")
         page.locator("#words").dispatch_event("change")
@@ -396,7 +396,7 @@ MOTHER = """
 import os, signal, sys
 import uvicorn
 from prodrec.apps.server import make_app
-from prodrec.apps.shop import Changes
+from prodrec.apps.stock import Changes
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 print("ready", flush=True)
 for line in sys.stdin:

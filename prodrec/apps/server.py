@@ -22,7 +22,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 import prodrec
-from .shop import Shop, UploadError
+from .stock import Shop, UploadError
 from ..core import ImageError, optional, saved_kind
 from ..data.catalog import thumbnail
 from ..recommend.feedback import KINDS
@@ -255,7 +255,8 @@ def _add_metrics(app, shop: Shop):
 # %% ../../nbs/41_apps.server.ipynb #0018
 _field, _form = pydantic.Field, fastapi.Form
 _NAME = r"^[^\x00]*$"  # PostgreSQL keeps no text with a zero in it
-_Picture = Annotated[fastapi.UploadFile, fastapi.File(description="a JPEG, PNG or WebP picture")]
+_file_of = fastapi.File(description="a JPEG, PNG or WebP picture; no animation")
+_Picture, _MaybePicture = Annotated[fastapi.UploadFile, _file_of], Annotated[fastapi.UploadFile | None, _file_of]
 
 
 def _asked(kind, description: str, **limits):
@@ -431,7 +432,7 @@ class Routes:
 
     async def recommend(
         self,
-        image: _Picture | None = None,
+        image: _MaybePicture = None,
         id: _name("a product: what is like it?") = None,
         text: _asked(str | None, "words", max_length=2_000) = None,
         user: _name("a person: what suits her?") = None,
@@ -512,7 +513,7 @@ class Routes:
         return responses.Response(data, media_type="image/jpeg", headers={"Cache-Control": "max-age=300"})
 
     async def put(
-        self, id: _Id, fields: _json_of({"title": "Red mug", "price": 9.5}, str), image: _Picture | None = None
+        self, id: _Id, fields: _json_of({"title": "Red mug", "price": 9.5}, str), image: _MaybePicture = None
     ):
         "Add a product or replace it; it is recommended at once, and kept when this answers."
         data = None if image is None else await image.read()
