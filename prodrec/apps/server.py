@@ -367,7 +367,8 @@ class Event(pydantic.BaseModel):
 # %% ../../nbs/41_apps.server.ipynb #0020
 def _errors(*statuses: int) -> dict:
     "What the OpenAPI document says of the errors of a route."
-    return {s: {"description": _CODES[s].replace("_", " "), "model": Problem} for s in statuses}
+    content = {"application/json": {"schema": Problem.model_json_schema()}}  # JSON, whatever the route else answers
+    return {s: {"description": _CODES[s].replace("_", " "), "content": content} for s in statuses}
 
 
 def _pictures(*names: str) -> dict:
