@@ -7,9 +7,12 @@ import inspect
 import operator
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import venv
 import zipfile
 from configparser import ConfigParser
@@ -320,3 +323,122 @@ def test_a_chapter_runs_in_a_kernel_without_nbdev(installed, tmp_path):
     chapter.write_bytes((ROOT / "nbs" / chapter.name).read_bytes())
     path = f"{installed}{os.pathsep}{os.environ['PATH']}"
     run(installed / "jupyter", "execute", "--inplace", chapter, cwd=tmp_path, PATH=path)
+
+
+# -- the image, of which the steps are done one by one where no container can be made
+
+
+def stages() -> list[list[tuple[str, str]]]:
+    "The steps of the Dockerfile, (word, the rest), stage by stage."
+    found = []
+    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for line in filter(str.strip, text.replace("\\\n", " ").splitlines()):
+        word, _, rest = line.partition(" ")
+        if word == "FROM":
+            found.append([])
+        found[-1].append((word, rest))
+    return found
+
+
+class Built:
+    "What the steps of a stage leave: a folder in place of the image's root, and what is set. `programs` are an environment's."
+
+    def __init__(self, root: Path, programs: Path):
+        self.root = self.cwd = root
+        self.env = {"PATH": f"{programs}{os.pathsep}/usr/bin{os.pathsep}/bin", "HOME": str(root)}
+        self.said = {}
+        (root / "tmp").mkdir(parents=True)
+
+    def inside(self, path: str) -> Path:
+        return self.root / path.lstrip("/") if path.startswith("/") else self.cwd / path
+
+    def copy(self, rest: str, stage: "Built | None"):
+        *sources, target = [word for word in rest.split() if not word.startswith("--")]
+        known = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).splitlines()
+        for source in sources:
+            if "--from=build" in rest:
+                shutil.copytree(stage.inside(source), self.inside(target))
+                continue
+            files = [f for f in known if f == source or f.startswith(f"{source}/")]
+            assert files, f"the Dockerfile copies {source}, which is not there"
+            for file in files:
+                assert f"!{file.split('/')[0]}" in (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+                to = (
+                    self.inside(target) / file.removeprefix(source).lstrip("/")
+                    if "/" in file
+                    else self.inside(target) / file
+                )
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / file, to)
+
+    def do(self, steps: list[tuple[str, str]], earlier: "Built | None" = None) -> "Built":
+        for word, rest in steps:
+            if word == "WORKDIR":
+                self.cwd = self.inside(rest)
+                self.cwd.mkdir(parents=True, exist_ok=True)
+            elif word == "ENV":
+                pairs = (pair.split("=", 1) for pair in rest.split())
+                self.env |= {name: value.replace("/tmp/", f"{self.root}/tmp/") for name, value in pairs}
+            elif word == "COPY":
+                self.copy(rest, earlier)
+            elif word == "RUN":
+                p = subprocess.run(["sh", "-c", rest], cwd=self.cwd, env=self.env, capture_output=True, text=True)
+                assert p.returncode == 0, f"RUN {rest}\n{p.stdout[-2000:]}\n{p.stderr[-2000:]}"
+            else:
+                assert word in ("FROM", "USER", "EXPOSE", "VOLUME", "HEALTHCHECK", "CMD"), word
+                self.said[word] = rest
+        return self
+
+    def start(self, command: str, **env) -> subprocess.Popen:
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        return subprocess.Popen(["sh", "-c", command], cwd=self.cwd, env=self.env | env, text=True, **pipes)
+
+
+def test_the_image_is_small_and_not_of_root():
+    build, last = stages()
+    said = dict(last)
+    assert dict(build)["FROM"].endswith("-slim AS build") and said["FROM"].endswith("-slim")
+    assert re.search(r"python:3\.(\d+)", said["FROM"])[1] >= SETTINGS["min_python"].split(".")[1]
+    assert re.fullmatch(r"[1-9]\d{4}:[1-9]\d{4}", said["USER"])  # a number: Kubernetes can tell that it is not root
+    assert "KEY" not in " ".join(rest for word, rest in last if word == "ENV")
+    compose = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+    assert set(re.findall(r"\$\{(\w+):\?", compose)) == {"PRODREC_API_KEY", "POSTGRES_PASSWORD"}
+
+
+@pytest.mark.install
+def test_the_image_builds_serves_and_stops(wheel, installed, tmp_path):
+    import requests
+    from postgres import free_port
+
+    from prodrec import Recommender, load_demo
+    from prodrec.recommend.embed import ColorHistogram, TextEmbedder
+
+    build, last = stages()
+    venv.create(tmp_path / "tools", with_pip=True)
+    first = Built(tmp_path / "build", tmp_path / "tools" / "bin").do(build)
+    with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(next((first.root / "source" / "dist").glob("*.whl"))) as other:
+        assert sorted(one.namelist()) == sorted(other.namelist())
+    image = Built(tmp_path / "image", installed).do(last, first)
+    catalog = load_demo(40, seed=1)
+    Recommender(image=ColorHistogram((20, 16)), text=TextEmbedder()).fit(catalog).save(
+        image.cwd / "recommender", images=True
+    )
+    port = free_port()
+    server = image.start(image.said["CMD"], PORT=str(port), PRODREC_API_KEY="secret")
+    healthy = image.said["HEALTHCHECK"].partition(" CMD ")[2]
+    try:
+        for _ in range(60):
+            if not image.start(healthy, PORT=str(port)).wait(20):
+                break
+            assert server.poll() is None, server.stdout.read()
+            time.sleep(1)
+        url, key = f"http://127.0.0.1:{port}", {"X-API-Key": "secret"}
+        assert requests.post(f"{url}/recommend", data={"id": catalog.ids[0], "k": 3}).json()["hits"]
+        put = requests.put(f"{url}/products/new", data={"fields": '{"title": "blue dress"}'}, headers=key)
+        assert put.json()["products"] == len(catalog) + 1, put.text
+    finally:
+        server.terminate()
+        said, _ = server.communicate(timeout=60)
+    assert server.returncode in (0, -signal.SIGTERM), said
+    assert image.start(healthy, PORT=str(port)).wait(20) != 0
+    assert (image.cwd / "recommender-shop.sqlite").exists()

@@ -13,7 +13,9 @@ import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
+import numpy as np
 import pytest
 import requests
 from PIL import Image
@@ -26,14 +28,16 @@ import uvicorn
 from postgres import free_port
 from sheet import chromium, launched
 
-from prodrec.apps.server import make_app
-from prodrec.apps.shop import Changes
+from prodrec.apps.server import _Impatient, make_app
+from prodrec.apps.stock import Changes, Shop
+from prodrec.core import ImageError
 
 KEY = {"X-API-Key": "secret"}
 
 
 def start(app) -> tuple[uvicorn.Server, threading.Thread, str]:
-    running = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical"))
+    hasty = type("Hasty", (_Impatient,), {"patience": 1.5})
+    running = uvicorn.Server(uvicorn.Config(app, port=0, http=hasty, log_level="critical"))
     thread = threading.Thread(target=running.run)
     thread.start()
     while not running.started:
@@ -81,6 +85,12 @@ def put(url: str, id: str, fields: dict, image: bytes | None = None, **options):
     return requests.put(
         f"{url}/products/{id}", data={"fields": json.dumps(fields)}, files=files, **{"headers": KEY} | options
     )
+
+
+def animation(kind: str) -> bytes:
+    frames = [Image.new("RGB", (20, 20), c) for c in ("red", "blue")]
+    frames[0].save(out := io.BytesIO(), kind, save_all=True, append_images=frames[1:])
+    return out.getvalue()
 
 
 def bomb() -> bytes:
@@ -166,10 +176,16 @@ def test_the_page_loads_nothing_from_elsewhere(shop):
         (b"hello, I am a picture", 415, "no picture"),
         (b"", 415, "no picture"),
         (picture()[:300], 415, "picture"),
+        (picture(kind="PNG")[:90], 415, "picture"),
+        (picture(kind="WEBP")[:60], 415, "picture"),
+        (animation("WEBP"), 415, "animation"),
+        (animation("PNG"), 415, "animation"),
+        (animation("GIF"), 415, "GIF"),
+        (b"<svg onload='alert(1)'/>", 415, "no picture"),
         (picture((4, 4)), 415, "too few"),
         (bomb(), 413, "pixels"),
     ],
-    ids=["gif", "text", "empty", "truncated", "tiny", "bomb"],
+    ids="gif text empty truncated half-png half-webp webp-frames png-frames gif-frames svg tiny bomb".split(),
 )
 def test_pictures_that_are_none(shop, data, status, says):
     answer = requests.post(f"{shop[0]}/recommend", files={"image": ("a.jpg", data, "image/jpeg")})
@@ -184,6 +200,18 @@ def test_pictures_that_are_none(shop, data, status, says):
         {"where": "{"},
         {"where": "[1]"},
         {"where": '{"shelf": 1}'},
+        {"where": "price < 5"},
+        {"where": '{"price": {"from": "a"}}'},
+        {"where": '{"price": {"from": [1]}}'},
+        {"where": '{"price": {"from": ' + "9" * 400 + "}}"},
+        {"where": '{"price": ' + "9" * 5_000 + "}"},
+        {"where": '{"price": NaN}'},
+        {"where": '{"category": [["a"]]}'},
+        {"where": '{"category": {"from": 1}}'},
+        {"where": "[" * 9_000},
+        {"within": "shelf"},
+        {"collapse": "7"},
+        {"user": "a\0b"},
         {"min_score": "2"},
         {},
         {"diversity": "nan"},
@@ -223,15 +251,63 @@ def test_a_body_that_drips_is_not_waited_for(shop):
     assert requests.get(f"{shop[0]}/health").ok
 
 
-def test_what_goes_wrong_inside_stays_inside(shop, monkeypatch):
+def test_a_head_that_drips_is_not_waited_for(shop):
+    host, port = shop[0].removeprefix("http://").split(":")
+    with contextlib.ExitStack() as stack:
+        silent, begun, again = (
+            stack.enter_context(socket.create_connection((host, int(port)), timeout=20)) for _ in range(3)
+        )
+        begun.sendall(b"GET /health HTTP/1.1\r\nX-A: ")
+        again.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b" 200 " in again.recv(4_096)
+        again.sendall(b"GET /hea")
+        for s in (silent, begun, again):
+            while s.recv(4_096):  # until it is closed
+                pass
+    assert requests.get(f"{shop[0]}/health").ok
+
+
+@pytest.mark.parametrize(
+    "error, status",
+    [
+        (RuntimeError("/home/somebody/secret.txt"), 500),
+        (KeyError("secret"), 500),
+        (TypeError("secret"), 500),
+        (ImageError("missing", "no file '/srv/secret/a.jpg'"), 422),
+    ],
+    ids=lambda e: type(e).__name__,
+)
+def test_what_goes_wrong_inside_stays_inside(shop, monkeypatch, error, status):
     url, inner = shop
 
     def fails(**_):
-        raise RuntimeError("/home/somebody/secret.txt")
+        raise error
 
     monkeypatch.setattr(inner.recommender, "recommend", fails)
     answer = requests.post(f"{url}/recommend", data={"text": "cotton"})
-    assert answer.status_code == 500 and "secret" not in answer.text and answer.json()["code"] == "internal"
+    assert answer.status_code == status and "secret" not in answer.text
+    assert answer.json()["code"] == ("internal" if status == 500 else "invalid")
+
+
+def test_what_a_library_stumbles_over_is_not_told(shop, monkeypatch):
+    url, inner = shop
+    monkeypatch.setattr(inner.recommender, "recommend", lambda **_: np.concatenate([]))  # a ValueError of numpy
+    answer = requests.post(f"{url}/recommend", data={"text": "cotton"})
+    assert answer.status_code == 500 and "concatenate" not in answer.text
+
+
+def test_every_answer_has_its_headers(shop):
+    for path in ("health", "nowhere", "products/none", "page.js"):
+        headers = requests.get(f"{shop[0]}/{path}").headers
+        assert headers["X-Content-Type-Options"] == "nosniff" and headers["X-Model-Version"] == shop[1].version
+    cut = requests.post(f"{shop[0]}/recommend", files={"image": bytes(400_000)})
+    assert cut.status_code == 413 and cut.headers["X-Content-Type-Options"] == "nosniff"
+    slash = requests.get(f"{shop[0]}/products/", headers={"Host": "elsewhere.example"}, allow_redirects=False)
+    assert slash.status_code in (404, 422) and "Location" not in slash.headers
+
+
+def test_what_waits_for_the_network_is_small(shop):
+    assert shop[1].picture(picture((3_000, 2_000))).shape == (683, 1024, 3)
 
 
 def test_all_that_a_recommender_takes_travels(shop, catalog):
@@ -301,13 +377,62 @@ def test_a_product_comes_changes_and_goes(shop):
 
 @pytest.mark.parametrize(
     "fields",
-    [{"title": {"a": 1}}, {"price": float("nan"), "title": "cotton"}, {"title": "zzzz"}, {}, ["cotton"], {"price": 3}],
+    [
+        {"title": {"a": 1}},
+        {"price": float("nan"), "title": "cotton"},
+        {"title": "zzzz"},
+        {},
+        ["cotton"],
+        {"price": 3},
+        {"title": "cotton", "price": "cheap"},
+        {"title": "cotton", "category": 7},
+        {"title": "cotton", "stock": 10**30},
+        {"title": "cotton", "id": "other"},
+        {"title": "cotton", "": "x"},
+        {"title": "cotton \ud800"},
+        {"title": "cotton"} | {f"f{n}": n for n in range(100)},
+    ],
 )
 def test_a_product_that_is_none_changes_nothing(shop, fields):
     before = requests.get(f"{shop[0]}/ready").json()
     assert put(shop[0], "bad", fields).status_code == 422
     assert requests.get(f"{shop[0]}/ready").json() == before
     assert "bad" not in shop[1].changes.last()
+    assert requests.get(f"{shop[0]}/products").ok and requests.get(f"{shop[0]}/filters").ok
+
+
+def test_any_id_has_its_address(shop):
+    for id in ("boots/high heels/0042", "ü %2F?#&", "a.b"):
+        address = f"{shop[0]}/products/{quote(id, safe='')}"
+        made = requests.put(address, data={"fields": '{"title": "cotton"}'}, files={"image": picture()}, headers=KEY)
+        assert made.json()["id"] == id, made.text
+        assert requests.get(address).json()["id"] == id
+        assert requests.get(f"{address}/picture").headers["Content-Type"] == "image/jpeg"
+        assert requests.delete(address, headers=KEY).ok and requests.get(address).status_code == 404
+
+
+def test_the_last_product_may_be_replaced(catalog, tmp_path):
+    a, b = catalog.ids[:2]
+    base = Recommender(image=ColorHistogram((40, 30)), text=TextEmbedder(fields=("title",))).fit(catalog[[a, b]])
+    base.save(tmp_path / "two")
+    database = f"sqlite:///{tmp_path}/two.sqlite"
+    shop = Shop(tmp_path / "two", database).open()
+    words = catalog.products.title[a]
+    for id, fields in [
+        (b, None),
+        ("c", {"title": words}),
+        (a, {"title": words, "price": 1}),
+        ("c", None),
+        (a, {"title": words}),
+    ]:
+        shop.put(id, fields) if fields else shop.drop(id)
+        again = Shop(tmp_path / "two", database).open()
+        assert sorted(again.catalog.ids) == sorted(shop.catalog.ids) == sorted(again.recommender.index.ids)
+        again.close()
+    assert shop.catalog.ids == [a]
+    with pytest.raises(ValueError, match="the last product"):
+        shop.drop(a)
+    shop.close()
 
 
 def test_feedback_counts_at_once(shop, catalog):
@@ -366,7 +491,7 @@ def test_the_page_asks_goes_on_and_filters(shop, catalog):
         wanted = int((catalog.products.category == kind).sum())
         playwright.expect(page.locator("#message")).to_contain_text(f"{min(24, wanted)} products")
         page.evaluate(
-            "const f = fetch; window.fetch = (p, o) => { window.sent = o.body.get('weights'); return f(p, o); }"
+            "() => { const f = fetch; window.fetch = (p, o) => { window.sent = o.body.get('weights'); return f(p, o); } }"
         )
         page.locator("#words").fill("0.99")
         page.locator("#words").dispatch_event("change")
@@ -396,8 +521,9 @@ def page_driver():
 MOTHER = """
 import os, signal, sys
 import uvicorn
-from prodrec.apps.server import make_app
-from prodrec.apps.shop import Changes
+from prodrec.apps.server import _Impatient, make_app
+from prodrec.apps.stock import Changes, Shop
+from prodrec.core import ImageError
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 print("ready", flush=True)
 for line in sys.stdin:

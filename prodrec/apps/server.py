@@ -22,7 +22,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 import prodrec
-from .shop import Shop, UploadError
+from .stock import Shop, UploadError
 from ..core import ImageError, optional, saved_kind
 from ..data.catalog import thumbnail
 from ..recommend.feedback import KINDS
@@ -259,7 +259,8 @@ def _add_metrics(app, shop: Shop):
 # %% ../../nbs/41_apps.server.ipynb #0018
 _field, _form = pydantic.Field, fastapi.Form
 _NAME = r"^[^\x00]*$"  # PostgreSQL keeps no text with a zero in it
-_Picture = Annotated[fastapi.UploadFile, fastapi.File(description="a JPEG, PNG or WebP picture")]
+_file_of = fastapi.File(description="a JPEG, PNG or WebP picture; no animation")
+_Picture, _MaybePicture = Annotated[fastapi.UploadFile, _file_of], Annotated[fastapi.UploadFile | None, _file_of]
 
 
 def _asked(kind, description: str, **limits):
@@ -370,7 +371,8 @@ class Event(pydantic.BaseModel):
 # %% ../../nbs/41_apps.server.ipynb #0020
 def _errors(*statuses: int) -> dict:
     "What the OpenAPI document says of the errors of a route."
-    return {s: {"description": _CODES[s].replace("_", " "), "model": Problem} for s in statuses}
+    content = {"application/json": {"schema": Problem.model_json_schema()}}  # JSON, whatever the route else answers
+    return {s: {"description": _CODES[s].replace("_", " "), "content": content} for s in statuses}
 
 
 def _pictures(*names: str) -> dict:
@@ -435,7 +437,7 @@ class Routes:
 
     async def recommend(
         self,
-        image: _Picture | None = None,
+        image: _MaybePicture = None,
         id: _name("a product: what is like it?") = None,
         text: _asked(str | None, "words", max_length=2_000) = None,
         user: _name("a person: what suits her?") = None,
@@ -516,7 +518,7 @@ class Routes:
         return responses.Response(data, media_type="image/jpeg", headers={"Cache-Control": "max-age=300"})
 
     async def put(
-        self, id: _Id, fields: _json_of({"title": "Red mug", "price": 9.5}, str), image: _Picture | None = None
+        self, id: _Id, fields: _json_of({"title": "Red mug", "price": 9.5}, str), image: _MaybePicture = None
     ):
         "Add a product or replace it; it is recommended at once, and kept when this answers."
         data = None if image is None else await image.read()

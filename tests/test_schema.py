@@ -1,0 +1,139 @@
+"The server keeps to its own OpenAPI document, whatever is asked of it within that."
+
+import io
+import json
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from prodrec import Recommender, audit, load_demo
+from prodrec.recommend.embed import ColorHistogram, TextEmbedder
+
+pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
+import schemathesis
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    ignored_auth,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from test_server import KEY, serving
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    ignored_auth,
+]
+ASKED = settings(
+    max_examples=15,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def jpeg(colour) -> bytes:
+    Image.new("RGB", (30, 40), colour).save(out := io.BytesIO(), "JPEG")
+    return out.getvalue()
+
+
+schemathesis.openapi.media_type("image/jpeg", st.sampled_from([jpeg("red"), jpeg("white"), jpeg("navy")[:-20], b""]))
+
+
+class Guesses:
+    "A classifier that has learned nothing."
+
+    classes_, target = ["boots", "dress"], "category"
+
+    def predict_proba(self, pictures) -> np.ndarray:
+        return np.tile(np.float32([0.75, 0.25]), (len(pictures), 1))
+
+
+@pytest.fixture(scope="module")
+def served():
+    catalog = audit(load_demo(80, seed=4)).clean()
+    parts = {"image": ColorHistogram((20, 16)), "text": TextEmbedder(fields=("title",)), "classifier": Guesses()}
+    recommender = Recommender(**parts).fit(catalog)
+    with serving(recommender, database="sqlite://", api_key="secret") as (url, _):
+        yield url, schemathesis.openapi.from_url(f"{url}/openapi.json"), catalog.ids
+
+
+def operations(schema) -> dict:
+    return {operation.ok().label: operation.ok() for operation in schema.get_all_operations()}
+
+
+def told(case, id: str, image: bytes):
+    "The same question about what is there."
+    if "id" in (case.path_parameters or {}):
+        case.path_parameters["id"] = id
+    if case.operation.label == "POST /feedback":
+        case.body["id"] = id
+    if case.operation.label == "PUT /products/{id}":
+        case.body["fields"] = json.dumps({"title": "cotton tee", "price": 5})
+    if case.operation.label == "POST /recommend":
+        case.body = {"id": id, "k": 3, "weights": '{"image": 1}'}
+    if case.operation.label == "POST /classify":
+        case.body = {"image": image}
+
+
+def answers(operation, ids: list[str]) -> set[int]:
+    "The statuses of what is asked, which are checked against the document."
+    seen = set()
+
+    @ASKED
+    @given(case=operation.as_strategy(), known=st.booleans(), id=st.sampled_from(ids))
+    def ask(case, known, id):
+        if known:
+            told(case, id, jpeg("teal"))
+        seen.add(case.call_and_validate(headers=KEY, checks=CHECKS).status_code)
+
+    ask()
+    return seen
+
+
+def test_every_operation_answers_as_its_document_says(served):
+    _, schema, ids = served
+    statuses = {label: answers(operation, ids) for label, operation in operations(schema).items()}
+    assert len(statuses) == 12
+    assert not {label: s for label, s in statuses.items() if not any(200 <= code < 300 for code in s)}
+
+
+def test_what_the_document_does_not_allow_is_refused(served):
+    _, schema, _ = served
+    for operation in operations(schema).values():
+        if operation.method.upper() == "GET" and not len(operation.query):
+            continue  # there is nothing to get wrong
+
+        @ASKED
+        @given(case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
+        def ask(case):
+            case.call_and_validate(headers=KEY, checks=[*CHECKS, negative_data_rejection])
+
+        ask()
+
+
+def test_everything_is_described(served):
+    document = served[1].raw_schema
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert operation["description"], (path, method)
+            assert all(p.get("description") for p in operation.get("parameters", [])), (path, method)
+            for kind in operation.get("requestBody", {}).get("content", {}).values():
+                name = kind["schema"]["$ref"].split("/")[-1]
+                fields = document["components"]["schemas"][name]["properties"]
+                assert not [n for n, f in fields.items() if not f.get("description")], (path, method)
+            for status, answer in operation["responses"].items():
+                schemas = [c["schema"] for c in answer["content"].values()]
+                assert schemas and all(schemas), (path, method, status)
