@@ -80,7 +80,8 @@ async function ask(question, { remember = true } = {}) {
     if (remember) trail.push(question);
     show(answer.hits);
     showTrail();
-    say(answer.hits.length ? `${answer.hits.length} products, the most similar first` : "No product matches these filters.");
+    const found = answer.hits.length ? `${answer.hits.length} products, the most similar first.` : "No product matches these filters.";
+    say(answer.note ? `${found} Note: ${answer.note}.` : found);
     await classify(question.image, mine);
   } catch (e) {
     if (mine === asked) say(e.message, true);

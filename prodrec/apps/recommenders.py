@@ -30,6 +30,7 @@ from ..models.hybrid import HybridClassifier
 from ..models.text import TextClassifier
 from ..recommend.embed import ColorHistogram, Embedder, TextEmbedder
 from ..recommend.feedback import Feedback
+from ..recommend.filters import parse_where
 from ..recommend.history import History
 from ..recommend.index import Index
 from ..recommend.similar import Recommender
@@ -126,9 +127,9 @@ def index_data(args: argparse.Namespace) -> Answer:
 def recommend_products(args: argparse.Namespace) -> Answer:
     """Run `prodrec recommend`: the hits, best first."""
     try:
-        where = json.loads(args.where) if args.where and args.where.lstrip().startswith("{") else args.where
+        where = parse_where(args.where) if args.where and args.where.lstrip().startswith("{") else args.where
     except ValueError as e:
-        raise wrong_call(f"--where begins like JSON and is none: {e}") from e
+        raise wrong_call(f"--where begins like JSON: {e}") from e
     names = ("id", "image", "text", "user", "within", "min_score", "diversity")
     options = {name: value for name in names if (value := getattr(args, name)) is not None}
     if not {"id", "image", "text", "user"} & set(options):

@@ -313,6 +313,7 @@ class Answer(pydantic.BaseModel):
 
     version: str
     hits: list[Hit]
+    note: str = _field(description="what was passed over, or why there are so few; empty where there is nothing to say")
 
 
 class Label(pydantic.BaseModel):
@@ -473,7 +474,7 @@ class Routes:
             options["weights"] = _weights(weights)
         query = {name: value for name, value in asked.items() if value is not None}
         hits = await self.shop.together.ask((query, options))
-        return responses.JSONResponse({"version": self.shop.version, "hits": hits.to_dicts()})
+        return responses.JSONResponse({"version": self.shop.version, "hits": hits.to_dicts(), "note": hits.note})
 
     async def classify(self, image: _Picture, k: _asked(int, "how many categories", ge=1, le=100) = 5):
         "What the classifier takes the picture for: the `k` most probable categories."

@@ -93,24 +93,11 @@ def as_catalog(products: dict[str, tuple[dict, bytes | None]]) -> Catalog:
 def apply_changes(recommender: Recommender, changes: dict[str, tuple[dict | None, bytes | None]]) -> Recommender:
     """Bring a recommender up to date with `Changes.last`; those that it has already are replaced."""
     new = {i: product for i, product in changes.items() if product[0] is not None}
-    known = [i for i in changes if i in recommender.index]
-    if fresh := {i: product for i, product in new.items() if i not in known}:
-        recommender.add(as_catalog(fresh))
-    for i in [i for i in known if i in new]:
-        _replace(recommender, i, new[i])
-    if gone := [i for i in known if i not in new]:
+    if new:
+        recommender.update(as_catalog(new))
+    if gone := [i for i in changes if i not in new and i in recommender.index]:
         recommender.remove(gone)
     return recommender
-
-
-def _replace(recommender: Recommender, id: str, product: tuple[dict, bytes | None]):
-    spare = [f"{id} "] if len(recommender.index) == 1 else []  # a recommender is never without products
-    if spare:
-        recommender.add(as_catalog({spare[0]: product}))
-    recommender.remove(id)
-    recommender.add(as_catalog({id: product}))
-    if spare:
-        recommender.remove(spare)
 
 # %% ../../nbs/41b_apps.stock.ipynb #0015
 class Together:
