@@ -1,4 +1,4 @@
-# A saved recommender on the network. See "In a container" in nbs/41_apps.server.ipynb, and compose.yaml for PostgreSQL beside it.
+# A saved recommender on the network. See "In a container" in nbs/42_apps.server.ipynb, and compose.yaml for PostgreSQL beside it.
 # `docker build -t prodrec .`, then `docker run --user $(id -u) -p 8000:8000 -e PRODREC_API_KEY -v ./shop:/data prodrec`: serves ./shop/recommender
 
 FROM python:3.12-slim AS build

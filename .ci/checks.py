@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK_SECONDS, NOTEBOOKS_SECONDS = 300, 1500
 TEST_SECONDS = 1200
 JOBS = int(os.environ.get("JOBS", "2"))  # notebooks, and files of tests, at a time
-NOT_OURS = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+LEFT_OUT = ("__pycache__", ".ipynb_checkpoints", "_modidx.py")
+NOT_OURS = shutil.ignore_patterns(*LEFT_OUT)
 
 
 class Failed(Exception):
@@ -73,7 +74,7 @@ def export():
 def compare(here: str, there: str) -> str:
     "How two folders differ, '' where they do not."
     try:
-        run("diff", "-r", "-x", "__pycache__", "-x", ".ipynb_checkpoints", here, there)
+        run("diff", "-r", *(f"--exclude={name}" for name in LEFT_OUT), here, there)
     except Failed as e:
         return str(e)
     return ""

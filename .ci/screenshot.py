@@ -16,11 +16,11 @@ from sklearn.manifold import TSNE
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from sheet import Sheet, launched  # noqa: E402
+from sheet import Canvas, launched  # noqa: E402
 
 from prodrec import History, Recommender, load_demo, load_demo_defects, load_demo_events  # noqa: E402
 from prodrec.apps.browser import Browser  # noqa: E402
-from prodrec.recommend.embed import ColorHistogram, TextEmbedder  # noqa: E402
+from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder  # noqa: E402
 
 SIZE = {"width": 1240, "height": 880}
 MAX_BYTES = 200_000
@@ -36,14 +36,14 @@ def plane(recommender: Recommender) -> pd.DataFrame:
 def main(path: Path):
     whole = load_demo(n=600)
     catalog = whole[~whole.products.index.isin(load_demo_defects(n=600)["id"])]
-    words = TextEmbedder(fields=("category", "colour", "style"))
+    words = TfidfEmbedder(fields=("category", "colour", "style"))
     recommender = Recommender(image=ColorHistogram(), text=words, weights={"image": 0.35, "text": 0.65})
     recommender.fit(catalog, History(load_demo_events(n=600)))
     dress = catalog.products.query("category == 'dress' and colour == 'red'").index[0]
     with sync_playwright() as p, launched(p) as chrome:
         page = chrome.new_page(viewport=SIZE)
         style = "body { margin: 0; background: #fff } .prodrec-browser { height: 880px; overflow: hidden; border: 0 !important }"
-        Sheet(page, Browser(recommender, map=plane(recommender), id=dress, k=9), style)
+        Canvas(page, Browser(recommender, map=plane(recommender), id=dress, k=9), style)
         page.get_by_role("button", name="Map", exact=True).click()
         page.wait_for_selector("[data-painted]")
         page.get_by_label("Colour the map by").select_option("colour")

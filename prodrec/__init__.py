@@ -17,11 +17,11 @@ if _TYPE_CHECKING:
     from .data.demo import load_demo as load_demo
     from .data.demo import load_demo_defects as load_demo_defects
     from .data.demo import load_demo_events as load_demo_events
-    from .data.sources import read_amazon as read_amazon
-    from .data.sources import read_fashion as read_fashion
-    from .data.sources import read_folder as read_folder
-    from .data.sources import read_retail as read_retail
-    from .data.sources import read_walmart as read_walmart
+    from .data.readers import read_amazon as read_amazon
+    from .data.readers import read_fashion as read_fashion
+    from .data.readers import read_folder as read_folder
+    from .data.readers import read_retail as read_retail
+    from .data.readers import read_walmart as read_walmart
     from .data.split import leaks as leaks
     from .data.split import split as split
     from .models.classifier import ImageClassifier as ImageClassifier
@@ -29,23 +29,23 @@ if _TYPE_CHECKING:
     from .models.text import TextClassifier as TextClassifier
     from .models.tuning import tune as tune
     from .recommend.complements import Complements as Complements
-    from .recommend.embed import Embedder as Embedder
+    from .recommend.embedders import Embedder as Embedder
     from .recommend.history import Collaborative as Collaborative
     from .recommend.history import History as History
     from .recommend.index import Index as Index
-    from .recommend.personal import Personal as Personal
-    from .recommend.similar import Recommender as Recommender
+    from .recommend.blend import Blend as Blend
+    from .recommend.recommender import Recommender as Recommender
 
 _MODULES = {
     "Catalog": "data.catalog",
     "load_demo": "data.demo",
     "load_demo_events": "data.demo",
     "load_demo_defects": "data.demo",
-    "read_fashion": "data.sources",
-    "read_retail": "data.sources",
-    "read_amazon": "data.sources",
-    "read_walmart": "data.sources",
-    "read_folder": "data.sources",
+    "read_fashion": "data.readers",
+    "read_retail": "data.readers",
+    "read_amazon": "data.readers",
+    "read_walmart": "data.readers",
+    "read_folder": "data.readers",
     "BlueCart": "data.bluecart",
     "audit": "data.audit",
     "split": "data.split",
@@ -54,12 +54,12 @@ _MODULES = {
     "TextClassifier": "models.text",
     "HybridClassifier": "models.hybrid",
     "tune": "models.tuning",
-    "Embedder": "recommend.embed",
+    "Embedder": "recommend.embedders",
     "Index": "recommend.index",
-    "Recommender": "recommend.similar",
+    "Recommender": "recommend.recommender",
     "History": "recommend.history",
     "Collaborative": "recommend.history",
-    "Personal": "recommend.personal",
+    "Blend": "recommend.blend",
     "Complements": "recommend.complements",
     "Browser": "apps.browser",
 }

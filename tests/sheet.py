@@ -67,7 +67,7 @@ def packed(value):
     return [packed(v) for v in value] if isinstance(value, list | tuple) else value
 
 
-class Sheet:
+class Canvas:
     """`widget` on `page`; `sizes` has the bytes of each message that the kernel sent."""
 
     def __init__(self, page, widget, style: str = "", attributes: str = ""):

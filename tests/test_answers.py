@@ -11,13 +11,13 @@ from test_recommender import SEEN, SIZE, TABLE, check, filters, picture, shop
 
 from prodrec.core import ImageError
 from prodrec.data.catalog import Catalog
-from prodrec.recommend.embed import ColorHistogram, Embedder, TextEmbedder
+from prodrec.recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
 from prodrec.recommend.filters import where_mask
 from prodrec.recommend.history import Collaborative, History
 from prodrec.recommend.index import Index
-from prodrec.recommend.ranking import first_of_each, mmr, rocchio, suggest_threshold
-from prodrec.recommend.similar import Recommender
-from prodrec.recommend.tastes import taste_of
+from prodrec.recommend.ranking import deduplicate, mmr, rocchio, suggest_threshold
+from prodrec.recommend.recommender import Recommender
+from prodrec.recommend.profiles import user_profile
 
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 IDS = [f"{i:03d}" for i in range(45)]
@@ -44,7 +44,7 @@ def history():
 @pytest.fixture(scope="module")
 def both():
     made = Recommender(
-        image=ColorHistogram(SIZE), text=TextEmbedder(), classifier=Eyes(), collaborative=Collaborative("cosine")
+        image=ColorHistogram(SIZE), text=TfidfEmbedder(), classifier=Eyes(), collaborative=Collaborative("cosine")
     )
     return made.fit(shop(45), history())
 
@@ -86,7 +86,7 @@ def test_no_answer_breaks_a_promise(both, data, wish, where, k):
     everything = both.recommend(99, where=where, **query, **wish)
     hidden = {*query.get("id", []), *wish.get("more", []), *wish.get("less", [])}
     for user in [query["user"]] if query.get("user", "stranger") != "stranger" else []:
-        events = both.tastes.history.events
+        events = both.profiles.history.events
         hidden |= set(events[(events["user"] == user) & events["event"].isin(["purchase", "dislike"])]["id"])
     allowed = set(TABLE.index[where_mask(TABLE, where)]) - hidden
     assert len(set(hits.ids)) == len(hits) and set(hits.ids) <= allowed
@@ -152,14 +152,14 @@ def test_variety_costs_likeness(both):
     plain, varied = (both.recommend(8, id="000", diversity=d) for d in (0.0, 0.9))
     assert plain.ids == both.recommend(8, id="000").ids and varied.ids[0] == plain.ids[0]
     assert varied.scores.mean() < plain.scores.mean()
-    likeness = [both.similar_matrix(h.ids).to_numpy()[np.triu_indices(8, 1)].mean() for h in (plain, varied)]
+    likeness = [both.similarity_matrix(h.ids).to_numpy()[np.triu_indices(8, 1)].mean() for h in (plain, varied)]
     assert likeness[1] < likeness[0]
 
 
 def test_what_is_the_same_is_shown_once():
     frame = shop(10).products
     copies = pd.concat([frame, *(frame.set_axis([f"{i}-{n}" for i in frame.index], axis=0) for n in range(40))])
-    recommender = Recommender(image=ColorHistogram(SIZE), text=TextEmbedder()).fit(Catalog(copies))
+    recommender = Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder()).fit(Catalog(copies))
     hits = recommender.recommend(7, text="red shirt", collapse=True)
     assert len(hits) == 7
     for i, same in zip(hits.ids, hits.duplicates, strict=True):
@@ -173,10 +173,10 @@ def test_what_is_the_same_is_shown_once():
 def test_no_chain_of_likeness():
     angles = np.radians([0, 5, 10, 15])
     circle = np.stack([np.cos(angles), np.sin(angles)], 1)
-    assert first_of_each(circle, np.cos(np.radians(6))).tolist() == [0, 0, 2, 2]
+    assert deduplicate(circle, np.cos(np.radians(6))).tolist() == [0, 0, 2, 2]
     for wrong in (0, -1, 1.5):
         with pytest.raises(ValueError, match="`threshold` must lie above 0"):
-            first_of_each(circle, wrong)
+            deduplicate(circle, wrong)
 
 
 def test_more_and_less(both):
@@ -267,7 +267,7 @@ def test_a_blended_ranking_is_exact(both):
 
 
 def test_what_a_user_had_is_not_recommended(both):
-    events = both.tastes.history.events
+    events = both.profiles.history.events
     hits = both.recommend(99, user="u0")
     own = set(events[events["user"] == "u0"]["id"])
     assert set(hits.ids) == set(IDS) - own and "001" in own
@@ -280,7 +280,7 @@ def test_what_a_user_had_is_not_recommended(both):
 
 def test_a_stranger_gets_what_is_popular(both):
     hits = both.recommend(5, user="stranger")
-    counts = both.tastes.model.popularity().drop("gone")
+    counts = both.profiles.model.popularity().drop("gone")
     assert counts[hits.ids].tolist() == sorted(counts, reverse=True)[:5]
     assert hits.to_frame()["reason"].tolist() == ["popular"] * 5 and hits.scores[0] == 1
     same(both.recommend(5, user="stranger", id="000"), both.recommend(5, id="000"))
@@ -290,15 +290,15 @@ def test_a_stranger_gets_what_is_popular(both):
 
 
 def test_nobody_is_known():
-    recommender = Recommender(text=TextEmbedder()).fit(shop(12))
+    recommender = Recommender(text=TfidfEmbedder()).fit(shop(12))
     hits = recommender.recommend(4, user="anybody")
     assert len(hits) == 4 and not hits.scores.any() and set(hits.to_frame()["reason"]) == {"nobody is known yet"}
 
 
 def test_cold_products_are_recommended_at_once():
-    recommender = Recommender(image=ColorHistogram(SIZE), text=TextEmbedder(), collaborative=Collaborative("cosine"))
+    recommender = Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder(), collaborative=Collaborative("cosine"))
     recommender.fit(shop(36), history())
-    liked = recommender.tastes.taste("u4")[0].liked.index[0]
+    liked = recommender.profiles.taste("u4")[0].liked.index[0]
     twin = Catalog(shop(36)[[liked]].products.set_axis(["brand new"], axis=0))
     recommender.add(twin)
     assert "brand new" in recommender.recommend(5, user="u4").ids
@@ -307,7 +307,7 @@ def test_cold_products_are_recommended_at_once():
 
 def test_a_taste():
     rows = [("a", "like", 1), ("a", "dislike", 1), ("b", "dislike", 1), ("b", "purchase", 1), ("c", "rating", 5)]
-    taste = taste_of(pd.DataFrame(rows, columns=["id", "event", "value"]))
+    taste = user_profile(pd.DataFrame(rows, columns=["id", "event", "value"]))
     assert taste.disliked == ["a", "b"] and taste.had == ["b", "c"] and taste.liked.to_dict() == {"c": 1.5}
 
 
@@ -332,7 +332,7 @@ class Hybrid:
 
 
 def test_a_model_that_knows_what_products_are_like():
-    recommender = Recommender(text=TextEmbedder(dim=4), collaborative=Hybrid()).fit(shop(20), history())
+    recommender = Recommender(text=TfidfEmbedder(dim=4), collaborative=Hybrid()).fit(shop(20), history())
     recommender.add(shop(5, 100))
     first = recommender.index.vectors()[:, 0]
     wanted = pd.Series(first, recommender.catalog.ids).sort_values(ascending=False, kind="stable")
@@ -351,7 +351,7 @@ def test_wrong_wishes(both):
     with pytest.raises(ValueError, match="'history' from 0 to 1"):
         both.recommend(id="000", weights={"history": 2})
     with pytest.raises(TypeError, match="`history` must be a History"):
-        Recommender(text=TextEmbedder()).fit(shop(5), history().events)
+        Recommender(text=TfidfEmbedder()).fit(shop(5), history().events)
 
 
 # -- all against all
@@ -360,7 +360,7 @@ def test_wrong_wishes(both):
 @quick
 @given(st.lists(st.sampled_from(IDS), min_size=1, max_size=9, unique=True))
 def test_the_matrix_is_what_is_recommended(both, some):
-    matrix = both.similar_matrix(some)
+    matrix = both.similarity_matrix(some)
     assert matrix.index.tolist() == matrix.columns.tolist() == some and np.abs(matrix.to_numpy()).max() <= 1
     for i in some:
         if i not in SEEN:
@@ -374,7 +374,7 @@ def test_the_matrix_is_what_is_recommended(both, some):
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_a_matrix_in_a_file(both, tmp_path, dtype, monkeypatch):
-    path = both.similar_matrix(path=tmp_path / "new" / "matrix.parquet", batch_size=10, dtype=dtype)
+    path = both.similarity_matrix(path=tmp_path / "new" / "matrix.parquet", batch_size=10, dtype=dtype)
     file = pq.ParquetFile(path)
     assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [10, 10, 10, 10, 5]
     table = file.read()
@@ -382,20 +382,20 @@ def test_a_matrix_in_a_file(both, tmp_path, dtype, monkeypatch):
     written = np.stack(table["scores"].to_numpy())
     assert written.dtype == dtype
     np.testing.assert_allclose(
-        written.astype(np.float32), both.similar_matrix(), atol=1e-6 if dtype == "float32" else 1e-3
+        written.astype(np.float32), both.similarity_matrix(), atol=1e-6 if dtype == "float32" else 1e-3
     )
     monkeypatch.setattr(Recommender, "_weighted", lambda *a: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        both.similar_matrix(path=path)
+        both.similarity_matrix(path=path)
     assert [p.name for p in path.parent.iterdir()] == ["matrix.parquet"] and pq.read_table(path).num_rows == 45
 
 
 def test_a_matrix_too_large_for_memory(both, monkeypatch):
     monkeypatch.setattr(Index, "ids", [f"{n}" for n in range(20_000)], raising=False)
     with pytest.raises(ValueError, match=r"20,000 products has 1\.5 GB: give a `path`"):
-        both.similar_matrix([f"{n}" for n in range(20_000)])
+        both.similarity_matrix([f"{n}" for n in range(20_000)])
     with pytest.raises(ValueError, match="`dtype` must be"):
-        both.similar_matrix(dtype="int8")
+        both.similarity_matrix(dtype="int8")
 
 
 # -- where two pictures are alike
@@ -413,7 +413,7 @@ def test_why(tmp_path):
     heat = recommender.why("000", "001")
     assert heat.shape == (16, 16) and heat.dtype == np.float32 and 0 <= heat.min() and heat.max() == 1
     np.testing.assert_allclose(recommender.why(recommender.catalog.open("000"), "001"), heat, atol=1e-5)
-    assert recommender.why_figure("000", "001").get_title() == "recommended"
+    assert recommender.explain_figure("000", "001").get_title() == "recommended"
     with pytest.raises(ImageError):
         recommender.why("000", "003")
     with pytest.raises(ValueError, match="no network that looks at pictures"):

@@ -6,14 +6,14 @@ import keras
 import numpy as np
 import pytest
 
-from prodrec.data.pixels import Batches
+from prodrec.models.pixels import Batches
 from prodrec.models.batchnorm import (
     BatchNormWarning,
     all_layers,
     batchnorm_gap,
     batchnorm_layers,
     recompute_statistics,
-    settle_batchnorm,
+    recalibrate_batchnorm,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras 3 with numpy 2
@@ -160,18 +160,18 @@ def test_a_collapsed_network_is_warned_of():
     right = ((X[:, 0] > X[:, 0].mean()) == Y).mean()
     told = rf"right in {right:.2f} in training mode and in {(Y == 0).mean():.2f} in inference mode.*recompute_batchnorm"
     with pytest.warns(BatchNormWarning, match=told):
-        settle_batchnorm(gap_network(), Batches(X, Y, 50), recompute=False)
+        recalibrate_batchnorm(gap_network(), Batches(X, Y, 50), recompute=False)
 
 
 def test_a_healthy_or_cured_one_is_not():
     with warnings.catch_warnings():
         warnings.simplefilter("error", BatchNormWarning)
         cured = gap_network()
-        settle_batchnorm(cured, Batches(X, Y, 50))
-        settle_batchnorm(cured, Batches(X, Y, 50), recompute=False)
-        settle_batchnorm(gap_network(), Batches(X, Y, 50), recompute=False, tolerance=0.99)
+        recalibrate_batchnorm(cured, Batches(X, Y, 50))
+        recalibrate_batchnorm(cured, Batches(X, Y, 50), recompute=False)
+        recalibrate_batchnorm(gap_network(), Batches(X, Y, 50), recompute=False, tolerance=0.99)
         plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-        settle_batchnorm(plain, None)  # nothing is asked of what has no BatchNorm
+        recalibrate_batchnorm(plain, None)  # nothing is asked of what has no BatchNorm
 
 
 def test_what_recomputing_cannot_cure_is_warned_of_too():
@@ -179,11 +179,11 @@ def test_what_recomputing_cannot_cure_is_warned_of_too():
     x = np.concatenate([X[:25] * [1, 0, 0, 0], X[25:] * [1, 0, 0, 0] + 1000]).astype(np.float32)
     model = gap_network()
     with pytest.warns(BatchNormWarning, match="larger batches"):
-        settle_batchnorm(model, Batches(x, Y, 25))
+        recalibrate_batchnorm(model, Batches(x, Y, 25))
 
 
 @pytest.mark.parametrize("weights", [None, np.ones(50, np.float32)])
 def test_batches_with_weights_are_taken(weights):
     model = gap_network()
-    settle_batchnorm(model, Batches(X, Y, 50, weights=weights))
+    recalibrate_batchnorm(model, Batches(X, Y, 50, weights=weights))
     np.testing.assert_allclose(statistics(model.get_layer("norm"))[0], X.mean(0), rtol=1e-4, atol=1e-5)

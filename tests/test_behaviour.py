@@ -15,7 +15,7 @@ from prodrec.core import ImageError
 from prodrec.data.catalog import Catalog
 from prodrec.models.batchnorm import batchnorm_layers
 from prodrec.models.classifier import Classifier, ImageClassifier
-from prodrec.models.cnn import PRESETS
+from prodrec.models.networks import PRESETS
 from prodrec.models.hybrid import HybridClassifier
 from prodrec.models.text import NETWORKS, TextClassifier
 

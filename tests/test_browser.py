@@ -27,15 +27,15 @@ from prodrec.apps.browser import (
 from prodrec.core import ImageError
 from prodrec.data.catalog import MAX_UPLOAD, check_upload
 from prodrec.recommend.complements import Complements
-from prodrec.recommend.embed import ColorHistogram, TextEmbedder
+from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 from prodrec.recommend.filters import filter_table
-from prodrec.recommend.similar import Recommender
+from prodrec.recommend.recommender import Recommender
 
 N = 80
 
 
 def made(catalog: Catalog, **options) -> Recommender:
-    return Recommender(image=ColorHistogram((20, 16)), text=TextEmbedder(dim=16), **options)
+    return Recommender(image=ColorHistogram((20, 16)), text=TfidfEmbedder(dim=16), **options)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_more_and_less_are_feedback(recommender, catalog):
     tell(browser, "less", id=bad)
     assert browser.query["more"] == [good] and browser.query["less"] == [bad]
     assert not {good, bad} & set(browser.hits.ids)
-    stored = recommender.tastes.feedback.events("anna")[["id", "event"]].values.tolist()
+    stored = recommender.profiles.feedback.events("anna")[["id", "event"]].values.tolist()
     assert stored == browser.feedback[["id", "event"]].values.tolist() == [[good, "like"], [bad, "dislike"]]
     tell(browser, "less", id=good)  # who changes her mind
     assert browser.query["less"] == [bad, good] and "more" not in browser.query
@@ -390,7 +390,7 @@ def test_what_the_classifier_sees(recommender, catalog):
 
 
 def test_two_side_by_side(recommender, catalog):
-    words = Recommender(text=TextEmbedder(dim=16)).fit(catalog)
+    words = Recommender(text=TfidfEmbedder(dim=16)).fit(catalog)
     browser = Browser(recommender, compare=words, id=catalog.ids[1], k=5)
     assert browser.compared.ids == words.recommend(k=5, id=catalog.ids[1], collapse=True).ids
     first, second = browser._view["lists"]
@@ -434,7 +434,7 @@ def test_customers_are_found(recommender):
     browser = Browser(recommender, k=2)
     assert browser._setup["users"] and "history" in browser._setup["weights"]
     ((content, _),) = tell(browser, "find", text="u00")
-    assert content["users"] == [u for u in recommender.tastes.history.users if "u00" in u][:3]
+    assert content["users"] == [u for u in recommender.profiles.history.users if "u00" in u][:3]
     tell(browser, "ask", kind="user", value="u001")
     assert browser.hits.ids == recommender.recommend(k=2, user="u001", collapse=True).ids
 

@@ -20,13 +20,13 @@ import pytest
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
-from sheet import Sheet, chromium, launched  # noqa: E402
+from sheet import Canvas, chromium, launched  # noqa: E402
 
 from prodrec.apps.browser import Browser  # noqa: E402
 from prodrec.data.demo import load_demo  # noqa: E402
-from prodrec.recommend.embed import ColorHistogram, TextEmbedder  # noqa: E402
+from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder  # noqa: E402
 from prodrec.recommend.feedback import Feedback  # noqa: E402
-from prodrec.recommend.similar import Recommender  # noqa: E402
+from prodrec.recommend.recommender import Recommender  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 N = 120
@@ -43,7 +43,7 @@ CELLS = [
 import os
 import pandas as pd
 from prodrec.apps.browser import Browser
-from prodrec.recommend.similar import Recommender
+from prodrec.recommend.recommender import Recommender
 
 recommender = Recommender.load(os.environ["SHOP"], feedback=os.environ["FEEDBACK"])
 """,
@@ -58,7 +58,7 @@ def shop(tmp_path_factory):
     "A recommender saved once, with a map of its products."
     folder = tmp_path_factory.mktemp("shop")
     catalog = load_demo(n=N)
-    recommender = Recommender(image=ColorHistogram(), text=TextEmbedder()).fit(catalog)
+    recommender = Recommender(image=ColorHistogram(), text=TfidfEmbedder()).fit(catalog)
     recommender.save(folder / "recommender", images=True)
     places = np.random.default_rng(0).random((N, 2))
     pd.DataFrame(places, index=catalog.products.index, columns=["x", "y"]).to_parquet(folder / "plane.parquet")
@@ -166,7 +166,7 @@ def sheet(page, recommender, shop):
     "How to open a browser on a bare page: a `Sheet`, and the locator of the widget."
 
     def opened(style="", made_from=recommender, **options):
-        sheet = Sheet(page, Browser(made_from, **options), style)
+        sheet = Canvas(page, Browser(made_from, **options), style)
         return sheet, page.get_by_role("region", name="Product browser")
 
     return opened
@@ -294,7 +294,7 @@ def test_code_and_what_is_set_from_code(sheet, recommender):
 
 
 def test_two_recommenders_side_by_side(sheet, recommender):
-    words = Recommender(text=TextEmbedder()).fit(recommender.catalog)
+    words = Recommender(text=TfidfEmbedder()).fit(recommender.catalog)
     _, widget = sheet(compare=words, id=recommender.catalog.ids[1], k=5)
     expect(widget.locator(".prodrec-list")).to_have_count(2)
     expect(cards(widget)).to_have_count(10)

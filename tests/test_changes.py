@@ -17,16 +17,16 @@ import pandas as pd
 import pytest
 from test_recommender import SIZE, shop
 
-from prodrec.core import uninterrupted
+from prodrec.core import defer_interrupt
 from prodrec.data.catalog import Catalog
-from prodrec.models.classifier import unit_rows
-from prodrec.recommend.embed import ColorHistogram, TextEmbedder
+from prodrec.stats import unit_rows
+from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 from prodrec.recommend.history import History
 from prodrec.recommend.index import Index
-from prodrec.recommend.similar import Recommender
-from prodrec.recommend.tastes import Tastes
+from prodrec.recommend.recommender import Recommender
+from prodrec.recommend.profiles import Profiles
 
-TRACED = tuple(f"prodrec/{f}.py" for f in ("core", "recommend/similar", "recommend/index", "recommend/tastes"))
+TRACED = tuple(f"prodrec/{f}.py" for f in ("core", "recommend/recommender", "recommend/index", "recommend/profiles"))
 HAD = [f"{i:03d}" for i in range(8)]
 
 
@@ -38,7 +38,7 @@ def renamed(n):
 
 
 class Liking:
-    "A model of what products are like, as `Tastes` takes it."
+    "A model of what products are like, as `Profiles` takes it."
 
     def fit(self, history, ids, vectors):
         self.users, self.ids = history.users, list(ids)
@@ -48,7 +48,7 @@ class Liking:
         self.ids = [*self.ids, *ids]
 
 
-class Letters(TextEmbedder):
+class Letters(TfidfEmbedder):
     "How often each of eight letters stands in the title: nothing to learn, so that a recommender is made in no time."
 
     dim = 8
@@ -102,7 +102,7 @@ def check_all_or_nothing(recommender, before, change):
     assert state(recommender)[0] == ids
     wanted = recommender.embedders["text"].embed(recommender.catalog)
     np.testing.assert_allclose(recommender.index.vectors(), wanted, atol=1e-6)
-    assert sorted(recommender.tastes.model.ids) == sorted(HAD if change == "remove" else ids)
+    assert sorted(recommender.profiles.model.ids) == sorted(HAD if change == "remove" else ids)
     return now != before
 
 
@@ -150,7 +150,7 @@ def test_ctrl_c_at_every_line_of_a_change(change, approximate):
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(Letters, "embed"), (Index, "update"), (Index, "add"), (Catalog, "concat"), (Tastes, "add"), (Liking, "add")],
+    [(Letters, "embed"), (Index, "update"), (Index, "add"), (Catalog, "concat"), (Profiles, "add"), (Liking, "add")],
 )
 @pytest.mark.parametrize("change", ["add", "update"])
 def test_whatever_fails_nothing_is_half_done(change, owner, name, late, monkeypatch):
@@ -186,7 +186,7 @@ def test_a_removal_that_fails_removes_nothing(owner, name, monkeypatch):
 
 
 def test_a_second_fit_that_fails_leaves_the_first(monkeypatch):
-    recommender = Recommender(image=ColorHistogram(SIZE), text=TextEmbedder()).fit(shop(20))
+    recommender = Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder()).fit(shop(20))
     before = recommender.recommend(9, text="red shirt")
     with monkeypatch.context() as m:
         m.setattr(ColorHistogram, "embed", lambda *a, **k: signal.raise_signal(signal.SIGINT))
@@ -197,7 +197,7 @@ def test_a_second_fit_that_fails_leaves_the_first(monkeypatch):
     assert recommender.fit(shop(9, 100)).index.ids == shop(9, 100).ids
 
 
-class Slow(TextEmbedder):
+class Slow(TfidfEmbedder):
     def embed(self, x, missing="zero"):
         for _ in range(30):
             time.sleep(2e-4)
@@ -245,16 +245,16 @@ def test_ctrl_c_at_random_moments_pressed_twice():
 
 def test_ctrl_c_is_not_lost_and_not_caught_elsewhere():
     handler, heard = signal.getsignal(signal.SIGINT), []
-    with suppress(KeyboardInterrupt), uninterrupted(), uninterrupted():
+    with suppress(KeyboardInterrupt), defer_interrupt(), defer_interrupt():
         signal.raise_signal(signal.SIGINT)
         heard.append("still here")
     assert heard and signal.getsignal(signal.SIGINT) is handler
-    with pytest.raises(ZeroDivisionError), uninterrupted():
+    with pytest.raises(ZeroDivisionError), defer_interrupt():
         _ = 1 / 0
     assert signal.getsignal(signal.SIGINT) is handler
 
     def elsewhere():
-        with uninterrupted():
+        with defer_interrupt():
             heard.append(signal.getsignal(signal.SIGINT) is handler)
 
     thread = threading.Thread(target=elsewhere)
@@ -278,7 +278,7 @@ KILLED = """
     import os, random, signal, sys, time
     sys.path.insert(0, sys.argv[2])
     from test_recommender import shop
-    from prodrec.recommend.similar import Recommender
+    from prodrec.recommend.recommender import Recommender
 
     path, rng = sys.argv[1], random.Random(0)
     new = shop(30, 100)
@@ -310,7 +310,7 @@ KILLED = """
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
 def test_killed_while_adding_and_saving_over_and_over(tmp_path):
-    Recommender(image=ColorHistogram(SIZE), text=TextEmbedder()).fit(shop(10)).save(tmp_path / "r")
+    Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder()).fit(shop(10)).save(tmp_path / "r")
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path / "r"), str(Path(__file__).parent)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

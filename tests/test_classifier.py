@@ -14,10 +14,11 @@ from PIL import Image
 
 from prodrec.core import ImageError
 from prodrec.data.catalog import Catalog
-from prodrec.data.pixels import fit_size
-from prodrec.models.classifier import ImageClassifier, labels_of, unit_rows
-from prodrec.models.cnn import cnn
-from prodrec.models.transfer import backbone, features
+from prodrec.models.pixels import fit_size
+from prodrec.models.classifier import ImageClassifier, labels_of
+from prodrec.stats import unit_rows
+from prodrec.models.networks import cnn
+from prodrec.models.backbones import backbone, features
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras 3 with numpy 2
 SIZE = (32, 32)

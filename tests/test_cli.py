@@ -21,7 +21,7 @@ import prodrec
 from prodrec.apps import recommenders, server, trained
 from prodrec.apps.cli import SOURCES, load_data, main, parser
 from prodrec.apps.monitor import Versions
-from prodrec.apps.trained import Trained
+from prodrec.apps.workspace import Trained
 from prodrec.core import cache_dir
 from prodrec.models.training import Checkpoint
 
@@ -279,7 +279,7 @@ def written_out(call: str, place: Path, tmp_path: Path) -> list[str]:
         ("train --data demo --validation 0.5 --test 0.5 --out OUT", "leave nothing to learn from"),
         ("train --data demo --test 2 --out OUT", "share between 0 and 1"),
         ("train --data demo --out PLACE/shop", "holds a saved Versions, which is left alone"),
-        ("train --data demo --out PLACE/pictures", "something that prodrec did not save"),
+        ("train --data demo --out PLACE/pictures", "files that prodrec did not save"),
         ("train --data demo --out PLACE/products.csv", "is a file"),
         ("tune --data demo --network compact --space big --out OUT", "`space` 'big' is unknown"),
         ("tune --data demo --network compact --space {3} --out OUT", "or JSON"),

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from prodrec.data import features as module
+from prodrec.models import features as module
 from prodrec.data.catalog import Catalog
-from prodrec.data.features import bottleneck, has_bfloat16, in_bfloat16, network_digest
-from prodrec.data.pixels import apply_network, load_pixels
+from prodrec.models.features import bottleneck, has_bfloat16, in_bfloat16, network_digest
+from prodrec.models.pixels import apply_network, load_pixels
 from prodrec.models.classifier import ImageClassifier
-from prodrec.models.transfer import backbone
+from prodrec.models.backbones import backbone
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras 3 with numpy 2
 SIZE = (16, 12)

@@ -11,11 +11,11 @@ from test_recommender import shop
 
 from prodrec.core import load_folder, save_folder
 from prodrec.data.catalog import Catalog
-from prodrec.recommend.embed import TextEmbedder
+from prodrec.recommend.embedders import TfidfEmbedder
 from prodrec.recommend.feedback import Feedback
 from prodrec.recommend.history import Collaborative, History
 from prodrec.recommend.index import Index
-from prodrec.recommend.similar import Recommender
+from prodrec.recommend.recommender import Recommender
 
 
 def start(code, *arguments):
@@ -70,7 +70,7 @@ def test_what_is_refused(tmp_path):
 
 
 def recommender():
-    return Recommender(text=TextEmbedder(), collaborative=Collaborative("cosine"))
+    return Recommender(text=TfidfEmbedder(), collaborative=Collaborative("cosine"))
 
 
 def events():
@@ -86,13 +86,13 @@ def test_feedback_counts_at_once_and_at_the_next_fit(tmp_path):
     liked = made.recommend(99, user="eve")
     assert first.ids[0] not in liked.ids and "010" not in liked.ids
     assert liked.to_frame()["reason"].str.startswith("like 010").all()
-    assert "eve" not in made.tastes.model
+    assert "eve" not in made.profiles.model
     made.feedback("u0", "012", "purchase")
     assert "012" not in made.recommend(99, user="u0").ids
     made.fit(shop20, events())
-    assert "eve" in made.tastes.model and not made.tastes.taste("eve")[1]
+    assert "eve" in made.profiles.model and not made.profiles.taste("eve")[1]
     assert first.ids[0] not in made.recommend(99, user="eve").ids
-    assert len(made.tastes.history) == len(events())  # what came as feedback stays in the database
+    assert len(made.profiles.history) == len(events())  # what came as feedback stays in the database
     with pytest.raises(KeyError, match="product 'gone' is not in the recommender"):
         made.feedback("eve", "gone", "like")
     with pytest.raises(ValueError, match="`event` must be one of view"):
@@ -103,7 +103,7 @@ def test_feedback_without_a_history_is_enough():
     made = recommender().fit(shop(20))
     made.feedback("eve", "000", "like").feedback("ben", "000", "purchase").feedback("ben", "004", "purchase")
     made.fit(shop(20))
-    assert "eve" in made.tastes.model
+    assert "eve" in made.profiles.model
     assert made.recommend(99, user="eve").to_frame().set_index("id")["history"]["004"] > 0
     assert set(made.recommend(2, user="stranger").ids) == {"000", "004"}
 
@@ -123,31 +123,31 @@ def test_saved_with_people_and_feedback(tmp_path):
     made.save(tmp_path / "r")
     made.feedback("eve", "011", "dislike")  # goes on beside the saved one
     back = Recommender.load(tmp_path / "r")
-    assert len(back.tastes.feedback) == 2
+    assert len(back.profiles.feedback) == 2
     for query in ({"user": "u0"}, {"user": "eve"}, {"user": "stranger"}, {"user": "u1", "text": "red"}):
         a, b = made.recommend(9, **query), back.recommend(9, **query)
         assert a.ids == b.ids and a.to_frame().equals(b.to_frame())
     back.save(tmp_path / "r")
     back.save(tmp_path / "copy")
     back.save(tmp_path / "copy")
-    assert [len(Recommender.load(tmp_path / n).tastes.feedback) for n in ("r", "copy")] == [2, 2]
+    assert [len(Recommender.load(tmp_path / n).profiles.feedback) for n in ("r", "copy")] == [2, 2]
     back.feedback("eve", "012", "like")
-    assert [len(Recommender.load(tmp_path / n).tastes.feedback) for n in ("r", "copy")] == [3, 2]
+    assert [len(Recommender.load(tmp_path / n).profiles.feedback) for n in ("r", "copy")] == [3, 2]
 
 
 def test_another_database(tmp_path):
     url = f"sqlite:///{tmp_path}/elsewhere.sqlite"
-    made = Recommender(text=TextEmbedder(), feedback=url).fit(shop(10))
+    made = Recommender(text=TfidfEmbedder(), feedback=url).fit(shop(10))
     made.feedback("eve", "000", "like").save(tmp_path / "r")
     assert sorted(p.name for p in tmp_path.iterdir() if not p.name.endswith(("-wal", "-shm"))) == [
         "elsewhere.sqlite",
         "r",
     ]
-    assert len(Recommender.load(tmp_path / "r").tastes.feedback) == 1
+    assert len(Recommender.load(tmp_path / "r").profiles.feedback) == 1
     other = Feedback(f"sqlite:///{tmp_path}/other.sqlite").add("eve", "001", "like")
     moved = Recommender.load(tmp_path / "r", feedback=other)
-    assert list(moved.tastes.taste("eve")[0].liked.index) == ["001"]
-    assert list(moved.attach(url).tastes.taste("eve")[0].liked.index) == ["000"]
+    assert list(moved.profiles.taste("eve")[0].liked.index) == ["001"]
+    assert list(moved.attach(url).profiles.taste("eve")[0].liked.index) == ["000"]
 
 
 # -- a process that is killed
@@ -173,7 +173,7 @@ KILLED = """
     import os, signal, sys
     sys.path.insert(0, sys.argv[2])
     from test_recommender import shop
-    from prodrec.recommend.similar import Recommender
+    from prodrec.recommend.recommender import Recommender
 
     path, log = sys.argv[1], sys.argv[1] + ".log"
 

@@ -224,9 +224,9 @@ def test_what_has_no_time_is_not_split_by_it():
 def test_right_answers_are_new_products_of_known_users():
     train = History(pd.DataFrame({"user": ["a", "b"], "id": ["x", "x"]}))
     test = History(pd.DataFrame({"user": ["a", "a", "b", "c"], "id": ["x", "y", "x", "x"]}))
-    assert held_out(train, test).to_dict() == {"a": ["y"]}
-    assert held_out(train, test, new=False).to_dict() == {"a": ["x", "y"], "b": ["x"]}
-    assert held_out(train, test, known=False).to_dict() == {"a": ["y"], "c": ["x"]}
+    assert ground_truth(train, test).to_dict() == {"a": ["y"]}
+    assert ground_truth(train, test, new=False).to_dict() == {"a": ["x", "y"], "b": ["x"]}
+    assert ground_truth(train, test, known=False).to_dict() == {"a": ["y"], "c": ["x"]}
 
 
 # -- every method
@@ -441,7 +441,7 @@ def test_purchases_of_a_real_week_predict_the_last_day():
     assert len(history) == 86_159 and len(history.users) == 20_127
     assert all(len(i) == 10 and i[0] == "0" for i in history.ids)
     train, test = split_by_time(history, cut="2020-09-22")
-    truth = held_out(train, test, new=False)
+    truth = ground_truth(train, test, new=False)
     assert len(truth) == 835
     recall = {}
     for method in ("popularity", "cosine", "als", "bpr"):

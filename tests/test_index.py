@@ -261,7 +261,7 @@ def test_what_is_no_saved_index(tmp_path):
 def test_saving_never_replaces_what_is_not_ours(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
-    with pytest.raises(ValueError, match="something that prodrec did not save"):
+    with pytest.raises(ValueError, match="files that prodrec did not save"):
         Index(2).save(tmp_path / "mine")
     assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
     for _ in range(2):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, ndcg_score
 from sklearn.metrics.pairwise import cosine_distances
 
-from prodrec.models.report import bootstrap_interval
+from prodrec.stats import bootstrap_interval
 from prodrec.recommend.metrics import (
     average_precision_at_k,
     coverage,

@@ -17,7 +17,7 @@ from PIL import Image
 
 from prodrec.core import ImageError, cache_dir
 from prodrec.data.catalog import Catalog, decode
-from prodrec.data.pixels import FITS, Batches, apply_network, augmentation, fit_size, load_pixels
+from prodrec.models.pixels import FITS, Batches, apply_network, augmentation, fit_size, load_pixels
 
 quick = settings(max_examples=30, deadline=None)
 
@@ -85,7 +85,7 @@ def test_pictures_are_decoded_once(monkeypatch):
     store = cache_dir("pixels", "6x6-pad") / "pixels.u8"
     assert store.stat().st_size <= 40 * 6 * 6 * 3
     size = store.stat().st_size
-    monkeypatch.setattr("prodrec.data.pixels.decode", lambda data: pytest.fail("decoded again"))
+    monkeypatch.setattr("prodrec.models.pixels.decode", lambda data: pytest.fail("decoded again"))
     np.testing.assert_array_equal(load_pixels(catalog, (6, 6))[:], first)
     np.testing.assert_array_equal(load_pixels(catalog[catalog.ids[::-1]], (6, 6))[:], first[::-1])
     assert store.stat().st_size == size
@@ -93,7 +93,7 @@ def test_pictures_are_decoded_once(monkeypatch):
 
 FILL = """
 import sys, time
-from prodrec.data import pixels
+from prodrec.models import pixels
 from prodrec.data.catalog import Catalog
 slow, decode = float(sys.argv[2]), pixels.decode
 def slowly(data):
@@ -215,7 +215,7 @@ def test_crop_keeps_the_middle():
 def test_crop_of_a_thread_takes_no_gigabytes(monkeypatch):
     sizes = []
     monkeypatch.setattr(
-        "prodrec.data.pixels._scale", lambda p, h, w: sizes.append(h * w) or np.zeros((h, w, 3), np.uint8)
+        "prodrec.models.pixels._scale", lambda p, h, w: sizes.append(h * w) or np.zeros((h, w, 3), np.uint8)
     )
     for shape in ((1, 60_000, 3), (60_000, 1, 3)):
         for fit in FITS:

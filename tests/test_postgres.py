@@ -15,7 +15,7 @@ from postgres import postgres
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
 from test_server import KEY, born, catalog, check_all, folder, killed_after, mother, put, serving, write_until_dead
 
-from prodrec.apps.stock import Changes
+from prodrec.apps.live import ChangeLog
 from prodrec.recommend import feedback as module
 from prodrec.recommend.feedback import Feedback
 
@@ -47,13 +47,13 @@ def test_without_its_driver_it_says_what_to_install(monkeypatch):
 
 
 def test_changes_are_kept_in_their_order(url):
-    changes = Changes(url)
+    changes = ChangeLog(url)
     changes.add("a", {"title": "Mug\0", "price": 1.5, "note": None}, b"\0\xff" * 5_000)
     changes.add("b", {"title": "ünï 🫖"})
     changes.add("a", None)
     changes.add("c", {"title": "Cup"}, b"\0\1")
     changes.add("b", {"title": "Pot"})
-    assert list(Changes(url).last().items()) == [
+    assert list(ChangeLog(url).last().items()) == [
         ("a", (None, None)), ("c", ({"title": "Cup"}, b"\0\1")), ("b", ({"title": "Pot"}, None)),
     ]  # fmt: skip
 
@@ -86,9 +86,9 @@ def test_processes_that_begin_at_once_lose_nothing(url):
 
 def test_tables_made_by_many_at_once(url):
     with ThreadPoolExecutor(8) as pool:
-        changes = list(pool.map(lambda _: Changes(url), range(8)))
+        changes = list(pool.map(lambda _: ChangeLog(url), range(8)))
         list(pool.map(lambda n: changes[n % 8].add(f"p{n}", {"title": "Mug"}), range(64)))
-    assert sorted(Changes(url).last()) == sorted(f"p{n}" for n in range(64))
+    assert sorted(ChangeLog(url).last()) == sorted(f"p{n}" for n in range(64))
 
 
 def test_products_and_feedback_are_there_again(url, folder, catalog):
@@ -152,7 +152,7 @@ def test_the_server_killed_at_random_moments(mother, folder, url):
 
 
 def test_the_database_killed_while_it_writes(server, url):
-    changes, confirmed = Changes(url), []
+    changes, confirmed = ChangeLog(url), []
     with killed_after(0.3, server._process.pid, signal.SIGQUIT):
         with pytest.raises(module.sa.exc.OperationalError):
             for n in range(100_000):

@@ -411,7 +411,7 @@ def test_the_image_builds_serves_and_stops(wheel, installed, tmp_path):
     from postgres import free_port
 
     from prodrec import Recommender, load_demo
-    from prodrec.recommend.embed import ColorHistogram, TextEmbedder
+    from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 
     build, last = stages()
     venv.create(tmp_path / "tools", with_pip=True)
@@ -420,7 +420,7 @@ def test_the_image_builds_serves_and_stops(wheel, installed, tmp_path):
         assert sorted(one.namelist()) == sorted(other.namelist())
     image = Built(tmp_path / "image", installed).do(last, first)
     catalog = load_demo(40, seed=1)
-    Recommender(image=ColorHistogram((20, 16)), text=TextEmbedder()).fit(catalog).save(
+    Recommender(image=ColorHistogram((20, 16)), text=TfidfEmbedder()).fit(catalog).save(
         image.cwd / "recommender", images=True
     )
     port = free_port()

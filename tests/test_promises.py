@@ -11,11 +11,11 @@ from test_recommender import SIZE, TABLE, filters, picture, shop
 from prodrec import Catalog, Complements, History, ImageClassifier
 from prodrec.apps.browser import Browser
 from prodrec.recommend import index as index_module
-from prodrec.recommend.embed import ColorHistogram, Embedder, Reduced, TextEmbedder
+from prodrec.recommend.embedders import ColorHistogram, Embedder, PCAEmbedder, TfidfEmbedder
 from prodrec.recommend.filters import where_mask, where_note
 from prodrec.recommend.history import Collaborative
 from prodrec.recommend.index import Index
-from prodrec.recommend.similar import Recommender
+from prodrec.recommend.recommender import Recommender
 
 quick = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 IDS = [f"{i:03d}" for i in range(45)]
@@ -31,7 +31,7 @@ def blank(n):
 
 @pytest.fixture(scope="module")
 def both():
-    made = Recommender(image=ColorHistogram(SIZE), text=TextEmbedder(), collaborative=Collaborative("cosine"))
+    made = Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder(), collaborative=Collaborative("cosine"))
     return made.fit(shop(45), history())
 
 
@@ -49,7 +49,7 @@ def graph():
     "A recommender that searches through a graph."
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(index_module, "MANY", 1000)
-        made = Recommender(image=ColorHistogram(SIZE), text=TextEmbedder(), collaborative=Collaborative("cosine"))
+        made = Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder(), collaborative=Collaborative("cosine"))
         made.fit(Catalog(pd.concat([shop(45).products, *(shop(45, 100 * n).products for n in range(1, 6))])), history())
     assert not made.index.exact
     return made
@@ -70,7 +70,7 @@ def test_under_any_filter_a_graph_gives_as_many_as_match(graph, where, k, query,
     if "within" in wish:
         mask &= graph.catalog.products["new"].isin(graph.catalog.products["new"][list(hidden)]).to_numpy()
     if "user" in query:
-        taste = graph.tastes.taste(query["user"])[0]
+        taste = graph.profiles.taste(query["user"])[0]
         hidden |= {*taste.had, *taste.disliked} | (
             set(taste.liked.index) if query == {"user": query["user"]} else set()
         )
@@ -129,7 +129,7 @@ def test_scores_are_cosines_whatever_the_vectors_are_kept_in(keep, precision):
     layers = [keras.Input((16, 12, 3), dtype="uint8"), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
     network = keras.Sequential([*layers, keras.layers.Dense(24, activation="relu")])
     eyes = Embedder(network, precision=precision, keep=keep)
-    recommender = Recommender(image=eyes, text=TextEmbedder()).fit(blank(30))
+    recommender = Recommender(image=eyes, text=TfidfEmbedder()).fit(blank(30))
     ids = recommender.catalog.ids
     lengths = np.linalg.norm(recommender.index.vectors()[:, : eyes.dim], axis=1)
     assert (np.isclose(lengths, 1, atol=1e-5) | (lengths == 0)).all() and not lengths[-2:].any()
@@ -137,7 +137,7 @@ def test_scores_are_cosines_whatever_the_vectors_are_kept_in(keep, precision):
         hits = recommender.recommend(99, **query)
         check_scores(hits)
         assert len(hits) == 30 - len(np.ravel(query.get("id", query.get("more", []))))
-    matrix = recommender.similar_matrix()
+    matrix = recommender.similarity_matrix()
     assert np.isfinite(matrix.to_numpy()).all() and np.abs(matrix.to_numpy()).max() <= 1
     assert not matrix.loc[ids[-1]].any() and not matrix[ids[-1]].any()
     _, scores = recommender.neighbours(ids[:-1], 5)
@@ -155,7 +155,7 @@ def test_a_network_that_is_blind_says_so():
         with pytest.raises(ValueError, match="says nothing"):
             recommender.recommend(**query)
     check_scores(recommender.recommend(3, user="anybody"))
-    words = Recommender(image=blind, text=TextEmbedder()).fit(blank(6))
+    words = Recommender(image=blind, text=TfidfEmbedder()).fit(blank(6))
     check_scores(words.recommend(5, id="000", diversity=0.5, collapse=True))
     check_scores(words.recommend(5, id="000", more="001", less="002"))
 
@@ -163,10 +163,10 @@ def test_a_network_that_is_blind_says_so():
 def test_rounding_never_makes_a_score_above_one():
     "Vectors in many directions that are not quite of length 1, and the same product many times."
     frame = shop(40).products.assign(title=[f"shirt {i // 20} red blue green" for i in range(40)], image=picture(3))
-    recommender = Recommender(image=Reduced(ColorHistogram(SIZE), 3), text=TextEmbedder())
+    recommender = Recommender(image=PCAEmbedder(ColorHistogram(SIZE), 3), text=TfidfEmbedder())
     with pytest.raises(ValueError, match="varies|no direction|fewer|empty|0"):
         recommender.fit(Catalog(frame)).recommend(5, id="000", weights={"image": 1.0})
-    recommender = Recommender(image=ColorHistogram(SIZE), text=TextEmbedder()).fit(Catalog(frame))
+    recommender = Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder()).fit(Catalog(frame))
     for weights in (None, {"image": 0.3, "text": 0.1}, {"image": 1e-3, "text": 77.7}, {"text": 1.0}):
         hits = recommender.recommend(39, id="000", weights=weights)
         check_scores(hits)
@@ -223,7 +223,7 @@ def test_unknown_names_stop_nothing(both):
 
 
 def test_what_users_like_of_products_unknown_and_known_counts(tmp_path):
-    made = Recommender(image=ColorHistogram(SIZE), text=TextEmbedder(), collaborative=Collaborative("cosine"))
+    made = Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder(), collaborative=Collaborative("cosine"))
     made.fit(shop(45), history()).attach(f"sqlite:///{tmp_path / 'f.sqlite'}")
     for id in ("004", "006"):
         made.feedback("eve", id, "like")
@@ -243,9 +243,9 @@ def test_what_users_like_of_products_unknown_and_known_counts(tmp_path):
 def test_the_weights_of_a_history_count_at_the_first_fit():
     rows = [("a", "000", "view"), ("a", "001", "purchase"), ("b", "000", "view"), ("b", "002", "purchase")]
     events = pd.DataFrame(rows, columns=["user", "id", "event"])
-    made = Recommender(text=TextEmbedder(), collaborative=Collaborative("popularity"))
+    made = Recommender(text=TfidfEmbedder(), collaborative=Collaborative("popularity"))
     made.fit(shop(9), History(events, {"view": 0.0}))
-    assert made.tastes.model.popularity()["000"] == 0
+    assert made.profiles.model.popularity()["000"] == 0
     assert made.recommend(9, user="stranger").to_frame().set_index("id")["score"]["000"] == 0
 
 
@@ -265,51 +265,51 @@ def outfits():
 def dressed():
     catalog = shop(45)
     catalog = Catalog(catalog.products.assign(category=["shirt" if int(i) % 2 == 0 else "shoe" for i in catalog.ids]))
-    made = Recommender(image=ColorHistogram(SIZE), text=TextEmbedder(), complements=Complements(rank=4))
+    made = Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder(), complements=Complements(rank=4))
     return made.fit(catalog, outfits())
 
 
 def test_what_goes_with_a_product(tmp_path):
     made = dressed()
-    hits = made.goes_with("004", 5)
+    hits = made.complementary("004", 5)
     assert hits.ids[0] == "005" and set(hits.to_frame()["relation"]) == {"goes with"} and len(hits) == 5
     assert (made.catalog.products.loc[hits.ids, "category"] == "shoe").all()
-    instead = made.goes_with("004", 50, relation="instead of")
+    instead = made.complementary("004", 50, relation="instead of")
     assert (made.catalog.products.loc[instead.ids, "category"] == "shirt").all() and "004" not in instead.ids
-    cheap = made.goes_with("004", 50, where={"price": (None, 8)})
+    cheap = made.complementary("004", 50, where={"price": (None, 8)})
     shoes = made.catalog.products.query("category == 'shoe' and price <= 8").index
-    assert set(cheap.ids) == set(shoes) and made.goes_with("004", where={"category": "sock"}).note
-    strange = made.goes_with("unheard of", 3)
+    assert set(cheap.ids) == set(shoes) and made.complementary("004", where={"category": "sock"}).note
+    strange = made.complementary("unheard of", 3)
     assert (
         len(strange) == 3 and "'unheard of' is not known" in strange.note and {*strange.to_frame()["relation"]} == {""}
     )
     made.save(tmp_path / "r")
     again = Recommender.load(tmp_path / "r")
-    assert again.goes_with("004", 5).ids == hits.ids and again.goes_with("004").figure() is not None
+    assert again.complementary("004", 5).ids == hits.ids and again.complementary("004").figure() is not None
 
 
 def test_what_goes_together_keeps_in_step_with_the_catalogue():
     made = dressed()
-    before = made.goes_with("004", 5)
+    before = made.complementary("004", 5)
     made.remove(before.ids[0])
-    assert made.goes_with("004", 4).ids == before.ids[1:]
+    assert made.complementary("004", 4).ids == before.ids[1:]
     cold = Catalog(made.catalog[[before.ids[1]]].products.set_axis(["cold"], axis=0))
     made.add(cold)
-    assert "cold" in made.goes_with("004", 60).ids
+    assert "cold" in made.complementary("004", 60).ids
     assert (
-        made.catalog.products.loc[made.goes_with("cold", 60, relation="instead of").ids, "category"] == "shoe"
+        made.catalog.products.loc[made.complementary("cold", 60, relation="instead of").ids, "category"] == "shoe"
     ).all()
     lamp = Catalog(made.catalog[[before.ids[2]]].products.assign(category="lamp"))
     made.update(lamp)
-    assert before.ids[2] not in made.goes_with("004", 60).ids
+    assert before.ids[2] not in made.complementary("004", 60).ids
     assert made.complements.catalog is made.catalog
 
 
 def test_without_complements_or_a_history_it_is_said(both):
     with pytest.raises(ValueError, match="give `complements` when it is made"):
-        both.goes_with("000")
+        both.complementary("000")
     with pytest.raises(TypeError, match="`history` must be a History of what was bought together, received NoneType"):
-        Recommender(text=TextEmbedder(), complements=Complements()).fit(shop(9))
+        Recommender(text=TfidfEmbedder(), complements=Complements()).fit(shop(9))
 
 
 def test_the_browser_shows_what_goes_together_and_asks_once(monkeypatch):
@@ -322,7 +322,7 @@ def test_the_browser_shows_what_goes_together_and_asks_once(monkeypatch):
     assert calls == ["004"]
     browser.steer(k=5)
     assert calls == ["004", "004"]
-    assert [c["id"] for c in browser._view["lists"][1]["cards"]] == made.goes_with("004", 5).ids
+    assert [c["id"] for c in browser._view["lists"][1]["cards"]] == made.complementary("004", 5).ids
     browser.steer(where={"category": "sock"})
     assert "no product has 'sock'" in browser._view["lists"][0]["note"]
 
@@ -335,7 +335,7 @@ def test_of_every_product_there_is_something_true_to_say():
     made.add(lone)
     for i in made.catalog.ids:
         for relation in ("goes with", "instead of"):
-            hits = made.goes_with(i, 60, relation=relation)
+            hits = made.complementary(i, 60, relation=relation)
             assert i not in hits.ids and np.isfinite(hits.scores).all() and {*hits.to_frame()["relation"]} <= {relation}
             assert all(made.complements.relation(i, j) == relation for j in hits.ids)
 
@@ -350,7 +350,7 @@ def test_one_network_is_saved_once(tmp_path):
 
     catalog = Catalog(blank(20)[[f"{i:03d}" for i in range(18)]].products.assign(category=["a", "b"] * 9))
     eyes = ImageClassifier(tiny, (16, 12)).fit(catalog, epochs=1)
-    made = Recommender(image=eyes, text=TextEmbedder()).fit(catalog)
+    made = Recommender(image=eyes, text=TfidfEmbedder()).fit(catalog)
     made.save(tmp_path / "r")
     assert sorted(p.name for p in (tmp_path / "r").iterdir() if p.is_dir()) == [
         "catalog", "classifier", "index", "people", "text",

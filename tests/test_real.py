@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def run():
     from prodrec import read_fashion
-    from prodrec.apps.demo import run_demo
+    from prodrec.apps.pipeline import run_demo
 
     return run_demo(lambda: read_fashion(FASHION).sample(2_000, seed=0), image_size=(80, 60), epochs=3)
 

@@ -13,9 +13,9 @@ from PIL import Image
 
 from prodrec.core import ImageError
 from prodrec.data.catalog import Catalog
-from prodrec.recommend.embed import ColorHistogram, Embedder, TextEmbedder
+from prodrec.recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
 from prodrec.recommend.metrics import precision_at_k, precision_row, random_hits, relevant
-from prodrec.recommend.similar import Hits, Recommender, where_mask
+from prodrec.recommend.recommender import Hits, Recommender, where_mask
 
 quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SIZE = (16, 12)
@@ -52,7 +52,7 @@ def shop(n, start=0):
 
 @pytest.fixture(scope="module")
 def both():
-    return Recommender(image=ColorHistogram(SIZE), text=TextEmbedder()).fit(shop(45))
+    return Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder()).fit(shop(45))
 
 
 SEEN = [f"{i:03d}" for i in range(45) if not (i % 5 == 3 and i % 7 == 3)]
@@ -181,7 +181,7 @@ def test_products_that_say_nothing(both):
 def test_ties_never_push_the_query_in_or_another_out():
     "Thirty products that are the same in everything but their id."
     frame = shop(1).products.iloc[[0] * 30].set_axis([f"{i}" for i in range(30)], axis=0)
-    recommender = Recommender(image=ColorHistogram(SIZE), text=TextEmbedder()).fit(Catalog(frame))
+    recommender = Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder()).fit(Catalog(frame))
     for k in (1, 5, 28, 29, 30, 99):
         found, scores = recommender.neighbours(k=k)
         assert found.shape == (30, min(k, 29))
@@ -194,7 +194,7 @@ def test_ties_never_push_the_query_in_or_another_out():
 
 
 def test_one_product():
-    recommender = Recommender(image=ColorHistogram(SIZE), text=TextEmbedder()).fit(shop(1))
+    recommender = Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder()).fit(shop(1))
     assert len(recommender.recommend(id="000")) == 0 and "none" in repr(recommender.recommend(id="000"))
     assert recommender.recommend(text="red").ids == ["000"] == recommender.recommend(image=picture(3)).ids
     assert recommender.neighbours()[0].shape == (1, 0)
@@ -204,7 +204,7 @@ def test_one_product():
 
 def test_parts_alone():
     catalog = shop(20)
-    images, texts = Recommender(image=ColorHistogram(SIZE)).fit(catalog), Recommender(text=TextEmbedder()).fit(catalog)
+    images, texts = Recommender(image=ColorHistogram(SIZE)).fit(catalog), Recommender(text=TfidfEmbedder()).fit(catalog)
     check(images.recommend(6, id="001"), brute(images, {"image": 1}, ["001"]), 6, set(catalog.ids) - {"001"})
     check(texts.recommend(6, text="red"), brute(texts, {"text": 1}, texts=["red"]), 6, catalog.ids)
     with pytest.raises(ValueError, match="this Recommender has no text embedder"):
@@ -216,10 +216,10 @@ def test_parts_alone():
 def test_a_catalogue_without_pictures_or_without_words():
     products = shop(12).products
     for e in (ColorHistogram(SIZE), Embedder("mobilenetv2", (32, 32), weights=None)):
-        words = Recommender(image=e, text=TextEmbedder()).fit(Catalog(products.assign(image=None)))
+        words = Recommender(image=e, text=TfidfEmbedder()).fit(Catalog(products.assign(image=None)))
         assert len(words.recommend(3, text="red")) == 3 and not words.index.vectors()[:, : e.dim].any()
     with pytest.raises(ValueError, match="`catalog` has no words in title, description"):
-        Recommender(text=TextEmbedder()).fit(Catalog(products.drop(columns="title")))
+        Recommender(text=TfidfEmbedder()).fit(Catalog(products.drop(columns="title")))
 
 
 def test_wrong_queries(both):
@@ -243,11 +243,11 @@ def test_wrong_queries(both):
         with pytest.raises(ImageError):
             both.recommend(image=image)
     with pytest.raises(ValueError, match="call `fit` or `load` first"):
-        Recommender(text=TextEmbedder()).recommend(text="red")
+        Recommender(text=TfidfEmbedder()).recommend(text="red")
     with pytest.raises(ValueError, match="give `image`, `text` or both"):
         Recommender()
     with pytest.raises(TypeError, match="`image` must be an embedder of kind 'image'"):
-        Recommender(image=TextEmbedder())
+        Recommender(image=TfidfEmbedder())
 
 
 # -- filters
@@ -386,7 +386,7 @@ def test_filters_of_another_type(both):
 @settings(quick, max_examples=12)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), max_size=6))
 def test_catalogue_and_index_keep_step(changes):
-    recommender = Recommender(image=ColorHistogram(SIZE), text=TextEmbedder()).fit(shop(15))
+    recommender = Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder()).fit(shop(15))
     present, fresh = [f"{i:03d}" for i in range(15)], 100
     for add, n in changes:
         if add:
@@ -404,7 +404,7 @@ def test_catalogue_and_index_keep_step(changes):
 
 
 def test_a_failing_change_changes_nothing(monkeypatch):
-    recommender = Recommender(image=ColorHistogram(SIZE), text=TextEmbedder()).fit(shop(10))
+    recommender = Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder()).fit(shop(10))
     before, vectors = recommender.catalog.ids, recommender.index.vectors()
 
     def unchanged():
@@ -419,10 +419,10 @@ def test_a_failing_change_changes_nothing(monkeypatch):
             recommender.remove(ids)
         assert unchanged()
     with monkeypatch.context() as m:
-        m.setattr(TextEmbedder, "embed", lambda *a, **k: np.full((3, recommender.embedders["text"].dim), np.nan))
+        m.setattr(TfidfEmbedder, "embed", lambda *a, **k: np.full((3, recommender.embedders["text"].dim), np.nan))
         with pytest.raises(ValueError, match="NaN"):
             recommender.add(shop(3, 20))
-        m.setattr(TextEmbedder, "embed", lambda *a, **k: 1 / 0)
+        m.setattr(TfidfEmbedder, "embed", lambda *a, **k: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             recommender.add(shop(3, 20))
     assert unchanged()
@@ -448,7 +448,7 @@ def test_save_and_load(both, tmp_path, images):
 
 
 def test_a_recommender_that_was_damaged(tmp_path):
-    recommender = Recommender(image=ColorHistogram(SIZE), text=TextEmbedder(dim=4)).fit(shop(10))
+    recommender = Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder(dim=4)).fit(shop(10))
     recommender.save(tmp_path / "r")
     files = [p for p in (tmp_path / "r").rglob("*") if p.is_file()]
     assert len(files) > 8
@@ -470,7 +470,7 @@ def test_a_recommender_that_was_damaged(tmp_path):
 
 @pytest.mark.parametrize(
     "embedder",
-    [ColorHistogram((9, 7), "crop"), TextEmbedder(), TextEmbedder(dim=3, fields=("title", "category"), seed=4)],
+    [ColorHistogram((9, 7), "crop"), TfidfEmbedder(), TfidfEmbedder(dim=3, fields=("title", "category"), seed=4)],
 )
 def test_embedders_come_back(embedder, tmp_path):
     catalog = shop(30)
@@ -498,7 +498,7 @@ def test_missing_pictures_are_an_error_unless_one_says_so():
 
 def test_unicode_and_html():
     products = shop(6).products.assign(title=[f"{EVIL} 鞋 größe {n}" for n in range(6)], category=EVIL)
-    recommender = Recommender(text=TextEmbedder()).fit(Catalog(products))
+    recommender = Recommender(text=TfidfEmbedder()).fit(Catalog(products))
     hits = recommender.recommend(4, text="鞋 größe")
     assert len(hits) == 4 and "größe" in repr(hits) and hits.to_frame()["title"].str.contains("鞋").all()
     tags = []
@@ -524,7 +524,7 @@ def test_columns_of_every_kind_are_compared_for_reasons():
         sold=[datetime.date(2024, 1, 1)] * 12,
         title="shirt",
     )
-    table = Recommender(text=TextEmbedder()).fit(Catalog(products)).recommend(11, id="000").to_frame()
+    table = Recommender(text=TfidfEmbedder()).fit(Catalog(products)).recommend(11, id="000").to_frame()
     for row in table.itertuples():
         assert ("category" in row.reason) == (int(row.id) % 2 == 0)
         assert ("colour" in row.reason) == (int(row.id) % 3 != 2)
@@ -570,7 +570,7 @@ def test_metrics_refuse_wrong_shapes():
 
 
 def test_no_queries_have_no_neighbours():
-    ids, scores = Recommender(text=TextEmbedder()).fit(shop(12)).neighbours([], k=3)
+    ids, scores = Recommender(text=TfidfEmbedder()).fit(shop(12)).neighbours([], k=3)
     assert ids.shape == scores.shape == (0, 3)
 
 

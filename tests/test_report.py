@@ -25,7 +25,8 @@ from prodrec.data.catalog import Catalog
 from prodrec.models.calibration import fit_temperature, with_temperature
 from prodrec.models.classifier import Classifier, ImageClassifier
 from prodrec.models.hybrid import HybridClassifier
-from prodrec.models.report import Report, bootstrap_interval, compare, difference, draw_comparison
+from prodrec.models.report import Report, compare, difference, draw_comparison
+from prodrec.stats import bootstrap_interval
 from prodrec.models.text import TextClassifier
 
 matplotlib.use("Agg")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from prodrec import Recommender, audit, load_demo
-from prodrec.recommend.embed import ColorHistogram, TextEmbedder
+from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
 import schemathesis
@@ -64,7 +64,7 @@ class Guesses:
 @pytest.fixture(scope="module")
 def served():
     catalog = audit(load_demo(80, seed=4)).clean()
-    parts = {"image": ColorHistogram((20, 16)), "text": TextEmbedder(fields=("title",)), "classifier": Guesses()}
+    parts = {"image": ColorHistogram((20, 16)), "text": TfidfEmbedder(fields=("title",)), "classifier": Guesses()}
     recommender = Recommender(**parts).fit(catalog)
     with serving(recommender, database="sqlite://", api_key="secret") as (url, _):
         yield url, schemathesis.openapi.from_url(f"{url}/openapi.json"), catalog.ids

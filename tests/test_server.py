@@ -21,7 +21,7 @@ import requests
 from PIL import Image
 
 from prodrec import Recommender, audit, load_demo
-from prodrec.recommend.embed import ColorHistogram, TextEmbedder
+from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
 import uvicorn
@@ -29,7 +29,7 @@ from postgres import free_port
 from sheet import chromium, launched
 
 from prodrec.apps.server import _Impatient, make_app
-from prodrec.apps.stock import Changes, Shop
+from prodrec.apps.live import ChangeLog, LiveRecommender
 from prodrec.core import ImageError
 
 KEY = {"X-API-Key": "secret"}
@@ -64,7 +64,7 @@ def catalog():
 @pytest.fixture(scope="module")
 def folder(catalog, tmp_path_factory):
     path = tmp_path_factory.mktemp("served") / "recommender"
-    Recommender(image=ColorHistogram((40, 30)), text=TextEmbedder(fields=("title",))).fit(catalog).save(path)
+    Recommender(image=ColorHistogram((40, 30)), text=TfidfEmbedder(fields=("title",))).fit(catalog).save(path)
     return path
 
 
@@ -413,10 +413,10 @@ def test_any_id_has_its_address(shop):
 
 def test_the_last_product_may_be_replaced(catalog, tmp_path):
     a, b = catalog.ids[:2]
-    base = Recommender(image=ColorHistogram((40, 30)), text=TextEmbedder(fields=("title",))).fit(catalog[[a, b]])
+    base = Recommender(image=ColorHistogram((40, 30)), text=TfidfEmbedder(fields=("title",))).fit(catalog[[a, b]])
     base.save(tmp_path / "two")
     database = f"sqlite:///{tmp_path}/two.sqlite"
-    shop = Shop(tmp_path / "two", database).open()
+    shop = LiveRecommender(tmp_path / "two", database).open()
     words = catalog.products.title[a]
     for id, fields in [
         (b, None),
@@ -426,7 +426,7 @@ def test_the_last_product_may_be_replaced(catalog, tmp_path):
         (a, {"title": words}),
     ]:
         shop.put(id, fields) if fields else shop.drop(id)
-        again = Shop(tmp_path / "two", database).open()
+        again = LiveRecommender(tmp_path / "two", database).open()
         assert sorted(again.catalog.ids) == sorted(shop.catalog.ids) == sorted(again.recommender.index.ids)
         again.close()
     assert shop.catalog.ids == [a]
@@ -522,7 +522,7 @@ MOTHER = """
 import os, signal, sys
 import uvicorn
 from prodrec.apps.server import _Impatient, make_app
-from prodrec.apps.stock import Changes, Shop
+from prodrec.apps.live import ChangeLog, LiveRecommender
 from prodrec.core import ImageError
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 print("ready", flush=True)
@@ -625,4 +625,4 @@ def test_a_stop_finishes_what_was_begun(mother, folder, tmp_path):
             with contextlib.suppress(requests.ConnectionError):  # one that came after the stop
                 done.append(answer.result().status_code)
     assert done and set(done) == {200}
-    assert len(Changes(database).last()) >= len(done)
+    assert len(ChangeLog(database).last()) >= len(done)

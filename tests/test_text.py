@@ -14,7 +14,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from prodrec.data.catalog import Catalog
-from prodrec.data.pixels import apply_network
+from prodrec.models.pixels import apply_network
 from prodrec.models.text import (
     TextClassifier,
     _stem,

@@ -13,16 +13,16 @@ from keras import ops
 from sklearn.utils.class_weight import compute_sample_weight
 
 from prodrec.data.catalog import Catalog
-from prodrec.data.pixels import Batches
+from prodrec.models.pixels import Batches
 from prodrec.models.classifier import ImageClassifier
 from prodrec.models.hybrid import HybridClassifier
 from prodrec.models.text import TextClassifier
 from prodrec.models.training import (
     OPTIMIZERS,
     Checkpoint,
-    Watch,
+    EpochLogger,
     balanced_weights,
-    computing_in,
+    precision_policy,
     epochs_since_best,
     make_optimizer,
     run_training,
@@ -238,7 +238,7 @@ def watched(losses, **options):
     inputs = keras.Input((1,))
     model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False)(inputs))
     model.compile(keras.optimizers.SGD(1.0))
-    watch = Watch(len(losses), **options)
+    watch = EpochLogger(len(losses), **options)
     watch.set_model(model)
     model.stop_training = False
     watch.on_train_begin()
@@ -386,7 +386,7 @@ def begun(path, units=6, **options):
     keras.utils.set_random_seed(0)
     model = tiny((8, 8), 2, units)
     model.compile(make_optimizer("adam", 0.01), smoothed_crossentropy())
-    watch = Watch(2, checkpoint=Checkpoint(path, {"seed": 1}), **options)
+    watch = EpochLogger(2, checkpoint=Checkpoint(path, {"seed": 1}), **options)
     rng = np.random.default_rng(0)
     train = rows_of(rng.integers(256, size=(8, 8, 8, 3)).astype(np.uint8), np.arange(8) % 2)
     run_training(model, train, None, watch)
@@ -522,7 +522,7 @@ def test_the_policy_is_what_it_was_even_after_an_error():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float64")
     try:
-        with computing_in("bfloat16"):
+        with precision_policy("bfloat16"):
             assert keras.layers.Dense(2).compute_dtype == "bfloat16"
         assert keras.config.dtype_policy().name == "float64"
     finally:

@@ -296,7 +296,7 @@ def test_texts_are_searched_too(tmp_path):
 
 
 def test_the_ready_spaces_are_spaces():
-    from prodrec.models.cnn import cnn
+    from prodrec.models.networks import cnn
 
     assert all(tuning._checked_space(name, {}) for name in SPACES)
     best = {"dense": (64,), "dropout": 0.2, "filters": (64, 128, 256), "learning_rate": 1e-3}

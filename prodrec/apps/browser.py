@@ -450,7 +450,7 @@ class Browser(anywidget.AnyWidget):
         asked, own = _listed(query.get("id")), getattr(self.recommender, "complements", None)
         if len(asked) != 1 or (own is None and self.complements is None):
             return None
-        ask = self.recommender.goes_with if self.complements is None else self.complements.recommend
+        ask = self.recommender.complementary if self.complements is None else self.complements.recommend
         return ask(asked[0], min(query.get("k", 6), 6), where=query.get("where"))
 
     def _second(self, query: dict) -> tuple[Hits | None, str | None]:
@@ -520,7 +520,7 @@ class Browser(anywidget.AnyWidget):
         }
 
     def _customers(self) -> list[str]:
-        history = getattr(getattr(self.recommender, "tastes", None), "history", None)
+        history = getattr(getattr(self.recommender, "profiles", None), "history", None)
         return [] if history is None else history.users
 
     # -- what the page shows

@@ -29,7 +29,7 @@ from requests.adapters import HTTPAdapter
 import prodrec
 from ..core import ImageError, cache_dir, progress
 from .catalog import Catalog, get_picture, picture_format, store_url, url_path
-from .sources import parse_price, plain_text
+from .readers import parse_price, plain_text
 
 # %% ../../nbs/13_data.bluecart.ipynb #0008
 class _Pace:

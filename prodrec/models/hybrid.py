@@ -20,19 +20,11 @@ from keras import layers, ops
 from scipy.optimize import minimize_scalar
 
 from ..data.catalog import Catalog
-from ..data.pixels import Batches, Pixels, apply_network, stack_pictures
+from .pixels import Batches, Pixels, apply_network, stack_pictures
 from ..data.split import encode_labels
 from .batchnorm import bn_momentum
-from prodrec.models.classifier import (
-    Classifier,
-    ImageClassifier,
-    embedding_network,
-    find_network,
-    labels_of,
-    split_frozen,
-    training_of,
-    unit_rows,
-)
+from .classifier import Classifier, ImageClassifier, embedding_network, find_network, labels_of, split_frozen, training_of
+from ..stats import unit_rows
 from .text import TextClassifier, _mask_note, _texts
 from .training import TRAINING
 

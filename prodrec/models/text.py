@@ -28,7 +28,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from sklearn.linear_model import LogisticRegression
 
 from ..data.catalog import Catalog
-from ..data.pixels import apply_network
+from .pixels import apply_network
 from .classifier import Classifier, check_options, find_network, split_frozen, training_of
 from .report import difference
 

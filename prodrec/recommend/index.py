@@ -14,7 +14,7 @@ import faiss
 import numpy as np
 import pandas as pd
 
-from ..core import load_folder, save_folder, uninterrupted
+from ..core import load_folder, save_folder, defer_interrupt
 
 # %% ../../nbs/31_recommend.index.ipynb #0007
 def _check_vectors(vectors, dim: int, n: int | None = None) -> np.ndarray:
@@ -106,7 +106,7 @@ class Index:
             )
         new = self._append(vectors)
         slots = np.append(self._slots, new)
-        with uninterrupted():
+        with defer_interrupt():
             self._rows.update(zip(ids, range(len(self.ids), len(self.ids) + len(ids)), strict=True))
             self.ids.extend(ids)
             self._slots = slots
@@ -131,7 +131,7 @@ class Index:
         kept = [i for i in self.ids if i not in gone]
         rows = {i: n for n, i in enumerate(kept)}
         left = faiss.IDSelectorBatch(np.setdiff1d(np.arange(self._faiss.ntotal), slots)) if self.exact else None
-        with uninterrupted():
+        with defer_interrupt():
             if left is not None:  # what follows moves up, in order
                 self._faiss.remove_ids(left)
                 slots = np.arange(len(kept))
@@ -159,7 +159,7 @@ class Index:
         for start in range(0, len(self), 65_536):
             graph.add(self._stored()[self._slots[start : start + 65_536]].astype(np.float32))
         slots = np.arange(len(self))
-        with uninterrupted():
+        with defer_interrupt():
             self._faiss, self._slots = graph, slots
 
     def _tidied(self) -> "Index":

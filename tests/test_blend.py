@@ -1,0 +1,238 @@
+"""What holds for everything that is known about a person in one score."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
+
+from prodrec.recommend.history import History, split_pairs
+from prodrec.recommend.blend import Blend, neighbour_weights, fit_conditional_logit, bayesian_rating, nearest_scores, recency
+
+IDS = [f"p{n:02d}" for n in range(24)]
+NEW = ["n0", "n1"]  # what nobody has had: one of either colour
+COLOURS = np.eye(2, dtype=np.float32)[[*(n % 2 for n in range(24)), 0, 1]]
+SMALL = {"als": {"factors": 4}}
+
+
+def shop(seed=0):
+    "Users like products of their own colour, and have most of what they like; some of it is rated."
+    rng, rows = np.random.default_rng(seed), []
+    for u in range(40):
+        for n in rng.permutation([n for n in range(24) if n % 2 == u % 2])[:8]:
+            day = pd.Timestamp("2024-01-01") + pd.Timedelta(days=int(rng.integers(60)))
+            rows.append((f"u{u:02d}", IDS[n], "purchase", 1.0, day))
+            if rng.random() < 0.2:
+                rows.append((f"u{u:02d}", IDS[n], "rating", float(rng.integers(1, 6)), day))
+    rows.append(("hater", "p00", "dislike", 1.0, pd.Timestamp("2024-01-05")))
+    return pd.DataFrame(rows, columns=["user", "id", "event", "value", "time"])
+
+
+def fitted(**options):
+    vectors = {"colour": COLOURS.copy(), "noise": np.random.default_rng(1).normal(size=(26, 3))}
+    return Blend(options=SMALL, split=split_pairs, **options).fit(History(shop()), [*IDS, *NEW], vectors)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return fitted()
+
+
+def test_it_learns_who_likes_what(model):
+    for user in ("u00", "u01", "u20", "u33"):
+        parity, had = int(user[1:]) % 2, set(shop().query("user == @user")["id"])
+        ids, scores = model.recommend(user, 4)
+        assert all(int(i[1:]) % 2 == parity for i in ids) and not had & set(ids)
+        assert (np.diff(scores) <= 0).all() and 0 <= scores.min() and scores.max() <= 1
+
+
+def test_weights_are_of_every_part_and_none_is_negative(model):
+    assert model.weights_.index.tolist() == model.parts
+    assert {"als", "colour", "nearest colour", "noise", "popularity", "trend", "stars", "own"} <= set(model.parts)
+    assert (model.weights_ >= 0).all(axis=None) and np.isfinite(model.offset_)
+    assert model.weights_.loc[["als", "cosine", "cooccurrence", "colour", "nearest colour"]].sum().min() > 0.5
+
+
+@pytest.mark.parametrize("user", ["u00", "u01"])
+def test_new_products_are_reached_by_who_likes_their_kind(model, user):
+    mine, other = (NEW[(int(user[1:]) + n) % 2] for n in (0, 1))
+    scores = dict(zip(NEW, model.scores(user, NEW), strict=True))
+    assert scores[mine] > scores[other]
+    ids, _ = model.recommend(user, len(model))
+    assert set(NEW) <= set(ids)
+    assert model.recommend(user, 1, where=NEW)[0].tolist() == [mine]
+
+
+def test_who_and_what_is_not_known_does_not_raise(model):
+    popular = model.recommend(k=5)[0].tolist()
+    assert model.recommend("stranger", 5)[0].tolist() == popular
+    assert model.recommend(basket=["unheard of"], k=5)[0].tolist() == popular
+    assert model.recommend(basket=[], k=5)[0].tolist() == popular
+    scores = model.scores(["stranger", "u00"], ["unheard of", "p01", "n0"])
+    assert scores.shape == (2, 3) and scores.dtype == np.float32 and scores[:, 0].tolist() == [0, 0]
+    assert model.scores([], ["p01"]).shape == (0, 1) and model.scores("u00", []).shape == (0,)
+    assert model.recommend([], 3)[0].shape == (0, 3)
+    assert model.recommend("u00", where=["unheard of"])[0].tolist() == []
+    assert "p00" not in model.recommend("hater", 26)[0]
+    assert model.known("u00") and not model.known("stranger") and "hater" in model
+
+
+def test_a_basket_and_a_vector_say_what_somebody_likes(model):
+    for n in (0, 1):
+        basket = [i for i in IDS if int(i[1:]) % 2 == n][:2]
+        ids, _ = model.recommend(basket=basket, k=5)
+        assert all(i in NEW or int(i[1:]) % 2 == n for i in ids) and not set(basket) & set(ids)
+        ids, _ = model.recommend(basket=[NEW[n]], k=5)  # of a product that nobody has had
+        assert all(int(i[1:]) % 2 == n for i in ids)
+        ids, _ = model.recommend(vector={"colour": COLOURS[n]}, k=5)
+        assert all(COLOURS[[*IDS, *NEW].index(i)].argmax() == n for i in ids)
+    many, _ = model.recommend(basket=[["p00"], ["p01"], []], k=3)
+    assert many.shape == (3, 3) and many[0].tolist() == model.recommend(basket=["p00"], k=3)[0].tolist()
+    many, _ = model.recommend(vector={"colour": COLOURS[:2], "noise": np.ones((2, 3))}, k=3)
+    assert many.shape == (2, 3)
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    st.sampled_from(["u00", "u07", "hater", "stranger"]),
+    st.integers(1, 30),
+    st.booleans(),
+    st.sets(st.sampled_from([*IDS, *NEW])),
+    st.booleans(),
+)
+def test_lists_hold_what_they_promise(model, user, k, exclude_seen, allowed, as_mask):
+    where = [i in allowed for i in model.ids] if as_mask else sorted(allowed)
+    ids, scores = model.recommend(user, k, exclude_seen=exclude_seen, where=np.array(where) if as_mask else where)
+    seen = set(shop().query("user == @user")["id"]) if exclude_seen else set()
+    assert len(ids) == len(set(ids)) == min(k, len(allowed - seen)) and set(ids) <= allowed - seen
+    assert np.isfinite(scores).all() and (np.diff(scores) <= 0).all()
+    np.testing.assert_allclose(scores, model.scores(user, ids), atol=1e-6)
+    many, _ = model.recommend([user, "u01"], k, exclude_seen=exclude_seen, where=where, batch_size=1)
+    assert many[0][: len(ids)].tolist() == ids.tolist() and all(i is None for i in many[0][len(ids) :])
+
+
+def test_the_same_seed_is_the_same_model_and_saved_it_stays(model, tmp_path, monkeypatch):
+    users = [*model.users[:5], "stranger"]
+    assert (fitted().scores(users) == model.scores(users)).all()
+    model.save(tmp_path / "model")
+    assert not [f for f in (tmp_path / "model").rglob("*") if f.suffix in (".pkl", ".pickle")]
+    monkeypatch.setitem(sys.modules, "implicit", None)
+    loaded = Blend.load(tmp_path / "model")
+    assert (loaded.scores(users) == model.scores(users)).all() and loaded.ids == model.ids
+    pd.testing.assert_frame_equal(loaded.weights_, model.weights_)
+    vectors = {"colour": COLOURS[:1], "noise": np.zeros((1, 3))}
+    loaded.add(["later"], vectors)
+    assert loaded.recommend("u00", 1, where=["later"])[0].tolist() == ["later"] and "later" not in model.ids
+    with pytest.raises(ValueError, match="'later'"):
+        loaded.add(["later"], vectors)
+    (tmp_path / "model" / "names.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ValueError, match="damaged"):
+        Blend.load(tmp_path / "model")
+
+
+def test_what_is_given_is_not_changed():
+    history, ids, vectors = History(shop()), [*IDS, *NEW], COLOURS.copy()
+    events = history.events.copy()
+    model = Blend(options=SMALL, split=split_pairs).fit(history, ids, vectors)
+    rows, scores = model._had.copy(), model.scores(["u00"])
+    model.recommend("u00", 5)
+    model.recommend(basket=["p00"], k=5)
+    pd.testing.assert_frame_equal(history.events, events)
+    assert ids == [*IDS, *NEW] and (vectors == COLOURS).all()
+    assert (rows != model._had).nnz == 0 and (model.scores(["u00"]) == scores).all()
+
+
+def test_without_vectors_and_without_times():
+    table = shop().drop(columns="time").query("event == 'purchase'")
+    model = Blend(("cosine",), repeats=True).fit(History(table))
+    assert model.parts == ["cosine", "popularity", "trend", "own"]
+    assert len(model.recommend("u00", 30)[0]) == 24  # what was had may be had again
+    assert len(model.recommend("u00", 30, exclude_seen=True)[0]) == 16
+    with pytest.raises(ValueError, match="`vector` must be a dict"):
+        model.recommend(vector=[1.0, 0])
+
+
+def test_weights_can_be_given():
+    history = History(shop())
+    model = Blend(("cosine",), weights={"popularity": 1.0}).fit(history)
+    order = model.recommend("u00", 30, exclude_seen=False)[1]
+    assert (np.diff(order) <= 0).all()
+    best = history.popularity()
+    assert best[model.recommend("stranger", 1)[0][0]] == best.iloc[0]
+    with pytest.raises(ValueError, match="`weights` must be .* received 'fame'"):
+        Blend(("cosine",), weights={"fame": 1.0}).fit(history)
+    with pytest.raises(ValueError, match="10 are needed"):
+        Blend(("cosine",)).fit(History(shop().head(30)))
+
+
+def test_contributions_add_up(model):
+    ids = ["p01", "n0", "p10"]
+    table = model.contributions("u00", ids)
+    assert table.index.tolist() == ids and table.columns.tolist() == model.parts
+    utilities = model._utilities(*model._rows_of(["u00"]))[0, [model.ids.index(i) for i in ids]]
+    new = np.array([0, model.offset_, 0])
+    np.testing.assert_allclose(table.sum(axis=1) + new, utilities, atol=1e-4)
+
+
+def test_wrong_arguments_are_named(model):
+    for wrong, message in [
+        (lambda: Blend(("svd",)), "received 'svd'"),
+        (lambda: Blend().scores("a"), "call `fit` or `load` first"),
+        (lambda: Blend().fit(shop()), "`history` must be a History"),
+        (lambda: Blend().fit(History(shop()), vectors=COLOURS), "`ids` must say"),
+        (lambda: Blend().fit(History(shop()), IDS, COLOURS), "`vectors` must be finite"),
+        (lambda: model.recommend("u00", 0), "`k` must be a positive integer"),
+        (lambda: model.recommend("u00", basket=["p00"]), "one of `user`, `basket` and `vector`"),
+        (lambda: model.recommend(basket="p00"), "received the string 'p00'"),
+        (lambda: model.recommend(vector=COLOURS[0]), "`vector` must be a dict"),
+        (lambda: model.recommend(vector={"colour": [1.0]}), "'colour' must be 2 finite numbers"),
+        (lambda: model.recommend("u00", where=[True]), "a mask of 1 values for 26 products"),
+        (lambda: model.add(["x"], {"colour": COLOURS[:1]}), "`vectors` must be given for"),
+    ]:
+        with pytest.raises((ValueError, TypeError), match=message):
+            wrong()
+
+
+# -- the pieces
+
+
+def test_the_nearest_is_that_of_a_loop():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(9, 4))
+    rows = csr_matrix(rng.integers(0, 2, (5, 9)).astype(np.float32))
+    rows.data[0] = 0  # seen, and worth nothing
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    dense = rows.toarray()
+    expected = [[max([u @ units[j] for j in np.flatnonzero(r)], default=0) for u in units] for r in dense]
+    np.testing.assert_allclose(nearest_scores(rows, vectors), expected, atol=1e-6)
+    assert not nearest_scores(csr_matrix((2, 9)), vectors).any()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 6), st.integers(1, 12), st.integers(1, 15))
+def test_shares_sum_to_one(n, m, neighbours):
+    rng = np.random.default_rng(n)
+    shares = neighbour_weights(rng.normal(size=(n, 3)), rng.normal(size=(m, 3)), neighbours)
+    assert shares.shape == (n, m) and np.allclose(shares.sum(1), 1) and (np.diff(shares.indptr) <= neighbours).all()
+
+
+def test_a_useless_part_counts_nothing_and_impossible_choices_are_passed_over():
+    rng = np.random.default_rng(0)
+    offers = rng.normal(size=(500, 8, 2))
+    best = offers[..., 0].argmax(1)
+    people, others = np.arange(500), offers.copy()
+    others[people, best] = np.nan
+    weights = fit_conditional_logit(offers[people, best], people, others, l2=1e-3)
+    assert weights[0] > 2 and weights[1] < 0.3 * weights[0]
+    nothing = np.full((1, 3, 2), np.nan)
+    assert np.isfinite(fit_conditional_logit(np.ones((1, 2)), np.zeros(1, int), nothing)).all()
+
+
+def test_recency_and_stars():
+    times = pd.Series(pd.to_datetime(["2024-01-01", "2024-01-03", "2024-01-05"]))
+    np.testing.assert_allclose(time_decay(times, 2), [0.25, 0.5, 1])
+    assert time_decay(pd.Series([pd.NaT])).tolist() == [1] and time_decay(times[:1]).tolist() == [1]
+    assert bayesian_rating(shop().query("event == 'purchase'"), ["p00"]).tolist() == [0]
