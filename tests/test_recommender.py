@@ -1,15 +1,14 @@
 """Recommendations against brute force: a weighted mean of cosines, computed from what the embedders say."""
 
 import datetime
-import io
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
+from builders import SEEN, SIZE, TABLE, WORDS, check, filters, picture, shop
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from prodrec.core import ImageError
 from prodrec.data.catalog import Catalog
@@ -20,50 +19,12 @@ from prodrec.recommend.recommender import Hits, Recommender, where_mask
 quick = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-SIZE = (16, 12)
 EVIL = "<script>alert(1)</script>\"'&"
-
-
-def picture(n):
-    out = io.BytesIO()
-    pixels = np.full((16, 12, 3), 255, np.uint8)
-    pixels[2:13, 1 : 5 + n % 7] = [(n * 53) % 256, (n * 97) % 256, (n * 31) % 256]
-    Image.fromarray(pixels).save(out, "PNG")
-    return out.getvalue()
-
-
-WORDS = "red green blue shirt shoe Schuh кроссовки 鞋 größe cotton".split()
-
-
-def shop(n, start=0):
-    "Products of which some have no picture, some no words, one neither, and some are alike in both."
-    rows = range(start, start + n)
-    frame = pd.DataFrame(
-        {
-            "image": pd.Series(
-                [None if i % 5 == 3 else picture(i % 17) for i in rows], dtype=object
-            ),
-            "title": [
-                None if i % 7 == 3 else f"{WORDS[i % 10]} {WORDS[i % 4]} {i % 6}" for i in rows
-            ],
-            "category": [["a", "b", None][i % 3] for i in rows],
-            "price": [np.nan if i % 4 == 0 else i / 2 for i in rows],
-            "stock": pd.array([None if i % 6 == 0 else i for i in rows], dtype="Int64"),
-            "made": pd.to_datetime(
-                [None if i % 9 == 0 else f"2024-01-{1 + i % 28:02d}" for i in rows]
-            ),
-            "new": [i % 2 == 0 for i in rows],
-        }
-    )
-    return Catalog(frame.set_axis([f"{i:03d}" for i in rows], axis=0))
 
 
 @pytest.fixture(scope="module")
 def both():
     return Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder()).fit(shop(45))
-
-
-SEEN = [f"{i:03d}" for i in range(45) if not (i % 5 == 3 and i % 7 == 3)]
 
 
 def unit(v):
@@ -89,27 +50,6 @@ def brute(recommender, weights, ids=(), images=(), texts=()):
                 total += weights[kind]
                 score = score + weights[kind] * (products @ query)
     return None if not total else pd.Series(score / total, index=catalog.ids)
-
-
-def check(hits, scores, k, allowed, least=None):
-    scores = scores[[i for i in scores.index if i in allowed]]
-    best = scores.sort_values(ascending=False)[:k]
-    best = best if least is None else best[best >= least]
-    assert len(hits) == len(best) == len(set(hits.ids)) and set(hits.ids) <= set(allowed)
-    np.testing.assert_allclose(hits.scores, best, atol=2e-6)
-    np.testing.assert_allclose(hits.scores, scores[hits.ids], atol=2e-6)
-    assert (
-        (np.diff(hits.scores) <= 0).all()
-        and np.isfinite(hits.scores).all()
-        and (np.abs(hits.scores) <= 1 + 1e-6).all()
-    )
-    table = hits.to_frame()
-    assert (
-        table["rank"].tolist() == list(range(1, len(hits) + 1)) and table["id"].tolist() == hits.ids
-    )
-    parts = [c for c in ("image", "text") if c in table]
-    np.testing.assert_allclose(table[parts].sum(axis=1), hits.scores, atol=2e-6)
-    assert all(table["reason"])
 
 
 some = st.lists(st.sampled_from(SEEN), max_size=4, unique=True)
@@ -319,12 +259,6 @@ def test_wrong_queries(both):
 # -- filters
 
 
-TABLE = shop(45).products
-number = st.none() | st.integers(-2, 25) | st.sampled_from([0.5, 3.25])
-day = st.none() | st.integers(1, 28).map(lambda d: pd.Timestamp(2024, 1, d))
-stocked = st.integers(0, 45)
-
-
 def reference(values, wanted):
     "What `wanted` means, one value at a time."
 
@@ -337,27 +271,6 @@ def reference(values, wanted):
         return value in wanted if isinstance(wanted, list) else value == wanted
 
     return np.array([matches(v) for v in values], bool)
-
-
-def ranges(bounds):
-    "(low, high) of what `bounds` draws, None for an open end; a range the wrong way round is an error of its own."
-    return st.tuples(bounds, bounds).filter(lambda r: None in r or r[0] <= r[1])
-
-
-filters = st.fixed_dictionaries(
-    {},
-    optional={
-        "price": ranges(number)
-        | st.lists(number.filter(lambda v: v is not None), max_size=4)
-        | st.integers(0, 9),
-        "stock": ranges(number) | st.lists(stocked, max_size=4) | stocked,
-        "made": ranges(day) | st.lists(day.filter(lambda v: v is not None), max_size=4),
-        "category": st.sampled_from(
-            ["a", "b", "zz", ["a", "b"], [], ["b", "zz"], ("a", "a"), ("aa", None), (None, None)]
-        ),
-        "new": st.booleans() | st.sampled_from([[True, False], [False], []]),
-    },
-)
 
 
 @settings(quick, max_examples=150)
@@ -558,9 +471,7 @@ def test_a_recommender_that_was_damaged(tmp_path):
             Recommender.load(tmp_path / "r")
         path.write_bytes(whole)
     assert len(Recommender.load(tmp_path / "r").index) == 10
-    assert (
-        Catalog.load(tmp_path / "r").ids == Recommender.load(tmp_path / "r").catalog.ids
-    )  # it holds one
+    assert Catalog.load(tmp_path / "r").ids == recommender.catalog.ids  # found inside
     with pytest.raises(ValueError, match="holds a saved Index, not a Recommender"):
         Recommender.load(tmp_path / "r" / "index")
 
