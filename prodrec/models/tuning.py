@@ -37,7 +37,8 @@ from sklearn.exceptions import ConvergenceWarning
 from ..core import cache_dir, progress
 from ..data.catalog import Catalog
 from .pixels import apply_network
-from .classifier import Classifier, ImageClassifier, network_name
+from .classifier import Classifier, ImageClassifier
+from .networks import network_name
 
 # %% ../../nbs/26_models.tuning.ipynb #0007
 SPACES = {
@@ -132,7 +133,7 @@ class _Candidates(kt.HyperModel):
             for k, v in given.items()
             if k not in Classifier._params and k in inspect.signature(self.classifier).parameters
         }
-        classifier._read = self._once(classifier._read, repr(sorted(how.items())))
+        classifier.read_catalog = self._once(classifier.read_catalog, repr(sorted(how.items())))
         return classifier
 
     def _once(self, read: Callable, how: str) -> Callable:
@@ -152,9 +153,9 @@ class _Candidates(kt.HyperModel):
         more = {k: v for k, v in (self.params | self.values(hp)).items() if k in self._of_fit}
         keep = EarlyStopping("val_accuracy", mode="max", patience=epochs, restore_best_weights=True)
         classifier.fit(self.train, self.validation, epochs=epochs, callbacks=[keep], **more)
-        x, labels = classifier._training_data(self.validation)
-        proba = apply_network(classifier.model, classifier._prepare(x, classifier.classes_), classifier.batch_size)
-        del classifier._read
+        x, labels = classifier.training_data(self.validation)
+        proba = apply_network(classifier.model, classifier.prepare(x, classifier.classes_), classifier.batch_size)
+        del classifier.read_catalog
         return float((np.asarray(classifier.classes_, object)[proba.argmax(1)] == labels.to_numpy(object)).mean())
 
 # %% ../../nbs/26_models.tuning.ipynb #0017
