@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from prodrec.core import ImageError
-from prodrec.data.catalog import Catalog, decode, read_image, read_ref, thumbnail
+from prodrec.data.catalog import Catalog
+from prodrec.data.pictures import decode, read_image, read_ref, thumbnail
 
 quick = settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
