@@ -405,14 +405,19 @@ class Audit:
         ax.spines[["top", "right"]].set_visible(False)
         return ax
 
+    def _found(self) -> pd.DataFrame:
+        "Return the summary of the issues that were found."
+        table = self.summary()
+        return table[table["products"] > 0]
+
     def __repr__(self):
-        found = self.summary().query("products > 0")
+        found = self._found()
         kinds = ", ".join(f"{n:,} {issue}" for issue, n in found["products"].items())
         return f"Audit({len(self.catalog):,} products: {kinds or 'nothing found'})"
 
     def _repr_html_(self):
         cards = [product_card(self.catalog, i, [issue]) for issue in ISSUES for i in self.ids(issue)[:2]]
-        return f"{self.summary().query('products > 0').to_html()}<p>Two of each:</p>{picture_table(cards)}"
+        return f"{self._found().to_html()}<p>Two of each:</p>{picture_table(cards)}"
 
 
 def _check_issues(names: Collection[str]):
