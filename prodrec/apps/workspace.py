@@ -20,7 +20,8 @@ import pandas as pd
 from .cli import wrong_call
 from .commands import Answer, check_out, clean_data, image_size, kind_of, leans_on_saved, save_figure, say
 from ..core import cache_dir, load_folder, save_folder
-from ..data.audit import _joined, duplicate_groups, normalise_titles
+from ..data.audit import _joined, duplicate_groups
+from ..data.text import normalise_titles
 from ..data.catalog import Catalog, digest
 from ..data.split import leaks, split
 from ..models.classifier import Classifier, ImageClassifier, labels_of
@@ -208,7 +209,7 @@ def evaluate_model(args: argparse.Namespace) -> Answer:
     report = trained.classifier.evaluate(test)
     if out:
         save_evaluation(report, out)
-    weakest = report.per_class.query("support > 0").sort_values("f1").head(5).round(3)
+    weakest = report.per_class[lambda t: t["support"] > 0].sort_values("f1").head(5).round(3)
     text = f"{report!r}\n\nthe weakest classes\n{weakest.to_string()}"
     return Answer(figures(report) | {"out": args.out}, text + (f"\nsaved in {out}" if out else ""))
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import optional
-from ..data.explore import _short
+from ..data.text import short_label
 from ..data.split import encode_labels
 from .batchnorm import all_layers
 from .classifier import Classifier
@@ -183,8 +183,8 @@ def grad_cam_figure(
     for n, ax in enumerate(axes.flat[: len(seen)]):
         ax.imshow(cv2.cvtColor(seen[n], cv2.COLOR_RGB2GRAY), cmap="gray", vmin=0, vmax=255)
         ax.imshow(heat[n], cmap="autumn_r", vmin=0, vmax=1, alpha=0.8 * heat[n] ** 0.7)
-        ax.set_title(f"{_short(classifier.classes_[proba[n].argmax()], 20)}, {proba[n].max():.0%} sure", fontsize=9)
-    where = "the answer" if label is None else _short(label) if isinstance(label, str) else "the class asked for"
+        ax.set_title(f"{short_label(classifier.classes_[proba[n].argmax()], 20)}, {proba[n].max():.0%} sure", fontsize=9)
+    where = "the answer" if label is None else short_label(label) if isinstance(label, str) else "the class asked for"
     figure.suptitle(f"Where {classifier.name} sees {where}", fontsize=11)
     return axes.ravel()[: len(seen)]
 
