@@ -128,3 +128,11 @@ def test_empty_words_are_shared_by_nobody():
     assert said_values(frame["fit"]).notna().tolist() == [True, False, False, True]
     assert attributes.named([0, 1], "slim and not specified") == [["slim"], []]
     assert repr(attributes) == "Attributes(4 products; fit)"
+
+
+def test_values_are_found_in_a_text_in_any_script():
+    frame = pd.DataFrame({"category": ["Ankle Boots", "鞋", "Größe M"] * 2})
+    attributes = Attributes(frame)
+    assert attributes.named([0, 1, 2], "brown ankle boot") == [["Ankle Boots"], [], []]
+    assert attributes.named([0, 1, 2], "男鞋") == [[], ["鞋"], []]
+    assert attributes.named([0, 1, 2], "GRÖSSE m") == [[], [], ["Größe M"]]

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ..data.text import tokenize
+
 # %% ../../nbs/31b_recommend.attributes.ipynb #0009
 _SAYS_NOTHING = re.compile(
     r"(?:no|not)\b.*\b(?:available|applicable|specified|provided|given|rated|known)"
@@ -157,5 +159,5 @@ class Attributes:
 def attribute_words(
     text: str,  # an attribute value or a query
 ) -> frozenset[str]:
-    """Return the words of a text in lower case; the text itself where it has none."""
-    return frozenset(re.findall(r"\w+", text.lower()) or [text.lower()])
+    """Return the tokens of a text; the text itself, in lower case, where it has none."""
+    return frozenset(tokenize(text, singles=True) or [text.lower()])
