@@ -268,7 +268,7 @@ def _train_parser(commands):
         "prodrec train --data clean --epochs 10 --out model",
         "prodrec train --data clean --kind text --network tfidf --out words",
     )
-    parser = _command(commands, "train", "trained:train_model", "a classifier, with products held out", text, *examples)
+    parser = _command(commands, "train", "workspace:train_model", "a classifier, with products held out", text, *examples)
     _add_data_options(parser, required=True)
     _add_split_options(parser)
     _add_network_options(parser, epochs=20)
@@ -296,7 +296,7 @@ def _tune_parser(commands):
         "prodrec tune --data clean --network compact --trials 3 --epochs 2 --out tuned",
         'prodrec tune --data clean --network cnn --space \'{"dropout": {"from": 0.2, "to": 0.5}}\' --out tuned',
     )
-    parser = _command(commands, "tune", "trained:tune_model", "search for a better classifier", text, *examples)
+    parser = _command(commands, "tune", "workspace:tune_model", "search for a better classifier", text, *examples)
     _add_data_options(parser, required=True)
     _add_split_options(parser)
     _add_network_options(parser, epochs=10)
@@ -324,7 +324,7 @@ def _evaluate_parser(commands):
         "prodrec evaluate model --data new.csv --map title=name --map image=file --json",
     )
     parser = _command(
-        commands, "evaluate", "trained:evaluate_model", "how good a classifier is, with intervals", text, *examples
+        commands, "evaluate", "workspace:evaluate_model", "how good a classifier is, with intervals", text, *examples
     )
     parser.add_argument("folder", metavar="DIR", help="what train, tune, index or retrain has saved")
     _add_data_options(

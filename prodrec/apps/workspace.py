@@ -20,7 +20,8 @@ import pandas as pd
 from .cli import wrong_call
 from .commands import Answer, check_out, clean_data, image_size, kind_of, leans_on_saved, save_figure, say
 from ..core import cache_dir, load_folder, save_folder
-from ..data.audit import _joined, duplicate_groups, normalise_titles
+from ..data.audit import _joined, duplicate_groups
+from ..data.text import normalise_titles
 from ..data.catalog import Catalog, digest
 from ..data.split import leaks, split
 from ..models.classifier import Classifier, ImageClassifier, labels_of
