@@ -10,6 +10,7 @@ __all__ = ['METHODS', 'Candidates', 'write_json', 'read_json', 'CrashSafe', 'mak
 import contextlib
 import gc
 import inspect
+import json
 import logging
 import os
 import shutil
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras_tuner as kt
+import numpy as np
 from keras.callbacks import EarlyStopping
 from sklearn.exceptions import ConvergenceWarning
 

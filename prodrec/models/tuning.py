@@ -20,10 +20,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import filelock
 import keras_tuner as kt
 import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
 
 from ..core import cache_dir, progress
 from ..data.catalog import Catalog
