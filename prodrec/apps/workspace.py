@@ -209,7 +209,7 @@ def evaluate_model(args: argparse.Namespace) -> Answer:
     report = trained.classifier.evaluate(test)
     if out:
         save_evaluation(report, out)
-    weakest = report.per_class.query("support > 0").sort_values("f1").head(5).round(3)
+    weakest = report.per_class[lambda t: t["support"] > 0].sort_values("f1").head(5).round(3)
     text = f"{report!r}\n\nthe weakest classes\n{weakest.to_string()}"
     return Answer(figures(report) | {"out": args.out}, text + (f"\nsaved in {out}" if out else ""))
 
