@@ -299,10 +299,7 @@ class _Selectable:
 # %% ../../nbs/10_data.catalog.ipynb #0034
 def joined_text(
     products: pd.DataFrame,  # indexed by product id
-    fields: Sequence[str] = (
-        "title",
-        "description",
-    ),  # columns; those that are not there are left out
+    fields: Sequence[str] = ("title", "description"),  # columns; others than these are left out
 ) -> pd.Series:
     """Return the texts of each product joined by a space, "" where there is none."""
     known = [f for f in fields if f in products]
