@@ -126,12 +126,8 @@ def test_a_value_that_no_product_has_is_said(both):
     assert "no product lies within (900, None) in price" in hits.note and hits.note in repr(hits)
     assert "no product has &#x27;bb&#x27;" in hits._repr_html_()
     assert "<b>" not in both.recommend(3, id="000", where={"category": "<b>"})._repr_html_()
-    assert (
-        both.recommend(3, id="000", where={"category": "a"}).note
-        == both.recommend(3, id="000").note
-        == ""
-    )
-    assert all(h.note for h in both.recommend(3, id=["000", "001"], where="price > 900", each=True))
+    assert both.recommend(3, id="000", where={"category": "a"}).note == both.recommend(3, id="000").note == ""
+    assert all(h.note for h in both.recommend(3, id=["000", "001"], where=lambda t: t["price"] > 900, each=True))
 
 
 @quick

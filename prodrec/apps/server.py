@@ -24,7 +24,7 @@ import sqlalchemy as sa
 import prodrec
 from .live import LiveRecommender, UploadError
 from ..core import ImageError, optional, saved_kind
-from ..data.catalog import thumbnail
+from ..data.pictures import thumbnail
 from ..recommend.feedback import KINDS
 from ..recommend.filters import _object, parse_where
 from ..recommend.ranking import NEAR_DUPLICATE
@@ -469,7 +469,7 @@ class Routes:
         if min_score is not None:
             options["min_score"] = min_score
         if where:
-            options["where"] = parse_where(where)
+            options["where"] = parse_where(where, self.shop.catalog.products)
         if weights:
             options["weights"] = _weights(weights)
         query = {name: value for name, value in asked.items() if value is not None}

@@ -22,15 +22,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ..core import ImageError, progress
-from prodrec.data.catalog import (
-    Catalog,
-    decode,
-    digest,
-    picture_format,
-    picture_table,
-    product_card,
-    shrink,
-)
+from .catalog import Catalog, picture_table, product_card
+from .pictures import decode, digest, picture_format, shrink
 from .text import normalise_titles
 
 # %% ../../nbs/14_data.audit.ipynb #0010
@@ -260,7 +253,7 @@ def duplicate_groups(
     ]
     return groups
 
-# %% ../../nbs/14_data.audit.ipynb #0034
+# %% ../../nbs/14_data.audit.ipynb #0033
 ISSUES = (
     "missing_field", "missing_picture", "unreadable_picture", "animated_picture", "small_picture", "extreme_aspect", "blank_picture",
     "dark_picture", "blurred_picture", "exact_duplicate", "near_duplicate", "duplicate_title", "conflicting_label", "rare_class",
@@ -294,7 +287,7 @@ def _shortfall(issue: str, values: pd.Series, limit: float, words: str) -> pd.Da
         issue, low.index, [words.format(v) for v in low], 1 - low / limit if limit else []
     )
 
-# %% ../../nbs/14_data.audit.ipynb #0036
+# %% ../../nbs/14_data.audit.ipynb #0035
 def _field_issues(products: pd.DataFrame, required: Sequence[str]) -> list[pd.DataFrame]:
     empty = {f: products[f].isna() | (products[f].astype(str).str.strip() == "") for f in required}
     return [
@@ -311,7 +304,7 @@ def _error_issues(errors: dict[str, ImageError]) -> list[pd.DataFrame]:
         for issue, part in (("missing_picture", gone), ("unreadable_picture", bad))
     ]
 
-# %% ../../nbs/14_data.audit.ipynb #0038
+# %% ../../nbs/14_data.audit.ipynb #0037
 def _picture_issues(
     prints: pd.DataFrame, min_side, max_aspect, min_contrast, min_brightness, min_sharpness
 ) -> list[pd.DataFrame]:
@@ -331,7 +324,7 @@ def _picture_issues(
         _shortfall("blurred_picture", seen["sharpness"], min_sharpness, "sharpness {:.2f}"),
     ]
 
-# %% ../../nbs/14_data.audit.ipynb #0040
+# %% ../../nbs/14_data.audit.ipynb #0039
 def _duplicate_issues(
     prints: pd.DataFrame, groups: pd.DataFrame, max_difference: float
 ) -> list[pd.DataFrame]:
@@ -382,7 +375,7 @@ def _label_issues(labels: pd.Series, groups: pd.DataFrame, min_class: int) -> li
         _shortfall("rare_class", members, min_class, "{:.0f} in the category"),
     ]
 
-# %% ../../nbs/14_data.audit.ipynb #0042
+# %% ../../nbs/14_data.audit.ipynb #0041
 class Audit:
     """What `audit` found: `.issues` (DataFrame: id, issue, detail, score), and what can be done with it."""
 
@@ -439,16 +432,19 @@ class Audit:
         ax.spines[["top", "right"]].set_visible(False)
         return ax
 
+    def _found(self) -> pd.DataFrame:
+        "Return the summary of the issues that were found."
+        table = self.summary()
+        return table[table["products"] > 0]
+
     def __repr__(self):
-        found = self.summary().query("products > 0")
+        found = self._found()
         kinds = ", ".join(f"{n:,} {issue}" for issue, n in found["products"].items())
         return f"Audit({len(self.catalog):,} products: {kinds or 'nothing found'})"
 
     def _repr_html_(self):
-        cards = [
-            product_card(self.catalog, i, [issue]) for issue in ISSUES for i in self.ids(issue)[:2]
-        ]
-        return f"{self.summary().query('products > 0').to_html()}<p>Two of each:</p>{picture_table(cards)}"
+        cards = [product_card(self.catalog, i, [issue]) for issue in ISSUES for i in self.ids(issue)[:2]]
+        return f"{self._found().to_html()}<p>Two of each:</p>{picture_table(cards)}"
 
 
 def _check_issues(names: Collection[str]):
@@ -458,7 +454,7 @@ def _check_issues(names: Collection[str]):
             f"expected names of issues, received {wrong!r}; they are {', '.join(ISSUES)}"
         )
 
-# %% ../../nbs/14_data.audit.ipynb #0043
+# %% ../../nbs/14_data.audit.ipynb #0042
 def audit(
     catalog: Catalog,
     required: Sequence[str]

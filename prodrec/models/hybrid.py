@@ -27,7 +27,7 @@ from .classifier import Classifier, ImageClassifier, labels_of, undone_on_failur
 from .training import training_of
 from .networks import embedding_network, find_network, split_frozen
 from ..stats import unit_rows
-from .text import TextClassifier, _mask_note, _texts
+from .text import TextClassifier, as_texts, mask_note
 from .training import TRAINING
 
 # %% ../../nbs/25_models.hybrid.ipynb #0010
@@ -228,7 +228,7 @@ class HybridClassifier(Classifier):
 
     def evaluate(self, test):
         report = super().evaluate(test)
-        report.notes.append(_mask_note(self.text.mask_labels))
+        report.notes.append(mask_note(self.text.mask_labels))
         return report
 
     evaluate.__doc__ = Classifier.evaluate.__doc__
@@ -264,7 +264,7 @@ class HybridClassifier(Classifier):
         pictures = np.zeros((len(pairs), *self.image_.image_size_, 3), np.uint8)
         shown = [picture for picture, _ in pairs if picture is not None]
         pictures[has_picture] = stack_pictures(shown, self.image_.image_size_, self.image.fit_mode)
-        return self.prepare((pictures, has_picture, _texts([text for _, text in pairs])), self.text_.classes_)
+        return self.prepare((pictures, has_picture, as_texts([text for _, text in pairs])), self.text_.classes_)
 
     def build(self, x: _Together, n_classes: int) -> keras.Model:
         parts = []

@@ -25,13 +25,13 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from ..core import Profiler
-from ..data.catalog import Catalog, _draw_picture
+from ..data.catalog import Catalog, draw_picture
 from ..data.text import short_label
 from .pixels import apply_network
 from .calibration import calibration_error, calibration_table, reliability_figure
 from ..stats import bootstrap_interval
 
-# %% ../../nbs/27_models.report.ipynb #0010
+# %% ../../nbs/27_models.report.ipynb #0009
 def _confusion(true: np.ndarray, predicted: np.ndarray, n: int) -> np.ndarray:
     return np.bincount(true * n + predicted, minlength=n * n).reshape(n, n)
 
@@ -50,7 +50,7 @@ def _macro_f1_interval(true, predicted, n: int, seed: int, level=0.95, n_resampl
     low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
-# %% ../../nbs/27_models.report.ipynb #0013
+# %% ../../nbs/27_models.report.ipynb #0012
 class Report:
     """How a classifier did on products with known labels.
 
@@ -184,7 +184,7 @@ class Report:
         weakest = self.per_class[self.per_class.support > 0].sort_values("f1").head(5)
         return f"<pre>{html.escape(repr(self))}</pre><p>The weakest classes:</p>{weakest.round(3).to_html()}"
 
-# %% ../../nbs/27_models.report.ipynb #0015
+# %% ../../nbs/27_models.report.ipynb #0014
 def _per_class(confusion: pd.DataFrame) -> pd.DataFrame:
     support, predicted = confusion.sum(axis=1).to_numpy(), confusion.sum(axis=0).to_numpy()
     right = np.diag(confusion).astype(float)
@@ -192,7 +192,7 @@ def _per_class(confusion: pd.DataFrame) -> pd.DataFrame:
         columns = {"precision": right / predicted, "recall": right / support, "f1": 2 * right / (support + predicted)}
     return pd.DataFrame(columns | {"support": support}, index=pd.Index(confusion.index, name="class"))
 
-# %% ../../nbs/27_models.report.ipynb #0017
+# %% ../../nbs/27_models.report.ipynb #0016
 def _confused_together(shares: pd.DataFrame) -> list:
     "The classes in an order in which those that are taken for each other are neighbours."
     if len(shares) < 3:
@@ -203,7 +203,7 @@ def _confused_together(shares: pd.DataFrame) -> list:
     tree = linkage(squareform(apart, checks=False), "average", optimal_ordering=True)
     return [shares.index[n] for n in leaves_list(tree)]
 
-# %% ../../nbs/27_models.report.ipynb #0019
+# %% ../../nbs/27_models.report.ipynb #0018
 def _draw_confusion(report: Report, ax, most: int) -> plt.Axes:
     support = report.confusion.sum(axis=1)
     shown = support.nlargest(most).index if len(support) > most else support.index
@@ -241,7 +241,7 @@ def _heat(shares: pd.DataFrame, few: bool, ax):
     ax.tick_params(axis="x", rotation=90, labelsize=None if few else 7)
     ax.tick_params(axis="y", rotation=0, labelsize=None if few else 7)
 
-# %% ../../nbs/27_models.report.ipynb #0021
+# %% ../../nbs/27_models.report.ipynb #0020
 def _confusions(confusion: pd.DataFrame) -> pd.DataFrame:
     table = confusion.stack().rename("count").reset_index()
     table["share"] = table["count"] / table["true"].map(confusion.sum(axis=1)).clip(lower=1)
@@ -262,7 +262,7 @@ def _draw_confusions(report: Report, n: int, ax) -> plt.Axes:
     ax.tick_params(axis="y", labelsize=8)
     return ax
 
-# %% ../../nbs/27_models.report.ipynb #0023
+# %% ../../nbs/27_models.report.ipynb #0022
 def _draw_worst(worst: pd.DataFrame, catalog: Catalog, columns: int, name: str) -> np.ndarray:
     if worst.empty:
         return np.empty(0, object)
@@ -274,14 +274,14 @@ def _draw_worst(worst: pd.DataFrame, catalog: Catalog, columns: int, name: str) 
     for ax in axes.flat:
         ax.axis("off")
     for ax, row in zip(axes.flat, worst.itertuples(), strict=False):
-        _draw_picture(catalog, row.id, ax)
+        draw_picture(catalog, row.id, ax)
         ax.set_title(
             f"{short_label(row.label, 22)}\ntaken for {short_label(row.predicted, 22)}\n{row.confidence:.0%} sure", fontsize=8
         )
     figure.suptitle(f"The errors {name} was surest of", fontsize=11)
     return axes.ravel()[: len(worst)]
 
-# %% ../../nbs/27_models.report.ipynb #0039
+# %% ../../nbs/27_models.report.ipynb #0038
 def difference(
     a: Report,
     b: Report,  # on the same products
@@ -300,7 +300,7 @@ def difference(
     low, high = bootstrap_interval(each, level, seed=seed)
     return low, float(each.mean()), high
 
-# %% ../../nbs/27_models.report.ipynb #0043
+# %% ../../nbs/27_models.report.ipynb #0042
 def compare(
     classifiers: Sequence | Mapping,  # fitted classifiers, or such by a name of your own
     test: Catalog,
@@ -342,7 +342,7 @@ def _milliseconds(classifier, some: Catalog) -> float:
         seconds.append(time.perf_counter() - start)
     return 1000 * min(seconds) / len(some)
 
-# %% ../../nbs/27_models.report.ipynb #0044
+# %% ../../nbs/27_models.report.ipynb #0043
 def draw_comparison(
     table: pd.DataFrame,  # from `compare`
     cost: str = "ms_per_product",  # or another of its columns
@@ -366,7 +366,7 @@ def draw_comparison(
     ax.legend(frameon=False, fontsize=8)
     return ax
 
-# %% ../../nbs/27_models.report.ipynb #r0001
+# %% ../../nbs/27_models.report.ipynb #0048
 def beside_published(
     published: Mapping[str, object],  # columns of the first row, e.g. {"classifier": "a CNN", "accuracy": 0.5252}
     reports: Mapping[str, Sequence[Report]],  # by the protocol they were measured under, e.g. {"strict": [report]}
@@ -378,7 +378,7 @@ def beside_published(
     columns = ["protocol", "classifier", "n", *figures, "ece", "seed"]
     return pd.concat(rows, ignore_index=True).reindex(columns=columns).astype({"n": "Int64", "seed": "Int64"})
 
-# %% ../../nbs/27_models.report.ipynb #r0004
+# %% ../../nbs/27_models.report.ipynb #0051
 def write_results(
     name: str,  # of the file, without its suffix
     what: str,  # a sentence: what was measured, and on which data

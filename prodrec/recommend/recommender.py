@@ -20,30 +20,47 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from ..core import cache_dir, load_folder, save_folder, defer_interrupt
-from ..data.catalog import Catalog, read_image
-from ..models.pixels import stack_pictures
+from ..core import cache_dir, defer_interrupt, load_folder, save_folder
+from ..data.catalog import Catalog
+from ..data.pictures import read_image
 from ..models.classifier import ImageClassifier
-from ..stats import unit_rows
+from ..models.pixels import stack_pictures
+from .attributes import Attributes
 from .complements import Complements
 from .embedders import Embedder
+from .explain import explain_figure, similarity_map
 from .feedback import Feedback
 from .filters import where_mask, where_note
 from .history import Collaborative, History
-from .hits import SAYS, Attributes, Hits, reason
+from .hits import SAYS, Hits, reason
 from .index import Index
-from .ranking import NEAR_DUPLICATE, MinScore, deduplicate, mmr, rocchio, suggest_threshold
-from .profiles import UserProfile, Profiles
-from .explain import similarity_map, explain_figure
+from .profiles import Profiles, UserProfile
+from prodrec.recommend.ranking import (
+    NEAR_DUPLICATE,
+    MinScore,
+    deduplicate,
+    mmr,
+    rocchio,
+    suggest_threshold,
+)
+from ..stats import unit_rows
 
 # %% ../../nbs/33_recommend.recommender.ipynb #0007
 def _listed(x) -> list:
-    return list(x) if isinstance(x, list | tuple | set | pd.Index | pd.Series) else [] if x is None else [x]
+    return (
+        list(x)
+        if isinstance(x, list | tuple | set | pd.Index | pd.Series)
+        else []
+        if x is None
+        else [x]
+    )
 
 
 def _check_query(query: dict[str, list], k, min_score, diversity, collapse):
     if not isinstance(k, int | np.integer) or k < 1:
-        raise ValueError(f"`k` must be a positive integer, received {k!r}; a product is asked for by `id=`")
+        raise ValueError(
+            f"`k` must be a positive integer, received {k!r}; a product is asked for by `id=`"
+        )
     if not any(query.values()):
         raise ValueError("the query is empty: give `id`, `image` or `text`, or `user` or `more`")
     if any(not str(t).strip() for t in query.get("text", [])):
@@ -53,15 +70,22 @@ def _check_query(query: dict[str, list], k, min_score, diversity, collapse):
     if not 0 <= diversity <= 1:
         raise ValueError(f"`diversity` must lie between 0 and 1, received {diversity!r}")
     if not 0 <= collapse <= 1:
-        raise ValueError(f"`collapse` must be True, False or a cosine above 0 and up to 1, received {collapse!r}")
+        raise ValueError(
+            f"`collapse` must be True, False or a cosine above 0 and up to 1, received {collapse!r}"
+        )
 
 
 def _one_by_one(query: dict[str, list]) -> list[dict[str, list]]:
     "One query a position of the lists; a single item goes with each."
     n = max(len(items) for items in query.values())
     if wrong := {kind: len(items) for kind, items in query.items() if len(items) not in (1, n)}:
-        raise ValueError(f"`each` answers lists one by one: they must be equally long, received {wrong} beside {n}")
-    return [{kind: [items[i if len(items) > 1 else 0]] for kind, items in query.items()} for i in range(n)]
+        raise ValueError(
+            f"`each` answers lists one by one: they must be equally long, received {wrong} beside {n}"
+        )
+    return [
+        {kind: [items[i if len(items) > 1 else 0]] for kind, items in query.items()}
+        for i in range(n)
+    ]
 
 # %% ../../nbs/33_recommend.recommender.ipynb #0008
 @dataclass
@@ -69,17 +93,27 @@ class _Asked:
     "One query, ready to be searched for."
 
     group: dict[str, list]  # what was asked, by kind
-    profiles: list[tuple[str, UserProfile, bool]]  # of its users, and whether they gave feedback since `fit`
-    history: np.ndarray | None = None  # (products,) from 0 to 1, then times its share: what people add to each score
+    profiles: list[
+        tuple[str, UserProfile, bool]
+    ]  # of its users, and whether they gave feedback since `fit`
+    history: np.ndarray | None = (
+        None  # (products,) from 0 to 1, then times its share: what people add to each score
+    )
     popular: bool = False  # `history` is what everybody likes
     vector: np.ndarray | None = None  # (dim,), each part times its share of the score
-    hidden: np.ndarray = field(default_factory=lambda: np.empty(0, int))  # rows that are not its answers
+    hidden: np.ndarray = field(
+        default_factory=lambda: np.empty(0, int)
+    )  # rows that are not its answers
     fact: list[str] = field(default_factory=list)  # what `within` keeps to, in words
 
     @property
     def liked(self) -> pd.Series:
         "What its users like, with its worth."
-        return pd.concat([t.liked for _, t, _ in self.profiles]) if self.profiles else pd.Series(dtype=float)
+        return (
+            pd.concat([t.liked for _, t, _ in self.profiles])
+            if self.profiles
+            else pd.Series(dtype=float)
+        )
 
 # %% ../../nbs/33_recommend.recommender.ipynb #0009
 class _Shelf:
@@ -106,10 +140,18 @@ class _Shelf:
         return index.vectors(self.names[rows].tolist())
 
 # %% ../../nbs/33_recommend.recommender.ipynb #0011
-def _search(index: Index, shelf: _Shelf, asked: list[_Asked], allowed: np.ndarray, want: int, enough) -> list[tuple]:
+def _search(
+    index: Index, shelf: _Shelf, asked: list[_Asked], allowed: np.ndarray, want: int, enough
+) -> list[tuple]:
     "For each query (rows, scores, bound), best first: what is worth `bound` or more, until `enough` of it is found."
-    matching, found = int(allowed.sum()), [(np.empty(0, int), np.empty(0, np.float32), -np.inf)] * len(asked)
-    todo, pool = list(range(len(asked))), want + max(len(a.hidden) for a in asked) + 8  # a few more, for ties
+    matching, found = (
+        int(allowed.sum()),
+        [(np.empty(0, int), np.empty(0, np.float32), -np.inf)] * len(asked),
+    )
+    todo, pool = (
+        list(range(len(asked))),
+        want + max(len(a.hidden) for a in asked) + 8,
+    )  # a few more, for ties
     while todo and matching:
         pool = min(pool, matching)
         vectors = np.stack([asked[n].vector for n in todo])
@@ -155,17 +197,23 @@ class _Wish:
 _TIES = 2048  # of so many candidates equal ones are taken as they come
 
 
-def _enough(wish: _Wish, units, rows: np.ndarray, scores: np.ndarray, bound: float, pool: int) -> bool:
+def _enough(
+    wish: _Wish, units, rows: np.ndarray, scores: np.ndarray, bound: float, pool: int
+) -> bool:
     if wish.min_score is not None and bound < wish.min_score:
         return True
-    if pool < _TIES:  # others may be worth as much as the last ones: with them the answer would depend on chance
+    if (
+        pool < _TIES
+    ):  # others may be worth as much as the last ones: with them the answer would depend on chance
         rows = rows[scores > bound]
     if wish.collapse and len(rows) >= wish.want:
         return (deduplicate(units(rows), wish.collapse) == np.arange(len(rows))).sum() >= wish.want
     return len(rows) >= wish.want
 
 
-def _thinned(wish: _Wish, units, rows: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, list]:
+def _thinned(
+    wish: _Wish, units, rows: np.ndarray, scores: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, list]:
     "(rows, scores, the rows that each of them stands for)"
     if wish.min_score is not None:
         rows, scores = rows[scores >= wish.min_score], scores[scores >= wish.min_score]
@@ -174,7 +222,11 @@ def _thinned(wish: _Wish, units, rows: np.ndarray, scores: np.ndarray) -> tuple[
     if wish.diversity and len(first):
         first = first[mmr(scores[first], units(rows[first]), wish.k, wish.diversity)]
     first = first[: wish.k]
-    same = [rows[(stands == n) & (np.arange(len(rows)) != n)] for n in first] if wish.collapse else [[]] * len(first)
+    same = (
+        [rows[(stands == n) & (np.arange(len(rows)) != n)] for n in first]
+        if wish.collapse
+        else [[]] * len(first)
+    )
     return rows[first], scores[first], same
 
 # %% ../../nbs/33_recommend.recommender.ipynb #0015
@@ -201,11 +253,17 @@ class Recommender:
         feedback: Feedback | str | None = None,
     ):
         if image is None and text is None:
-            raise ValueError("give `image`, `text` or both: there is nothing to compare products by")
-        self.classifier = image if classifier is None and isinstance(image, ImageClassifier) else classifier
+            raise ValueError(
+                "give `image`, `text` or both: there is nothing to compare products by"
+            )
+        self.classifier = (
+            image if classifier is None and isinstance(image, ImageClassifier) else classifier
+        )
         self._sees = self.classifier is image is not None  # one network embeds and predicts
         image = Embedder(image) if isinstance(image, ImageClassifier) else image
-        self.embedders = {kind: e for kind, e in (("image", image), ("text", text)) if e is not None}
+        self.embedders = {
+            kind: e for kind, e in (("image", image), ("text", text)) if e is not None
+        }
         for kind, e in self.embedders.items():
             if getattr(e, "kind", None) != kind:
                 raise TypeError(f"`{kind}` must be an embedder of kind {kind!r}, received {e!r}")
@@ -218,7 +276,11 @@ class Recommender:
             self.attach(feedback)
 
     def _checked_weights(self, weights: dict[str, float]) -> dict[str, float]:
-        wrong = [k for k, w in weights.items() if k not in ("image", "text", "history") or not np.isfinite(w) or w < 0]
+        wrong = [
+            k
+            for k, w in weights.items()
+            if k not in ("image", "text", "history") or not np.isfinite(w) or w < 0
+        ]
         if wrong or weights.get("history", 0) > 1:
             raise ValueError(
                 f"`weights` takes 'image' and 'text', each 0 or more, and 'history' from 0 to 1, received {weights!r}"
@@ -290,7 +352,11 @@ class Recommender:
         "What takes long and what can fail comes first; then all changes, or none."
         new, vectors = [i for i in catalog.ids if i not in self.index], self._embed(catalog)
         known = [i for i in catalog.ids if i in self.index]
-        both, before, model = _merged(self.catalog, catalog, new), self.index.vectors(known), self.profiles.model
+        both, before, model = (
+            _merged(self.catalog, catalog, new),
+            self.index.vectors(known),
+            self.profiles.model,
+        )
         self.profiles.add(catalog.ids, self._split(vectors))
         with defer_interrupt():
             try:
@@ -367,10 +433,18 @@ class Recommender:
         if within == "predicted":  # looked at twice
             query = query | {"image": [read_image(p) for p in query.get("image", [])]}
         query = {kind: items for kind, items in query.items() if items}
-        wish = _Wish(int(k), min_score, diversity, NEAR_DUPLICATE if collapse is True else float(collapse))
+        wish = _Wish(
+            int(k), min_score, diversity, NEAR_DUPLICATE if collapse is True else float(collapse)
+        )
         weights = self.weights if weights is None else self._checked_weights(weights)
-        asked = self._asked(_one_by_one(query) if each and query else [query], query, weights, more, less)
-        match = np.ones(len(self.index), bool) if where is None else where_mask(self.catalog.products, where).copy()
+        asked = self._asked(
+            _one_by_one(query) if each and query else [query], query, weights, more, less
+        )
+        match = (
+            np.ones(len(self.index), bool)
+            if where is None
+            else where_mask(self.catalog.products, where).copy()
+        )
         notes = [*unknown, where_note(self.catalog.products, where) if match.sum() < k else ""]
         match[self._shelf.known([*_listed(exclude), *more, *less])] = False
         hits = self._answers(asked, wish, weights, match, within)
@@ -378,10 +452,14 @@ class Recommender:
             h.note = "; ".join(filter(None, notes))
         return hits if each else hits[0]
 
-    def _known(self, query: dict, more: list, less: list, each: bool) -> tuple[dict, list, list, list[str]]:
+    def _known(
+        self, query: dict, more: list, less: list, each: bool
+    ) -> tuple[dict, list, list, list[str]]:
         "The question without products that are not there, and what is to be said of those."
         lists = [query.get("id", []), more, less]
-        unknown = list(dict.fromkeys(i for several in lists for i in several if i not in self.index))
+        unknown = list(
+            dict.fromkeys(i for several in lists for i in several if i not in self.index)
+        )
         known = [[i for i in several if i not in unknown] for several in lists]
         if unknown and (each or not (known[0] or known[1] or set(query) - {"id"})):
             self.index.vectors(lists[0])  # which says so
@@ -399,21 +477,34 @@ class Recommender:
             self._looked_up = _Shelf(self.catalog)
         return self._looked_up
 
-    def _asked(self, groups: list[dict], query: dict, weights: dict, more: list[str], less: list[str]) -> list[_Asked]:
+    def _asked(
+        self, groups: list[dict], query: dict, weights: dict, more: list[str], less: list[str]
+    ) -> list[_Asked]:
         asked = [self._person(group) for group in groups]
         vectors = self._directions(asked, query, self.index.vectors(more), self.index.vectors(less))
         weighed = [p for kind, p in self._parts.items() if weights[kind]]
         for a, vector in zip(asked, vectors, strict=True):
-            if set(a.group) == {"user"} and a.history is None and not any(vector[p].any() for p in weighed):
+            if (
+                set(a.group) == {"user"}
+                and a.history is None
+                and not any(vector[p].any() for p in weighed)
+            ):
                 a.history, a.popular = self.profiles.popular(self._shelf.ids), True
-        factors, shares = _factors(vectors, self._parts, weights, [a.history is not None for a in asked])
+        factors, shares = _factors(
+            vectors, self._parts, weights, [a.history is not None for a in asked]
+        )
         for n, a in enumerate(asked):
             a.vector = np.hstack(
-                [vectors[n, part] * f for part, f in zip(self._parts.values(), factors[n], strict=True)]
+                [
+                    vectors[n, part] * f
+                    for part, f in zip(self._parts.values(), factors[n], strict=True)
+                ]
             )
             a.history = None if a.history is None else a.history * np.float32(shares[n])
             theirs = [i for _, taste, _ in a.profiles for i in (*taste.had, *taste.disliked)]
-            theirs += a.liked.index.tolist() if set(a.group) == {"user"} else []  # then that is the query
+            theirs += (
+                a.liked.index.tolist() if set(a.group) == {"user"} else []
+            )  # then that is the query
             a.hidden = np.unique(self._shelf.known([*a.group.get("id", []), *theirs]))
         return asked
 
@@ -431,8 +522,12 @@ class Recommender:
         if (shelf := self._shelf).lenders is None:
             known = self.profiles.known(shelf.ids)
             rows, had = np.flatnonzero(~known), shelf.names[known].tolist()
-            lenders = Index(self.index.dim).add(had, self.index.vectors(had))  # faster for many than a mask
-            shelf.lenders = [self._lent(shelf, rows[i : i + 2048], lenders) for i in range(0, len(rows), 2048)]
+            lenders = Index(self.index.dim).add(
+                had, self.index.vectors(had)
+            )  # faster for many than a mask
+            shelf.lenders = [
+                self._lent(shelf, rows[i : i + 2048], lenders) for i in range(0, len(rows), 2048)
+            ]
         for rows, lenders, shares in shelf.lenders:
             scores[rows] = (scores[lenders] * shares).sum(axis=1)
         return scores
@@ -443,9 +538,15 @@ class Recommender:
         names, scores = lenders.search(vectors, 10)
         shares = np.exp(10 * scores) * vectors.any(axis=1)[:, None]
         total = shares.sum(axis=1, keepdims=True)
-        return rows, shelf.rows(names.ravel()).reshape(names.shape), shares / np.where(total > 0, total, 1)
+        return (
+            rows,
+            shelf.rows(names.ravel()).reshape(names.shape),
+            shares / np.where(total > 0, total, 1),
+        )
 
-    def _directions(self, asked: list[_Asked], query: dict, more: np.ndarray, less: np.ndarray) -> np.ndarray:
+    def _directions(
+        self, asked: list[_Asked], query: dict, more: np.ndarray, less: np.ndarray
+    ) -> np.ndarray:
         "One vector a query: in each part the direction of what it says there. Every picture and text is embedded once."
         wanted = query.get("id", [])
         known = dict(zip(wanted, self.index.vectors(wanted), strict=True))
@@ -453,8 +554,13 @@ class Recommender:
         for kind in ("image", "text"):
             if items := query.get(kind):
                 if kind not in self.embedders:
-                    raise ValueError(f"this Recommender has no {kind} embedder: give `{kind}` when it is made")
-                part, made = self._parts[kind], cycle(self.embedders[kind].embed(items))  # one may go with each
+                    raise ValueError(
+                        f"this Recommender has no {kind} embedder: give `{kind}` when it is made"
+                    )
+                part, made = (
+                    self._parts[kind],
+                    cycle(self.embedders[kind].embed(items)),
+                )  # one may go with each
                 for row, a in zip(rows, asked, strict=True):
                     row += [_in_part(next(made), part, self.index.dim) for _ in a.group[kind]]
         zero, directions = np.zeros((1, self.index.dim), np.float32), []
@@ -463,14 +569,25 @@ class Recommender:
             said = not row and a.history is not None and self.profiles.content
             bad = [i for _, t, _ in a.profiles for i in t.disliked if i in self.index and not said]
             mean = np.mean(row or zero, axis=0)
-            if not row and not said and (liked := a.liked[[i in self.index for i in a.liked.index]]).size:
-                mean = np.average(self.index.vectors(liked.index.tolist()), axis=0, weights=liked.to_numpy())
+            if (
+                not row
+                and not said
+                and (liked := a.liked[[i in self.index for i in a.liked.index]]).size
+            ):
+                mean = np.average(
+                    self.index.vectors(liked.index.tolist()), axis=0, weights=liked.to_numpy()
+                )
             away = np.vstack([less, self.index.vectors(bad)])
-            moved = [rocchio(unit_rows(mean[None, p])[0], more[:, p], away[:, p]) for p in self._parts.values()]
+            moved = [
+                rocchio(unit_rows(mean[None, p])[0], more[:, p], away[:, p])
+                for p in self._parts.values()
+            ]
             directions.append(np.hstack(moved))
         return np.stack(directions)
 
-    def _answers(self, asked: list[_Asked], wish: _Wish, weights: dict, allowed: np.ndarray, within) -> list[Hits]:
+    def _answers(
+        self, asked: list[_Asked], wish: _Wish, weights: dict, allowed: np.ndarray, within
+    ) -> list[Hits]:
         shelf, answers = self._shelf, [None] * len(asked)
 
         def units(rows: np.ndarray) -> np.ndarray:
@@ -485,7 +602,9 @@ class Recommender:
                 answers[n] = self._hits(asked[n], *_thinned(wish, units, rows, scores))
         return answers
 
-    def _groups(self, asked: list[_Asked], allowed: np.ndarray, within: str | None) -> Iterator[tuple]:
+    def _groups(
+        self, asked: list[_Asked], allowed: np.ndarray, within: str | None
+    ) -> Iterator[tuple]:
         "(mask, positions of the queries that keep to it)"
         if within is None:
             yield allowed, list(range(len(asked)))
@@ -504,7 +623,11 @@ class Recommender:
     def _hits(self, asked: _Asked, rows: np.ndarray, scores: np.ndarray, same: list) -> Hits:
         shelf = self._shelf
         ids, found = shelf.names[rows].tolist(), shelf.vectors(self.index, rows)
-        parts = {kind: found[:, p] @ asked.vector[p] for kind, p in self._parts.items() if asked.vector[p].any()}
+        parts = {
+            kind: found[:, p] @ asked.vector[p]
+            for kind, p in self._parts.items()
+            if asked.vector[p].any()
+        }
         parts |= {} if asked.history is None else {"history": asked.history[rows]}
         return Hits(
             ids,
@@ -532,21 +655,33 @@ class Recommender:
         """
         self._check_fitted()
         ids = self.index.ids if ids is None else _listed(ids)
-        parts = [self._others(ids[i : i + 2048], k, weights) for i in range(0, max(1, len(ids)), 2048)]
-        return np.concatenate([found for found, _ in parts]), np.concatenate([scores for _, scores in parts])
+        parts = [
+            self._others(ids[i : i + 2048], k, weights) for i in range(0, max(1, len(ids)), 2048)
+        ]
+        return np.concatenate([found for found, _ in parts]), np.concatenate(
+            [scores for _, scores in parts]
+        )
 
-    def _others(self, ids: list[str], k: int, weights: dict | None) -> tuple[np.ndarray, np.ndarray]:
+    def _others(
+        self, ids: list[str], k: int, weights: dict | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         found, scores = self.index.search(self._weighted(self.index.vectors(ids), weights), k + 1)
         other = found != np.array(ids, object)[:, None]
-        other[other.all(axis=1), -1] = False  # where the product itself is not among its k + 1, the last makes room
+        other[other.all(axis=1), -1] = (
+            False  # where the product itself is not among its k + 1, the last makes room
+        )
         shape = (len(ids), found.shape[1] - 1)
         return found[other].reshape(shape), np.clip(scores[other], -1, 1).reshape(shape)
 
-    def _weighted(self, vectors: np.ndarray, weights: dict | None, strict: bool = True) -> np.ndarray:
+    def _weighted(
+        self, vectors: np.ndarray, weights: dict | None, strict: bool = True
+    ) -> np.ndarray:
         "Products as queries: each part times its share; unless `strict`, what says nothing stays zeros."
         weights = self.weights if weights is None else self._checked_weights(weights)
         factors, _ = _factors(vectors, self._parts, weights, [not strict] * len(vectors), share=0.0)
-        return np.hstack([vectors[:, p] * factors[:, n, None] for n, p in enumerate(self._parts.values())])
+        return np.hstack(
+            [vectors[:, p] * factors[:, n, None] for n, p in enumerate(self._parts.values())]
+        )
 
     def similarity_matrix(
         self,
@@ -574,11 +709,15 @@ class Recommender:
             )
         products = self.index.vectors(ids).T
         rows = (ids[i : i + batch_size] for i in range(0, len(ids), batch_size))
-        blocks = ((i, self._weighted(self.index.vectors(i), weights, False) @ products) for i in rows)
+        blocks = (
+            (i, self._weighted(self.index.vectors(i), weights, False) @ products) for i in rows
+        )
         blocks = ((i, np.clip(scores, -1, 1).astype(dtype)) for i, scores in blocks)
         if path is not None:
             return _write_blocks(blocks, Path(path), len(ids), dtype)
-        return pd.DataFrame(np.concatenate([np.empty((0, len(ids)), dtype), *(s for _, s in blocks)]), ids, ids)
+        return pd.DataFrame(
+            np.concatenate([np.empty((0, len(ids)), dtype), *(s for _, s in blocks)]), ids, ids
+        )
 
     def suggest_min_score(
         self,
@@ -631,11 +770,15 @@ class Recommender:
         self._check_fitted()
         image = self.embedders.get("image")
         if getattr(image, "model", None) is None:
-            raise ValueError("this Recommender has no network that looks at pictures: its `image` is none")
+            raise ValueError(
+                "this Recommender has no network that looks at pictures: its `image` is none"
+            )
         pictures = [read_image(query, self.catalog), self.catalog.pixels(hit)]
         return image.model, np.asarray(stack_pictures(pictures, image.image_size, image.fit_mode))
 
-    def complementary(self, id: str, k: int = 5, *, where=None, relation: str = "goes with") -> Hits:
+    def complementary(
+        self, id: str, k: int = 5, *, where=None, relation: str = "goes with"
+    ) -> Hits:
         """The `k` best products that go with product `id`, or that could be bought `relation="instead of"` it, so labelled.
 
         `where` as in `recommend`. Never the product itself; for one that is not known it is what is popular, which `Hits.note` says.
@@ -643,7 +786,9 @@ class Recommender:
         """
         self._check_fitted()
         if self.complements is None:
-            raise ValueError("this Recommender knows nothing of what goes together: give `complements` when it is made")
+            raise ValueError(
+                "this Recommender knows nothing of what goes together: give `complements` when it is made"
+            )
         if self.complements.catalog is not self.catalog:  # it has changed since
             self.complements.place(self.catalog, self.index.vectors())
         return self.complements.recommend(id, k, relation=relation, where=where)
@@ -657,7 +802,9 @@ class Recommender:
         self._check_fitted()
         if id not in self.index:
             raise KeyError(f"product {id!r} is not in the recommender: `add` takes it in")
-        if self.profiles.feedback is None:  # the place beside the saved one, or where it waits until it is saved
+        if (
+            self.profiles.feedback is None
+        ):  # the place beside the saved one, or where it waits until it is saved
             path = cache_dir("feedback") / uuid.uuid4().hex if self._path is None else self._path
             self.profiles.feedback = Feedback(_url_beside(path))
         self.profiles.feedback.add(str(user), id, event, value)
@@ -707,12 +854,16 @@ class Recommender:
         folder, meta = load_folder(path, "Recommender")
         classifier = ImageClassifier.load(folder / "classifier") if meta.get("classifier") else None
         seen = {"image": classifier} if meta.get("sees") else {}
-        parts = seen | {kind: Embedder.load(folder / kind) for kind in meta["parts"] if kind not in seen}
+        parts = seen | {
+            kind: Embedder.load(folder / kind) for kind in meta["parts"] if kind not in seen
+        }
         goes = Complements.load(folder / "complements") if meta.get("complements") else None
         new = cls(**parts, weights=meta["weights"], classifier=classifier, complements=goes)
         new.index, new.catalog = Index.load(folder / "index"), Catalog.load(folder / "catalog")
         if new.index.ids != new.catalog.ids:
-            raise ValueError(f"{str(path)!r} is damaged: its index and its catalogue hold different products")
+            raise ValueError(
+                f"{str(path)!r} is damaged: its index and its catalogue hold different products"
+            )
         new.profiles, new._path = Profiles.load(folder / "people"), Path(path).absolute()
         if (url := feedback or meta.get("feedback")) is not None:
             return new.attach(url)
@@ -741,9 +892,13 @@ def _merged(catalog: Catalog, changed: Catalog, new: list[str]) -> Catalog:
     return Catalog.concat([catalog[rest], changed] if rest else [changed])[[*catalog.ids, *new]]
 
 
-def _factors(vectors: np.ndarray, parts: dict[str, slice], weights: dict, people: list[bool], share=None) -> tuple:
+def _factors(
+    vectors: np.ndarray, parts: dict[str, slice], weights: dict, people: list[bool], share=None
+) -> tuple:
     "The share of each part in the score, (n, parts), and that of people (n,): of what a query has, and 1 together."
-    factors = np.stack([weights[kind] * vectors[:, part].any(axis=1) for kind, part in parts.items()], axis=1)
+    factors = np.stack(
+        [weights[kind] * vectors[:, part].any(axis=1) for kind, part in parts.items()], axis=1
+    )
     people, total = np.array(people, bool), factors.sum(1)
     if not (people | (total > 0)).all():
         raise ValueError(
@@ -757,7 +912,9 @@ def _factors(vectors: np.ndarray, parts: dict[str, slice], weights: dict, people
 def _units(vectors: np.ndarray, parts: dict[str, slice], weights: dict) -> np.ndarray:
     "Products as one vector each, so that a product of two is how alike they are in what is weighed."
     kinds = [kind for kind in parts if weights[kind]] or list(parts)
-    return unit_rows(np.hstack([vectors[:, parts[kind]] * np.sqrt(weights[kind] or 1.0) for kind in kinds]))
+    return unit_rows(
+        np.hstack([vectors[:, parts[kind]] * np.sqrt(weights[kind] or 1.0) for kind in kinds])
+    )
 
 
 def _write_blocks(blocks: Iterator[tuple], path: Path, n: int, dtype: str) -> Path:
@@ -790,11 +947,15 @@ def _values_of(catalog: Catalog, column: str, asked: list[_Asked]) -> list[list]
     "What the products of each query have in `column`."
     if column not in catalog.products:
         names = ", ".join(catalog.products.columns)
-        raise ValueError(f"`within` must be 'predicted' or a column, received {column!r}; there are {names}")
+        raise ValueError(
+            f"`within` must be 'predicted' or a column, received {column!r}; there are {names}"
+        )
     found = []
     for a in asked:
         if not (own := a.group.get("id")):
-            raise ValueError(f"`within={column!r}` keeps to what a product has there: give `id`, or use `where`")
+            raise ValueError(
+                f"`within={column!r}` keeps to what a product has there: give `id`, or use `where`"
+            )
         values = catalog.products.loc[own, column].dropna()
         if values.empty:
             raise ValueError(f"`within={column!r}`: product {own[0]!r} has no {column}")
@@ -802,13 +963,19 @@ def _values_of(catalog: Catalog, column: str, asked: list[_Asked]) -> list[list]
     return found
 
 
-def _predicted(classifier: ImageClassifier | None, catalog: Catalog, asked: list[_Asked]) -> tuple[str, list[list]]:
+def _predicted(
+    classifier: ImageClassifier | None, catalog: Catalog, asked: list[_Asked]
+) -> tuple[str, list[list]]:
     "The column that the classifier knows, and what it sees in the pictures of each query."
     if classifier is None:
-        raise ValueError("`within='predicted'` needs a classifier: give `classifier` when the recommender is made")
+        raise ValueError(
+            "`within='predicted'` needs a classifier: give `classifier` when the recommender is made"
+        )
     if (target := classifier.target) not in catalog.products:
         raise ValueError(f"the classifier predicts {target!r}, which is no column of the catalogue")
-    pictures = [[*a.group.get("image", []), *map(catalog.open, a.group.get("id", []))] for a in asked]
+    pictures = [
+        [*a.group.get("image", []), *map(catalog.open, a.group.get("id", []))] for a in asked
+    ]
     if not all(pictures):
         raise ValueError("`within='predicted'` needs a picture to look at: give `image` or `id`")
     proba = classifier.predict_proba([p for several in pictures for p in several])
@@ -819,7 +986,9 @@ def _predicted(classifier: ImageClassifier | None, catalog: Catalog, asked: list
     return target, [[label] for label in labels]
 
 
-def _reasons(asked: _Asked, rows: np.ndarray, parts: dict, shelf: _Shelf, liked: list[str] | None) -> list[str]:
+def _reasons(
+    asked: _Asked, rows: np.ndarray, parts: dict, shelf: _Shelf, liked: list[str] | None
+) -> list[str]:
     "What a product shares with the query, and how much each part of the score had to do with it."
     attributes, own = shelf.attributes, shelf.rows(asked.group.get("id", []))
     shared = attributes.shared(rows, own[0]) if len(own) == 1 else [[]] * len(rows)
@@ -833,4 +1002,6 @@ def _reasons(asked: _Asked, rows: np.ndarray, parts: dict, shelf: _Shelf, liked:
     if asked.popular:
         nothing = "nobody had it yet" if asked.history.any() else "nobody is known yet"
     values = [{kind: float(v[n]) for kind, v in parts.items()} for n in range(len(rows))]
-    return [reason(v, s, f, says, nothing) for v, s, f in zip(values, shared, facts, strict=True)]
+    return [
+        reason(v, None, s, f, says, nothing) for v, s, f in zip(values, shared, facts, strict=True)
+    ]
