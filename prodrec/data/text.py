@@ -27,7 +27,7 @@ _SILENT = re.compile(
 def fold(
     text: str,  # in any script
 ) -> str:
-    """Return `text` in lower case, in one Unicode form, without accents and invisible characters."""
+    """Return `text` in lower case and one Unicode form, without accents and invisible signs."""
     decomposed = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
     bare = _SILENT.sub("", _ACCENTS.sub("", decomposed))
     return unicodedata.normalize("NFC", bare.replace("\u200b", " "))
@@ -125,7 +125,7 @@ def tokenize(
     text: str,  # in any script
     singles: bool = False,  # also single characters of scripts without spaces
 ) -> list[str]:
-    """Return the tokens of `text`: stems of words, and pairs of characters where no spaces are written."""
+    """Return the tokens of `text`: stems of words, pairs of characters where no spaces are."""
     found = []
     for word in words(text):
         if not _IS_UNSPACED.search(word):
