@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from prodrec.core import ImageError
 from prodrec.data.catalog import Catalog
 from prodrec.recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
-from prodrec.recommend.filters import read_where, where_mask
+from prodrec.recommend.filters import where_mask
 from prodrec.recommend.metrics import precision_at_k, precision_row, random_hits, relevant
 from prodrec.recommend.recommender import Hits, Recommender
 
@@ -260,198 +260,12 @@ def test_wrong_queries(both):
 # -- filters
 
 
-def reference(values, wanted):
-    "What `wanted` means, one value at a time."
-
-    def matches(value):
-        if pd.isna(value):
-            return False
-        if isinstance(wanted, tuple):
-            low, high = wanted
-            return (low is None or value >= low) and (high is None or value <= high)
-        return value in wanted if isinstance(wanted, list) else value == wanted
-
-    return np.array([matches(v) for v in values], bool)
-
-
-@settings(quick, max_examples=150)
-@given(filters)
-def test_dict_filters(where):
-    wanted = np.ones(len(TABLE), bool)
-    for column, value in where.items():
-        wanted &= reference(TABLE[column], value)
-    mask = where_mask(TABLE, where)
-    assert mask.dtype == bool
-    np.testing.assert_array_equal(mask, wanted)
-
-
 @quick
 @given(filters, st.integers(1, 50))
 def test_filtered_recommendations(both, where, k):
     mask = where_mask(TABLE, where)
     allowed = set(TABLE.index[mask]) - {"001"}
     check(both.recommend(k, id="001", where=where), brute(both, both.weights, ["001"]), k, allowed)
-
-
-def test_dates_may_be_text():
-    for day in (
-        "2024-01-05",
-        pd.Timestamp("2024-01-05"),
-        datetime.datetime(2024, 1, 5),
-        np.datetime64("2024-01-05"),
-    ):
-        wanted = (TABLE["made"] == pd.Timestamp("2024-01-05")).to_numpy()
-        assert wanted.any()
-        for form in (day, [day], (day, day)):
-            np.testing.assert_array_equal(where_mask(TABLE, {"made": form}), wanted)
-    with pytest.raises(ValueError, match="`where`"):
-        where_mask(TABLE, {"made": "not a day"})
-
-
-def test_filters_may_be_masks_and_functions(both):
-    cheap = (TABLE["price"] < 5).to_numpy()
-    unsure = (TABLE["price"] < 5).astype("boolean").mask(TABLE["price"].isna())
-    for where in (
-        cheap,
-        TABLE["price"] < 5,
-        (TABLE["price"] < 5)[::-1],
-        unsure,
-        unsure.array,
-        lambda t: t["price"] < 5,
-    ):
-        np.testing.assert_array_equal(where_mask(TABLE, where), cheap)
-        hits = both.recommend(50, id="001", where=where)
-        assert set(hits.ids) == set(TABLE.index[cheap]) - {"001"}
-    given = cheap.copy()
-    where_mask(TABLE, given)[:] = False
-    np.testing.assert_array_equal(given, cheap)  # the caller's mask stays the caller's
-    np.testing.assert_array_equal(where_mask(TABLE, {"id": ["007", "008"]}), TABLE.index.isin(["007", "008"]))
-
-
-def test_an_open_range_may_be_a_list():
-    for column, low, high in (
-        ("price", None, 5),
-        ("price", 3, None),
-        ("stock", 10, None),
-        ("made", None, "2024-01-05"),
-    ):
-        np.testing.assert_array_equal(
-            where_mask(TABLE, {column: [low, high]}), where_mask(TABLE, {column: (low, high)})
-        )
-    both_ends = where_mask(TABLE, {"stock": [1, 3]})
-    np.testing.assert_array_equal(both_ends, TABLE["stock"].isin([1, 3]).to_numpy())  # a list means any of them
-    unnamed = where_mask(TABLE, {"category": [None, "nothing"]})  # words have no order: no range
-    np.testing.assert_array_equal(unnamed, TABLE["category"].isna().to_numpy())
-
-
-# What a filter that is text could do to the machine, where pandas evaluates it
-CODE = [
-    "title == '''a'b''' or title.map.__globals__['__builtins__']['open']('stolen', 'w').write('') == 0 or '''c'd''' == title",
-    "title.map.__globals__['__builtins__']['open']('stolen', 'w')",
-    "price < 5",
-    "price.to_csv('stolen')",
-    "`price`.to_csv('stolen')",
-    "@pd.read_csv('x')",
-    "__import__('os').system('touch stolen')",
-    "",
-]
-
-
-@pytest.mark.parametrize("text", CODE)
-def test_no_text_is_evaluated(text, both, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    asking = [
-        lambda where: where_mask(TABLE, where),
-        lambda where: both.recommend(3, id="001", where=where),
-        lambda where: both.recommend(3, id=["001", "002"], where=where, each=True),
-    ]
-    for ask in asking:
-        for where in (text, lambda _: text):
-            with pytest.raises(TypeError, match=r"text is never evaluated: give `where` as a dict"):
-                ask(where)
-    for condition in filter(None, CODE):
-        try:
-            read_where([condition], TABLE)
-        except ValueError as e:
-            assert "`where`" in str(e)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    "where",
-    [
-        {"colour": "red"},
-        {"price": (1, 2, 3)},
-        {"price": ("a", "b")},
-        {"category": (1, 2)},
-        {"stock": ("a", None)},
-        {"category": "price.to_csv('stolen') == 1", "price": "price < 5"},
-        np.ones(3, bool),
-        np.ones(len(TABLE)),
-        np.ones((len(TABLE), 1), bool),
-        TABLE["price"],
-        pd.Series(True, index=[f"x{i}" for i in TABLE.index]),
-    ],
-    ids=lambda w: str(w)[:40],
-)
-def test_filters_that_cannot_be_used(where, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match="`where`"):
-        where_mask(TABLE, where)
-    assert not list(tmp_path.iterdir())
-
-
-def test_filters_of_another_type(both):
-    for where in (3, ["a"], [True] * len(TABLE), None, lambda t: {"price": 3}):
-        with pytest.raises(TypeError, match="give `where` as a dict, as a mask or as a function"):
-            where_mask(TABLE, where)
-    assert len(both.recommend(3, id="000", where={"category": "nothing of the kind"})) == 0
-    assert len(both.recommend(3, id="000", exclude=both.catalog.ids)) == 0
-
-
-@pytest.mark.parametrize(
-    "conditions, wanted",
-    [
-        (["price<=5"], TABLE["price"] <= 5),
-        (["price >= 3", "price<=9"], TABLE["price"].between(3, 9)),
-        (["price<9", "price>3"], (TABLE["price"] < 9) & (TABLE["price"] > 3)),
-        (["price=3", "category=a"], (TABLE["price"] == 3) & (TABLE["category"] == "a")),
-        (["category=a,b"], TABLE["category"].isin(["a", "b"])),
-        (["category!=a"], TABLE["category"].notna() & (TABLE["category"] != "a")),
-        (["category=a,b", "category!=a"], TABLE["category"] == "b"),
-        (["category=a,b", "category=b"], TABLE["category"] == "b"),
-        (["new=yes", "stock>10"], TABLE["new"] & (TABLE["stock"] > 10).fillna(False)),
-        (["made>=2024-01-05", "made<2024-01-09"], (TABLE["made"] >= "2024-01-05") & (TABLE["made"] < "2024-01-09")),
-        (["id=001,002"], TABLE.index.isin(["001", "002"])),
-        (['{"price": [null, 5]}', "category=a"], (TABLE["price"] <= 5) & (TABLE["category"] == "a")),
-        (['{"stock": [1, 30]}'], TABLE["stock"].between(1, 30).fillna(False)),
-        (['{"stock": {"any": [1, 30]}}'], TABLE["stock"].isin([1, 30])),
-        (['{"made": ["2024-01-05", null]}'], TABLE["made"] >= "2024-01-05"),
-        (['{"category": ["a", "b"]}'], TABLE["category"].isin(["a", "b"])),
-    ],
-    ids=str,
-)
-def test_conditions_of_a_command_line(conditions, wanted):
-    mask = where_mask(TABLE, read_where(conditions, TABLE))
-    np.testing.assert_array_equal(mask, np.asarray(wanted, bool))
-
-
-@pytest.mark.parametrize(
-    "condition, told",
-    [
-        ("prise<5", r"names column 'prise'.*did you mean 'price'\?"),
-        ("price<cheap", "column 'price' holds float64 values, received 'cheap'"),
-        ("new=perhaps", "column 'new' holds bool values"),
-        ("made>soon", "column 'made' holds datetime"),
-        ("category<b", "column 'category' holds no numbers or dates"),
-        ("price", "'price' is no condition"),
-        ("price=", "'price=' is no condition"),
-        ("{category", "no JSON"),
-    ],
-)
-def test_conditions_that_cannot_be_read(condition, told):
-    with pytest.raises(ValueError, match=told):
-        read_where([condition], TABLE)
 
 
 # -- growing, shrinking, keeping
@@ -702,9 +516,3 @@ def test_random_hits_names_what_it_does_not_know():
         random_hits(["a", "c"], labels)
     with pytest.raises(ValueError, match="one product"):
         random_hits(["a"], labels[:1])
-
-
-@pytest.mark.parametrize("where", [{"price": (5, 1)}, {"price": "5"}, {"stock": ["3"]}])
-def test_filters_that_cannot_be_meant(where):
-    with pytest.raises(ValueError, match="`where`"):
-        where_mask(TABLE, where)

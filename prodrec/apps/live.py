@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from ..core import ImageError
 from ..data.catalog import Catalog, check_upload, shrink
 from ..recommend.feedback import _opened
-from ..recommend.filters import _is_plain, filter_table
+from ..recommend.filters import filter_table, is_plain
 from ..recommend.recommender import Recommender
 
 # %% ../../nbs/42a_apps.live.ipynb #0007
@@ -69,9 +69,9 @@ def check_fields(
     if not isinstance(fields, dict) or not 0 < len(fields) <= MAX_FIELDS:
         raise ValueError(f'`fields` must be an object of 1 to {MAX_FIELDS} fields, e.g. {{"title": "Red mug"}}')
     for name, value in fields.items():
-        if not _is_plain(name) or not name.strip() or name == "id":
+        if not is_plain(name) or not name.strip() or name == "id":
             raise ValueError(f"`fields`: {name!r} cannot be the name of a field")
-        if not _is_plain(value):
+        if not is_plain(value):
             raise ValueError(f"`fields`: {name!r} must be a text or a finite number, received {value!r}")
         found = table[name].dropna() if name in table and name != "image" else ()
         if value is not None and len(found) and _kind(found.iloc[0]) != _kind(value):
