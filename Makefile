@@ -43,7 +43,7 @@ $(LOWEST_ENV)/ready: settings.ini .ci/lowest.py
 	$(LOWEST_ENV)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --config-settings editable_mode=compat -e . && \
 	touch $@ && echo "$(LOWEST_ENV): ready after $$SECONDS s"
 
-.PHONY: help demo test lowest env export format lint notebooks results readme clean
+.PHONY: help demo test bare lowest env export format lint notebooks results readme clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -53,6 +53,9 @@ demo: $(USER_ENV)/ready ## install prodrec into .venv and run `prodrec demo`
 
 test: $(DEV_ENV)/ready ## all checks, as .ci/run makes them
 	@$(DEV_ENV)/bin/python .ci/checks.py
+
+bare: $(DEV_ENV)/ready ## a part of it as on a machine without weights, data, Chromium and PostgreSQL
+	@$(DEV_ENV)/bin/python .ci/checks.py bare
 
 lowest: $(LOWEST_ENV)/ready ## the fast tests, with the oldest version of every requirement
 	@$(LOWEST_ENV)/bin/python -m pytest -q -p no:cacheprovider -n 2 --dist loadfile -m "not install" $(FAST_TESTS)
