@@ -513,7 +513,7 @@ def page_driver():
     if chromium() is None:
         if os.environ.get("CI") == "true":
             pytest.fail("there is no Chromium: `apt-get install chromium`")
-        pytest.skip("there is no Chromium to drive")
+        pytest.skip("there is no Chromium to drive: `apt-get install chromium`, or say where it is in CHROMIUM")
     return pytest.importorskip("playwright.sync_api")
 
 
