@@ -10,7 +10,7 @@ USER_ENV := .venv
 DEV_ENV := .venv-dev
 LOWEST_ENV := .venv-lowest
 comma := ,
-EXTRAS := dev,download,history,labels,map,postgres,serve
+EXTRAS := dev,docs,download,history,labels,map,postgres,serve
 FAST_TESTS := $(patsubst %,tests/test_%.py,catalog index classifier recommender server project)
 RESULTS ?= $(wildcard nbs/recipes/*.ipynb nbs/benchmarks/*.ipynb)
 
@@ -43,7 +43,7 @@ $(LOWEST_ENV)/ready: settings.ini .ci/lowest.py
 	$(LOWEST_ENV)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --config-settings editable_mode=compat -e . && \
 	touch $@ && echo "$(LOWEST_ENV): ready after $$SECONDS s"
 
-.PHONY: help demo test bare lowest env export format lint notebooks results readme clean
+.PHONY: help demo test bare lowest env export format lint notebooks results docs readme clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -73,6 +73,9 @@ lint: $(DEV_ENV)/ready ## the stages of `make test` that take a second
 
 notebooks: $(DEV_ENV)/ready ## run every notebook, each in a process of its own
 	@$(DEV_ENV)/bin/python .ci/checks.py notebooks
+
+docs: $(DEV_ENV)/ready ## the documentation site, from the notebooks as they are stored, in _docs
+	@$(DEV_ENV)/bin/python .ci/docs.py
 
 readme: $(DEV_ENV)/ready ## README.md from nbs/index.ipynb
 	@$(DEV_ENV)/bin/python .ci/readme.py

@@ -127,6 +127,12 @@ def tests():
     run(sys.executable, "-m", "pytest", *options, "tests", seconds=TEST_SECONDS, capture=False)
 
 
+def docs():
+    "The documentation site is built from the notebooks, its links lead somewhere, and it loads nothing from elsewhere."
+    with tempfile.TemporaryDirectory() as site:
+        run(sys.executable, ".ci/docs.py", site, seconds=300)
+
+
 # what looks for weights, for real data, for Chromium or for PostgreSQL, and has to do without
 BARE_NOTEBOOKS = (
     "nbs/21a_models.backbones.ipynb",
@@ -158,7 +164,7 @@ def bare():
         run(sys.executable, "-m", "pytest", *skipped, seconds=300, capture=False, env=env)
 
 
-STAGES = {f.__name__: f for f in (export, readme, lint, notebooks, tests, bare)}
+STAGES = {f.__name__: f for f in (export, readme, lint, docs, notebooks, tests, bare)}
 
 
 def tree() -> str:
