@@ -2,6 +2,7 @@
 
 import datetime
 import io
+import threading
 from html.parser import HTMLParser
 
 import numpy as np
@@ -14,10 +15,13 @@ from PIL import Image
 from prodrec.core import ImageError
 from prodrec.data.catalog import Catalog
 from prodrec.recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
+from prodrec.recommend.index import FaissIndex, Index
 from prodrec.recommend.metrics import precision_at_k, precision_row, random_hits, relevant
 from prodrec.recommend.recommender import Hits, Recommender, where_mask
 
-quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 SIZE = (16, 12)
 EVIL = "<script>alert(1)</script>\"'&"
 
@@ -38,12 +42,18 @@ def shop(n, start=0):
     rows = range(start, start + n)
     frame = pd.DataFrame(
         {
-            "image": pd.Series([None if i % 5 == 3 else picture(i % 17) for i in rows], dtype=object),
-            "title": [None if i % 7 == 3 else f"{WORDS[i % 10]} {WORDS[i % 4]} {i % 6}" for i in rows],
+            "image": pd.Series(
+                [None if i % 5 == 3 else picture(i % 17) for i in rows], dtype=object
+            ),
+            "title": [
+                None if i % 7 == 3 else f"{WORDS[i % 10]} {WORDS[i % 4]} {i % 6}" for i in rows
+            ],
             "category": [["a", "b", None][i % 3] for i in rows],
             "price": [np.nan if i % 4 == 0 else i / 2 for i in rows],
             "stock": pd.array([None if i % 6 == 0 else i for i in rows], dtype="Int64"),
-            "made": pd.to_datetime([None if i % 9 == 0 else f"2024-01-{1 + i % 28:02d}" for i in rows]),
+            "made": pd.to_datetime(
+                [None if i % 9 == 0 else f"2024-01-{1 + i % 28:02d}" for i in rows]
+            ),
             "new": [i % 2 == 0 for i in rows],
         }
     )
@@ -71,7 +81,11 @@ def brute(recommender, weights, ids=(), images=(), texts=()):
             embedder = recommender.embedders[kind]
             products = embedder.embed(catalog, missing="zero").astype(float)
             at = [catalog.ids.index(i) for i in ids]
-            given = embedder.embed(list(asked)).astype(float) if asked else np.zeros((0, products.shape[1]))
+            given = (
+                embedder.embed(list(asked)).astype(float)
+                if asked
+                else np.zeros((0, products.shape[1]))
+            )
             query = unit(np.concatenate([products[at], given]).sum(0))
             if query.any() and weights.get(kind, 0):
                 total += weights[kind]
@@ -87,10 +101,14 @@ def check(hits, scores, k, allowed, least=None):
     np.testing.assert_allclose(hits.scores, best, atol=2e-6)
     np.testing.assert_allclose(hits.scores, scores[hits.ids], atol=2e-6)
     assert (
-        (np.diff(hits.scores) <= 0).all() and np.isfinite(hits.scores).all() and (np.abs(hits.scores) <= 1 + 1e-6).all()
+        (np.diff(hits.scores) <= 0).all()
+        and np.isfinite(hits.scores).all()
+        and (np.abs(hits.scores) <= 1 + 1e-6).all()
     )
     table = hits.to_frame()
-    assert table["rank"].tolist() == list(range(1, len(hits) + 1)) and table["id"].tolist() == hits.ids
+    assert (
+        table["rank"].tolist() == list(range(1, len(hits) + 1)) and table["id"].tolist() == hits.ids
+    )
     parts = [c for c in ("image", "text") if c in table]
     np.testing.assert_allclose(table[parts].sum(axis=1), hits.scores, atol=2e-6)
     assert all(table["reason"])
@@ -104,7 +122,10 @@ weight = st.sampled_from([0.0, 0.1, 0.5, 1.0, 3.0]) | st.floats(1e-3, 100)
 @given(
     some,
     st.lists(st.integers(0, 20), max_size=3),
-    st.lists(st.lists(st.sampled_from([*WORDS, "unknownword"]), min_size=1, max_size=3).map(" ".join), max_size=3),
+    st.lists(
+        st.lists(st.sampled_from([*WORDS, "unknownword"]), min_size=1, max_size=3).map(" ".join),
+        max_size=3,
+    ),
     st.integers(1, 60),
     st.none() | st.dictionaries(st.sampled_from(["image", "text"]), weight, min_size=1),
     st.lists(st.sampled_from(SEEN), max_size=5),
@@ -114,18 +135,31 @@ def test_any_query_is_what_brute_force_finds(both, ids, images, texts, k, weight
     images = [picture(n) for n in images]
     query = {"id": ids or None, "image": images or None, "text": texts or None}
     asked = dict(query, weights=weights, exclude=exclude, min_score=least)
-    wanted = brute(both, {"image": 0.7, "text": 0.3} if weights is None else weights, ids, images, texts)
+    wanted = brute(
+        both, {"image": 0.7, "text": 0.3} if weights is None else weights, ids, images, texts
+    )
     if wanted is None:
         with pytest.raises(ValueError, match="the query (is empty|says nothing)"):
             both.recommend(k, **asked)
         return
     if least is not None:
         assume((wanted - least).abs().min() > 1e-5)
-    check(both.recommend(k, **asked), wanted, k, set(both.catalog.ids) - set(ids) - set(exclude), least)
+    check(
+        both.recommend(k, **asked),
+        wanted,
+        k,
+        set(both.catalog.ids) - set(ids) - set(exclude),
+        least,
+    )
 
 
 @quick
-@given(st.lists(st.sampled_from(SEEN), min_size=1, max_size=6), st.integers(1, 6), st.booleans(), st.booleans())
+@given(
+    st.lists(st.sampled_from(SEEN), min_size=1, max_size=6),
+    st.integers(1, 6),
+    st.booleans(),
+    st.booleans(),
+)
 def test_each_is_one_by_one(both, ids, k, with_text, with_image):
     query = {"id": ids}
     query |= {"text": "red shirt"} if with_text else {}
@@ -144,22 +178,32 @@ def test_each_is_one_by_one(both, ids, k, with_text, with_image):
 def test_each_with_one_for_all(both):
     found = both.recommend(3, image=picture(1), text=["red", "blue", "鞋"], each=True)
     for hits, text in zip(found, ["red", "blue", "鞋"], strict=True):
-        np.testing.assert_allclose(hits.scores, both.recommend(3, image=picture(1), text=text).scores, atol=1e-6)
+        np.testing.assert_allclose(
+            hits.scores, both.recommend(3, image=picture(1), text=text).scores, atol=1e-6
+        )
     assert len(both.recommend(3, id="000", each=True)) == 1
     with pytest.raises(ValueError, match="must be equally long"):
         both.recommend(3, id=["000", "001"], text=["a", "b", "c"], each=True)
 
 
 @quick
-@given(st.lists(st.sampled_from(SEEN), min_size=1, max_size=8), st.integers(1, 60), st.sampled_from([None, 0.2, 1.0]))
+@given(
+    st.lists(st.sampled_from(SEEN), min_size=1, max_size=8),
+    st.integers(1, 60),
+    st.sampled_from([None, 0.2, 1.0]),
+)
 def test_neighbours_are_recommendations(both, ids, k, share):
     weights = None if share is None else {"image": share, "text": 1.01 - share}
     found, scores = both.neighbours(ids, k, weights)
     assert found.shape == scores.shape == (len(ids), min(k, 44))
     for i, row, row_scores in zip(ids, found, scores, strict=True):
         assert i not in row and len(set(row)) == len(row)
-        np.testing.assert_allclose(row_scores, both.recommend(k, id=i, weights=weights).scores, atol=2e-6)
-        np.testing.assert_allclose(row_scores, brute(both, weights or both.weights, [i])[list(row)], atol=2e-6)
+        np.testing.assert_allclose(
+            row_scores, both.recommend(k, id=i, weights=weights).scores, atol=2e-6
+        )
+        np.testing.assert_allclose(
+            row_scores, brute(both, weights or both.weights, [i])[list(row)], atol=2e-6
+        )
 
 
 def test_products_that_say_nothing(both):
@@ -172,7 +216,10 @@ def test_products_that_say_nothing(both):
     hits = both.recommend(99, id="000")
     assert len(hits) == 44 and set(nothing) < set(hits.ids)
     assert both.recommend(99, id=["000", "003"]).scores.max() <= 1 + 1e-6
-    no_picture, no_words = both.recommend(5, id="008").to_frame(), both.recommend(5, id="010").to_frame()
+    no_picture, no_words = (
+        both.recommend(5, id="008").to_frame(),
+        both.recommend(5, id="010").to_frame(),
+    )
     assert "image" not in no_picture and "text" in no_picture
     assert "text" not in no_words and "image" in no_words
     assert no_words["score"].iloc[0] > 0.5  # the weight of what is missing counts for nothing
@@ -195,8 +242,14 @@ def test_ties_never_push_the_query_in_or_another_out():
 
 def test_one_product():
     recommender = Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder()).fit(shop(1))
-    assert len(recommender.recommend(id="000")) == 0 and "none" in repr(recommender.recommend(id="000"))
-    assert recommender.recommend(text="red").ids == ["000"] == recommender.recommend(image=picture(3)).ids
+    assert len(recommender.recommend(id="000")) == 0 and "none" in repr(
+        recommender.recommend(id="000")
+    )
+    assert (
+        recommender.recommend(text="red").ids
+        == ["000"]
+        == recommender.recommend(image=picture(3)).ids
+    )
     assert recommender.neighbours()[0].shape == (1, 0)
     empty = recommender.recommend(id="000")
     assert list(empty.to_frame()["id"]) == [] and "No product" in empty._repr_html_()
@@ -204,8 +257,16 @@ def test_one_product():
 
 def test_parts_alone():
     catalog = shop(20)
-    images, texts = Recommender(image=ColorHistogram(SIZE)).fit(catalog), Recommender(text=TfidfEmbedder()).fit(catalog)
-    check(images.recommend(6, id="001"), brute(images, {"image": 1}, ["001"]), 6, set(catalog.ids) - {"001"})
+    images, texts = (
+        Recommender(image=ColorHistogram(SIZE)).fit(catalog),
+        Recommender(text=TfidfEmbedder()).fit(catalog),
+    )
+    check(
+        images.recommend(6, id="001"),
+        brute(images, {"image": 1}, ["001"]),
+        6,
+        set(catalog.ids) - {"001"},
+    )
     check(texts.recommend(6, text="red"), brute(texts, {"text": 1}, texts=["red"]), 6, catalog.ids)
     with pytest.raises(ValueError, match="this Recommender has no text embedder"):
         images.recommend(text="red")
@@ -217,7 +278,7 @@ def test_a_catalogue_without_pictures_or_without_words():
     products = shop(12).products
     for e in (ColorHistogram(SIZE), Embedder("mobilenetv2", (32, 32), weights=None)):
         words = Recommender(image=e, text=TfidfEmbedder()).fit(Catalog(products.assign(image=None)))
-        assert len(words.recommend(3, text="red")) == 3 and not words.index.vectors()[:, : e.dim].any()
+        assert len(words.recommend(3, text="red")) == 3 and not words.index.take()[:, : e.dim].any()
     with pytest.raises(ValueError, match="`catalog` has no words in title, description"):
         Recommender(text=TfidfEmbedder()).fit(Catalog(products.drop(columns="title")))
 
@@ -230,7 +291,12 @@ def test_wrong_queries(both):
     for query in ({}, {"id": []}, {"text": []}, {"text": "?!"}, {"text": "nowordofthis"}):
         with pytest.raises(ValueError, match="the query"):
             both.recommend(**query)
-    for query in ({"id": "zzz"}, {"id": ["zzz", "yyy"]}, {"more": "zzz"}, {"id": ["000", "zzz"], "each": True}):
+    for query in (
+        {"id": "zzz"},
+        {"id": ["zzz", "yyy"]},
+        {"more": "zzz"},
+        {"id": ["000", "zzz"], "each": True},
+    ):
         with pytest.raises((KeyError, ValueError), match="'zzz'|the query is empty"):
             both.recommend(**query)
     for wrong in (0, -1, 2.5, None):
@@ -281,7 +347,9 @@ def ranges(bounds):
 filters = st.fixed_dictionaries(
     {},
     optional={
-        "price": ranges(number) | st.lists(number.filter(lambda v: v is not None), max_size=4) | st.integers(0, 9),
+        "price": ranges(number)
+        | st.lists(number.filter(lambda v: v is not None), max_size=4)
+        | st.integers(0, 9),
         "stock": ranges(number) | st.lists(stocked, max_size=4) | stocked,
         "made": ranges(day) | st.lists(day.filter(lambda v: v is not None), max_size=4),
         "category": st.sampled_from(
@@ -312,7 +380,12 @@ def test_filtered_recommendations(both, where, k):
 
 
 def test_dates_may_be_text():
-    for day in ("2024-01-05", pd.Timestamp("2024-01-05"), datetime.datetime(2024, 1, 5), np.datetime64("2024-01-05")):
+    for day in (
+        "2024-01-05",
+        pd.Timestamp("2024-01-05"),
+        datetime.datetime(2024, 1, 5),
+        np.datetime64("2024-01-05"),
+    ):
         wanted = (TABLE["made"] == pd.Timestamp("2024-01-05")).to_numpy()
         assert wanted.any()
         for form in (day, [day], (day, day)):
@@ -328,7 +401,10 @@ def test_query_strings():
         ("not new", ~TABLE["new"]),
         ("category in ['a', 'b']", TABLE["category"].isin(["a", "b"])),
         ("id == '007'", TABLE.index == "007"),
-        ("title.str.contains('red (x)', regex=False) or category in ('a', 'b')", TABLE["category"].isin(["a", "b"])),
+        (
+            "title.str.contains('red (x)', regex=False) or category in ('a', 'b')",
+            TABLE["category"].isin(["a", "b"]),
+        ),
         (
             "title.str.startswith('red') & (price.between(1, 9))",
             TABLE["title"].str.startswith("red", na=False) & TABLE["price"].between(1, 9),
@@ -397,29 +473,44 @@ def test_catalogue_and_index_keep_step(changes):
             gone = present[n :: n + 2]
             recommender.remove(gone)
             present = [i for i in present if i not in gone]
-        assert recommender.catalog.ids == recommender.index.ids == present
-    wanted = np.hstack([e.embed(recommender.catalog, missing="zero") for e in recommender.embedders.values()])
-    np.testing.assert_allclose(recommender.index.vectors(), wanted, atol=1e-6)
-    check(recommender.recommend(5, text="red"), brute(recommender, recommender.weights, texts=["red"]), 5, present)
+        assert recommender.catalog.ids == present and len(recommender.index) == len(present)
+    wanted = np.hstack(
+        [e.embed(recommender.catalog, missing="zero") for e in recommender.embedders.values()]
+    )
+    np.testing.assert_allclose(recommender.index.take(), wanted, atol=1e-6)
+    check(
+        recommender.recommend(5, text="red"),
+        brute(recommender, recommender.weights, texts=["red"]),
+        5,
+        present,
+    )
 
 
 def test_a_failing_change_changes_nothing(monkeypatch):
     recommender = Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder()).fit(shop(10))
-    before, vectors = recommender.catalog.ids, recommender.index.vectors()
+    before, vectors = recommender.catalog.ids, recommender.index.take()
 
     def unchanged():
-        np.testing.assert_array_equal(recommender.index.vectors(), vectors)
-        return recommender.catalog.ids == recommender.index.ids == before
+        np.testing.assert_array_equal(recommender.index.take(), vectors)
+        return recommender.catalog.ids == before and len(recommender.index) == len(before)
 
     with pytest.raises(ValueError, match="in the recommender already"):
         recommender.add(shop(3, 8))
     assert unchanged()
-    for ids, error in ((["001", "zz"], KeyError), (before, ValueError), (["001", "001"], ValueError)):
+    for ids, error in (
+        (["001", "zz"], KeyError),
+        (before, ValueError),
+        (["001", "001"], ValueError),
+    ):
         with pytest.raises(error):
             recommender.remove(ids)
         assert unchanged()
     with monkeypatch.context() as m:
-        m.setattr(TfidfEmbedder, "embed", lambda *a, **k: np.full((3, recommender.embedders["text"].dim), np.nan))
+        m.setattr(
+            TfidfEmbedder,
+            "embed",
+            lambda *a, **k: np.full((3, recommender.embedders["text"].dim), np.nan),
+        )
         with pytest.raises(ValueError, match="NaN"):
             recommender.add(shop(3, 20))
         m.setattr(TfidfEmbedder, "embed", lambda *a, **k: 1 / 0)
@@ -427,7 +518,7 @@ def test_a_failing_change_changes_nothing(monkeypatch):
             recommender.add(shop(3, 20))
     assert unchanged()
     recommender.remove("001")
-    assert "001" not in recommender.index and recommender.catalog.ids == recommender.index.ids
+    assert "001" not in recommender.catalog and len(recommender.catalog) == len(recommender.index)
 
 
 @pytest.mark.parametrize("images", [False, True])
@@ -435,8 +526,13 @@ def test_save_and_load(both, tmp_path, images):
     both.save(tmp_path / "r", images=images)
     back = Recommender.load(tmp_path / "r")
     assert back.weights == both.weights and back.catalog.ids == both.catalog.ids
-    np.testing.assert_array_equal(back.index.vectors(), both.index.vectors())
-    for query in ({"id": "001"}, {"text": "red größe"}, {"image": picture(4), "text": "鞋"}, {"id": ["001", "002"]}):
+    np.testing.assert_array_equal(back.index.take(), both.index.take())
+    for query in (
+        {"id": "001"},
+        {"text": "red größe"},
+        {"image": picture(4), "text": "鞋"},
+        {"id": ["001", "002"]},
+    ):
         a, b = both.recommend(9, **query), back.recommend(9, **query)
         assert a.ids == b.ids and a.to_frame().equals(b.to_frame())
     pd.testing.assert_frame_equal(
@@ -445,6 +541,95 @@ def test_save_and_load(both, tmp_path, images):
     assert back.catalog.open("001") == both.catalog.open("001")
     back.add(shop(3, 100)).save(tmp_path / "r")
     assert len(Recommender.load(tmp_path / "r").index) == 48
+
+
+def test_searches_while_products_come_and_go():
+    recommender = Recommender(text=TfidfEmbedder()).fit(shop(30))
+    new, wrong, stop = shop(20, 100), [], threading.Event()
+
+    def ask():
+        try:
+            while not stop.is_set():
+                hits = recommender.recommend(5, id="003", exclude=["004"])
+                again = hits.catalog.products.loc[hits.ids]  # all of one state
+                if len(hits) != 5 or len(again) != 5 or {"003", "004"} & {*hits.ids}:
+                    wrong.append(hits)
+        except Exception as e:
+            wrong.append(e)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for t in threads:
+        t.start()
+    for _ in range(15):
+        recommender.add(new).update(new)
+        recommender.remove(new.ids)
+    stop.set()
+    for t in threads:
+        t.join()
+    assert not wrong and len(recommender.catalog) == 30
+
+
+class Listed(Index):
+    "An index of somebody's own, a list of vectors."
+
+    def __init__(self):
+        self.rows = []
+
+    @property
+    def dim(self):
+        return len(self.rows[0]) if self.rows else None
+
+    def __len__(self):
+        return len(self.rows)
+
+    def empty(self):
+        return Listed()
+
+    def add(self, vectors):
+        self.rows += [*np.asarray(vectors, np.float32)]
+        return self
+
+    def replace(self, rows, vectors):
+        for n, v in zip(rows, vectors, strict=True):
+            self.rows[n] = v
+        return self
+
+    def remove(self, rows):
+        self.rows = [v for n, v in enumerate(self.rows) if n not in {*rows}]
+        return self
+
+    def take(self, rows=None):
+        chosen = range(len(self)) if rows is None else rows
+        return np.array([self.rows[n] for n in chosen], np.float32).reshape(-1, self.dim)
+
+    def search(self, vectors, k=5, allowed=None):
+        scores = np.atleast_2d(vectors) @ self.take().T
+        scores[:, ~(np.ones(len(self), bool) if allowed is None else allowed)] = -np.inf
+        rows = np.argsort(-scores, axis=1, kind="stable")[:, : min(k, np.isfinite(scores[0]).sum())]
+        return rows, np.take_along_axis(scores, rows, axis=1)
+
+    def _write(self, folder):
+        np.save(folder / "rows.npy", self.take())
+
+    @classmethod
+    def _read(cls, folder, meta):
+        return cls().add(np.load(folder / "rows.npy"))
+
+
+def test_an_index_of_ones_own(tmp_path):
+    given = Listed()
+    recommender = Recommender(text=TfidfEmbedder(), index=given).fit(shop(30))
+    ours = Recommender(text=TfidfEmbedder()).fit(shop(30))
+    assert type(recommender.index) is Listed and len(given) == 0
+    for r in (recommender, ours):
+        r.add(shop(5, 100)).update(shop(3, 101)).remove(["003", "104"])
+    recommender.save(tmp_path / "r")
+    for r in (recommender, Recommender.load(tmp_path / "r")):
+        assert type(r.index) is Listed
+        assert r.recommend(5, text="red shirt").ids == ours.recommend(5, text="red shirt").ids
+    for wrong in ("faiss", FaissIndex, FaissIndex().add([[1, 0]])):
+        with pytest.raises(TypeError, match="`index` must be an empty Index"):
+            Recommender(text=TfidfEmbedder(), index=wrong)
 
 
 def test_a_recommender_that_was_damaged(tmp_path):
@@ -462,15 +647,18 @@ def test_a_recommender_that_was_damaged(tmp_path):
             Recommender.load(tmp_path / "r")
         path.write_bytes(whole)
     assert len(Recommender.load(tmp_path / "r").index) == 10
-    with pytest.raises(ValueError, match="holds a saved Recommender, not a Catalog"):
-        Catalog.load(tmp_path / "r")
+    assert Catalog.load(tmp_path / "r").ids == recommender.catalog.ids
     with pytest.raises(ValueError, match="holds a saved Index, not a Recommender"):
         Recommender.load(tmp_path / "r" / "index")
 
 
 @pytest.mark.parametrize(
     "embedder",
-    [ColorHistogram((9, 7), "crop"), TfidfEmbedder(), TfidfEmbedder(dim=3, fields=("title", "category"), seed=4)],
+    [
+        ColorHistogram((9, 7), "crop"),
+        TfidfEmbedder(),
+        TfidfEmbedder(dim=3, fields=("title", "category"), seed=4),
+    ],
 )
 def test_embedders_come_back(embedder, tmp_path):
     catalog = shop(30)
@@ -480,7 +668,9 @@ def test_embedders_come_back(embedder, tmp_path):
     assert (np.isclose(lengths, 1, atol=1e-5) | (lengths == 0)).all() and (lengths > 0).any()
     embedder.save(tmp_path / "e")
     back = Embedder.load(tmp_path / "e")
-    assert type(back) is type(embedder) and back.dim == embedder.dim and repr(back) == repr(embedder)
+    assert (
+        type(back) is type(embedder) and back.dim == embedder.dim and repr(back) == repr(embedder)
+    )
     np.testing.assert_allclose(back.embed(catalog, missing="zero"), wanted, atol=1e-6)
     back.save(tmp_path / "e")
 
@@ -497,10 +687,16 @@ def test_missing_pictures_are_an_error_unless_one_says_so():
 
 
 def test_unicode_and_html():
-    products = shop(6).products.assign(title=[f"{EVIL} 鞋 größe {n}" for n in range(6)], category=EVIL)
+    products = shop(6).products.assign(
+        title=[f"{EVIL} 鞋 größe {n}" for n in range(6)], category=EVIL
+    )
     recommender = Recommender(text=TfidfEmbedder()).fit(Catalog(products))
     hits = recommender.recommend(4, text="鞋 größe")
-    assert len(hits) == 4 and "größe" in repr(hits) and hits.to_frame()["title"].str.contains("鞋").all()
+    assert (
+        len(hits) == 4
+        and "größe" in repr(hits)
+        and hits.to_frame()["title"].str.contains("鞋").all()
+    )
     tags = []
 
     class Tags(HTMLParser):
@@ -524,7 +720,9 @@ def test_columns_of_every_kind_are_compared_for_reasons():
         sold=[datetime.date(2024, 1, 1)] * 12,
         title="shirt",
     )
-    table = Recommender(text=TfidfEmbedder()).fit(Catalog(products)).recommend(11, id="000").to_frame()
+    table = (
+        Recommender(text=TfidfEmbedder()).fit(Catalog(products)).recommend(11, id="000").to_frame()
+    )
     for row in table.itertuples():
         assert ("category" in row.reason) == (int(row.id) % 2 == 0)
         assert ("colour" in row.reason) == (int(row.id) % 3 != 2)
@@ -536,26 +734,41 @@ def test_columns_of_every_kind_are_compared_for_reasons():
 @quick
 @given(st.data(), st.integers(1, 6), st.integers(1, 7), st.integers(1, 9))
 def test_precision_is_a_count(data, n, m, k):
-    labels = pd.Series(data.draw(st.lists(st.sampled_from("abc"), min_size=5, max_size=5)), index=list("vwxyz"))
+    labels = pd.Series(
+        data.draw(st.lists(st.sampled_from("abc"), min_size=5, max_size=5)), index=list("vwxyz")
+    )
     cell = st.sampled_from(["v", "w", "x", "y", "z", "gone", None])
-    found = np.array(data.draw(st.lists(st.lists(cell, min_size=m, max_size=m), min_size=n, max_size=n)), object)
+    found = np.array(
+        data.draw(st.lists(st.lists(cell, min_size=m, max_size=m), min_size=n, max_size=n)), object
+    )
     truth = np.array(data.draw(st.lists(st.sampled_from("abcd"), min_size=n, max_size=n)), object)
-    wanted = [[i in labels.index and labels[i] == t for i in row] for row, t in zip(found, truth, strict=True)]
+    wanted = [
+        [i in labels.index and labels[i] == t for i in row]
+        for row, t in zip(found, truth, strict=True)
+    ]
     hits = relevant(found, labels, truth)
     assert hits.dtype == bool and hits.tolist() == wanted
     precision = [sum(row[:k]) / k for row in wanted]
     assert precision_at_k(hits, k).tolist() == pytest.approx(precision, abs=1e-12)
     row = precision_row("x", hits, k, seed=1).loc["x"]
-    assert row[f"precision@{k}"] == pytest.approx(np.mean(precision), abs=1e-12) and row["queries"] == n
+    assert (
+        row[f"precision@{k}"] == pytest.approx(np.mean(precision), abs=1e-12)
+        and row["queries"] == n
+    )
     assert row["low"] - 1e-12 <= row[f"precision@{k}"] <= row["high"] + 1e-12 or n < 5
 
 
 def test_random_recommendations_are_as_good_as_the_shares():
     labels = pd.Series(["a"] * 30 + ["b"] * 10, index=[f"{i}" for i in range(40)])
     hits = random_hits(np.repeat("0", 4000), labels, 5, seed=0)
-    assert hits.shape == (4000, 5) and hits.mean() == pytest.approx(29 / 39, abs=0.02)  # itself is not drawn
+    assert hits.shape == (4000, 5) and hits.mean() == pytest.approx(
+        29 / 39, abs=0.02
+    )  # itself is not drawn
     alone = pd.Series(["a", "b", "b"], index=list("xyz"))
-    assert not random_hits(np.array(["x"] * 50), alone, 5).any() and random_hits(np.array(["y"] * 99), alone, 5).any()
+    assert (
+        not random_hits(np.array(["x"] * 50), alone, 5).any()
+        and random_hits(np.array(["y"] * 99), alone, 5).any()
+    )
     np.testing.assert_array_equal(hits, random_hits(np.repeat("0", 4000), labels, 5, seed=0))
 
 

@@ -16,14 +16,13 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from ..core import ImageError, load_folder, optional, save_folder
 from ..data.catalog import Catalog
-from .index import Index
+from .index import FaissIndex, Index
 
 # %% ../../nbs/37_recommend.map.ipynb #0007
 def _near(index: Index, vectors: np.ndarray, k: int, own: bool) -> tuple[np.ndarray, np.ndarray]:
     "(rows, distances) of the `k` nearest in `index`, both (n, k); with `own` each vector is in there and does not count."
-    ids, scores = index.search(vectors, min(k + own, len(index)))
-    rows = pd.Index(index.ids).get_indexer(ids.ravel()).reshape(ids.shape)
-    squares = (vectors**2).sum(1)[:, None] + (index.vectors() ** 2).sum(1)[rows] - 2 * scores
+    rows, scores = index.search(vectors, min(k + own, len(index)))
+    squares = (vectors**2).sum(1)[:, None] + (index.take() ** 2).sum(1)[rows] - 2 * scores
     if own:  # a copy may stand before the product itself
         other = rows != np.arange(len(rows))[:, None]
         other[other.all(1), -1] = False
@@ -35,7 +34,9 @@ def _start(vectors: np.ndarray, seed: int) -> np.ndarray:
     "The two directions in which `vectors` vary most, small: large groups then keep their place from run to run."
     centred = vectors - vectors.mean(0)
     _, directions = np.linalg.eigh(centred.T @ centred)
-    noise = np.random.default_rng(seed).normal(size=(len(vectors), 2)) * 1e-6  # copies must be able to part
+    noise = (
+        np.random.default_rng(seed).normal(size=(len(vectors), 2)) * 1e-6
+    )  # copies must be able to part
     flat = centred @ directions[:, :-3:-1]
     noise[:, : flat.shape[1]] += flat / max(flat[:, 0].std(), 1e-12) * 1e-4
     return noise
@@ -47,16 +48,13 @@ class ProductMap:
     `ProductMap.fit` makes one, `place` says where new vectors lie, `add` takes them in.
     """
 
-    def __init__(self, ids: Sequence[str], vectors: np.ndarray, xy: np.ndarray, perplexity: float, seed: int):
-        self._index = Index(np.shape(vectors)[1], approximate=False).add(ids, vectors)
+    def __init__(
+        self, ids: Sequence[str], vectors: np.ndarray, xy: np.ndarray, perplexity: float, seed: int
+    ):
+        self.ids, self._index = _unique(ids, vectors), FaissIndex(approximate=False).add(vectors)
         self.xy, self.perplexity, self.seed = np.asarray(xy, np.float32), perplexity, seed
         if self.xy.shape != (len(self._index), 2):
             raise ValueError(f"`xy` must be ({len(self._index)}, 2), received {self.xy.shape}")
-
-    @property
-    def ids(self) -> list[str]:
-        "The products, in the order of `xy`."
-        return self._index.ids
 
     def __len__(self):
         return len(self._index)
@@ -71,16 +69,18 @@ class ProductMap:
         quarter of a thousand in which groups form. Raises `ValueError` for fewer than ten products.
         """
         tsne, affinity = optional("openTSNE", "map"), optional("openTSNE.affinity", "map")
-        index = Index(np.shape(vectors)[1], approximate=False).add(ids, vectors)
+        ids, index = _unique(ids, vectors), FaissIndex(approximate=False).add(vectors)
         if len(index) < 10:
             raise ValueError(f"`ids` names {len(index)} products: a map needs at least ten")
-        vectors, perplexity = index.vectors(), min(perplexity, (len(index) - 1) / 3)
+        vectors, perplexity = index.take(), min(perplexity, (len(index) - 1) / 3)
         near = _near(index, vectors, int(3 * perplexity), own=True)
         threads = 1 if len(index) < 5_000 else -1  # few are not worth dividing
-        known = affinity.PerplexityBasedNN(knn_index=_neighbours(*near), perplexity=perplexity, n_jobs=threads)
+        known = affinity.PerplexityBasedNN(
+            knn_index=_neighbours(*near), perplexity=perplexity, n_jobs=threads
+        )
         xy = tsne.TSNEEmbedding(_start(vectors, seed), known, n_jobs=threads, random_state=seed)
         xy = xy.optimize(250, exaggeration=12, momentum=0.5).optimize(steps, momentum=0.8)
-        return cls(index.ids, vectors, xy, perplexity, seed)
+        return cls(ids, vectors, xy, perplexity, seed)
 
     def place(self, vectors, k: int = 15, steps: int = 100) -> np.ndarray:
         """Where (n, d) new `vectors` lie: float32 (n, 2). Nothing on the map moves, nothing is run anew.
@@ -103,15 +103,24 @@ class ProductMap:
         )
         told = SimpleNamespace(P=shares.T)  # openTSNE asks how many there are, and no more
         reference = tsne.TSNEEmbedding(self.xy.astype(float), told, negative_gradient_method="bh")
-        moved = tsne.tsne.PartialTSNEEmbedding(start, reference, shares, negative_gradient_method="bh", n_jobs=1)
-        options = {"learning_rate": 0.1, "exaggeration": 1.5, "momentum": 0.8, "max_grad_norm": 0.25}
+        moved = tsne.tsne.PartialTSNEEmbedding(
+            start, reference, shares, negative_gradient_method="bh", n_jobs=1
+        )
+        options = {
+            "learning_rate": 0.1,
+            "exaggeration": 1.5,
+            "momentum": 0.8,
+            "max_grad_norm": 0.25,
+        }
         return np.asarray(moved.optimize(steps, **options), np.float32)
 
     def add(self, ids: Sequence[str], vectors) -> "ProductMap":
         "Place new products and take them in; `ValueError` for an id that is there already."
-        xy = self.place(vectors)
-        self._index.add(ids, vectors)
-        self.xy = np.concatenate([self.xy, xy])
+        ids, xy = _unique([*self.ids, *ids]), self.place(vectors)
+        if len(ids) != len(self) + len(xy):
+            raise ValueError(f"`vectors` has {len(xy):,} rows for {len(ids) - len(self):,} ids")
+        self._index.add(vectors)
+        self.ids, self.xy = ids, np.concatenate([self.xy, xy])
         return self
 
     def to_frame(self) -> pd.DataFrame:
@@ -129,12 +138,24 @@ class ProductMap:
         "The map saved in folder `path`; `ValueError` where it is damaged or something else."
         folder, meta = load_folder(path, "ProductMap")
         index, table = Index.load(folder / "index"), pd.read_parquet(folder / "map.parquet")
-        if table.id.tolist() != index.ids:
-            raise ValueError(f"{str(path)!r} is damaged: its map and its vectors hold different products")
-        return cls(index.ids, index.vectors(), table[["x", "y"]].to_numpy(), **meta)
+        if len(table) != len(index):
+            raise ValueError(
+                f"{str(path)!r} is damaged: its map and its vectors hold different products"
+            )
+        return cls(table.id.tolist(), index.take(), table[["x", "y"]].to_numpy(), **meta)
 
     def __repr__(self):
         return f"ProductMap({len(self):,} products, perplexity {self.perplexity:.0f}, seed {self.seed})"
+
+
+def _unique(ids: Sequence[str], vectors=None) -> list[str]:
+    "Return `ids` as a list; `ValueError` for one that is there twice, or where there are not as many as `vectors`."
+    ids = list(ids)
+    if len(set(ids)) < len(ids):
+        raise ValueError("`ids` holds the same id twice: each product has one place on the map")
+    if vectors is not None and len(ids) != len(vectors):
+        raise ValueError(f"`vectors` has {len(vectors):,} rows for {len(ids):,} ids")
+    return ids
 
 
 def _neighbours(rows: np.ndarray, distances: np.ndarray):
@@ -155,13 +176,24 @@ def map_figure(
     labels = pd.Series("product", table.index)
     if by is not None:
         if by not in catalog.products:
-            raise ValueError(f"`by` {by!r} is no column of the catalogue; it has {', '.join(catalog.products.columns)}")
-        labels = catalog.products.loc[table.id, by].astype(object).fillna("none").astype(str).set_axis(table.index)
+            raise ValueError(
+                f"`by` {by!r} is no column of the catalogue; it has {', '.join(catalog.products.columns)}"
+            )
+        labels = (
+            catalog.products.loc[table.id, by]
+            .astype(object)
+            .fillna("none")
+            .astype(str)
+            .set_axis(table.index)
+        )
     _draw_points(ax, table, labels, faint=bool(pictures))
     for row in table.loc[_spread(table, pictures)].itertuples():
         _draw_thumbnail(ax, catalog, row)
     ax.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
-    ax.set_title(f"{len(table):,} products: what is alike lies together" + (f", coloured by {by}" if by else ""))
+    ax.set_title(
+        f"{len(table):,} products: what is alike lies together"
+        + (f", coloured by {by}" if by else "")
+    )
     return ax
 
 
@@ -174,10 +206,18 @@ def _draw_points(ax: plt.Axes, table: pd.DataFrame, labels: pd.Series, faint: bo
         own = labels == label
         colour = plt.get_cmap("tab20")(n)
         ax.scatter(
-            table.x[own], table.y[own], size, color=[colour], alpha=0.4 if faint else 0.9, linewidths=0, label=label
+            table.x[own],
+            table.y[own],
+            size,
+            color=[colour],
+            alpha=0.4 if faint else 0.9,
+            linewidths=0,
+            label=label,
         )
     if len(frequent) > 1:
-        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9, markerscale=1.5)
+        ax.legend(
+            loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9, markerscale=1.5
+        )
 
 
 def _spread(table: pd.DataFrame, n: int) -> list:
