@@ -5,18 +5,18 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from builders import SEEN, SIZE, TABLE, check, filters, history, picture, shop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_recommender import SEEN, SIZE, TABLE, check, filters, picture, shop
 
 from prodrec.core import ImageError
 from prodrec.data.catalog import Catalog
 from prodrec.recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
 from prodrec.recommend.filters import where_mask
-from prodrec.recommend.history import Collaborative, History
+from prodrec.recommend.history import Collaborative
 from prodrec.recommend.index import FaissIndex
 from prodrec.recommend.profiles import user_profile
-from prodrec.recommend.ranking import deduplicate, mmr, rocchio, suggest_threshold
+from prodrec.recommend.ranking import rocchio
 from prodrec.recommend.recommender import Recommender
 
 quick = settings(
@@ -35,22 +35,6 @@ class Eyes:
             np.asarray(p).mean() < 200 if not isinstance(p, bytes) else len(p) % 2 for p in pictures
         ]
         return np.array([[d, 1 - d] for d in dark], np.float32)
-
-
-def history():
-    "Fifteen people; those of even number take even products, the others odd ones; the last products were taken by nobody."
-    rng = np.random.default_rng(0)
-    rows = [
-        (f"u{n}", f"{2 * i + n % 2:03d}", "purchase", 1.0)
-        for n in range(15)
-        for i in rng.permutation(18)[:6]
-    ]
-    rows += [
-        ("u0", "001", "dislike", 1.0),
-        ("u1", "gone", "purchase", 1.0),
-        ("u2", "000", "view", 1.0),
-    ]
-    return History(pd.DataFrame(rows, columns=["user", "id", "event", "value"]))
 
 
 @pytest.fixture(scope="module")
@@ -156,39 +140,6 @@ def test_one_search_for_each_filter_group(both, monkeypatch):
 # -- variety and duplicates
 
 
-def reference_mmr(scores, vectors, k, diversity):
-    chosen = []
-    while len(chosen) < min(k, len(scores)):
-        left = [n for n in range(len(scores)) if n not in chosen]
-        near = {n: max([float(vectors[n] @ vectors[m]) for m in chosen], default=0) for n in left}
-        chosen.append(
-            max(
-                left,
-                key=lambda n: (
-                    (1 - diversity) * scores[n] - diversity * near[n] if chosen else scores[n]
-                ),
-            )
-        )
-    return chosen
-
-
-@quick
-@given(
-    st.integers(0, 9999),
-    st.integers(1, 12),
-    st.integers(1, 12),
-    st.sampled_from([0.0, 0.3, 0.8, 1.0]),
-)
-def test_mmr_is_what_its_definition_says(seed, n, k, diversity):
-    rng = np.random.default_rng(seed)
-    vectors = rng.normal(size=(n, 3)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    scores = np.sort(rng.random(n))[::-1]
-    assert mmr(scores, vectors, k, diversity).tolist() == reference_mmr(
-        scores, vectors, k, diversity
-    )
-
-
 def test_variety_costs_likeness(both):
     plain, varied = (both.recommend(8, id="000", diversity=d) for d in (0.0, 0.9))
     assert plain.ids == both.recommend(8, id="000").ids and varied.ids[0] == plain.ids[0]
@@ -220,15 +171,6 @@ def test_what_is_the_same_is_shown_once():
         and "also" in once._repr_html_()
         and once.to_frame()["duplicates"].str.len().all()
     )
-
-
-def test_no_chain_of_likeness():
-    angles = np.radians([0, 5, 10, 15])
-    circle = np.stack([np.cos(angles), np.sin(angles)], 1)
-    assert deduplicate(circle, np.cos(np.radians(6))).tolist() == [0, 0, 2, 2]
-    for wrong in (0, -1, 1.5):
-        with pytest.raises(ValueError, match="`threshold` must lie above 0"):
-            deduplicate(circle, wrong)
 
 
 def test_more_and_less(both):
@@ -301,21 +243,6 @@ def test_a_threshold_that_keeps_what_it_promises(both):
     assert -1 <= elsewhere <= 1
     with pytest.raises(ValueError, match="`column` 'colour' is not in the catalogue"):
         both.suggest_min_score(column="colour")
-
-
-@quick
-@given(
-    st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=30),
-    st.sampled_from([0.3, 0.5, 0.9, 1.0]),
-)
-def test_thresholds_by_trying_all(pairs, precision):
-    scores, right = np.array([s / 5 for s, _ in pairs]), np.array([r for _, r in pairs])
-    good = [t for t in set(scores) if right[scores >= t].mean() >= precision]
-    if good and right.any():
-        assert suggest_threshold(scores, right, precision) == min(good)
-    else:
-        with pytest.raises(ValueError, match="`precision`|`right`"):
-            suggest_threshold(scores, right, precision)
 
 
 # -- people

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_recommender import SIZE, shop
+from builders import SIZE, shop
 
 from prodrec.core import defer_interrupt
 from prodrec.data.catalog import Catalog
@@ -315,7 +315,7 @@ def test_products_are_replaced_in_their_places():
 KILLED = """
     import os, random, signal, sys, time
     sys.path.insert(0, sys.argv[2])
-    from test_recommender import shop
+    from builders import shop
     from prodrec.recommend.recommender import Recommender
 
     path, rng = sys.argv[1], random.Random(0)

@@ -7,7 +7,7 @@ import textwrap
 import numpy as np
 import pandas as pd
 import pytest
-from test_recommender import shop
+from builders import shop
 
 from prodrec.core import load_folder, save_folder
 from prodrec.data.catalog import Catalog
@@ -184,7 +184,7 @@ def test_an_interrupted_add_adds_all_or_nothing(monkeypatch):
 KILLED = """
     import os, signal, sys
     sys.path.insert(0, sys.argv[2])
-    from test_recommender import shop
+    from builders import shop
     from prodrec.recommend.recommender import Recommender
 
     path, log = sys.argv[1], sys.argv[1] + ".log"

@@ -3,10 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from builders import SIZE, TABLE, filters, history, picture, shop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_answers import history
-from test_recommender import SIZE, TABLE, filters, picture, shop
 
 from prodrec import Catalog, Complements, History, ImageClassifier
 from prodrec.apps.browser import Browser
@@ -129,7 +128,10 @@ def test_a_value_that_no_product_has_is_said(both):
         == both.recommend(3, id="000").note
         == ""
     )
-    assert all(h.note for h in both.recommend(3, id=["000", "001"], where="price > 900", each=True))
+    assert all(
+        h.note
+        for h in both.recommend(3, id=["000", "001"], where=lambda t: t["price"] > 900, each=True)
+    )
 
 
 @quick

@@ -1,71 +1,33 @@
 """Recommendations against brute force: a weighted mean of cosines, computed from what the embedders say."""
 
 import datetime
-import io
 import threading
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
+from builders import SEEN, SIZE, TABLE, WORDS, check, filters, picture, shop
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from prodrec.core import ImageError
 from prodrec.data.catalog import Catalog
 from prodrec.recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
+from prodrec.recommend.filters import read_where, where_mask
 from prodrec.recommend.index import FaissIndex, Index
 from prodrec.recommend.metrics import precision_at_k, precision_row, random_hits, relevant
-from prodrec.recommend.recommender import Hits, Recommender, where_mask
+from prodrec.recommend.recommender import Hits, Recommender
 
 quick = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-SIZE = (16, 12)
 EVIL = "<script>alert(1)</script>\"'&"
-
-
-def picture(n):
-    out = io.BytesIO()
-    pixels = np.full((16, 12, 3), 255, np.uint8)
-    pixels[2:13, 1 : 5 + n % 7] = [(n * 53) % 256, (n * 97) % 256, (n * 31) % 256]
-    Image.fromarray(pixels).save(out, "PNG")
-    return out.getvalue()
-
-
-WORDS = "red green blue shirt shoe Schuh кроссовки 鞋 größe cotton".split()
-
-
-def shop(n, start=0):
-    "Products of which some have no picture, some no words, one neither, and some are alike in both."
-    rows = range(start, start + n)
-    frame = pd.DataFrame(
-        {
-            "image": pd.Series(
-                [None if i % 5 == 3 else picture(i % 17) for i in rows], dtype=object
-            ),
-            "title": [
-                None if i % 7 == 3 else f"{WORDS[i % 10]} {WORDS[i % 4]} {i % 6}" for i in rows
-            ],
-            "category": [["a", "b", None][i % 3] for i in rows],
-            "price": [np.nan if i % 4 == 0 else i / 2 for i in rows],
-            "stock": pd.array([None if i % 6 == 0 else i for i in rows], dtype="Int64"),
-            "made": pd.to_datetime(
-                [None if i % 9 == 0 else f"2024-01-{1 + i % 28:02d}" for i in rows]
-            ),
-            "new": [i % 2 == 0 for i in rows],
-        }
-    )
-    return Catalog(frame.set_axis([f"{i:03d}" for i in rows], axis=0))
 
 
 @pytest.fixture(scope="module")
 def both():
     return Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder()).fit(shop(45))
-
-
-SEEN = [f"{i:03d}" for i in range(45) if not (i % 5 == 3 and i % 7 == 3)]
 
 
 def unit(v):
@@ -91,27 +53,6 @@ def brute(recommender, weights, ids=(), images=(), texts=()):
                 total += weights[kind]
                 score = score + weights[kind] * (products @ query)
     return None if not total else pd.Series(score / total, index=catalog.ids)
-
-
-def check(hits, scores, k, allowed, least=None):
-    scores = scores[[i for i in scores.index if i in allowed]]
-    best = scores.sort_values(ascending=False)[:k]
-    best = best if least is None else best[best >= least]
-    assert len(hits) == len(best) == len(set(hits.ids)) and set(hits.ids) <= set(allowed)
-    np.testing.assert_allclose(hits.scores, best, atol=2e-6)
-    np.testing.assert_allclose(hits.scores, scores[hits.ids], atol=2e-6)
-    assert (
-        (np.diff(hits.scores) <= 0).all()
-        and np.isfinite(hits.scores).all()
-        and (np.abs(hits.scores) <= 1 + 1e-6).all()
-    )
-    table = hits.to_frame()
-    assert (
-        table["rank"].tolist() == list(range(1, len(hits) + 1)) and table["id"].tolist() == hits.ids
-    )
-    parts = [c for c in ("image", "text") if c in table]
-    np.testing.assert_allclose(table[parts].sum(axis=1), hits.scores, atol=2e-6)
-    assert all(table["reason"])
 
 
 some = st.lists(st.sampled_from(SEEN), max_size=4, unique=True)
@@ -319,12 +260,6 @@ def test_wrong_queries(both):
 # -- filters
 
 
-TABLE = shop(45).products
-number = st.none() | st.integers(-2, 25) | st.sampled_from([0.5, 3.25])
-day = st.none() | st.integers(1, 28).map(lambda d: pd.Timestamp(2024, 1, d))
-stocked = st.integers(0, 45)
-
-
 def reference(values, wanted):
     "What `wanted` means, one value at a time."
 
@@ -337,27 +272,6 @@ def reference(values, wanted):
         return value in wanted if isinstance(wanted, list) else value == wanted
 
     return np.array([matches(v) for v in values], bool)
-
-
-def ranges(bounds):
-    "(low, high) of what `bounds` draws, None for an open end; a range the wrong way round is an error of its own."
-    return st.tuples(bounds, bounds).filter(lambda r: None in r or r[0] <= r[1])
-
-
-filters = st.fixed_dictionaries(
-    {},
-    optional={
-        "price": ranges(number)
-        | st.lists(number.filter(lambda v: v is not None), max_size=4)
-        | st.integers(0, 9),
-        "stock": ranges(number) | st.lists(stocked, max_size=4) | stocked,
-        "made": ranges(day) | st.lists(day.filter(lambda v: v is not None), max_size=4),
-        "category": st.sampled_from(
-            ["a", "b", "zz", ["a", "b"], [], ["b", "zz"], ("a", "a"), ("aa", None), (None, None)]
-        ),
-        "new": st.booleans() | st.sampled_from([[True, False], [False], []]),
-    },
-)
 
 
 @settings(quick, max_examples=150)
@@ -394,24 +308,77 @@ def test_dates_may_be_text():
         where_mask(TABLE, {"made": "not a day"})
 
 
-def test_query_strings():
-    for query, wanted in [
-        ("price > 3 and category == 'a'", (TABLE["price"] > 3) & (TABLE["category"] == "a")),
-        ("stock >= 10", (TABLE["stock"] >= 10).fillna(False)),
-        ("not new", ~TABLE["new"]),
-        ("category in ['a', 'b']", TABLE["category"].isin(["a", "b"])),
-        ("id == '007'", TABLE.index == "007"),
-        (
-            "title.str.contains('red (x)', regex=False) or category in ('a', 'b')",
-            TABLE["category"].isin(["a", "b"]),
-        ),
-        (
-            "title.str.startswith('red') & (price.between(1, 9))",
-            TABLE["title"].str.startswith("red", na=False) & TABLE["price"].between(1, 9),
-        ),
-        ("price.isna() or not (`new`)", TABLE["price"].isna() | ~TABLE["new"]),
-    ]:
-        np.testing.assert_array_equal(where_mask(TABLE, query), np.asarray(wanted, bool))
+def test_filters_may_be_masks_and_functions(both):
+    cheap = (TABLE["price"] < 5).to_numpy()
+    unsure = (TABLE["price"] < 5).astype("boolean").mask(TABLE["price"].isna())
+    for where in (
+        cheap,
+        TABLE["price"] < 5,
+        (TABLE["price"] < 5)[::-1],
+        unsure,
+        unsure.array,
+        lambda t: t["price"] < 5,
+    ):
+        np.testing.assert_array_equal(where_mask(TABLE, where), cheap)
+        hits = both.recommend(50, id="001", where=where)
+        assert set(hits.ids) == set(TABLE.index[cheap]) - {"001"}
+    given = cheap.copy()
+    where_mask(TABLE, given)[:] = False
+    np.testing.assert_array_equal(given, cheap)  # the caller's mask stays the caller's
+    np.testing.assert_array_equal(
+        where_mask(TABLE, {"id": ["007", "008"]}), TABLE.index.isin(["007", "008"])
+    )
+
+
+def test_an_open_range_may_be_a_list():
+    for column, low, high in (
+        ("price", None, 5),
+        ("price", 3, None),
+        ("stock", 10, None),
+        ("made", None, "2024-01-05"),
+    ):
+        np.testing.assert_array_equal(
+            where_mask(TABLE, {column: [low, high]}), where_mask(TABLE, {column: (low, high)})
+        )
+    both_ends = where_mask(TABLE, {"stock": [1, 3]})
+    np.testing.assert_array_equal(
+        both_ends, TABLE["stock"].isin([1, 3]).to_numpy()
+    )  # a list means any of them
+    unnamed = where_mask(TABLE, {"category": [None, "nothing"]})  # words have no order: no range
+    np.testing.assert_array_equal(unnamed, TABLE["category"].isna().to_numpy())
+
+
+# What a filter that is text could do to the machine, where pandas evaluates it
+CODE = [
+    "title == '''a'b''' or title.map.__globals__['__builtins__']['open']('stolen', 'w').write('') == 0 or '''c'd''' == title",
+    "title.map.__globals__['__builtins__']['open']('stolen', 'w')",
+    "price < 5",
+    "price.to_csv('stolen')",
+    "`price`.to_csv('stolen')",
+    "@pd.read_csv('x')",
+    "__import__('os').system('touch stolen')",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", CODE)
+def test_no_text_is_evaluated(text, both, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asking = [
+        lambda where: where_mask(TABLE, where),
+        lambda where: both.recommend(3, id="001", where=where),
+        lambda where: both.recommend(3, id=["001", "002"], where=where, each=True),
+    ]
+    for ask in asking:
+        for where in (text, lambda _: text):
+            with pytest.raises(TypeError, match=r"text is never evaluated: give `where` as a dict"):
+                ask(where)
+    for condition in filter(None, CODE):
+        try:
+            read_where([condition], TABLE)
+        except ValueError as e:
+            assert "`where`" in str(e)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -422,24 +389,14 @@ def test_query_strings():
         {"price": ("a", "b")},
         {"category": (1, 2)},
         {"stock": ("a", None)},
-        "colour == 'red'",
-        "price >",
-        "price",
-        "price = 3",
-        "True",
-        "",
-        "@pd.read_csv('x')",
-        "__import__('os').getcwd()",
-        "price.to_csv('stolen')",
-        "(price.to_csv)('stolen')",
-        "price.to_csv ('stolen')",
-        "price['to_csv']('stolen')",
-        "`price`.to_csv('stolen')",
-        "'`' == price.to_csv('stolen') == '`'",
-        "category.str.replace('a', 'b').to_csv('stolen') == 'a'",
-        "x = 1 # '\nx = price.to_csv('stolen') # '",
-        "category.pipe(`price`.to_csv)",
+        {"category": "price.to_csv('stolen') == 1", "price": "price < 5"},
+        np.ones(3, bool),
+        np.ones(len(TABLE)),
+        np.ones((len(TABLE), 1), bool),
+        TABLE["price"],
+        pd.Series(True, index=[f"x{i}" for i in TABLE.index]),
     ],
+    ids=lambda w: str(w)[:40],
 )
 def test_filters_that_cannot_be_used(where, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -449,11 +406,62 @@ def test_filters_that_cannot_be_used(where, tmp_path, monkeypatch):
 
 
 def test_filters_of_another_type(both):
-    for where in (3, ["a"], None):
-        with pytest.raises(TypeError, match="`where` must be a dict or a pandas query string"):
+    for where in (3, ["a"], [True] * len(TABLE), None, lambda t: {"price": 3}):
+        with pytest.raises(TypeError, match="give `where` as a dict, as a mask or as a function"):
             where_mask(TABLE, where)
     assert len(both.recommend(3, id="000", where={"category": "nothing of the kind"})) == 0
     assert len(both.recommend(3, id="000", exclude=both.catalog.ids)) == 0
+
+
+@pytest.mark.parametrize(
+    "conditions, wanted",
+    [
+        (["price<=5"], TABLE["price"] <= 5),
+        (["price >= 3", "price<=9"], TABLE["price"].between(3, 9)),
+        (["price<9", "price>3"], (TABLE["price"] < 9) & (TABLE["price"] > 3)),
+        (["price=3", "category=a"], (TABLE["price"] == 3) & (TABLE["category"] == "a")),
+        (["category=a,b"], TABLE["category"].isin(["a", "b"])),
+        (["category!=a"], TABLE["category"].notna() & (TABLE["category"] != "a")),
+        (["category=a,b", "category!=a"], TABLE["category"] == "b"),
+        (["category=a,b", "category=b"], TABLE["category"] == "b"),
+        (["new=yes", "stock>10"], TABLE["new"] & (TABLE["stock"] > 10).fillna(False)),
+        (
+            ["made>=2024-01-05", "made<2024-01-09"],
+            (TABLE["made"] >= "2024-01-05") & (TABLE["made"] < "2024-01-09"),
+        ),
+        (["id=001,002"], TABLE.index.isin(["001", "002"])),
+        (
+            ['{"price": [null, 5]}', "category=a"],
+            (TABLE["price"] <= 5) & (TABLE["category"] == "a"),
+        ),
+        (['{"stock": [1, 30]}'], TABLE["stock"].between(1, 30).fillna(False)),
+        (['{"stock": {"any": [1, 30]}}'], TABLE["stock"].isin([1, 30])),
+        (['{"made": ["2024-01-05", null]}'], TABLE["made"] >= "2024-01-05"),
+        (['{"category": ["a", "b"]}'], TABLE["category"].isin(["a", "b"])),
+    ],
+    ids=str,
+)
+def test_conditions_of_a_command_line(conditions, wanted):
+    mask = where_mask(TABLE, read_where(conditions, TABLE))
+    np.testing.assert_array_equal(mask, np.asarray(wanted, bool))
+
+
+@pytest.mark.parametrize(
+    "condition, told",
+    [
+        ("prise<5", r"names column 'prise'.*did you mean 'price'\?"),
+        ("price<cheap", "column 'price' holds float64 values, received 'cheap'"),
+        ("new=perhaps", "column 'new' holds bool values"),
+        ("made>soon", "column 'made' holds datetime"),
+        ("category<b", "column 'category' holds no numbers or dates"),
+        ("price", "'price' is no condition"),
+        ("price=", "'price=' is no condition"),
+        ("{category", "no JSON"),
+    ],
+)
+def test_conditions_that_cannot_be_read(condition, told):
+    with pytest.raises(ValueError, match=told):
+        read_where([condition], TABLE)
 
 
 # -- growing, shrinking, keeping
@@ -647,7 +655,7 @@ def test_a_recommender_that_was_damaged(tmp_path):
             Recommender.load(tmp_path / "r")
         path.write_bytes(whole)
     assert len(Recommender.load(tmp_path / "r").index) == 10
-    assert Catalog.load(tmp_path / "r").ids == recommender.catalog.ids
+    assert Catalog.load(tmp_path / "r").ids == recommender.catalog.ids  # found inside
     with pytest.raises(ValueError, match="holds a saved Index, not a Recommender"):
         Recommender.load(tmp_path / "r" / "index")
 

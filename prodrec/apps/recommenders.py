@@ -21,37 +21,9 @@ import numpy as np
 import pandas as pd
 
 from .cli import load_data, wrong_call
-from prodrec.apps.commands import (
-    Answer,
-    check_out,
-    clean,
-    clean_data,
-    kind_of,
-    leans_on_saved,
-    save_figure,
-    say,
-)
-from prodrec.apps.monitor import (
-    BAD,
-    GOOD,
-    Drift,
-    Observed,
-    Versions,
-    advise,
-    drift,
-    observe,
-    quality,
-    retrain,
-)
-from prodrec.apps.workspace import (
-    Trained,
-    current,
-    fit_on,
-    model_beside,
-    open_trained,
-    split_labelled,
-    unseen,
-)
+from .commands import Answer, check_out, clean, clean_data, kind_of, leans_on_saved, save_figure, say
+from .monitor import BAD, GOOD, Drift, Observed, Versions, advise, drift, observe, quality, retrain
+from .workspace import Trained, current, fit_on, model_beside, open_trained, split_labelled, unseen
 from ..core import save_folder, saved_kind
 from ..data.catalog import Catalog
 from ..models.classifier import Classifier, ImageClassifier
@@ -59,7 +31,7 @@ from ..models.hybrid import HybridClassifier
 from ..models.text import TextClassifier
 from ..recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
 from ..recommend.feedback import Feedback
-from ..recommend.filters import parse_where
+from ..recommend.filters import read_where
 from ..recommend.history import History
 from ..recommend.index import FaissIndex
 from ..recommend.recommender import Recommender
@@ -69,17 +41,11 @@ def find_embedder(args: argparse.Namespace) -> Embedder | Classifier:
     """What makes vectors of products: the classifier of `--model`, colours, words, or the pretrained network that `--network` names."""
     if args.model:
         if args.network:
-            raise wrong_call(
-                "--model and --network cannot both say how products are compared: give one of them"
-            )
+            raise wrong_call("--model and --network cannot both say how products are compared: give one of them")
         return open_trained(args.model).classifier
     network = args.network or "colours"
     if network in ("colours", "words"):
-        return (
-            ColorHistogram(args.image_size)
-            if network == "colours"
-            else TfidfEmbedder(seed=args.seed)
-        )
+        return ColorHistogram(args.image_size) if network == "colours" else TfidfEmbedder(seed=args.seed)
     from prodrec.models.backbones import BACKBONES
 
     if network not in BACKBONES.index:
@@ -99,15 +65,9 @@ def embed_data(args: argparse.Namespace) -> Answer:
     with save_folder(out, "Vectors", by=embedder.name) as folder:
         FaissIndex().add(vectors).save(folder / "index")
         pd.DataFrame({"id": catalog.ids}).to_parquet(folder / "ids.parquet")
-    result = {
-        "by": embedder.name,
-        "products": len(vectors),
-        "numbers": vectors.shape[1],
-        "out": str(out),
-    }
+    result = {"by": embedder.name, "products": len(vectors), "numbers": vectors.shape[1], "out": str(out)}
     return Answer(
-        result,
-        f"{len(vectors):,} vectors of {vectors.shape[1]:,} numbers by {embedder.name}\nsaved in {out}",
+        result, f"{len(vectors):,} vectors of {vectors.shape[1]:,} numbers by {embedder.name}\nsaved in {out}"
     )
 
 # %% ../../nbs/43a_apps.recommenders.ipynb #0011
@@ -128,8 +88,7 @@ class Version:
 def make_recommender(
     by: Embedder | Classifier,  # what compares pictures; of one that reads, only that it reads
     catalog: Catalog,
-    words: bool
-    | None = None,  # whether titles and descriptions are compared too; None: where there are any
+    words: bool | None = None,  # whether titles and descriptions are compared too; None: where there are any
     seed: int = 0,
     weights: Mapping[str, float] | None = None,  # see `Recommender`
 ) -> Recommender:
@@ -137,9 +96,7 @@ def make_recommender(
     image = None if isinstance(by, TfidfEmbedder | TextClassifier) else _picture_side(by)
     words = catalog.texts().ne("").any() if words is None else words
     text = TfidfEmbedder(seed=seed) if words or image is None else None
-    say(
-        f"index      {len(catalog):,} products by {' and '.join(e.name for e in (image, text) if e is not None)}"
-    )
+    say(f"index      {len(catalog):,} products by {' and '.join(e.name for e in (image, text) if e is not None)}")
     return Recommender(image=image, text=text, weights=weights).fit(catalog)
 
 
@@ -166,35 +123,23 @@ def index_data(args: argparse.Namespace) -> Answer:
     catalog = trained.catalog if args.data is None else clean_data(args, pictures=pictures)
     recommender = make_recommender(by, catalog, args.words, args.seed)
     name = Versions(out).add(Version(recommender, trained), products=len(catalog))
-    result = {
-        "version": name,
-        "products": len(catalog),
-        "by": list(recommender.embedders),
-        "out": str(out),
-    }
-    return Answer(
-        result, f"version {name} in {out}: {recommender!r}\n`prodrec serve {out}` serves it"
-    )
+    result = {"version": name, "products": len(catalog), "by": list(recommender.embedders), "out": str(out)}
+    return Answer(result, f"version {name} in {out}: {recommender!r}\n`prodrec serve {out}` serves it")
 
 # %% ../../nbs/43a_apps.recommenders.ipynb #0016
 def recommend_products(args: argparse.Namespace) -> Answer:
     """Run `prodrec recommend`: the hits, best first."""
-    try:
-        where = (
-            parse_where(args.where)
-            if args.where and args.where.lstrip().startswith("{")
-            else args.where
-        )
-    except ValueError as e:
-        raise wrong_call(f"--where begins like JSON: {e}") from e
     names = ("id", "image", "text", "user", "within", "min_score", "diversity")
     options = {name: value for name in names if (value := getattr(args, name)) is not None}
     if not {"id", "image", "text", "user"} & set(options):
         raise wrong_call("say what to look for: give --id, --image, --text or --user")
-    hits = Recommender.load(current(args.folder)).recommend(args.k, where=where, **options)
-    return Answer(
-        json.loads(hits.to_frame().to_json(orient="records", date_format="iso")), repr(hits)
-    )
+    recommender = Recommender.load(current(args.folder))
+    try:
+        where = read_where(args.where, recommender.catalog.products) if args.where else None
+    except ValueError as e:
+        raise wrong_call(str(e).replace("`where`", "--where")) from e
+    hits = recommender.recommend(args.k, where=where, **options)
+    return Answer(json.loads(hits.to_frame().to_json(orient="records", date_format="iso")), repr(hits))
 
 # %% ../../nbs/43a_apps.recommenders.ipynb #0019
 def database_beside(path: str | Path) -> Path:
@@ -208,33 +153,23 @@ def serve_shop(args: argparse.Namespace):
     from prodrec.apps import server
 
     folder = current(args.folder)
-    database = args.database or (
-        f"sqlite:///{database_beside(args.folder)}" if folder != Path(args.folder) else None
-    )
+    database = args.database or (f"sqlite:///{database_beside(args.folder)}" if folder != Path(args.folder) else None)
     key = os.environ.get("PRODREC_API_KEY") or None
-    where = {
-        "url": f"http://{args.host}:{args.port}",
-        "folder": str(folder),
-        "kind": saved_kind(folder),
-    }
+    where = {"url": f"http://{args.host}:{args.port}", "folder": str(folder), "kind": saved_kind(folder)}
     if args.json:
         print(json.dumps(where), flush=True)
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
         server.serve(folder, args.host, args.port, database=database, api_key=key)
 
 # %% ../../nbs/43a_apps.recommenders.ipynb #0021
-def observed(
-    trained: Trained, catalogs: Mapping[str, Catalog], seed: int = 0
-) -> dict[str, Observed]:
+def observed(trained: Trained, catalogs: Mapping[str, Catalog], seed: int = 0) -> dict[str, Observed]:
     """What there is to compare of each of `catalogs`, as the classifier of `trained` sees it, and in words where there are any."""
     learned, classifier = trained.side("train"), trained.classifier
     embedders = {"image": Embedder(classifier)} if isinstance(classifier, ImageClassifier) else {}
     if learned.texts().ne("").any():
         embedders["text"] = TfidfEmbedder(seed=seed).fit(learned)
     eyes = argparse.Namespace(embedders=embedders)
-    return {
-        name: observe(c, eyes, classifier, (classifier.target,)) for name, c in catalogs.items()
-    }
+    return {name: observe(c, eyes, classifier, (classifier.target,)) for name, c in catalogs.items()}
 
 
 def compare(trained: Trained, new: Catalog, seed: int = 0) -> Drift:
@@ -261,37 +196,25 @@ def monitor_data(args: argparse.Namespace) -> Answer:
     out = args.out and check_out(args.out, "Monitor")
     trained, events = open_trained(args.folder), read_feedback(args.feedback, args.folder)
     new = unseen(
-        clean_data(args, trained.classifier.target, pictures=not trained.words),
-        trained.catalog,
-        trained.words,
+        clean_data(args, trained.classifier.target, pictures=not trained.words), trained.catalog, trained.words
     )
     if (few := len(trained.sides["test"])) < 20:
         raise ValueError(
             f"only {few} products were held out, too few to tell a change from chance: train with more, or a larger --test"
         )
-    say(
-        f"compare    {len(new):,} new products with {len(trained.sides['test']):,} that were held out"
-    )
+    say(f"compare    {len(new):,} new products with {len(trained.sides['test']):,} that were held out")
     found = compare(trained, new, args.seed)
     grown = len(new) / len(trained.catalog)
     advice = advise(found, None if events is None else quality(events, args.window), grown)
     if out:
         with save_folder(out, "Monitor") as folder:
-            (folder / "drift.json").write_text(
-                json.dumps(advice, default=_number, indent=1), encoding="utf-8"
-            )
+            (folder / "drift.json").write_text(json.dumps(advice, default=_number, indent=1), encoding="utf-8")
             save_figure(found.figure(), folder / "drift.png")
     verdict = (
-        "retrain:\n" + "\n".join(f"- {r}" for r in advice["reasons"])
-        if advice["retrain"]
-        else "no reason to retrain"
+        "retrain:\n" + "\n".join(f"- {r}" for r in advice["reasons"]) if advice["retrain"] else "no reason to retrain"
     )
     text = f"{found!r}\n\n{verdict}" + (f"\nsaved in {out}" if out else "")
-    return Answer(
-        advice | {"grown": grown, "out": args.out},
-        text,
-        3 if args.exit_code and advice["retrain"] else 0,
-    )
+    return Answer(advice | {"grown": grown, "out": args.out}, text, 3 if args.exit_code and advice["retrain"] else 0)
 
 
 def _number(value):
@@ -309,9 +232,7 @@ def grown_catalogue(args: argparse.Namespace, served: Path) -> Catalog:
     return Catalog.concat([before[stay], now]) if stay else now
 
 
-def relearn(
-    trained: Trained, catalog: Catalog, old: Recommender, epochs: int | None = None
-) -> Version:
+def relearn(trained: Trained, catalog: Catalog, old: Recommender, epochs: int | None = None) -> Version:
     """A new version, trained as `trained` was on what of `catalog` it does not hold out, and comparing by what `old` compares by."""
     test, before = trained.side("test"), trained.classifier
     how = trained.how | ({} if epochs is None else {"epochs": epochs})
@@ -320,9 +241,7 @@ def relearn(
     sides = split_labelled(learn, before.target, shares, trained.words, before.seed)
     classifier = fit_on(type(before)(**before.get_params()), sides, how)
     ids = {name: side.ids for name, side in sides.items()} | {"test": test.ids}
-    recommender = make_recommender(
-        classifier, catalog, "text" in old.embedders, before.seed, old.weights
-    )
+    recommender = make_recommender(classifier, catalog, "text" in old.embedders, before.seed, old.weights)
     return Version(recommender, Trained(classifier, Catalog.concat([learn, test]), ids, how))
 
 # %% ../../nbs/43a_apps.recommenders.ipynb #0027
@@ -335,17 +254,11 @@ def retrain_shop(args: argparse.Namespace) -> Answer:
     versions = Versions(args.folder)
     if args.rollback:
         name = versions.rollback()
-        return Answer(
-            {"version": name, "rolled_back": True}, f"{args.folder} is back at version {name}"
-        )
+        return Answer({"version": name, "rolled_back": True}, f"{args.folder} is back at version {name}")
     if args.data is None:
-        raise wrong_call(
-            "--data is missing: it names the catalogue to learn from; or give --rollback"
-        )
+        raise wrong_call("--data is missing: it names the catalogue to learn from; or give --rollback")
     trained, served = open_trained(args.folder), versions.folder()
-    grown, _ = clean(
-        grown_catalogue(args, served), trained.classifier.target, pictures=not trained.words
-    )
+    grown, _ = clean(grown_catalogue(args, served), trained.classifier.target, pictures=not trained.words)
     test = trained.side("test")
     step = retrain(
         versions,
@@ -353,13 +266,8 @@ def retrain_shop(args: argparse.Namespace) -> Answer:
         train=lambda: relearn(trained, grown, Recommender.load(served), args.epochs),
         score=lambda version: version.trained.classifier.evaluate(test).accuracy,
     )
-    verdict = (
-        "which is in use now"
-        if step["swapped"]
-        else f"which is kept, while {step['previous']} stays in use"
-    )
+    verdict = "which is in use now" if step["swapped"] else f"which is kept, while {step['previous']} stays in use"
     text = f"version {step['version']}, {verdict}: accuracy {step['score']:.3f} on {len(test):,} held-out products, before {step['previous_score']:.3f}"
     return Answer(
-        step | {"products": len(grown), "held_out": len(test)},
-        f"{text}\n\n{versions.to_frame().to_string()}",
+        step | {"products": len(grown), "held_out": len(test)}, f"{text}\n\n{versions.to_frame().to_string()}"
     )

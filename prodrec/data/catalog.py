@@ -38,12 +38,7 @@ MAX_PIXELS = 40_000_000  # 40 megapixels: 120 MB once decoded
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _SOF = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the JPEG markers that carry the picture's size
-_BARE = {
-    0x00,
-    0x01,
-    0xFF,
-    *range(0xD0, 0xDA),
-}  # those that no length follows; 0xFF may fill up before any marker
+_BARE = {0x00, 0x01, 0xFF, *range(0xD0, 0xDA)}  # those that no length follows; 0xFF may fill up before any marker
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
@@ -52,9 +47,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     # what stands between two segments is passed over, since the decoder does so too
     while 0 <= (i := data.find(b"\xff", i)) <= len(data) - 9:
         if data[i + 1] in _SOF:
-            return int.from_bytes(data[i + 5 : i + 7], "big"), int.from_bytes(
-                data[i + 7 : i + 9], "big"
-            )
+            return int.from_bytes(data[i + 5 : i + 7], "big"), int.from_bytes(data[i + 7 : i + 9], "big")
         if data[i + 1] in _BARE:
             i += 1 if data[i + 1] == 0xFF else 2
         else:
@@ -95,18 +88,13 @@ def _decode_pillow(data: bytes, max_pixels: int) -> np.ndarray:
 
 def _damage(e: Exception, what: str = "") -> ImageError:
     "Pillow's readers raise whatever the damage leads them to."
-    return ImageError(
-        "truncated" if "truncated" in str(e).lower() else "unreadable",
-        f"{what}{e or type(e).__name__}",
-    )
+    return ImageError("truncated" if "truncated" in str(e).lower() else "unreadable", f"{what}{e or type(e).__name__}")
 
 
 def _to_pixels(picture: Image.Image) -> np.ndarray:
     "Upright, on white, RGB."
     picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith(
-        "I"
-    ):  # 16 bits of grey, which `convert` would cut off at 255 instead of scaling
+    if picture.mode.startswith("I"):  # 16 bits of grey, which `convert` would cut off at 255 instead of scaling
         picture = Image.fromarray((np.asarray(picture).clip(0, 65535) // 257).astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
@@ -138,10 +126,7 @@ class _Zip:
 
     def read(self, member: str) -> bytes:
         info = self.members[member]
-        if info.flag_bits & 1 or info.compress_type not in (
-            zipfile.ZIP_STORED,
-            zipfile.ZIP_DEFLATED,
-        ):
+        if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             return self.archive.read(member)
         name, extra = struct.unpack_from("<HH", self.map, info.header_offset + 26)
         start = info.header_offset + 30 + name + extra
@@ -169,13 +154,7 @@ def _read_zip(archive: str, member: str) -> bytes:
         raise ImageError("unreadable", f"{member!r} in {archive!r}: {e}") from e
 
 # %% ../../nbs/10_data.catalog.ipynb #0017
-_BEGINNINGS = {
-    b"\xff\xd8\xff": "JPEG",
-    b"\x89PNG\r\n\x1a\n": "PNG",
-    b"GIF8": "GIF",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-}
+_BEGINNINGS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
 
 
 def picture_format(data: bytes) -> str | None:
@@ -245,9 +224,7 @@ def get_picture(
     try:
         with (session or requests).get(url, timeout=timeout, stream=True) as response:
             response.raise_for_status()
-            content_type = (
-                response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            )
+            content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             data = b"".join(_limited(response, max_bytes, max_seconds))
     except ImageError:
         raise
@@ -261,9 +238,7 @@ def _limited(response: requests.Response, max_bytes: int, max_seconds: float) ->
     total, head, end = 0, b"", time.monotonic() + max_seconds
     said = response.headers.get("Content-Length", "")
     if said.isdecimal() and int(said) > max_bytes:
-        raise ImageError(
-            "too large", f"{response.url}: {int(said):,} bytes, more than {max_bytes:,}"
-        )
+        raise ImageError("too large", f"{response.url}: {int(said):,} bytes, more than {max_bytes:,}")
     for chunk in response.iter_content(4096):
         total += len(chunk)
         if len(head) < 16:  # a chunk may be a single byte
@@ -341,9 +316,7 @@ STANDARD = ("title", "description", "category", "brand", "price", "image")
 def _check_ids(index: pd.Index) -> pd.Index:
     "The index as strings; `ValueError` where ids are missing, empty or stand twice."
     if pd.api.types.is_float_dtype(index):
-        raise ValueError(
-            "`id` holds floats: read it as text (`dtype=str`), so that ids keep their leading zeros"
-        )
+        raise ValueError("`id` holds floats: read it as text (`dtype=str`), so that ids keep their leading zeros")
     missing = index.isna() | (index.astype(str).str.strip() == "")
     if missing.any():
         raise ValueError(
@@ -371,19 +344,12 @@ def _check_products(products: pd.DataFrame) -> pd.DataFrame:
         products = products.assign(price=np.nan)  # a column of None has no type
     if "price" in products and not pd.api.types.is_numeric_dtype(products["price"]):
         example = products["price"].dropna().iloc[:1].tolist()
-        raise ValueError(
-            f"`price` must hold numbers, found {example}: convert it first, e.g. with pandas.to_numeric"
-        )
+        raise ValueError(f"`price` must hold numbers, found {example}: convert it first, e.g. with pandas.to_numeric")
     return products.set_axis(_check_ids(products.index), axis=0)
 
 # %% ../../nbs/10_data.catalog.ipynb #0031
 def _is_missing(value) -> bool:
-    return (
-        value is None
-        or value is pd.NA
-        or (isinstance(value, float) and np.isnan(value))
-        or value in ("", b"")
-    )
+    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)) or value in ("", b"")
 
 
 def _qualify(value, root: str | None):
@@ -425,35 +391,25 @@ def list_pictures(
     if prefix.endswith("!/"):
         archive = prefix[:-2]
         names = [
-            prefix + n
-            for n in _zip(archive, os.stat(archive).st_mtime_ns).members
-            if not n.startswith("__MACOSX/")
+            prefix + n for n in _zip(archive, os.stat(archive).st_mtime_ns).members if not n.startswith("__MACOSX/")
         ]
     else:
         names = [
-            str(p)
-            for p in Path(prefix).rglob("*")
-            if not any(part[0] == "." for part in p.relative_to(prefix).parts)
+            str(p) for p in Path(prefix).rglob("*") if not any(part[0] == "." for part in p.relative_to(prefix).parts)
         ]
-    return sorted(
-        n for n in names if n.lower().endswith(SUFFIXES) and not os.path.basename(n).startswith(".")
-    )
+    return sorted(n for n in names if n.lower().endswith(SUFFIXES) and not os.path.basename(n).startswith("."))
 
 
 def _by_stem(index: pd.Index, images: str | Path) -> pd.Series:
     "For each id the picture in `images` whose file name is the id."
-    stems = {
-        os.path.basename(ref).rpartition(".")[0]: ref for ref in reversed(list_pictures(images))
-    }
+    stems = {os.path.basename(ref).rpartition(".")[0]: ref for ref in reversed(list_pictures(images))}
     return pd.Series([stems.get(i) for i in index], index=index, dtype=object)
 
 
 def _image_column(products: pd.DataFrame, images: str | Path | None) -> pd.Series:
     root = _root(images)
     if "image" in products:
-        return pd.Series(
-            [_qualify(v, root) for v in products["image"]], index=products.index, dtype=object
-        )
+        return pd.Series([_qualify(v, root) for v in products["image"]], index=products.index, dtype=object)
     if images is not None:
         return _by_stem(products.index, images)
     return pd.Series([None] * len(products), index=products.index, dtype=object)
@@ -500,9 +456,7 @@ class Catalog:
     def _selected(self, key) -> pd.Index:
         if isinstance(key, pd.Series) and pd.api.types.is_bool_dtype(key):
             key = (
-                key.reindex(self.products.index, fill_value=False)
-                if not key.index.equals(self.products.index)
-                else key
+                key.reindex(self.products.index, fill_value=False) if not key.index.equals(self.products.index) else key
             ).fillna(False)
         keys = key.tolist() if isinstance(key, np.ndarray | pd.Series | pd.Index) else list(key)
         if keys and all(isinstance(k, bool | np.bool_) for k in keys):
@@ -511,9 +465,7 @@ class Catalog:
             return self.products.index[np.asarray(keys, bool)]
         self._check_known(keys)
         if len(set(keys)) < len(keys):
-            raise ValueError(
-                "the selection names a product more than once: ids are unique in a catalogue"
-            )
+            raise ValueError("the selection names a product more than once: ids are unique in a catalogue")
         return pd.Index(keys, dtype=self.products.index.dtype, name="id")
 
     def rows(
@@ -523,26 +475,18 @@ class Catalog:
         """Return the row numbers of products, int64 (n,); `KeyError` for an id that is not there, with the nearest one."""
         ids = [ids] if isinstance(ids, str) else list(ids)
         self._check_known(ids)
-        return (
-            self.products.index.get_indexer(ids).astype(np.int64) if ids else np.empty(0, np.int64)
-        )
+        return self.products.index.get_indexer(ids).astype(np.int64) if ids else np.empty(0, np.int64)
 
     def _check_known(self, ids: Iterable[str]):
         unknown = [i for i in ids if i not in self._refs]
         if unknown:
             bare = str(unknown[0]).lstrip("0")
             lost = bare in self._refs or any(i.lstrip("0") == bare for i in self._refs)
-            hint = (
-                ": ids are text, and differ here in their leading zeros (`dtype=str` keeps them)"
-                if lost
-                else ""
-            )
+            hint = ": ids are text, and differ here in their leading zeros (`dtype=str` keeps them)" if lost else ""
             alike = [i for i in self._refs if i[:2] == str(unknown[0])[:2]][:2000]
             if not lost and (near := get_close_matches(str(unknown[0]), alike, 1, 0.7)):
                 hint = f"; did you mean {near[0]!r}?"
-            raise KeyError(
-                f"{len(unknown):,} not in the catalogue, e.g. {', '.join(map(repr, unknown[:3]))}{hint}"
-            )
+            raise KeyError(f"{len(unknown):,} not in the catalogue, e.g. {', '.join(map(repr, unknown[:3]))}{hint}")
 
     def _part(self, products: pd.DataFrame) -> "Catalog":
         if products.empty:
@@ -580,15 +524,8 @@ class Catalog:
     def texts(self, fields: Sequence[str] = ("title", "description")) -> pd.Series:
         "What is written about each product: `fields` joined by a space, those the catalogue has; '' where nothing is."
         known = [f for f in fields if f in self.products]
-        parts = [
-            self.products[f].astype(object).where(self.products[f].notna(), "").astype(str)
-            for f in known
-        ]
-        joined = (
-            parts[0].str.cat(parts[1:], sep=" ")
-            if parts
-            else pd.Series("", index=self.products.index)
-        )
+        parts = [self.products[f].astype(object).where(self.products[f].notna(), "").astype(str) for f in known]
+        joined = parts[0].str.cat(parts[1:], sep=" ") if parts else pd.Series("", index=self.products.index)
         return joined.str.strip()
 
     @staticmethod
@@ -606,19 +543,14 @@ class Catalog:
         return cls(_mapped(df, id, columns), images=root)
 
     @classmethod
-    def from_csv(
-        cls, path: str | Path, *, id: str = "id", root=None, read: dict | None = None, **columns
-    ) -> "Catalog":
+    def from_csv(cls, path: str | Path, *, id: str = "id", root=None, read: dict | None = None, **columns) -> "Catalog":
         """A catalogue from a CSV file, columns named as in `from_frame`. Ids are read as text; "NA" is a word, an empty field is missing.
 
         `read` goes to `pandas.read_csv`, e.g. `{"sep": ";"}`.
         """
-        options = {
-            "dtype": {id: str},
-            "keep_default_na": False,
-            "na_values": [""],
-            "encoding": "utf-8-sig",
-        } | (read or {})
+        options = {"dtype": {id: str}, "keep_default_na": False, "na_values": [""], "encoding": "utf-8-sig"} | (
+            read or {}
+        )
         try:
             df = pd.read_csv(path, **options)
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as e:
@@ -634,26 +566,18 @@ class Catalog:
         """
         with save_folder(path, "Catalog", n=len(self)) as folder:
             refs = _pack_images(self._refs, folder / "images.zip", images)
-            self.products.assign(image=pd.Series(refs, dtype=object)).to_parquet(
-                folder / "products.parquet"
-            )
+            self.products.assign(image=pd.Series(refs, dtype=object)).to_parquet(folder / "products.parquet")
 
     @classmethod
     def load(cls, path: str | Path) -> "Catalog":
         "The catalogue saved in folder `path`; `ValueError` where a file in it was changed."
         folder, _ = load_folder(path, "Catalog")
         products = pd.read_parquet(folder / "products.parquet")
-        return cls(
-            products, images=folder / "images.zip" if (folder / "images.zip").exists() else None
-        )
+        return cls(products, images=folder / "images.zip" if (folder / "images.zip").exists() else None)
 
     def __repr__(self):
         with_picture = sum(ref is not None for ref in self._refs.values())
-        kinds = (
-            f", {self.products['category'].nunique():,} categories"
-            if "category" in self.products
-            else ""
-        )
+        kinds = f", {self.products['category'].nunique():,} categories" if "category" in self.products else ""
         return f"Catalog({len(self):,} products{kinds}, {with_picture:,} pictures; columns: {', '.join(map(str, self.products.columns))})"
 
     def _repr_html_(self):
@@ -668,9 +592,7 @@ def _mapped(df: pd.DataFrame, id: str | None, columns: dict[str, str | None]) ->
     wrong = [name for name in columns if name not in STANDARD]
     if wrong:
         hint = "; the folder of the pictures is `root`" if wrong[0] == "images" else ""
-        raise TypeError(
-            f"`{wrong[0]}` is no standard column; those are {', '.join(STANDARD)}{hint}"
-        )
+        raise TypeError(f"`{wrong[0]}` is no standard column; those are {', '.join(STANDARD)}{hint}")
     columns = {name: column for name, column in columns.items() if column is not None}
     if id is None and "id" in df:
         id = "id"
@@ -683,18 +605,14 @@ def _mapped(df: pd.DataFrame, id: str | None, columns: dict[str, str | None]) ->
     df = df if id is None else df.set_index(id, drop=False)
     moved = {name: df[column] for name, column in columns.items() if name != column}
     # a column that a mapped one takes the name of makes room for it
-    gone = {*moved, *columns.values(), *(["id"] if id == "id" else [])} - {
-        n for n, c in columns.items() if n == c
-    }
+    gone = {*moved, *columns.values(), *(["id"] if id == "id" else [])} - {n for n, c in columns.items() if n == c}
     return df.drop(columns=[c for c in df if c in gone]).assign(**moved)
 
 
 def _pack_images(refs: dict, archive: Path, everything: bool) -> dict:
     "Write the pictures that are bytes (or all) into `archive`; where each picture is then."
     packed = {}
-    todo = [
-        i for i, ref in refs.items() if isinstance(ref, bytes) or (everything and ref is not None)
-    ]
+    todo = [i for i, ref in refs.items() if isinstance(ref, bytes) or (everything and ref is not None)]
     if todo:
         with zipfile.ZipFile(archive, "w") as z:
             for n, i in enumerate(todo):
@@ -754,22 +672,15 @@ def _draw_picture(catalog: "Catalog", id: str, ax):
     try:
         ax.imshow(catalog.pixels(id))
     except ImageError as e:
-        ax.text(
-            0.5, 0.5, f"({e.reason})", ha="center", va="center", fontsize=8, transform=ax.transAxes
-        )
+        ax.text(0.5, 0.5, f"({e.reason})", ha="center", va="center", fontsize=8, transform=ax.transAxes)
 
 
 def _is_at_hand(ref: str | bytes | None) -> bool:
-    return (
-        not (isinstance(ref, str) and ref.startswith(("http://", "https://")))
-        or url_path(ref).exists()
-    )
+    return not (isinstance(ref, str) and ref.startswith(("http://", "https://"))) or url_path(ref).exists()
 
 
 def picture_table(
-    cards: Sequence[
-        tuple[bytes | None, Sequence[str]]
-    ],  # (JPEG bytes or None, lines) for each cell
+    cards: Sequence[tuple[bytes | None, Sequence[str]]],  # (JPEG bytes or None, lines) for each cell
     columns: int = 6,
 ) -> str:
     """An HTML table of thumbnails with lines of text under each; everything written is escaped."""
@@ -796,15 +707,8 @@ def read_image(
 ) -> np.ndarray:
     """The picture as a uint8 array (height, width, 3), RGB; `ImageError` when it cannot be had, `TypeError` when it is none."""
     if isinstance(picture, np.ndarray):
-        if (
-            picture.ndim != 3
-            or picture.shape[2] != 3
-            or picture.dtype != np.uint8
-            or 0 in picture.shape
-        ):
-            raise ValueError(
-                f"an array must be uint8 (height, width, 3), received {picture.dtype} {picture.shape}"
-            )
+        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or 0 in picture.shape:
+            raise ValueError(f"an array must be uint8 (height, width, 3), received {picture.dtype} {picture.shape}")
         return picture
     if isinstance(picture, Image.Image):
         try:

@@ -34,9 +34,7 @@ def _start(vectors: np.ndarray, seed: int) -> np.ndarray:
     "The two directions in which `vectors` vary most, small: large groups then keep their place from run to run."
     centred = vectors - vectors.mean(0)
     _, directions = np.linalg.eigh(centred.T @ centred)
-    noise = (
-        np.random.default_rng(seed).normal(size=(len(vectors), 2)) * 1e-6
-    )  # copies must be able to part
+    noise = np.random.default_rng(seed).normal(size=(len(vectors), 2)) * 1e-6  # copies must be able to part
     flat = centred @ directions[:, :-3:-1]
     noise[:, : flat.shape[1]] += flat / max(flat[:, 0].std(), 1e-12) * 1e-4
     return noise
@@ -48,9 +46,7 @@ class ProductMap:
     `ProductMap.fit` makes one, `place` says where new vectors lie, `add` takes them in.
     """
 
-    def __init__(
-        self, ids: Sequence[str], vectors: np.ndarray, xy: np.ndarray, perplexity: float, seed: int
-    ):
+    def __init__(self, ids: Sequence[str], vectors: np.ndarray, xy: np.ndarray, perplexity: float, seed: int):
         self.ids, self._index = _unique(ids, vectors), FaissIndex(approximate=False).add(vectors)
         self.xy, self.perplexity, self.seed = np.asarray(xy, np.float32), perplexity, seed
         if self.xy.shape != (len(self._index), 2):
@@ -75,9 +71,7 @@ class ProductMap:
         vectors, perplexity = index.take(), min(perplexity, (len(index) - 1) / 3)
         near = _near(index, vectors, int(3 * perplexity), own=True)
         threads = 1 if len(index) < 5_000 else -1  # few are not worth dividing
-        known = affinity.PerplexityBasedNN(
-            knn_index=_neighbours(*near), perplexity=perplexity, n_jobs=threads
-        )
+        known = affinity.PerplexityBasedNN(knn_index=_neighbours(*near), perplexity=perplexity, n_jobs=threads)
         xy = tsne.TSNEEmbedding(_start(vectors, seed), known, n_jobs=threads, random_state=seed)
         xy = xy.optimize(250, exaggeration=12, momentum=0.5).optimize(steps, momentum=0.8)
         return cls(ids, vectors, xy, perplexity, seed)
@@ -103,15 +97,8 @@ class ProductMap:
         )
         told = SimpleNamespace(P=shares.T)  # openTSNE asks how many there are, and no more
         reference = tsne.TSNEEmbedding(self.xy.astype(float), told, negative_gradient_method="bh")
-        moved = tsne.tsne.PartialTSNEEmbedding(
-            start, reference, shares, negative_gradient_method="bh", n_jobs=1
-        )
-        options = {
-            "learning_rate": 0.1,
-            "exaggeration": 1.5,
-            "momentum": 0.8,
-            "max_grad_norm": 0.25,
-        }
+        moved = tsne.tsne.PartialTSNEEmbedding(start, reference, shares, negative_gradient_method="bh", n_jobs=1)
+        options = {"learning_rate": 0.1, "exaggeration": 1.5, "momentum": 0.8, "max_grad_norm": 0.25}
         return np.asarray(moved.optimize(steps, **options), np.float32)
 
     def add(self, ids: Sequence[str], vectors) -> "ProductMap":
@@ -139,9 +126,7 @@ class ProductMap:
         folder, meta = load_folder(path, "ProductMap")
         index, table = Index.load(folder / "index"), pd.read_parquet(folder / "map.parquet")
         if len(table) != len(index):
-            raise ValueError(
-                f"{str(path)!r} is damaged: its map and its vectors hold different products"
-            )
+            raise ValueError(f"{str(path)!r} is damaged: its map and its vectors hold different products")
         return cls(table.id.tolist(), index.take(), table[["x", "y"]].to_numpy(), **meta)
 
     def __repr__(self):
@@ -176,24 +161,13 @@ def map_figure(
     labels = pd.Series("product", table.index)
     if by is not None:
         if by not in catalog.products:
-            raise ValueError(
-                f"`by` {by!r} is no column of the catalogue; it has {', '.join(catalog.products.columns)}"
-            )
-        labels = (
-            catalog.products.loc[table.id, by]
-            .astype(object)
-            .fillna("none")
-            .astype(str)
-            .set_axis(table.index)
-        )
+            raise ValueError(f"`by` {by!r} is no column of the catalogue; it has {', '.join(catalog.products.columns)}")
+        labels = catalog.products.loc[table.id, by].astype(object).fillna("none").astype(str).set_axis(table.index)
     _draw_points(ax, table, labels, faint=bool(pictures))
     for row in table.loc[_spread(table, pictures)].itertuples():
         _draw_thumbnail(ax, catalog, row)
     ax.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
-    ax.set_title(
-        f"{len(table):,} products: what is alike lies together"
-        + (f", coloured by {by}" if by else "")
-    )
+    ax.set_title(f"{len(table):,} products: what is alike lies together" + (f", coloured by {by}" if by else ""))
     return ax
 
 
@@ -206,18 +180,10 @@ def _draw_points(ax: plt.Axes, table: pd.DataFrame, labels: pd.Series, faint: bo
         own = labels == label
         colour = plt.get_cmap("tab20")(n)
         ax.scatter(
-            table.x[own],
-            table.y[own],
-            size,
-            color=[colour],
-            alpha=0.4 if faint else 0.9,
-            linewidths=0,
-            label=label,
+            table.x[own], table.y[own], size, color=[colour], alpha=0.4 if faint else 0.9, linewidths=0, label=label
         )
     if len(frequent) > 1:
-        ax.legend(
-            loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9, markerscale=1.5
-        )
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9, markerscale=1.5)
 
 
 def _spread(table: pd.DataFrame, n: int) -> list:
