@@ -24,13 +24,14 @@ from ..core import cache_dir, defer_interrupt, load_folder, save_folder
 from ..data.catalog import Catalog, read_image
 from ..models.classifier import ImageClassifier
 from ..models.pixels import stack_pictures
+from .attributes import Attributes
 from .complements import Complements
 from .embedders import Embedder
 from .explain import explain_figure, similarity_map
 from .feedback import Feedback
 from .filters import where_mask, where_note
 from .history import Collaborative, History
-from .hits import SAYS, Attributes, Hits, reason
+from .hits import SAYS, Hits, reason
 from .index import FaissIndex, Index, ReadWriteLock
 from .profiles import Profiles, UserProfile
 from prodrec.recommend.ranking import (
@@ -1012,4 +1013,6 @@ def _reasons(
     if asked.popular:
         nothing = "nobody had it yet" if asked.history.any() else "nobody is known yet"
     values = [{kind: float(v[n]) for kind, v in parts.items()} for n in range(len(rows))]
-    return [reason(v, s, f, says, nothing) for v, s, f in zip(values, shared, facts, strict=True)]
+    return [
+        reason(v, None, s, f, says, nothing) for v, s, f in zip(values, shared, facts, strict=True)
+    ]
