@@ -25,7 +25,7 @@ from prodrec.apps.browser import (
     tidy_query,
 )
 from prodrec.core import ImageError
-from prodrec.data.catalog import MAX_UPLOAD, check_upload
+from prodrec.data.pictures import MAX_UPLOAD, check_upload
 from prodrec.recommend.complements import Complements
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 from prodrec.recommend.filters import filter_table

@@ -20,7 +20,8 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ..core import ImageError
-from ..data.catalog import Catalog, check_upload, shrink
+from ..data.catalog import Catalog
+from ..data.pictures import check_upload, shrink
 from ..recommend.feedback import _opened
 from ..recommend.filters import _is_plain, filter_table
 from ..recommend.recommender import Recommender

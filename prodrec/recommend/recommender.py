@@ -21,7 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from ..core import cache_dir, defer_interrupt, load_folder, save_folder
-from ..data.catalog import Catalog, read_image
+from ..data.catalog import Catalog
+from ..data.pictures import read_image
 from ..models.classifier import ImageClassifier
 from ..models.pixels import stack_pictures
 from .attributes import Attributes
