@@ -1,6 +1,7 @@
 """Recommendations against brute force: a weighted mean of cosines, computed from what the embedders say."""
 
 import datetime
+import threading
 from html.parser import HTMLParser
 
 import numpy as np
@@ -14,6 +15,7 @@ from prodrec.core import ImageError
 from prodrec.data.catalog import Catalog
 from prodrec.recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
 from prodrec.recommend.filters import where_mask
+from prodrec.recommend.index import FaissIndex, Index
 from prodrec.recommend.metrics import precision_at_k, precision_row, random_hits, relevant
 from prodrec.recommend.recommender import Hits, Recommender
 
@@ -217,9 +219,7 @@ def test_a_catalogue_without_pictures_or_without_words():
     products = shop(12).products
     for e in (ColorHistogram(SIZE), Embedder("mobilenetv2", (32, 32), weights=None)):
         words = Recommender(image=e, text=TfidfEmbedder()).fit(Catalog(products.assign(image=None)))
-        assert (
-            len(words.recommend(3, text="red")) == 3 and not words.index.vectors()[:, : e.dim].any()
-        )
+        assert len(words.recommend(3, text="red")) == 3 and not words.index.take()[:, : e.dim].any()
     with pytest.raises(ValueError, match="`catalog` has no words in title, description"):
         Recommender(text=TfidfEmbedder()).fit(Catalog(products.drop(columns="title")))
 
@@ -285,11 +285,11 @@ def test_catalogue_and_index_keep_step(changes):
             gone = present[n :: n + 2]
             recommender.remove(gone)
             present = [i for i in present if i not in gone]
-        assert recommender.catalog.ids == recommender.index.ids == present
+        assert recommender.catalog.ids == present and len(recommender.index) == len(present)
     wanted = np.hstack(
         [e.embed(recommender.catalog, missing="zero") for e in recommender.embedders.values()]
     )
-    np.testing.assert_allclose(recommender.index.vectors(), wanted, atol=1e-6)
+    np.testing.assert_allclose(recommender.index.take(), wanted, atol=1e-6)
     check(
         recommender.recommend(5, text="red"),
         brute(recommender, recommender.weights, texts=["red"]),
@@ -300,11 +300,11 @@ def test_catalogue_and_index_keep_step(changes):
 
 def test_a_failing_change_changes_nothing(monkeypatch):
     recommender = Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder()).fit(shop(10))
-    before, vectors = recommender.catalog.ids, recommender.index.vectors()
+    before, vectors = recommender.catalog.ids, recommender.index.take()
 
     def unchanged():
-        np.testing.assert_array_equal(recommender.index.vectors(), vectors)
-        return recommender.catalog.ids == recommender.index.ids == before
+        np.testing.assert_array_equal(recommender.index.take(), vectors)
+        return recommender.catalog.ids == before and len(recommender.index) == len(before)
 
     with pytest.raises(ValueError, match="in the recommender already"):
         recommender.add(shop(3, 8))
@@ -330,7 +330,7 @@ def test_a_failing_change_changes_nothing(monkeypatch):
             recommender.add(shop(3, 20))
     assert unchanged()
     recommender.remove("001")
-    assert "001" not in recommender.index and recommender.catalog.ids == recommender.index.ids
+    assert "001" not in recommender.catalog and len(recommender.catalog) == len(recommender.index)
 
 
 @pytest.mark.parametrize("images", [False, True])
@@ -338,7 +338,7 @@ def test_save_and_load(both, tmp_path, images):
     both.save(tmp_path / "r", images=images)
     back = Recommender.load(tmp_path / "r")
     assert back.weights == both.weights and back.catalog.ids == both.catalog.ids
-    np.testing.assert_array_equal(back.index.vectors(), both.index.vectors())
+    np.testing.assert_array_equal(back.index.take(), both.index.take())
     for query in (
         {"id": "001"},
         {"text": "red größe"},
@@ -353,6 +353,95 @@ def test_save_and_load(both, tmp_path, images):
     assert back.catalog.open("001") == both.catalog.open("001")
     back.add(shop(3, 100)).save(tmp_path / "r")
     assert len(Recommender.load(tmp_path / "r").index) == 48
+
+
+def test_searches_while_products_come_and_go():
+    recommender = Recommender(text=TfidfEmbedder()).fit(shop(30))
+    new, wrong, stop = shop(20, 100), [], threading.Event()
+
+    def ask():
+        try:
+            while not stop.is_set():
+                hits = recommender.recommend(5, id="001", exclude=["002"])
+                title = hits.to_frame().title.notna()  # looked up in the same state
+                if len(hits) != 5 or len(title) != 5 or {"001", "002"} & {*hits.ids}:
+                    wrong.append(hits)
+        except Exception as e:
+            wrong.append(e)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for t in threads:
+        t.start()
+    for _ in range(15):
+        recommender.add(new).update(new)
+        recommender.remove(new.ids)
+    stop.set()
+    for t in threads:
+        t.join()
+    assert not wrong and len(recommender.catalog) == 30
+
+
+class Listed(Index):
+    "An index of somebody's own, a list of vectors."
+
+    def __init__(self):
+        self.rows = []
+
+    @property
+    def dim(self):
+        return len(self.rows[0]) if self.rows else None
+
+    def __len__(self):
+        return len(self.rows)
+
+    def empty(self):
+        return Listed()
+
+    def add(self, vectors):
+        self.rows += [*np.asarray(vectors, np.float32)]
+        return self
+
+    def replace(self, rows, vectors):
+        for n, v in zip(rows, vectors, strict=True):
+            self.rows[n] = v
+        return self
+
+    def remove(self, rows):
+        self.rows = [v for n, v in enumerate(self.rows) if n not in {*rows}]
+        return self
+
+    def take(self, rows=None):
+        chosen = range(len(self)) if rows is None else rows
+        return np.array([self.rows[n] for n in chosen], np.float32).reshape(-1, self.dim)
+
+    def search(self, vectors, k=5, allowed=None):
+        scores = np.atleast_2d(vectors) @ self.take().T
+        scores[:, ~(np.ones(len(self), bool) if allowed is None else allowed)] = -np.inf
+        rows = np.argsort(-scores, axis=1, kind="stable")[:, : min(k, np.isfinite(scores[0]).sum())]
+        return rows, np.take_along_axis(scores, rows, axis=1)
+
+    def _write(self, folder):
+        np.save(folder / "rows.npy", self.take())
+
+    @classmethod
+    def _read(cls, folder, meta):
+        return cls().add(np.load(folder / "rows.npy"))
+
+
+def test_an_index_of_ones_own(tmp_path):
+    given = Listed()
+    recommender = Recommender(text=TfidfEmbedder(), index=given).fit(shop(30))
+    ours = Recommender(text=TfidfEmbedder()).fit(shop(30))
+    assert type(recommender.index) is Listed and len(given) == 0
+    for r in (recommender, ours):
+        r.add(shop(5, 100)).update(shop(3, 101)).remove(["003", "104"])
+    recommender.save(tmp_path / "r")
+    for r in (recommender, Recommender.load(tmp_path / "r")):
+        assert type(r.index) is Listed
+        assert r.recommend(5, text="red shirt").ids == ours.recommend(5, text="red shirt").ids
+    for wrong in ("faiss", FaissIndex, FaissIndex().add([[1, 0]])):
+        with pytest.raises(TypeError, match="`index` must be an empty Index"):
+            Recommender(text=TfidfEmbedder(), index=wrong)
 
 
 def test_a_recommender_that_was_damaged(tmp_path):

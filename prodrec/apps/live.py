@@ -20,7 +20,8 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ..core import ImageError
-from ..data.catalog import Catalog, check_upload, shrink
+from ..data.catalog import Catalog
+from ..data.pictures import check_upload, shrink
 from ..recommend.feedback import _opened
 from ..recommend.filters import filter_table, is_plain
 from ..recommend.recommender import Recommender
@@ -95,7 +96,7 @@ def apply_changes(recommender: Recommender, changes: dict[str, tuple[dict | None
     new = {i: product for i, product in changes.items() if product[0] is not None}
     if new:
         recommender.update(as_catalog(new))
-    if gone := [i for i in changes if i not in new and i in recommender.index]:
+    if gone := [i for i in changes if i not in new and i in recommender.catalog]:
         recommender.remove(gone)
     return recommender
 
@@ -243,9 +244,9 @@ class LiveRecommender:
 
     def drop(self, id: str):
         "Forget a product: first in the database, then in memory. `KeyError` for one that is not there, `ValueError` for the last one."
-        if id not in self.recommender.index:
+        if id not in self.recommender.catalog:
             raise KeyError(f"there is no product {id!r}")
-        if len(self.recommender.index) == 1:
+        if len(self.recommender.catalog) == 1:
             raise ValueError("it is the last product: a recommender needs at least one")
         self._change(id, None)
 

@@ -24,7 +24,7 @@ import sqlalchemy as sa
 import prodrec
 from .live import LiveRecommender, UploadError
 from ..core import ImageError, optional, saved_kind
-from ..data.catalog import thumbnail
+from ..data.pictures import thumbnail
 from ..recommend.feedback import KINDS
 from ..recommend.filters import json_object, parse_where
 from ..recommend.ranking import NEAR_DUPLICATE

@@ -25,7 +25,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from ..core import Profiler
-from ..data.catalog import Catalog, _draw_picture
+from ..data.catalog import Catalog, draw_picture
 from ..data.text import short_label
 from .pixels import apply_network
 from .calibration import calibration_error, calibration_table, reliability_figure
@@ -274,7 +274,7 @@ def _draw_worst(worst: pd.DataFrame, catalog: Catalog, columns: int, name: str) 
     for ax in axes.flat:
         ax.axis("off")
     for ax, row in zip(axes.flat, worst.itertuples(), strict=False):
-        _draw_picture(catalog, row.id, ax)
+        draw_picture(catalog, row.id, ax)
         ax.set_title(
             f"{short_label(row.label, 22)}\ntaken for {short_label(row.predicted, 22)}\n{row.confidence:.0%} sure", fontsize=8
         )

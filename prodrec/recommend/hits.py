@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from ..data.catalog import Catalog, _draw_picture, picture_table, product_card
+from ..data.catalog import Catalog, draw_picture, picture_table, product_card
 
 # %% ../../nbs/32b_recommend.hits.ipynb #0009
 FACTS = ("title", "category", "price")  # the columns of the catalogue that an answer shows
@@ -107,7 +107,7 @@ class Hits:
         for ax in axes.flat:
             ax.axis("off")
         for ax, i, score in zip(axes.flat, self.ids, self.scores, strict=False):
-            _draw_picture(self._catalog, i, ax)
+            draw_picture(self._catalog, i, ax)
             ax.set_title(f"{score:.2f}", fontsize=9)
         axes[0, 0].figure.suptitle("Recommended products and their scores")
         return axes[0, 0]
