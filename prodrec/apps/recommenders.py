@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from .cli import load_data, wrong_call
 from .commands import Answer, check_out, clean, clean_data, kind_of, leans_on_saved, save_figure, say
@@ -32,7 +33,7 @@ from ..recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
 from ..recommend.feedback import Feedback
 from ..recommend.filters import read_where
 from ..recommend.history import History
-from ..recommend.index import Index
+from ..recommend.index import FaissIndex
 from ..recommend.recommender import Recommender
 
 # %% ../../nbs/43a_apps.recommenders.ipynb #0007
@@ -55,13 +56,15 @@ def find_embedder(args: argparse.Namespace) -> Embedder | Classifier:
 
 
 def embed_data(args: argparse.Namespace) -> Answer:
-    """Run `prodrec embed`: an `Index` of the vectors in `--out`."""
-    out, embedder = check_out(args.out, "Index"), find_embedder(args)
+    """Run `prodrec embed`: write vectors and ids to the folder `--out`, an `Index` beside `ids.parquet`."""
+    out, embedder = check_out(args.out, "Vectors"), find_embedder(args)
     catalog = clean_data(args, pictures=not isinstance(embedder, TfidfEmbedder))
     say(f"embed      {len(catalog):,} products by {embedder.name}")
     fitted = embedder if isinstance(embedder, Classifier) else embedder.fit(catalog)
     vectors = fitted.embed(catalog)
-    Index(vectors.shape[1]).add(catalog.ids, vectors).save(out)
+    with save_folder(out, "Vectors", by=embedder.name) as folder:
+        FaissIndex().add(vectors).save(folder / "index")
+        pd.DataFrame({"id": catalog.ids}).to_parquet(folder / "ids.parquet")
     result = {"by": embedder.name, "products": len(vectors), "numbers": vectors.shape[1], "out": str(out)}
     return Answer(
         result, f"{len(vectors):,} vectors of {vectors.shape[1]:,} numbers by {embedder.name}\nsaved in {out}"

@@ -22,7 +22,8 @@ from .commands import Answer, check_out, clean_data, image_size, kind_of, leans_
 from ..core import cache_dir, load_folder, save_folder
 from ..data.audit import _joined, duplicate_groups
 from ..data.text import normalise_titles
-from ..data.catalog import Catalog, digest
+from ..data.catalog import Catalog
+from ..data.pictures import digest
 from ..data.split import leaks, split
 from ..models.classifier import Classifier, ImageClassifier, labels_of
 from ..models.hybrid import HybridClassifier

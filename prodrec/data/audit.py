@@ -22,15 +22,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ..core import ImageError, progress
-from prodrec.data.catalog import (
-    Catalog,
-    decode,
-    digest,
-    picture_format,
-    picture_table,
-    product_card,
-    shrink,
-)
+from .catalog import Catalog, picture_table, product_card
+from .pictures import decode, digest, picture_format, shrink
 from .text import normalise_titles
 
 # %% ../../nbs/14_data.audit.ipynb #0010

@@ -27,7 +27,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from ..core import Profiler
-from ..data.catalog import Catalog, _draw_picture
+from ..data.catalog import Catalog, draw_picture
 from ..data.text import short_label
 from .calibration import calibration_error, calibration_table, reliability_figure
 from .pixels import apply_network
@@ -184,7 +184,7 @@ def errors_figure(
     for ax in axes.flat:
         ax.axis("off")
     for ax, row in zip(axes.flat, table.itertuples(), strict=False):
-        _draw_picture(catalog, row.id, ax)
+        draw_picture(catalog, row.id, ax)
         label, predicted = short_label(row.label, 20), short_label(row.predicted, 20)
         ax.set_title(f"{label}\ntaken for {predicted}\n{row.confidence:.0%} sure", fontsize=8)
     figure.suptitle(f"The surest errors of {short_label(name, 40)}", fontsize=11)
