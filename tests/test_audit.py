@@ -349,7 +349,7 @@ def test_the_split_keeps_copies_together():
 DATA = os.environ.get("PRODREC_DATA")
 
 
-@pytest.mark.skipif(not DATA, reason="PRODREC_DATA does not name the folder of real data")
+@pytest.mark.skipif(not DATA, reason="needs real data: let PRODREC_DATA name a folder with `fashion/`")
 def test_the_real_fashion_catalogue():
     archive = Path(DATA, "fashion", "fashion-product-images-small.zip")
     with zipfile.ZipFile(archive) as z, z.open("styles.csv") as f:

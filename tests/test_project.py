@@ -2,8 +2,9 @@
 
 import ast
 import builtins
-import importlib
+import importlib.util
 import inspect
+import json
 import operator
 import os
 import re
@@ -72,6 +73,40 @@ def test_every_requirement_has_its_reason():
     assert reasons == requirements()
 
 
+def script(name: str):
+    "A script of .ci as a module."
+    spec = importlib.util.spec_from_file_location(name, ROOT / ".ci" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_no_requirement_admits_a_known_hole(tmp_path):
+    lowest = script("lowest")
+    assert lowest.open_holes() == []
+    advisories = json.loads((ROOT / ".ci" / "advisories.json").read_text(encoding="utf-8"))
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / ".ci" / "advisories.json").write_text(json.dumps(advisories), encoding="utf-8")
+    before = (ROOT / "settings.ini").read_text(encoding="utf-8")
+    lowest.ROOT = tmp_path
+    for wrong in ("keras>=3.6", "keras"):  # what it says where a floor is too low, or missing
+        text = re.sub(r"\bkeras>=[\d.]+", wrong, before)
+        (tmp_path / "settings.ini").write_text(text, encoding="utf-8")
+        assert {line.split(":")[1].split(",")[0].strip() for line in lowest.open_holes()} == {
+            a["id"] for a in advisories["keras"]
+        }
+
+
+def test_every_requirement_has_a_floor():
+    lowest = script("lowest")
+    floors = dict(lowest.floor(r) for listed in lowest.settings().values() for r in listed)
+    held = {"fastcore", "execnb", "ghapi", "fastgit"}  # parts of nbdev, which says what it needs of them
+    assert {name for name, version in floors.items() if version is None} == held
+    pinned = [lowest.pinned(r) for r in ("numpy>=2.0", "psycopg[binary]>=3.2.2", "nbdev==2.4.14", "fastcore<2")]
+    assert pinned == ["numpy==2.0", "psycopg[binary]==3.2.2", "nbdev==2.4.14", "fastcore<2"]
+    assert lowest.numbers("12.3") == lowest.numbers("12.3.0") < lowest.numbers("12.10")
+
+
 def third_party(tree: ast.AST) -> set[str]:
     "The top-level names that a module imports from elsewhere."
     nodes = list(ast.walk(tree))
@@ -99,6 +134,14 @@ def test_what_is_imported_is_required(path):
     for module, extra in optionals(tree):
         found = {name_of(d) for d in distributions.get(module.split(".")[0], [module])}
         assert found & required[extra], f"{path.name} says that the extra {extra!r} brings {module}: it does not"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "prodrec").rglob("*.py")), **by_path)
+def test_nothing_evaluates_text(path):
+    "pandas evaluates Python in `eval` and `query`: a filter from a stranger could run anything."
+    calls = [n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Call)]
+    names = [getattr(call.func, "attr", getattr(call.func, "id", None)) for call in calls]
+    assert not {"eval", "exec", "query"} & set(names)
 
 
 # -- names and docstrings

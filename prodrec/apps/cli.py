@@ -350,7 +350,7 @@ def _add_embedder_options(parser: argparse.ArgumentParser):
 
 
 def _embed_parser(commands):
-    text = "Turn products into vectors, and save them as an index: prodrec.Index.load(OUT).vectors() are the rows, .ids the products."
+    text = "Turn products into vectors: prodrec.FaissIndex.load(OUT).take() are the rows, OUT/ids.parquet the products."
     examples = (
         "prodrec embed --data clean --network colours --out vectors",
         "prodrec embed --data clean --model model --out vectors",
@@ -385,7 +385,7 @@ def _recommend_parser(commands):
     text = "Recommend from a saved recommender: the products most like a product, a picture, words or what a customer likes."
     examples = (
         'prodrec recommend shop --text "cotton shirt" -k 3',
-        'prodrec recommend shop --image photo.jpg --where \'{"category": ["boot"]}\' --json',
+        "prodrec recommend shop --image photo.jpg --where category=boot --where 'price<=60' --json",
     )
     parser = _command(
         commands, "recommend", "recommenders:recommend_products", "ask a saved recommender", text, *examples
@@ -399,7 +399,13 @@ def _recommend_parser(commands):
     ):
         parser.add_argument(f"--{name}", action="append", help=f"{what}; may be given several times")
     parser.add_argument("-k", type=_positive, default=5, help="how many products (default: %(default)s)")
-    parser.add_argument("--where", help='a filter as JSON, {"category": ["boot"]}, or a pandas query')
+    parser.add_argument(
+        "--where",
+        action="append",
+        metavar="CONDITION",
+        help="a filter, in quotes for the shell: 'price<=100', 'price>20', 'colour=red,blue' (one of them), 'colour!=red', "
+        "or JSON, '{\"price\": [20, 100]}'; given several times, all of them hold",
+    )
     parser.add_argument("--within", help='"predicted", or a column to stay in')
     parser.add_argument("--min-score", type=float, help="leave out what is less similar, from -1 to 1")
     parser.add_argument("--diversity", type=float, default=0.0, help="from 0 to 1 (default: %(default)s)")

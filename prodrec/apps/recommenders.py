@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from .cli import load_data, wrong_call
 from .commands import Answer, check_out, clean, clean_data, kind_of, leans_on_saved, save_figure, say
@@ -31,9 +32,9 @@ from ..models.hybrid import HybridClassifier
 from ..models.text import TextClassifier
 from ..recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
 from ..recommend.feedback import Feedback
-from ..recommend.filters import parse_where
+from ..recommend.filters import read_where
 from ..recommend.history import History
-from ..recommend.index import Index
+from ..recommend.index import FaissIndex
 from ..recommend.recommender import Recommender
 
 # %% ../../nbs/43a_apps.recommenders.ipynb #0007
@@ -56,13 +57,15 @@ def find_embedder(args: argparse.Namespace) -> Embedder | Classifier:
 
 
 def embed_data(args: argparse.Namespace) -> Answer:
-    """Run `prodrec embed`: an `Index` of the vectors in `--out`."""
-    out, embedder = check_out(args.out, "Index"), find_embedder(args)
+    """Run `prodrec embed`: write vectors and ids to the folder `--out`, an `Index` beside `ids.parquet`."""
+    out, embedder = check_out(args.out, "Vectors"), find_embedder(args)
     catalog = clean_data(args, pictures=not isinstance(embedder, TfidfEmbedder))
     say(f"embed      {len(catalog):,} products by {embedder.name}")
     fitted = embedder if isinstance(embedder, Classifier) else embedder.fit(catalog)
     vectors = fitted.embed(catalog)
-    Index(vectors.shape[1]).add(catalog.ids, vectors).save(out)
+    with save_folder(out, "Vectors", by=embedder.name) as folder:
+        FaissIndex().add(vectors).save(folder / "index")
+        pd.DataFrame({"id": catalog.ids}).to_parquet(folder / "ids.parquet")
     result = {"by": embedder.name, "products": len(vectors), "numbers": vectors.shape[1], "out": str(out)}
     return Answer(
         result, f"{len(vectors):,} vectors of {vectors.shape[1]:,} numbers by {embedder.name}\nsaved in {out}"
@@ -127,15 +130,16 @@ def index_data(args: argparse.Namespace) -> Answer:
 # %% ../../nbs/43a_apps.recommenders.ipynb #0016
 def recommend_products(args: argparse.Namespace) -> Answer:
     """Run `prodrec recommend`: the hits, best first."""
-    try:
-        where = parse_where(args.where) if args.where and args.where.lstrip().startswith("{") else args.where
-    except ValueError as e:
-        raise wrong_call(f"--where begins like JSON: {e}") from e
     names = ("id", "image", "text", "user", "within", "min_score", "diversity")
     options = {name: value for name in names if (value := getattr(args, name)) is not None}
     if not {"id", "image", "text", "user"} & set(options):
         raise wrong_call("say what to look for: give --id, --image, --text or --user")
-    hits = Recommender.load(current(args.folder)).recommend(args.k, where=where, **options)
+    recommender = Recommender.load(current(args.folder))
+    try:
+        where = read_where(args.where, recommender.catalog.products) if args.where else None
+    except ValueError as e:
+        raise wrong_call(str(e).replace("`where`", "--where")) from e
+    hits = recommender.recommend(args.k, where=where, **options)
     return Answer(json.loads(hits.to_frame().to_json(orient="records", date_format="iso")), repr(hits))
 
 # %% ../../nbs/43a_apps.recommenders.ipynb #0019

@@ -192,14 +192,19 @@ class Audit:
         """Draw the number of products with each issue as bars; return the Axes."""
         return issues_figure(self, ax)
 
+    def _found(self) -> pd.DataFrame:
+        "Return the summary of the issues that were found."
+        table = self.summary()
+        return table[table["products"] > 0]
+
     def __repr__(self):
-        found = self.summary().query("products > 0")
+        found = self._found()
         kinds = ", ".join(f"{n:,} {issue}" for issue, n in found["products"].items())
         said = "".join(f"\n  note: {note}" for note in self.notes)
         return f"Audit({len(self.catalog):,} products: {kinds or 'nothing found'}){said}"
 
     def _repr_html_(self):
-        found = self.summary().query("products > 0")
+        found = self._found()
         notes = "".join(f"<p>Note: {escape(note)}</p>" for note in self.notes)
         if found.empty:
             return f"<p>{len(self.catalog):,} products, nothing found</p>{notes}"

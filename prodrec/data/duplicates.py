@@ -22,7 +22,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ..core import ImageError, progress
-from .catalog import Catalog, decode, digest, picture_format, shrink
+from .catalog import Catalog
+from .pictures import decode, digest, picture_format, shrink
 from .text import normalise_titles
 
 # %% ../../nbs/13a_data.duplicates.ipynb #0009

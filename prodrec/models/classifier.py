@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from ..core import ImageError, load_folder, save_folder, saved_kind
-from ..data.catalog import Catalog, digest
+from ..data.catalog import Catalog
+from ..data.pictures import digest
 from .features import bottleneck
 from .pixels import Batches, Pixels, apply_network, check_image_size, load_pixels, stack_pictures
 from ..data.split import classes_of, encode_labels

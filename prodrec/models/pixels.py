@@ -20,7 +20,8 @@ import pandas as pd
 from filelock import FileLock
 
 from ..core import ImageError, cache_dir, progress
-from ..data.catalog import Catalog, decode, digest, read_image
+from ..data.catalog import Catalog
+from ..data.pictures import decode, digest, read_image
 
 # %% ../../nbs/20_models.pixels.ipynb #0008
 FITS = ("pad", "crop", "stretch")
