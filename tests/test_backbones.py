@@ -159,7 +159,9 @@ def test_alpha_is_a_width():
 def test_real_weights_of_narrow_ones(name, alpha, file):
     models = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "models")
     if not list(models.glob(f"mobilenet*{file}_224*no_top.h5")):
-        pytest.skip(f"KERAS_HOME holds no ImageNet weights of {name} {alpha}")
+        pytest.skip(
+            f"KERAS_HOME holds no ImageNet weights of {name} {alpha}: let it name a folder with Keras's models/"
+        )
     found = np.asarray(features(name, SIZE, alpha=alpha)(random_pixels()))
     assert (
         found.shape[1] == (768 if name == "mobilenet" else 1280)
