@@ -38,6 +38,7 @@ if _TYPE_CHECKING:
     from .recommend.embedders import Embedder as Embedder
     from .recommend.history import Collaborative as Collaborative
     from .recommend.history import History as History
+    from .recommend.index import FaissIndex as FaissIndex
     from .recommend.index import Index as Index
     from .recommend.recommender import Recommender as Recommender
 
@@ -61,6 +62,7 @@ _MODULES = {
     "tune": "models.tuning",
     "Embedder": "recommend.embedders",
     "Index": "recommend.index",
+    "FaissIndex": "recommend.index",
     "Recommender": "recommend.recommender",
     "History": "recommend.history",
     "Collaborative": "recommend.history",

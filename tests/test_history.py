@@ -487,7 +487,7 @@ def test_two_opinions_are_weighed_by_who_is_right():
 
 
 @pytest.mark.skipif(
-    "PRODREC_DATA" not in os.environ, reason="PRODREC_DATA does not say where the real data is"
+    "PRODREC_DATA" not in os.environ, reason="needs real data: let PRODREC_DATA name a folder with `hm/`"
 )
 def test_purchases_of_a_real_week_predict_the_last_day():
     path = Path(os.environ["PRODREC_DATA"]) / "hm" / "transactions.csv.gz"

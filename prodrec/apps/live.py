@@ -23,7 +23,7 @@ from ..core import ImageError
 from ..data.catalog import Catalog
 from ..data.pictures import check_upload, shrink
 from ..recommend.feedback import _opened
-from ..recommend.filters import _is_plain, filter_table
+from ..recommend.filters import filter_table, is_plain
 from ..recommend.recommender import Recommender
 
 # %% ../../nbs/42a_apps.live.ipynb #0007
@@ -70,9 +70,9 @@ def check_fields(
     if not isinstance(fields, dict) or not 0 < len(fields) <= MAX_FIELDS:
         raise ValueError(f'`fields` must be an object of 1 to {MAX_FIELDS} fields, e.g. {{"title": "Red mug"}}')
     for name, value in fields.items():
-        if not _is_plain(name) or not name.strip() or name == "id":
+        if not is_plain(name) or not name.strip() or name == "id":
             raise ValueError(f"`fields`: {name!r} cannot be the name of a field")
-        if not _is_plain(value):
+        if not is_plain(value):
             raise ValueError(f"`fields`: {name!r} must be a text or a finite number, received {value!r}")
         found = table[name].dropna() if name in table and name != "image" else ()
         if value is not None and len(found) and _kind(found.iloc[0]) != _kind(value):
@@ -96,7 +96,7 @@ def apply_changes(recommender: Recommender, changes: dict[str, tuple[dict | None
     new = {i: product for i, product in changes.items() if product[0] is not None}
     if new:
         recommender.update(as_catalog(new))
-    if gone := [i for i in changes if i not in new and i in recommender.index]:
+    if gone := [i for i in changes if i not in new and i in recommender.catalog]:
         recommender.remove(gone)
     return recommender
 
@@ -244,9 +244,9 @@ class LiveRecommender:
 
     def drop(self, id: str):
         "Forget a product: first in the database, then in memory. `KeyError` for one that is not there, `ValueError` for the last one."
-        if id not in self.recommender.index:
+        if id not in self.recommender.catalog:
             raise KeyError(f"there is no product {id!r}")
-        if len(self.recommender.index) == 1:
+        if len(self.recommender.catalog) == 1:
             raise ValueError("it is the last product: a recommender needs at least one")
         self._change(id, None)
 

@@ -26,7 +26,7 @@ from .live import LiveRecommender, UploadError
 from ..core import ImageError, optional, saved_kind
 from ..data.pictures import thumbnail
 from ..recommend.feedback import KINDS
-from ..recommend.filters import _object, parse_where
+from ..recommend.filters import json_object, parse_where
 from ..recommend.ranking import NEAR_DUPLICATE
 from ..recommend.recommender import Recommender
 
@@ -400,7 +400,7 @@ def _records(table: pd.DataFrame) -> list[dict]:
 
 
 def _weights(text: str) -> dict[str, float]:
-    weights = _object(text, "weights", '{"image": 0.5, "text": 0.5}')
+    weights = json_object(text, "weights", '{"image": 0.5, "text": 0.5}')
     if wrong := [
         w for w in weights.values() if isinstance(w, bool) or not isinstance(w, int | float) or not 0 <= w <= 1
     ]:
@@ -523,7 +523,7 @@ class Routes:
     ):
         "Add a product or replace it; it is recommended at once, and kept when this answers."
         data = None if image is None else await image.read()
-        await self.shop.together.alone(self.shop.put, id, _object(fields, "fields", '{"title": "Red mug"}'), data)
+        await self.shop.together.alone(self.shop.put, id, json_object(fields, "fields", '{"title": "Red mug"}'), data)
         return {"id": id, "products": len(self.shop.catalog)}
 
     async def drop(self, id: _Id):

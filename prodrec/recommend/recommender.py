@@ -33,7 +33,7 @@ from .feedback import Feedback
 from .filters import where_mask, where_note
 from .history import Collaborative, History
 from .hits import SAYS, Hits, reason
-from .index import Index
+from .index import FaissIndex, Index, ReadWriteLock
 from .profiles import Profiles, UserProfile
 from prodrec.recommend.ranking import (
     NEAR_DUPLICATE,
@@ -136,12 +136,9 @@ class _Shelf:
         "Where those of the products stand that are there."
         return np.array([self._rows[i] for i in ids if i in self._rows], int)
 
-    def vectors(self, index: Index, rows: np.ndarray) -> np.ndarray:
-        return index.vectors(self.names[rows].tolist())
-
 # %% ../../nbs/33_recommend.recommender.ipynb #0011
 def _search(
-    index: Index, shelf: _Shelf, asked: list[_Asked], allowed: np.ndarray, want: int, enough
+    index: Index, asked: list[_Asked], allowed: np.ndarray, want: int, enough
 ) -> list[tuple]:
     "For each query (rows, scores, bound), best first: what is worth `bound` or more, until `enough` of it is found."
     matching, found = (
@@ -155,16 +152,15 @@ def _search(
     while todo and matching:
         pool = min(pool, matching)
         vectors = np.stack([asked[n].vector for n in todo])
-        names, scores = index.search(vectors, pool, None if matching == len(allowed) else allowed)
-        rows = shelf.rows(names.ravel()).reshape(names.shape)
+        rows, scores = index.search(vectors, pool, None if matching == len(allowed) else allowed)
         for n, r, s in zip(todo, rows, scores, strict=True):
-            found[n] = _candidates(index, shelf, asked[n], r, s, allowed, pool == matching)
+            found[n] = _candidates(index, asked[n], r, s, allowed, pool == matching)
         todo = [n for n in todo if pool < matching and not enough(*found[n], pool)]
         pool *= 4
     return found
 
 
-def _candidates(index, shelf, asked: _Asked, rows, scores, allowed, everything: bool) -> tuple:
+def _candidates(index: Index, asked: _Asked, rows, scores, allowed, everything: bool) -> tuple:
     "What the search found and what people like best; of these the ones that nothing unseen can beat."
     scores = scores.round(6)  # what is equal must not differ by how it was computed
     bound = -np.inf if everything else scores[-1]
@@ -173,7 +169,7 @@ def _candidates(index, shelf, asked: _Asked, rows, scores, allowed, everything: 
         top = np.argpartition(-by_people, len(rows) - 1)[: len(rows)]
         bound = bound + by_people[top].min()
         rows = np.union1d(rows, top)
-        scores = (shelf.vectors(index, rows) @ asked.vector + asked.history[rows]).round(6)
+        scores = (index.take(rows) @ asked.vector + asked.history[rows]).round(6)
     keep = (rows >= 0) & (scores >= bound) & ~np.isin(rows, asked.hidden)
     order = np.lexsort((rows[keep], -scores[keep]))
     return rows[keep][order], scores[keep][order], bound
@@ -238,7 +234,8 @@ class Recommender:
     from what people did, picture and text have the rest between them. `classifier` predicts the category for
     `within="predicted"`; it is `image`, where that is one. `collaborative` is the model that learns from the history
     (`Collaborative()`), or one that knows what products are like as well (see `Profiles`), `feedback` a `Feedback` or the URL of its database.
-    `complements` (`Complements()`) learns from the history what goes with what, for `complementary`. After `fit`: `catalog` and `index`.
+    `complements` (`Complements()`) learns from the history what goes with what, for `complementary`. `index` is where the vectors
+    are kept, an empty `Index`: `FaissIndex()` by default. After `fit`: `catalog` and `index`.
     """
 
     def __init__(
@@ -251,6 +248,7 @@ class Recommender:
         collaborative: Collaborative | None = None,
         complements: Complements | None = None,
         feedback: Feedback | str | None = None,
+        index: Index | None = None,
     ):
         if image is None and text is None:
             raise ValueError(
@@ -269,7 +267,12 @@ class Recommender:
                 raise TypeError(f"`{kind}` must be an embedder of kind {kind!r}, received {e!r}")
         self.weights = {"history": 0.5}
         self.weights = self._checked_weights(weights or {"image": 0.7, "text": 0.3})
-        self.catalog, self.index, self._looked_up = None, None, None
+        index = FaissIndex() if index is None else index
+        if not isinstance(index, Index) or len(index):
+            raise TypeError(
+                f"`index` must be an empty Index, e.g. FaissIndex(), received {index!r}"
+            )
+        self.catalog, self.index, self._looked_up, self._lock = None, index, None, ReadWriteLock()
         self._path, self._given_url = None, False
         self.profiles, self.complements = Profiles(collaborative), complements
         if feedback is not None:
@@ -295,7 +298,7 @@ class Recommender:
             for e in self.embedders.values():
                 e.fit(catalog)
             vectors = self._embed(catalog)
-            index = Index(vectors.shape[1]).add(catalog.ids, vectors)
+            index = self.index.empty().add(vectors)
         except BaseException:  # what was fitted before goes on with the words it knew
             for e, knew in before.items():
                 vars(e).clear()
@@ -304,7 +307,7 @@ class Recommender:
         self.profiles.fit(history, catalog.ids, self._split(vectors))
         if self.complements is not None:
             self.complements.fit(self.profiles.everything(history), catalog, vectors)
-        with defer_interrupt():
+        with self._lock.writing(), defer_interrupt():
             self.catalog, self.index, self._looked_up = catalog, index, None
         return self
 
@@ -312,8 +315,11 @@ class Recommender:
         return np.hstack([e.embed(catalog, missing="zero") for e in self.embedders.values()])
 
     def _check_fitted(self):
-        if self.index is None:
+        if self.catalog is None:
             raise ValueError("this Recommender knows no products yet: call `fit` or `load` first")
+
+    def _vectors(self, ids: Sequence[str]) -> np.ndarray:
+        return self.index.take(self.catalog.rows(ids))
 
     def _split(self, vectors: np.ndarray) -> dict[str, np.ndarray]:
         return {kind: vectors[:, part] for kind, part in self._parts.items()}
@@ -330,7 +336,7 @@ class Recommender:
         The words that are known stay those of the catalogue given to `fit`.
         """
         self._check_catalog(catalog)
-        if known := [i for i in catalog.ids if i in self.index]:
+        if known := [i for i in catalog.ids if i in self.catalog]:
             raise ValueError(
                 f"`catalog` holds {len(known):,} products that are in the recommender already, e.g. {known[0]!r}"
             )
@@ -350,21 +356,24 @@ class Recommender:
 
     def _take(self, catalog: Catalog) -> "Recommender":
         "What takes long and what can fail comes first; then all changes, or none."
-        new, vectors = [i for i in catalog.ids if i not in self.index], self._embed(catalog)
-        known = [i for i in catalog.ids if i in self.index]
+        vectors, is_new = (
+            self._embed(catalog),
+            np.array([i not in self.catalog for i in catalog.ids]),
+        )
+        new, known = (np.array(catalog.ids, object)[mask].tolist() for mask in (is_new, ~is_new))
+        rows, n = self.catalog.rows(known), len(self.catalog)
         both, before, model = (
             _merged(self.catalog, catalog, new),
-            self.index.vectors(known),
+            self.index.take(rows),
             self.profiles.model,
         )
         self.profiles.add(catalog.ids, self._split(vectors))
-        with defer_interrupt():
+        with self._lock.writing(), defer_interrupt():
             try:
-                self.index.update(catalog.ids, vectors)
+                self.index.replace(rows, vectors[~is_new]).add(vectors[is_new])
                 self.catalog = both
             except BaseException:
-                self.index.remove([i for i in new if i in self.index])
-                self.index.update(known, before)
+                self.index.remove(np.arange(n, len(self.index))).replace(rows, before)
                 self.profiles.model = model
                 raise
         return self
@@ -373,11 +382,11 @@ class Recommender:
         "Forget products; `KeyError` for an id that is not there."
         self._check_fitted()
         gone = [ids] if isinstance(ids, str) else list(ids)
-        if set(gone) >= set(self.index.ids):
+        if set(gone) >= set(self.catalog.ids):
             raise ValueError("`ids` names every product: a recommender needs at least one")
-        kept = self.catalog[~self.catalog.products.index.isin(gone)]
-        with defer_interrupt():
-            self.index.remove(gone)
+        rows, kept = self.catalog.rows(gone), self.catalog[~self.catalog.products.index.isin(gone)]
+        with self._lock.writing(), defer_interrupt():
+            self.index.remove(rows)
             self.catalog = kept
         return self
 
@@ -421,36 +430,42 @@ class Recommender:
         `ImageError` for a picture that cannot be read.
         """
         self._check_fitted()
-        asked_for = {
-            "id": id,
-            "image": image,
-            "text": text,
-            "user": None if user is None else [str(u) for u in _listed(user)],
-        }
-        query = {kind: _listed(q) for kind, q in asked_for.items() if q is not None}
-        query, more, less, unknown = self._known(query, _listed(more), _listed(less), each)
-        _check_query(query | ({"more": more} if more else {}), k, min_score, diversity, collapse)
-        if within == "predicted":  # looked at twice
-            query = query | {"image": [read_image(p) for p in query.get("image", [])]}
-        query = {kind: items for kind, items in query.items() if items}
-        wish = _Wish(
-            int(k), min_score, diversity, NEAR_DUPLICATE if collapse is True else float(collapse)
-        )
-        weights = self.weights if weights is None else self._checked_weights(weights)
-        asked = self._asked(
-            _one_by_one(query) if each and query else [query], query, weights, more, less
-        )
-        match = (
-            np.ones(len(self.index), bool)
-            if where is None
-            else where_mask(self.catalog.products, where).copy()
-        )
-        notes = [*unknown, where_note(self.catalog.products, where) if match.sum() < k else ""]
-        match[self._shelf.known([*_listed(exclude), *more, *less])] = False
-        hits = self._answers(asked, wish, weights, match, within)
-        for h in hits:
-            h.note = "; ".join(filter(None, notes))
-        return hits if each else hits[0]
+        with self._lock.reading():
+            asked_for = {
+                "id": id,
+                "image": image,
+                "text": text,
+                "user": None if user is None else [str(u) for u in _listed(user)],
+            }
+            query = {kind: _listed(q) for kind, q in asked_for.items() if q is not None}
+            query, more, less, unknown = self._known(query, _listed(more), _listed(less), each)
+            _check_query(
+                query | ({"more": more} if more else {}), k, min_score, diversity, collapse
+            )
+            if within == "predicted":  # looked at twice
+                query = query | {"image": [read_image(p) for p in query.get("image", [])]}
+            query = {kind: items for kind, items in query.items() if items}
+            wish = _Wish(
+                int(k),
+                min_score,
+                diversity,
+                NEAR_DUPLICATE if collapse is True else float(collapse),
+            )
+            weights = self.weights if weights is None else self._checked_weights(weights)
+            asked = self._asked(
+                _one_by_one(query) if each and query else [query], query, weights, more, less
+            )
+            match = (
+                np.ones(len(self.index), bool)
+                if where is None
+                else where_mask(self.catalog.products, where).copy()
+            )
+            notes = [*unknown, where_note(self.catalog.products, where) if match.sum() < k else ""]
+            match[self._shelf.known([*_listed(exclude), *more, *less])] = False
+            hits = self._answers(asked, wish, weights, match, within)
+            for h in hits:
+                h.note = "; ".join(filter(None, notes))
+            return hits if each else hits[0]
 
     def _known(
         self, query: dict, more: list, less: list, each: bool
@@ -458,11 +473,11 @@ class Recommender:
         "The question without products that are not there, and what is to be said of those."
         lists = [query.get("id", []), more, less]
         unknown = list(
-            dict.fromkeys(i for several in lists for i in several if i not in self.index)
+            dict.fromkeys(i for several in lists for i in several if i not in self.catalog)
         )
         known = [[i for i in several if i not in unknown] for several in lists]
         if unknown and (each or not (known[0] or known[1] or set(query) - {"id"})):
-            self.index.vectors(lists[0])  # which says so
+            self.catalog.rows(lists[0])  # which says so
         query = query | ({"id": known[0]} if query.get("id") else {})
         return (
             query,
@@ -481,7 +496,7 @@ class Recommender:
         self, groups: list[dict], query: dict, weights: dict, more: list[str], less: list[str]
     ) -> list[_Asked]:
         asked = [self._person(group) for group in groups]
-        vectors = self._directions(asked, query, self.index.vectors(more), self.index.vectors(less))
+        vectors = self._directions(asked, query, self._vectors(more), self._vectors(less))
         weighed = [p for kind, p in self._parts.items() if weights[kind]]
         for a, vector in zip(asked, vectors, strict=True):
             if (
@@ -521,35 +536,29 @@ class Recommender:
         "What nobody had yet gets the mean score of the most similar products that somebody had, by their likeness."
         if (shelf := self._shelf).lenders is None:
             known = self.profiles.known(shelf.ids)
-            rows, had = np.flatnonzero(~known), shelf.names[known].tolist()
-            lenders = Index(self.index.dim).add(
-                had, self.index.vectors(had)
-            )  # faster for many than a mask
+            rows, had = np.flatnonzero(~known), np.flatnonzero(known)
+            lenders = FaissIndex().add(self.index.take(had))  # faster for many than a mask
             shelf.lenders = [
-                self._lent(shelf, rows[i : i + 2048], lenders) for i in range(0, len(rows), 2048)
+                self._lent(rows[i : i + 2048], had, lenders) for i in range(0, len(rows), 2048)
             ]
         for rows, lenders, shares in shelf.lenders:
             scores[rows] = (scores[lenders] * shares).sum(axis=1)
         return scores
 
-    def _lent(self, shelf: _Shelf, rows: np.ndarray, lenders: Index) -> tuple:
+    def _lent(self, rows: np.ndarray, had: np.ndarray, lenders: Index) -> tuple:
         "(rows, the rows they borrow from, and how much of each)"
-        vectors = self._weighted(shelf.vectors(self.index, rows), None, strict=False)
-        names, scores = lenders.search(vectors, 10)
+        vectors = self._weighted(self.index.take(rows), None, strict=False)
+        found, scores = lenders.search(vectors, 10)
         shares = np.exp(10 * scores) * vectors.any(axis=1)[:, None]
         total = shares.sum(axis=1, keepdims=True)
-        return (
-            rows,
-            shelf.rows(names.ravel()).reshape(names.shape),
-            shares / np.where(total > 0, total, 1),
-        )
+        return rows, had[found], shares / np.where(total > 0, total, 1)
 
     def _directions(
         self, asked: list[_Asked], query: dict, more: np.ndarray, less: np.ndarray
     ) -> np.ndarray:
         "One vector a query: in each part the direction of what it says there. Every picture and text is embedded once."
         wanted = query.get("id", [])
-        known = dict(zip(wanted, self.index.vectors(wanted), strict=True))
+        known = dict(zip(wanted, self._vectors(wanted), strict=True))
         rows = [[known[i] for i in a.group.get("id", [])] for a in asked]
         for kind in ("image", "text"):
             if items := query.get(kind):
@@ -567,17 +576,17 @@ class Recommender:
         for row, a in zip(rows, asked, strict=True):
             # a model of what products are like has said it all in its scores
             said = not row and a.history is not None and self.profiles.content
-            bad = [i for _, t, _ in a.profiles for i in t.disliked if i in self.index and not said]
+            bad = [
+                i for _, t, _ in a.profiles for i in t.disliked if i in self.catalog and not said
+            ]
             mean = np.mean(row or zero, axis=0)
             if (
                 not row
                 and not said
-                and (liked := a.liked[[i in self.index for i in a.liked.index]]).size
+                and (liked := a.liked[[i in self.catalog for i in a.liked.index]]).size
             ):
-                mean = np.average(
-                    self.index.vectors(liked.index.tolist()), axis=0, weights=liked.to_numpy()
-                )
-            away = np.vstack([less, self.index.vectors(bad)])
+                mean = np.average(self._vectors(liked.index), axis=0, weights=liked.to_numpy())
+            away = np.vstack([less, self._vectors(bad)])
             moved = [
                 rocchio(unit_rows(mean[None, p])[0], more[:, p], away[:, p])
                 for p in self._parts.values()
@@ -591,13 +600,13 @@ class Recommender:
         shelf, answers = self._shelf, [None] * len(asked)
 
         def units(rows: np.ndarray) -> np.ndarray:
-            return _units(shelf.vectors(self.index, rows), self._parts, weights)
+            return _units(self.index.take(rows), self._parts, weights)
 
         def enough(*found) -> bool:
             return _enough(wish, units, *found)
 
         for mask, members in self._groups(asked, allowed, within):
-            found = _search(self.index, shelf, [asked[n] for n in members], mask, wish.want, enough)
+            found = _search(self.index, [asked[n] for n in members], mask, wish.want, enough)
             for n, (rows, scores, _) in zip(members, found, strict=True):
                 answers[n] = self._hits(asked[n], *_thinned(wish, units, rows, scores))
         return answers
@@ -622,7 +631,7 @@ class Recommender:
 
     def _hits(self, asked: _Asked, rows: np.ndarray, scores: np.ndarray, same: list) -> Hits:
         shelf = self._shelf
-        ids, found = shelf.names[rows].tolist(), shelf.vectors(self.index, rows)
+        ids, found = shelf.names[rows].tolist(), self.index.take(rows)
         parts = {
             kind: found[:, p] @ asked.vector[p]
             for kind, p in self._parts.items()
@@ -640,10 +649,10 @@ class Recommender:
 
     def _liked(self, asked: _Asked, found: np.ndarray) -> list[str] | None:
         "For each product that was found for a user alone, what the user likes that is most like it."
-        liked = [i for i in asked.liked.index if i in self.index]
+        liked = [i for i in asked.liked.index if i in self.catalog]
         if not liked or set(asked.group) != {"user"}:
             return None
-        return [liked[n] for n in (found @ self.index.vectors(liked).T).argmax(axis=1)]
+        return [liked[n] for n in (found @ self._vectors(liked).T).argmax(axis=1)]
 
     def neighbours(
         self, ids: Sequence[str] | None = None, k: int = 5, weights: dict | None = None
@@ -654,7 +663,7 @@ class Recommender:
         neither picture nor words is a `ValueError`.
         """
         self._check_fitted()
-        ids = self.index.ids if ids is None else _listed(ids)
+        ids = self.catalog.ids if ids is None else _listed(ids)
         parts = [
             self._others(ids[i : i + 2048], k, weights) for i in range(0, max(1, len(ids)), 2048)
         ]
@@ -665,13 +674,17 @@ class Recommender:
     def _others(
         self, ids: list[str], k: int, weights: dict | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        found, scores = self.index.search(self._weighted(self.index.vectors(ids), weights), k + 1)
-        other = found != np.array(ids, object)[:, None]
-        other[other.all(axis=1), -1] = (
-            False  # where the product itself is not among its k + 1, the last makes room
-        )
-        shape = (len(ids), found.shape[1] - 1)
-        return found[other].reshape(shape), np.clip(scores[other], -1, 1).reshape(shape)
+        with self._lock.reading():
+            own = self.catalog.rows(ids)
+            found, scores = self.index.search(self._weighted(self.index.take(own), weights), k + 1)
+            other = found != own[:, None]
+            other[other.all(axis=1), -1] = (
+                False  # where the product itself is not among its k + 1, the last makes room
+            )
+            shape = (len(ids), found.shape[1] - 1)
+            return self._shelf.names[found[other].reshape(shape)], np.clip(
+                scores[other], -1, 1
+            ).reshape(shape)
 
     def _weighted(
         self, vectors: np.ndarray, weights: dict | None, strict: bool = True
@@ -699,7 +712,7 @@ class Recommender:
         it would be larger than 1 GB and no `path` is given.
         """
         self._check_fitted()
-        ids = self.index.ids if ids is None else _listed(ids)
+        ids = self.catalog.ids if ids is None else _listed(ids)
         if dtype not in ("float32", "float16"):
             raise ValueError(f"`dtype` must be 'float32' or 'float16', received {dtype!r}")
         size = len(ids) ** 2 * np.dtype(dtype).itemsize
@@ -707,11 +720,9 @@ class Recommender:
             raise ValueError(
                 f"a matrix of {len(ids):,} products has {size / 2**30:,.1f} GB: give a `path` to write it to"
             )
-        products = self.index.vectors(ids).T
+        products = self._vectors(ids).T
         rows = (ids[i : i + batch_size] for i in range(0, len(ids), batch_size))
-        blocks = (
-            (i, self._weighted(self.index.vectors(i), weights, False) @ products) for i in rows
-        )
+        blocks = ((i, self._weighted(self._vectors(i), weights, False) @ products) for i in rows)
         blocks = ((i, np.clip(scores, -1, 1).astype(dtype)) for i, scores in blocks)
         if path is not None:
             return _write_blocks(blocks, Path(path), len(ids), dtype)
@@ -745,11 +756,10 @@ class Recommender:
                 )
         asked = asked[asked.products[column].notna()]
         asked = asked.sample(min(n, len(asked)), seed)
-        vectors = self.index.vectors(asked.ids) if validation is None else self._embed(asked)
+        vectors = self._vectors(asked.ids) if validation is None else self._embed(asked)
         found, scores = self.index.search(self._weighted(vectors, weights, False), k + 1)
-        at = self._shelf.rows(found.ravel()).reshape(found.shape)
-        theirs = self.catalog.products[column].to_numpy(object)[at]
-        pairs = (found != np.array(asked.ids, object)[:, None]) & (at >= 0) & (scores > 0)
+        theirs = self.catalog.products[column].to_numpy(object)[found]
+        pairs = (found != self._shelf.rows(asked.ids)[:, None]) & (scores > 0)
         right = theirs == asked.products[column].to_numpy(object)[:, None]
         return suggest_threshold(scores[pairs], right[pairs], precision)
 
@@ -790,7 +800,7 @@ class Recommender:
                 "this Recommender knows nothing of what goes together: give `complements` when it is made"
             )
         if self.complements.catalog is not self.catalog:  # it has changed since
-            self.complements.place(self.catalog, self.index.vectors())
+            self.complements.place(self.catalog, self.index.take())
         return self.complements.recommend(id, k, relation=relation, where=where)
 
     def feedback(self, user: str, id: str, event: str, value: float = 1.0) -> "Recommender":
@@ -800,7 +810,7 @@ class Recommender:
         there, `ValueError` for an unknown kind of event.
         """
         self._check_fitted()
-        if id not in self.index:
+        if id not in self.catalog:
             raise KeyError(f"product {id!r} is not in the recommender: `add` takes it in")
         if (
             self.profiles.feedback is None
@@ -860,7 +870,7 @@ class Recommender:
         goes = Complements.load(folder / "complements") if meta.get("complements") else None
         new = cls(**parts, weights=meta["weights"], classifier=classifier, complements=goes)
         new.index, new.catalog = Index.load(folder / "index"), Catalog.load(folder / "catalog")
-        if new.index.ids != new.catalog.ids:
+        if len(new.index) != len(new.catalog):
             raise ValueError(
                 f"{str(path)!r} is damaged: its index and its catalogue hold different products"
             )
@@ -875,7 +885,9 @@ class Recommender:
         parts = ", ".join(f"{kind}={e!r}" for kind, e in self.embedders.items())
         weights = {kind: self.weights[kind] for kind in self.embedders}
         people = f"; {self.profiles.history!r}" if self.profiles.history else ""
-        return f"Recommender({len(self.index) if self.index else 0:,} products; {parts}; weights={weights}{people})"
+        return (
+            f"Recommender({len(self.catalog or ()):,} products; {parts}; weights={weights}{people})"
+        )
 
 # %% ../../nbs/33_recommend.recommender.ipynb #0016
 def _in_part(vector: np.ndarray, part: slice, dim: int) -> np.ndarray:
