@@ -27,7 +27,8 @@ def run(path: str, seconds: int, log: str):
 
     os.setsid()  # what a notebook starts ends with it
     signal.signal(
-        signal.SIGALRM, lambda *_: (print(f"stopped after {seconds} s", flush=True), os.killpg(0, signal.SIGKILL))
+        signal.SIGALRM,
+        lambda *_: (print(f"stopped after {seconds} s", flush=True), os.killpg(0, signal.SIGKILL)),
     )
     signal.alarm(seconds)
     out = os.open(log, os.O_WRONLY | os.O_TRUNC)
@@ -62,7 +63,9 @@ def main(jobs: int, seconds: int, paths: list[str]) -> int:
             text = log.read_text(errors="replace")
             # nbdev_test is content with a path where it finds nothing to run
             bad = os.waitstatus_to_exitcode(status) != 0 or "Success." not in text
-            print(f"{time.monotonic() - start:7.1f} s  {path}{'  FAILED' if bad else ''}", flush=True)
+            print(
+                f"{time.monotonic() - start:7.1f} s  {path}{'  FAILED' if bad else ''}", flush=True
+            )
             if bad:
                 failed.append(path)
                 print("\n".join(text.splitlines()[-60:]), flush=True)

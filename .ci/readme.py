@@ -38,7 +38,11 @@ class Readme:
         "One stored output as Markdown."
         if output["output_type"] == "stream":
             return fence("".join(output["text"]))
-        data = {kind: "".join(value) for kind, value in output.get("data", {}).items() if isinstance(value, str | list)}
+        data = {
+            kind: "".join(value)
+            for kind, value in output.get("data", {}).items()
+            if isinstance(value, str | list)
+        }
         if "text/markdown" in data:
             return relink(data["text/markdown"])
         for kind in ("image/png", "image/jpeg"):
@@ -51,7 +55,9 @@ class Readme:
     def html(self, text: str) -> str:
         "HTML as GitHub shows it: without styles, and with its pictures in files, since it drops both."
         text = re.sub(r"<style.*?</style>\s*", "", text, flags=re.DOTALL)
-        text = re.sub(r"data:image/(\w+);base64,([\w+/=]+)", lambda m: self.picture(*m.groups()), text)
+        text = re.sub(
+            r"data:image/(\w+);base64,([\w+/=]+)", lambda m: self.picture(*m.groups()), text
+        )
         return re.sub(r"\n\s*\n", "\n", text)  # an empty line ends HTML in Markdown
 
     def picture(self, suffix: str, data: str) -> str:
@@ -82,10 +88,16 @@ def main(check: bool):
     readme = Readme(json.loads(INDEX.read_text(encoding="utf-8"))["cells"])
     wanted = {"README.md": readme.text.encode()} | readme.pictures
     there = {p.relative_to(ROOT).as_posix() for p in ROOT.glob(f"{PICTURES}-*")}
-    stale = [path for path, data in wanted.items() if not (ROOT / path).is_file() or (ROOT / path).read_bytes() != data]
+    stale = [
+        path
+        for path, data in wanted.items()
+        if not (ROOT / path).is_file() or (ROOT / path).read_bytes() != data
+    ]
     stale += sorted(there - set(wanted))
     if check and stale:
-        sys.exit(f"not what nbs/index.ipynb says: {', '.join(stale)}. Run `make readme` and commit.")
+        sys.exit(
+            f"not what nbs/index.ipynb says: {', '.join(stale)}. Run `make readme` and commit."
+        )
     for path in stale:
         (ROOT / path).parent.mkdir(exist_ok=True)
         (ROOT / path).write_bytes(wanted[path]) if path in wanted else (ROOT / path).unlink()

@@ -37,7 +37,9 @@ def main(path: Path):
     whole = load_demo(n=600)
     catalog = whole[~whole.products.index.isin(load_demo_defects(n=600)["id"])]
     words = TfidfEmbedder(fields=("category", "colour", "style"))
-    recommender = Recommender(image=ColorHistogram(), text=words, weights={"image": 0.35, "text": 0.65})
+    recommender = Recommender(
+        image=ColorHistogram(), text=words, weights={"image": 0.35, "text": 0.65}
+    )
     recommender.fit(catalog, History(load_demo_events(n=600)))
     dress = catalog.products.query("category == 'dress' and colour == 'red'").index[0]
     with sync_playwright() as p, launched(p) as chrome:
@@ -52,7 +54,9 @@ def main(path: Path):
         picture = Image.open(io.BytesIO(page.screenshot()))
     for colours in (256, 128, 64):
         out = io.BytesIO()
-        picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+        picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(
+            out, "PNG", optimize=True
+        )
         if out.tell() < MAX_BYTES:
             break
     path.write_bytes(out.getvalue())

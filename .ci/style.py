@@ -17,7 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LINE, CELL, CLASS_CELL, CLASS, MODULE = 100, 60, 150, 250, 500
 FIRST_RESULT, README = 60, range(90, 251)
 RELATIVE = ("what", "who", "whose", "whether", "where", "how", "which", "that", "when")
-ASSERTS = re.compile(r"^\s*(assert\b|test_\w+\(|with (pytest\.raises|ExceptionExpected)\b)", re.MULTILINE)
+ASSERTS = re.compile(
+    r"^\s*(assert\b|test_\w+\(|with (pytest\.raises|ExceptionExpected)\b)", re.MULTILINE
+)
 EXPORT = re.compile(r"^#\|\s*exporti?\b", re.MULTILINE)
 HIDE = re.compile(r"^#\|\s*hide\b", re.MULTILINE)
 
@@ -36,7 +38,9 @@ def parse(source: str) -> ast.Module:
 
 
 def only_imports(tree: ast.Module) -> bool:
-    return bool(tree.body) and all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
+    return bool(tree.body) and all(
+        isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body
+    )
 
 
 class Chapter:
@@ -47,8 +51,12 @@ class Chapter:
         self.cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         self.sources = ["".join(cell["source"]) for cell in self.cells]
         self.code = [cell["cell_type"] == "code" for cell in self.cells]
-        self.trees = [parse(s) if c else parse("") for s, c in zip(self.sources, self.code, strict=True)]
-        self.exported = [bool(c and EXPORT.search(s)) for s, c in zip(self.sources, self.code, strict=True)]
+        self.trees = [
+            parse(s) if c else parse("") for s, c in zip(self.sources, self.code, strict=True)
+        ]
+        self.exported = [
+            bool(c and EXPORT.search(s)) for s, c in zip(self.sources, self.code, strict=True)
+        ]
         self.hidden = [bool(HIDE.search(s)) for s in self.sources]
 
     @property
@@ -58,7 +66,11 @@ class Chapter:
     def export_cells(self) -> list[tuple[int, int, bool]]:
         "Return (position, lines, holds a class) of each exported cell that is not imports alone."
         return [
-            (n, len(code_lines(self.sources[n])), any(isinstance(x, ast.ClassDef) for x in self.trees[n].body))
+            (
+                n,
+                len(code_lines(self.sources[n])),
+                any(isinstance(x, ast.ClassDef) for x in self.trees[n].body),
+            )
             for n, exported in enumerate(self.exported)
             if exported and not only_imports(self.trees[n])
         ]
@@ -83,7 +95,9 @@ class Chapter:
         "Return (name, whether a visible assertion stands in its cell or one of the three after it) of each definition."
         found = []
         for n, exported in enumerate(self.exported):
-            names = [x.name for x in self.trees[n].body if isinstance(x, ast.FunctionDef | ast.ClassDef)]
+            names = [
+                x.name for x in self.trees[n].body if isinstance(x, ast.FunctionDef | ast.ClassDef)
+            ]
             near = range(n + 1, len(self.cells))
             seen, shown = 0, False
             for m in near:
@@ -99,7 +113,11 @@ class Chapter:
 
 def modules() -> dict[str, Path]:
     paths = sorted((ROOT / "prodrec").rglob("*.py"))
-    return {".".join(p.relative_to(ROOT).with_suffix("").parts): p for p in paths if p.name != "_modidx.py"}
+    return {
+        ".".join(p.relative_to(ROOT).with_suffix("").parts): p
+        for p in paths
+        if p.name != "_modidx.py"
+    }
 
 
 def imports(name: str, path: Path, known: dict[str, Path]) -> set[str]:
@@ -131,8 +149,12 @@ def circles(names: dict[str, Path]) -> list[list[str]]:
 def private_imports(name: str, path: Path) -> list[str]:
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("prodrec")):
-            found += [f"{name}: {node.module}.{a.name}" for a in node.names if re.match(r"_[^_]", a.name)]
+        if isinstance(node, ast.ImportFrom) and (
+            node.level or (node.module or "").startswith("prodrec")
+        ):
+            found += [
+                f"{name}: {node.module}.{a.name}" for a in node.names if re.match(r"_[^_]", a.name)
+            ]
     return found
 
 
@@ -148,7 +170,9 @@ def public_functions(tree: ast.Module):
             yield node.name, node, False
         if isinstance(node, ast.ClassDef) and node.name[0] != "_":
             for f in node.body:
-                if isinstance(f, ast.FunctionDef) and (f.name[0] != "_" or f.name in ("__init__", "__call__")):
+                if isinstance(f, ast.FunctionDef) and (
+                    f.name[0] != "_" or f.name in ("__init__", "__call__")
+                ):
                     yield f"{node.name}.{f.name}", f, True
 
 
@@ -162,7 +186,9 @@ def parameters(path: Path) -> list[tuple[str, bool]]:
         text = ast.get_docstring(f) or ""
         for arg in args:
             documented = any(line in comments for line in range(arg.lineno, arg.end_lineno + 1))
-            documented |= bool(re.search(rf"^\s*\*{{0,2}}{re.escape(arg.arg)}\b\s*[:(]", text, re.MULTILINE))
+            documented |= bool(
+                re.search(rf"^\s*\*{{0,2}}{re.escape(arg.arg)}\b\s*[:(]", text, re.MULTILINE)
+            )
             found.append((f"{name}({arg.arg})", documented))
     return found
 
@@ -174,20 +200,26 @@ def is_static(f: ast.FunctionDef) -> bool:
 def docstrings(path: Path) -> list[tuple[str, str]]:
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module) and (text := ast.get_docstring(node)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module) and (
+            text := ast.get_docstring(node)
+        ):
             found.append((getattr(node, "name", path.stem), text))
     return found
 
 
 def long_classes(path: Path) -> list[tuple[str, int]]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    sizes = [(n.name, n.end_lineno - n.lineno + 1) for n in ast.walk(tree) if isinstance(n, ast.ClassDef)]
+    sizes = [
+        (n.name, n.end_lineno - n.lineno + 1) for n in ast.walk(tree) if isinstance(n, ast.ClassDef)
+    ]
     return [(name, size) for name, size in sizes if size > CLASS]
 
 
 def measure() -> tuple[list[tuple[str, object, str, bool]], list[str]]:
     "Return ((what, figure, limit, within it) …, each finding in words)."
-    chapters = [Chapter(p) for p in sorted((ROOT / "nbs").rglob("*.ipynb")) if "_" not in p.parts[-1][0]]
+    chapters = [
+        Chapter(p) for p in sorted((ROOT / "nbs").rglob("*.ipynb")) if "_" not in p.parts[-1][0]
+    ]
     exported, mods, notes = [c for c in chapters if c.is_exported], modules(), []
 
     def note(where, what):
@@ -202,7 +234,10 @@ def measure() -> tuple[list[tuple[str, object, str, bool]], list[str]]:
     classes = [(n, *c) for n, p in mods.items() for c in long_classes(p)]
     for n, name, size in classes:
         note(n, f"class {name} has {size} lines")
-    large = {n: sum(1 for x in p.read_text(encoding="utf-8").splitlines() if x.strip()) for n, p in mods.items()}
+    large = {
+        n: sum(1 for x in p.read_text(encoding="utf-8").splitlines() if x.strip())
+        for n, p in mods.items()
+    }
     large = {n: size for n, size in large.items() if size > MODULE}
     for n, size in large.items():
         note(n, f"module has {size} lines")
@@ -215,24 +250,40 @@ def measure() -> tuple[list[tuple[str, object, str, bool]], list[str]]:
     for name, lines in before.items():
         if lines > FIRST_RESULT:
             note(f"{name}.ipynb", f"{lines} lines of code before the first result")
-    words, definitions = sum(c.prose_words() for c in exported), [d for c in exported for d in c.definitions()]
+    words, definitions = (
+        sum(c.prose_words() for c in exported),
+        [d for c in exported for d in c.definitions()],
+    )
     for c in exported:
         for name, shown in c.definitions():
             if not shown:
                 note(c.path, f"no visible assertion near {name}")
         lines = sum(lines for _, lines, _ in c.export_cells())
         if c.prose_words() < 3 * lines:
-            note(c.path, f"{c.prose_words()} words for {lines} lines: {c.prose_words() / max(1, lines):.1f} a line")
+            note(
+                c.path,
+                f"{c.prose_words()} words for {lines} lines: {c.prose_words() / max(1, lines):.1f} a line",
+            )
     starts = [(n, name, text) for n, p in mods.items() for name, text in docstrings(p)]
-    relative = [(n, name, t) for n, name, t in starts if (re.findall(r"\w+", t) or [""])[0].lower() in RELATIVE]
+    relative = [
+        (n, name, t)
+        for n, name, t in starts
+        if (re.findall(r"\w+", t) or [""])[0].lower() in RELATIVE
+    ]
     for n, name, text in relative:
         note(n, f"docstring of {name} begins: {text[:50]!r}")
     documented = [(n, *x) for n, p in mods.items() for x in parameters(p)]
     for n, name, ok in documented:
         if not ok:
             note(n, f"undocumented {name}")
-    wide = {c.path: [x for s, k in zip(c.sources, c.code, strict=True) if k for x in s.splitlines()] for c in chapters}
-    wide |= {p: p.read_text(encoding="utf-8").splitlines() for p in [*(ROOT / "tests").glob("*.py"), *(ROOT / ".ci").glob("*.py")]}
+    wide = {
+        c.path: [x for s, k in zip(c.sources, c.code, strict=True) if k for x in s.splitlines()]
+        for c in chapters
+    }
+    wide |= {
+        p: p.read_text(encoding="utf-8").splitlines()
+        for p in [*(ROOT / "tests").glob("*.py"), *(ROOT / ".ci").glob("*.py")]
+    }
     all_lines = sum(len(lines) for lines in wide.values())
     too_wide = {p: sum(len(x) > LINE for x in lines) for p, lines in wide.items()}
     for p, count in too_wide.items():

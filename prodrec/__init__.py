@@ -9,6 +9,11 @@ __version__ = "0.1.0"
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
+from ._renamed import former as _former
+from ._renamed import install as _install
+
+_install()
+
 if _TYPE_CHECKING:
     from .apps.browser import Browser as Browser
     from .data.audit import audit as audit
@@ -28,12 +33,12 @@ if _TYPE_CHECKING:
     from .models.hybrid import HybridClassifier as HybridClassifier
     from .models.text import TextClassifier as TextClassifier
     from .models.tuning import tune as tune
+    from .recommend.blend import Blend as Blend
     from .recommend.complements import Complements as Complements
     from .recommend.embedders import Embedder as Embedder
     from .recommend.history import Collaborative as Collaborative
     from .recommend.history import History as History
     from .recommend.index import Index as Index
-    from .recommend.blend import Blend as Blend
     from .recommend.recommender import Recommender as Recommender
 
 _MODULES = {
@@ -69,7 +74,11 @@ __all__ = [*_MODULES]
 
 def __getattr__(name: str):
     if name not in _MODULES:
-        raise AttributeError(f"module 'prodrec' has no name {name!r}; it has {', '.join(__all__)}")
+        try:
+            return _former("prodrec", name)
+        except AttributeError:
+            names = ", ".join(__all__)
+            raise AttributeError(f"module 'prodrec' has no name {name!r}; it has {names}") from None
     value = getattr(_import_module(f"prodrec.{_MODULES[name]}"), name)
     globals()[name] = value  # asked for once
     return value

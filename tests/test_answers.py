@@ -5,21 +5,23 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from builders import SEEN, SIZE, TABLE, check, filters, history, picture, shop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_recommender import SEEN, SIZE, TABLE, check, filters, picture, shop
 
 from prodrec.core import ImageError
 from prodrec.data.catalog import Catalog
 from prodrec.recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
 from prodrec.recommend.filters import where_mask
-from prodrec.recommend.history import Collaborative, History
+from prodrec.recommend.history import Collaborative
 from prodrec.recommend.index import Index
-from prodrec.recommend.ranking import deduplicate, mmr, rocchio, suggest_threshold
-from prodrec.recommend.recommender import Recommender
 from prodrec.recommend.profiles import user_profile
+from prodrec.recommend.ranking import rocchio
+from prodrec.recommend.recommender import Recommender
 
-quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 IDS = [f"{i:03d}" for i in range(45)]
 
 
@@ -29,22 +31,19 @@ class Eyes:
     target, classes_ = "category", ["a", "b"]
 
     def predict_proba(self, pictures):
-        dark = [np.asarray(p).mean() < 200 if not isinstance(p, bytes) else len(p) % 2 for p in pictures]
+        dark = [
+            np.asarray(p).mean() < 200 if not isinstance(p, bytes) else len(p) % 2 for p in pictures
+        ]
         return np.array([[d, 1 - d] for d in dark], np.float32)
-
-
-def history():
-    "Fifteen people; those of even number take even products, the others odd ones; the last products were taken by nobody."
-    rng = np.random.default_rng(0)
-    rows = [(f"u{n}", f"{2 * i + n % 2:03d}", "purchase", 1.0) for n in range(15) for i in rng.permutation(18)[:6]]
-    rows += [("u0", "001", "dislike", 1.0), ("u1", "gone", "purchase", 1.0), ("u2", "000", "view", 1.0)]
-    return History(pd.DataFrame(rows, columns=["user", "id", "event", "value"]))
 
 
 @pytest.fixture(scope="module")
 def both():
     made = Recommender(
-        image=ColorHistogram(SIZE), text=TfidfEmbedder(), classifier=Eyes(), collaborative=Collaborative("cosine")
+        image=ColorHistogram(SIZE),
+        text=TfidfEmbedder(),
+        classifier=Eyes(),
+        collaborative=Collaborative("cosine"),
     )
     return made.fit(shop(45), history())
 
@@ -63,7 +62,9 @@ wishes = st.fixed_dictionaries(
         "collapse": st.sampled_from([False, True, 0.9, 0.7]),
         "more": ids,
         "less": ids,
-        "weights": st.sampled_from([{"image": 1.0}, {"text": 1.0}, {"image": 0.5, "text": 0.5, "history": 0.9}]),
+        "weights": st.sampled_from(
+            [{"image": 1.0}, {"text": 1.0}, {"image": 0.5, "text": 0.5, "history": 0.9}]
+        ),
     },
 )
 
@@ -75,7 +76,11 @@ wishes = st.fixed_dictionaries(
 @given(st.data(), wishes, filters, st.integers(1, 50))
 def test_no_answer_breaks_a_promise(both, data, wish, where, k):
     query = {"id": data.draw(ids)} if data.draw(st.booleans()) else {"text": "red shirt"}
-    query |= {"user": data.draw(st.sampled_from(["u0", "u1", "u2", "stranger"]))} if data.draw(st.booleans()) else {}
+    query |= (
+        {"user": data.draw(st.sampled_from(["u0", "u1", "u2", "stranger"]))}
+        if data.draw(st.booleans())
+        else {}
+    )
     if wish.get("weights", {}).get("text", 0) == 0 and "text" in query:
         wish = {name: value for name, value in wish.items() if name != "weights"}
     try:
@@ -87,7 +92,9 @@ def test_no_answer_breaks_a_promise(both, data, wish, where, k):
     hidden = {*query.get("id", []), *wish.get("more", []), *wish.get("less", [])}
     for user in [query["user"]] if query.get("user", "stranger") != "stranger" else []:
         events = both.profiles.history.events
-        hidden |= set(events[(events["user"] == user) & events["event"].isin(["purchase", "dislike"])]["id"])
+        hidden |= set(
+            events[(events["user"] == user) & events["event"].isin(["purchase", "dislike"])]["id"]
+        )
     allowed = set(TABLE.index[where_mask(TABLE, where)]) - hidden
     assert len(set(hits.ids)) == len(hits) and set(hits.ids) <= allowed
     named = [i for several in everything.duplicates for i in several]
@@ -116,9 +123,13 @@ def test_many_at_once_are_as_one_by_one(both, several, wish, data):
 
 def test_one_search_for_each_filter_group(both, monkeypatch):
     calls, search = [], Index.search
-    monkeypatch.setattr(Index, "search", lambda self, v, *a, **k: calls.append(len(v)) or search(self, v, *a, **k))
+    monkeypatch.setattr(
+        Index, "search", lambda self, v, *a, **k: calls.append(len(v)) or search(self, v, *a, **k)
+    )
     both.recommend(5, id=SEEN[:20], each=True)
-    assert calls[0] == 20 and len(calls) <= 2  # and once more where others are worth as much as the last
+    assert (
+        calls[0] == 20 and len(calls) <= 2
+    )  # and once more where others are worth as much as the last
     calls.clear()
     both.recommend(5, id=SEEN[:20], each=True, within="new")
     assert len(calls) <= 4 and {*TABLE.loc[SEEN[:20], "new"].value_counts()} <= {*calls}
@@ -127,38 +138,22 @@ def test_one_search_for_each_filter_group(both, monkeypatch):
 # -- variety and duplicates
 
 
-def reference_mmr(scores, vectors, k, diversity):
-    chosen = []
-    while len(chosen) < min(k, len(scores)):
-        left = [n for n in range(len(scores)) if n not in chosen]
-        near = {n: max([float(vectors[n] @ vectors[m]) for m in chosen], default=0) for n in left}
-        chosen.append(
-            max(left, key=lambda n: (1 - diversity) * scores[n] - diversity * near[n] if chosen else scores[n])
-        )
-    return chosen
-
-
-@quick
-@given(st.integers(0, 9999), st.integers(1, 12), st.integers(1, 12), st.sampled_from([0.0, 0.3, 0.8, 1.0]))
-def test_mmr_is_what_its_definition_says(seed, n, k, diversity):
-    rng = np.random.default_rng(seed)
-    vectors = rng.normal(size=(n, 3)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    scores = np.sort(rng.random(n))[::-1]
-    assert mmr(scores, vectors, k, diversity).tolist() == reference_mmr(scores, vectors, k, diversity)
-
-
 def test_variety_costs_likeness(both):
     plain, varied = (both.recommend(8, id="000", diversity=d) for d in (0.0, 0.9))
     assert plain.ids == both.recommend(8, id="000").ids and varied.ids[0] == plain.ids[0]
     assert varied.scores.mean() < plain.scores.mean()
-    likeness = [both.similarity_matrix(h.ids).to_numpy()[np.triu_indices(8, 1)].mean() for h in (plain, varied)]
+    likeness = [
+        both.similarity_matrix(h.ids).to_numpy()[np.triu_indices(8, 1)].mean()
+        for h in (plain, varied)
+    ]
     assert likeness[1] < likeness[0]
 
 
 def test_what_is_the_same_is_shown_once():
     frame = shop(10).products
-    copies = pd.concat([frame, *(frame.set_axis([f"{i}-{n}" for i in frame.index], axis=0) for n in range(40))])
+    copies = pd.concat(
+        [frame, *(frame.set_axis([f"{i}-{n}" for i in frame.index], axis=0) for n in range(40))]
+    )
     recommender = Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder()).fit(Catalog(copies))
     hits = recommender.recommend(7, text="red shirt", collapse=True)
     assert len(hits) == 7
@@ -166,17 +161,14 @@ def test_what_is_the_same_is_shown_once():
         group = {i[:3], *(f"{i[:3]}-{n}" for n in range(40))}
         if i[:3] != "003":  # of what has neither picture nor words nothing is known to be the same
             assert {i, *same} == group
-    once = recommender.recommend(99, text="red shirt", collapse=True, where={"title": frame["title"].dropna().tolist()})
-    assert len(once) == 9 and "also" in once._repr_html_() and once.to_frame()["duplicates"].str.len().all()
-
-
-def test_no_chain_of_likeness():
-    angles = np.radians([0, 5, 10, 15])
-    circle = np.stack([np.cos(angles), np.sin(angles)], 1)
-    assert deduplicate(circle, np.cos(np.radians(6))).tolist() == [0, 0, 2, 2]
-    for wrong in (0, -1, 1.5):
-        with pytest.raises(ValueError, match="`threshold` must lie above 0"):
-            deduplicate(circle, wrong)
+    once = recommender.recommend(
+        99, text="red shirt", collapse=True, where={"title": frame["title"].dropna().tolist()}
+    )
+    assert (
+        len(once) == 9
+        and "also" in once._repr_html_()
+        and once.to_frame()["duplicates"].str.len().all()
+    )
 
 
 def test_more_and_less(both):
@@ -185,7 +177,9 @@ def test_more_and_less(both):
     assert not {"000", "010", "024"} & set(hits.ids)
     image = slice(0, 512)
     wanted = rocchio(both.index.vectors(["000"])[0, image], near[None, image], far[None, image])
-    np.testing.assert_allclose(hits.scores, both.index.vectors(hits.ids)[:, image] @ wanted, atol=1e-5)
+    np.testing.assert_allclose(
+        hits.scores, both.index.vectors(hits.ids)[:, image] @ wanted, atol=1e-5
+    )
     alone = both.recommend(3, more="010", weights={"image": 1.0})
     assert alone.ids == both.recommend(3, id="010", weights={"image": 1.0}).ids
     with pytest.raises(ValueError, match="the query is empty"):
@@ -200,19 +194,30 @@ def test_within_a_column(both):
         found = both.recommend(99, id=i, within="category")
         value = TABLE.loc[i, "category"]
         assert sorted(found.ids) == sorted(set(TABLE.index[TABLE["category"] == value]) - {i})
-    assert set(both.recommend(99, id=["000", "001"], within="category").to_frame()["category"]) == {"a", "b"}
+    assert set(both.recommend(99, id=["000", "001"], within="category").to_frame()["category"]) == {
+        "a",
+        "b",
+    }
     with pytest.raises(ValueError, match="product '002' has no category"):
         both.recommend(id="002", within="category")
     with pytest.raises(ValueError, match="give `id`, or use `where`"):
         both.recommend(text="red", within="category")
-    with pytest.raises(ValueError, match="`within` must be 'predicted' or a column, received 'colour'"):
+    with pytest.raises(
+        ValueError, match="`within` must be 'predicted' or a column, received 'colour'"
+    ):
         both.recommend(id="000", within="colour")
 
 
 def test_within_what_is_predicted(both):
-    for query in ({"id": "000"}, {"image": picture(3)}, {"id": "001", "image": picture(4), "text": "red"}):
+    for query in (
+        {"id": "000"},
+        {"image": picture(3)},
+        {"id": "001", "image": picture(4), "text": "red"},
+    ):
         found = both.recommend(99, within="predicted", **query).to_frame()
-        assert found["category"].nunique() == 1 and found["reason"].str.contains("as predicted").all()
+        assert (
+            found["category"].nunique() == 1 and found["reason"].str.contains("as predicted").all()
+        )
     several = both.recommend(3, image=[picture(n) for n in range(6)], within="predicted", each=True)
     for n, hits in enumerate(several):
         same(hits, both.recommend(3, image=picture(n), within="predicted"))
@@ -234,21 +239,6 @@ def test_a_threshold_that_keeps_what_it_promises(both):
     assert -1 <= elsewhere <= 1
     with pytest.raises(ValueError, match="`column` 'colour' is not in the catalogue"):
         both.suggest_min_score(column="colour")
-
-
-@quick
-@given(
-    st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=30),
-    st.sampled_from([0.3, 0.5, 0.9, 1.0]),
-)
-def test_thresholds_by_trying_all(pairs, precision):
-    scores, right = np.array([s / 5 for s, _ in pairs]), np.array([r for _, r in pairs])
-    good = [t for t in set(scores) if right[scores >= t].mean() >= precision]
-    if good and right.any():
-        assert suggest_threshold(scores, right, precision) == min(good)
-    else:
-        with pytest.raises(ValueError, match="`precision`|`right`"):
-            suggest_threshold(scores, right, precision)
 
 
 # -- people
@@ -292,11 +282,17 @@ def test_a_stranger_gets_what_is_popular(both):
 def test_nobody_is_known():
     recommender = Recommender(text=TfidfEmbedder()).fit(shop(12))
     hits = recommender.recommend(4, user="anybody")
-    assert len(hits) == 4 and not hits.scores.any() and set(hits.to_frame()["reason"]) == {"nobody is known yet"}
+    assert (
+        len(hits) == 4
+        and not hits.scores.any()
+        and set(hits.to_frame()["reason"]) == {"nobody is known yet"}
+    )
 
 
 def test_cold_products_are_recommended_at_once():
-    recommender = Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder(), collaborative=Collaborative("cosine"))
+    recommender = Recommender(
+        image=ColorHistogram(SIZE), text=TfidfEmbedder(), collaborative=Collaborative("cosine")
+    )
     recommender.fit(shop(36), history())
     liked = recommender.profiles.taste("u4")[0].liked.index[0]
     twin = Catalog(shop(36)[[liked]].products.set_axis(["brand new"], axis=0))
@@ -306,9 +302,19 @@ def test_cold_products_are_recommended_at_once():
 
 
 def test_a_taste():
-    rows = [("a", "like", 1), ("a", "dislike", 1), ("b", "dislike", 1), ("b", "purchase", 1), ("c", "rating", 5)]
+    rows = [
+        ("a", "like", 1),
+        ("a", "dislike", 1),
+        ("b", "dislike", 1),
+        ("b", "purchase", 1),
+        ("c", "rating", 5),
+    ]
     taste = user_profile(pd.DataFrame(rows, columns=["id", "event", "value"]))
-    assert taste.disliked == ["a", "b"] and taste.had == ["b", "c"] and taste.liked.to_dict() == {"c": 1.5}
+    assert (
+        taste.disliked == ["a", "b"]
+        and taste.had == ["b", "c"]
+        and taste.liked.to_dict() == {"c": 1.5}
+    )
 
 
 class Hybrid:
@@ -332,14 +338,18 @@ class Hybrid:
 
 
 def test_a_model_that_knows_what_products_are_like():
-    recommender = Recommender(text=TfidfEmbedder(dim=4), collaborative=Hybrid()).fit(shop(20), history())
+    recommender = Recommender(text=TfidfEmbedder(dim=4), collaborative=Hybrid()).fit(
+        shop(20), history()
+    )
     recommender.add(shop(5, 100))
     first = recommender.index.vectors()[:, 0]
     wanted = pd.Series(first, recommender.catalog.ids).sort_values(ascending=False, kind="stable")
     for user in ("u0", "stranger"):
         hits = recommender.recommend(99, user=user)
         assert list(hits.to_frame().columns[2:5]) == ["score", "history", "reason"]
-        np.testing.assert_allclose(wanted[hits.ids].to_numpy(), np.sort(wanted[hits.ids])[::-1], atol=1e-6)
+        np.testing.assert_allclose(
+            wanted[hits.ids].to_numpy(), np.sort(wanted[hits.ids])[::-1], atol=1e-6
+        )
 
 
 def test_wrong_wishes(both):
@@ -361,7 +371,10 @@ def test_wrong_wishes(both):
 @given(st.lists(st.sampled_from(IDS), min_size=1, max_size=9, unique=True))
 def test_the_matrix_is_what_is_recommended(both, some):
     matrix = both.similarity_matrix(some)
-    assert matrix.index.tolist() == matrix.columns.tolist() == some and np.abs(matrix.to_numpy()).max() <= 1
+    assert (
+        matrix.index.tolist() == matrix.columns.tolist() == some
+        and np.abs(matrix.to_numpy()).max() <= 1
+    )
     for i in some:
         if i not in SEEN:
             assert not matrix.loc[i].any()
@@ -374,20 +387,32 @@ def test_the_matrix_is_what_is_recommended(both, some):
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_a_matrix_in_a_file(both, tmp_path, dtype, monkeypatch):
-    path = both.similarity_matrix(path=tmp_path / "new" / "matrix.parquet", batch_size=10, dtype=dtype)
+    path = both.similarity_matrix(
+        path=tmp_path / "new" / "matrix.parquet", batch_size=10, dtype=dtype
+    )
     file = pq.ParquetFile(path)
-    assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [10, 10, 10, 10, 5]
+    assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [
+        10,
+        10,
+        10,
+        10,
+        5,
+    ]
     table = file.read()
     assert table["id"].to_pylist() == both.catalog.ids
     written = np.stack(table["scores"].to_numpy())
     assert written.dtype == dtype
     np.testing.assert_allclose(
-        written.astype(np.float32), both.similarity_matrix(), atol=1e-6 if dtype == "float32" else 1e-3
+        written.astype(np.float32),
+        both.similarity_matrix(),
+        atol=1e-6 if dtype == "float32" else 1e-3,
     )
     monkeypatch.setattr(Recommender, "_weighted", lambda *a: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         both.similarity_matrix(path=path)
-    assert [p.name for p in path.parent.iterdir()] == ["matrix.parquet"] and pq.read_table(path).num_rows == 45
+    assert [p.name for p in path.parent.iterdir()] == ["matrix.parquet"] and pq.read_table(
+        path
+    ).num_rows == 45
 
 
 def test_a_matrix_too_large_for_memory(both, monkeypatch):
@@ -411,8 +436,12 @@ def test_why(tmp_path):
     network = keras.Sequential([*layers, keras.layers.GlobalAveragePooling2D()])
     recommender = Recommender(image=Embedder(network)).fit(shop(5))
     heat = recommender.why("000", "001")
-    assert heat.shape == (16, 16) and heat.dtype == np.float32 and 0 <= heat.min() and heat.max() == 1
-    np.testing.assert_allclose(recommender.why(recommender.catalog.open("000"), "001"), heat, atol=1e-5)
+    assert (
+        heat.shape == (16, 16) and heat.dtype == np.float32 and 0 <= heat.min() and heat.max() == 1
+    )
+    np.testing.assert_allclose(
+        recommender.why(recommender.catalog.open("000"), "001"), heat, atol=1e-5
+    )
     assert recommender.explain_figure("000", "001").get_title() == "recommended"
     with pytest.raises(ImageError):
         recommender.why("000", "003")
@@ -423,5 +452,13 @@ def test_why(tmp_path):
 def test_plain_is_plain(both):
     "What is not asked for changes nothing."
     plain = both.recommend(9, id="001")
-    same(plain, both.recommend(9, id="001", diversity=0.0, collapse=False, within=None, more=[], less=[]))
-    check(plain, pd.Series(*[(h.scores, h.ids) for h in [both.recommend(99, id="001")]][0]), 9, set(IDS) - {"001"})
+    same(
+        plain,
+        both.recommend(9, id="001", diversity=0.0, collapse=False, within=None, more=[], less=[]),
+    )
+    check(
+        plain,
+        pd.Series(*[(h.scores, h.ids) for h in [both.recommend(99, id="001")]][0]),
+        9,
+        set(IDS) - {"001"},
+    )

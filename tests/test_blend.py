@@ -9,8 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
+from prodrec.recommend.blend import (
+    Blend,
+    bayesian_rating,
+    fit_conditional_logit,
+    nearest_scores,
+    neighbour_weights,
+    time_decay,
+)
 from prodrec.recommend.history import History, split_pairs
-from prodrec.recommend.blend import Blend, neighbour_weights, fit_conditional_logit, bayesian_rating, nearest_scores, recency
 
 IDS = [f"p{n:02d}" for n in range(24)]
 NEW = ["n0", "n1"]  # what nobody has had: one of either colour
@@ -33,7 +40,9 @@ def shop(seed=0):
 
 def fitted(**options):
     vectors = {"colour": COLOURS.copy(), "noise": np.random.default_rng(1).normal(size=(26, 3))}
-    return Blend(options=SMALL, split=split_pairs, **options).fit(History(shop()), [*IDS, *NEW], vectors)
+    return Blend(options=SMALL, split=split_pairs, **options).fit(
+        History(shop()), [*IDS, *NEW], vectors
+    )
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +60,23 @@ def test_it_learns_who_likes_what(model):
 
 def test_weights_are_of_every_part_and_none_is_negative(model):
     assert model.weights_.index.tolist() == model.parts
-    assert {"als", "colour", "nearest colour", "noise", "popularity", "trend", "stars", "own"} <= set(model.parts)
+    assert {
+        "als",
+        "colour",
+        "nearest colour",
+        "noise",
+        "popularity",
+        "trend",
+        "stars",
+        "own",
+    } <= set(model.parts)
     assert (model.weights_ >= 0).all(axis=None) and np.isfinite(model.offset_)
-    assert model.weights_.loc[["als", "cosine", "cooccurrence", "colour", "nearest colour"]].sum().min() > 0.5
+    assert (
+        model.weights_.loc[["als", "cosine", "cooccurrence", "colour", "nearest colour"]]
+        .sum()
+        .min()
+        > 0.5
+    )
 
 
 @pytest.mark.parametrize("user", ["u00", "u01"])
@@ -90,7 +113,10 @@ def test_a_basket_and_a_vector_say_what_somebody_likes(model):
         ids, _ = model.recommend(vector={"colour": COLOURS[n]}, k=5)
         assert all(COLOURS[[*IDS, *NEW].index(i)].argmax() == n for i in ids)
     many, _ = model.recommend(basket=[["p00"], ["p01"], []], k=3)
-    assert many.shape == (3, 3) and many[0].tolist() == model.recommend(basket=["p00"], k=3)[0].tolist()
+    assert (
+        many.shape == (3, 3)
+        and many[0].tolist() == model.recommend(basket=["p00"], k=3)[0].tolist()
+    )
     many, _ = model.recommend(vector={"colour": COLOURS[:2], "noise": np.ones((2, 3))}, k=3)
     assert many.shape == (2, 3)
 
@@ -105,13 +131,19 @@ def test_a_basket_and_a_vector_say_what_somebody_likes(model):
 )
 def test_lists_hold_what_they_promise(model, user, k, exclude_seen, allowed, as_mask):
     where = [i in allowed for i in model.ids] if as_mask else sorted(allowed)
-    ids, scores = model.recommend(user, k, exclude_seen=exclude_seen, where=np.array(where) if as_mask else where)
+    ids, scores = model.recommend(
+        user, k, exclude_seen=exclude_seen, where=np.array(where) if as_mask else where
+    )
     seen = set(shop().query("user == @user")["id"]) if exclude_seen else set()
     assert len(ids) == len(set(ids)) == min(k, len(allowed - seen)) and set(ids) <= allowed - seen
     assert np.isfinite(scores).all() and (np.diff(scores) <= 0).all()
     np.testing.assert_allclose(scores, model.scores(user, ids), atol=1e-6)
-    many, _ = model.recommend([user, "u01"], k, exclude_seen=exclude_seen, where=where, batch_size=1)
-    assert many[0][: len(ids)].tolist() == ids.tolist() and all(i is None for i in many[0][len(ids) :])
+    many, _ = model.recommend(
+        [user, "u01"], k, exclude_seen=exclude_seen, where=where, batch_size=1
+    )
+    assert many[0][: len(ids)].tolist() == ids.tolist() and all(
+        i is None for i in many[0][len(ids) :]
+    )
 
 
 def test_the_same_seed_is_the_same_model_and_saved_it_stays(model, tmp_path, monkeypatch):
@@ -125,7 +157,10 @@ def test_the_same_seed_is_the_same_model_and_saved_it_stays(model, tmp_path, mon
     pd.testing.assert_frame_equal(loaded.weights_, model.weights_)
     vectors = {"colour": COLOURS[:1], "noise": np.zeros((1, 3))}
     loaded.add(["later"], vectors)
-    assert loaded.recommend("u00", 1, where=["later"])[0].tolist() == ["later"] and "later" not in model.ids
+    assert (
+        loaded.recommend("u00", 1, where=["later"])[0].tolist() == ["later"]
+        and "later" not in model.ids
+    )
     with pytest.raises(ValueError, match="'later'"):
         loaded.add(["later"], vectors)
     (tmp_path / "model" / "names.json").write_text("{}", encoding="utf-8")
@@ -206,7 +241,9 @@ def test_the_nearest_is_that_of_a_loop():
     rows.data[0] = 0  # seen, and worth nothing
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     dense = rows.toarray()
-    expected = [[max([u @ units[j] for j in np.flatnonzero(r)], default=0) for u in units] for r in dense]
+    expected = [
+        [max([u @ units[j] for j in np.flatnonzero(r)], default=0) for u in units] for r in dense
+    ]
     np.testing.assert_allclose(nearest_scores(rows, vectors), expected, atol=1e-6)
     assert not nearest_scores(csr_matrix((2, 9)), vectors).any()
 
@@ -216,7 +253,11 @@ def test_the_nearest_is_that_of_a_loop():
 def test_shares_sum_to_one(n, m, neighbours):
     rng = np.random.default_rng(n)
     shares = neighbour_weights(rng.normal(size=(n, 3)), rng.normal(size=(m, 3)), neighbours)
-    assert shares.shape == (n, m) and np.allclose(shares.sum(1), 1) and (np.diff(shares.indptr) <= neighbours).all()
+    assert (
+        shares.shape == (n, m)
+        and np.allclose(shares.sum(1), 1)
+        and (np.diff(shares.indptr) <= neighbours).all()
+    )
 
 
 def test_a_useless_part_counts_nothing_and_impossible_choices_are_passed_over():

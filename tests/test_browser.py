@@ -214,10 +214,25 @@ def test_what_the_page_does_not_show_stays(recommender, catalog):
     browser = Browser(recommender, k=3, where={"title": title, "category": "boot"})
     tell(browser, "steer", options={"where": {"category": [0]}})
     assert browser.query["where"]["title"] == title
-    browser.steer(where="price < 50")
-    assert browser._view["chips"][-1] == {"kind": "where", "at": 0, "label": "price < 50", "thumb": None}
-    tell(browser, "drop", kind="where", at=0)
-    assert "where" not in browser.query
+    for where in (catalog.products["price"] < 50, lambda products: products["price"] < 50):
+        browser.steer(where=where)
+        cheap = catalog.products.index[catalog.products["price"] < 50].tolist()
+        assert browser.query["where"] == {"id": cheap} and browser._view["total"] == len(cheap)
+        label = f"{len(cheap)} chosen products"
+        assert browser._view["chips"][-1] == {"kind": "where", "at": 0, "label": label, "thumb": None}
+        tell(browser, "steer", options={"where": {"category": [0]}})
+        assert browser.query["where"]["id"] == cheap
+        tell(browser, "drop", kind="where", at=0)
+        assert set(browser.query["where"]) == {"category"}
+
+
+def test_a_filter_is_never_text(recommender):
+    browser = Browser(recommender, k=3)
+    for where in ("price < 50", "title.map.__globals__"):
+        with pytest.raises(TypeError, match="text is never evaluated"):
+            browser.steer(where=where)
+        with pytest.raises(TypeError, match="text is never evaluated"):
+            Browser(recommender, where=where)
 
 
 def test_columns_that_make_filters():
@@ -343,7 +358,7 @@ def test_the_code_answers_the_same(fitted, data):
     ids = recommender.catalog.ids
     some = st.lists(st.sampled_from(ids), min_size=1, max_size=2, unique=True)
     options = {
-        "id": some, "k": st.integers(1, 8), "where": st.sampled_from([{"category": ["boot", "cap"]}, {"price": (None, 80)}, "price < 70"]),
+        "id": some, "k": st.integers(1, 8), "where": st.sampled_from([{"category": ["boot", "cap"]}, {"price": (None, 80)}, lambda t: t["price"] < 70]),
         "min_score": st.sampled_from([0.0, 0.3]), "diversity": st.sampled_from([0.0, 0.4]), "weights": st.just({"image": 0.2, "text": 0.8}),
         "collapse": st.booleans(), "exclude": some,
     }  # fmt: skip

@@ -15,18 +15,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_recommender import SIZE, shop
+from builders import SIZE, shop
 
 from prodrec.core import defer_interrupt
 from prodrec.data.catalog import Catalog
-from prodrec.stats import unit_rows
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 from prodrec.recommend.history import History
 from prodrec.recommend.index import Index
-from prodrec.recommend.recommender import Recommender
 from prodrec.recommend.profiles import Profiles
+from prodrec.recommend.recommender import Recommender
+from prodrec.stats import unit_rows
 
-TRACED = tuple(f"prodrec/{f}.py" for f in ("core", "recommend/recommender", "recommend/index", "recommend/profiles"))
+TRACED = tuple(
+    f"prodrec/{f}.py"
+    for f in ("core", "recommend/recommender", "recommend/index", "recommend/profiles")
+)
 HAD = [f"{i:03d}" for i in range(8)]
 
 
@@ -58,17 +61,23 @@ class Letters(TfidfEmbedder):
 
     def embed(self, x, missing="zero"):
         texts = x.texts(("title",)) if isinstance(x, Catalog) else [x] if isinstance(x, str) else x
-        return unit_rows(np.array([[t.count(letter) for letter in "abehlrst"] for t in texts], np.float32))
+        return unit_rows(
+            np.array([[t.count(letter) for letter in "abehlrst"] for t in texts], np.float32)
+        )
 
 
 @cache
 def taken():
-    return shop(8), History(pd.DataFrame({"user": ["u", "v"], "id": ["000", "001"], "event": "purchase"}))
+    return shop(8), History(
+        pd.DataFrame({"user": ["u", "v"], "id": ["000", "001"], "event": "purchase"})
+    )
 
 
 def made(approximate=None):
     recommender = Recommender(text=Letters(), collaborative=Liking()).fit(*taken())
-    recommender.index = Index(recommender.index.dim, approximate).add(HAD, recommender.index.vectors())
+    recommender.index = Index(recommender.index.dim, approximate).add(
+        HAD, recommender.index.vectors()
+    )
     return recommender
 
 
@@ -131,9 +140,13 @@ def interrupted_at(moment, change):
     return False
 
 
-@pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="Ctrl-C reaches the main thread")
+@pytest.mark.skipif(
+    threading.current_thread() is not threading.main_thread(),
+    reason="Ctrl-C reaches the main thread",
+)
 @pytest.mark.parametrize(
-    "change, approximate", [("add", None), ("update", None), ("remove", None), ("update", True), ("remove", True)]
+    "change, approximate",
+    [("add", None), ("update", None), ("remove", None), ("update", True), ("remove", True)],
 )
 def test_ctrl_c_at_every_line_of_a_change(change, approximate):
     outcomes, moment = [], 1
@@ -144,13 +157,23 @@ def test_ctrl_c_at_every_line_of_a_change(change, approximate):
             break
         outcomes.append(check_all_or_nothing(recommender, before, change))
         moment += 1
-    assert len(outcomes) > 25 and {*outcomes} == {False, True}  # some before the change, some after it
+    assert len(outcomes) > 25 and {*outcomes} == {
+        False,
+        True,
+    }  # some before the change, some after it
 
 
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(Letters, "embed"), (Index, "update"), (Index, "add"), (Catalog, "concat"), (Profiles, "add"), (Liking, "add")],
+    [
+        (Letters, "embed"),
+        (Index, "update"),
+        (Index, "add"),
+        (Catalog, "concat"),
+        (Profiles, "add"),
+        (Liking, "add"),
+    ],
 )
 @pytest.mark.parametrize("change", ["add", "update"])
 def test_whatever_fails_nothing_is_half_done(change, owner, name, late, monkeypatch):
@@ -205,7 +228,12 @@ class Slow(TfidfEmbedder):
 
 
 def test_ctrl_c_at_random_moments_pressed_twice():
-    recommender, armed, rng, interrupted = Recommender(text=Slow()).fit(shop(300)), [False], random.Random(0), 0
+    recommender, armed, rng, interrupted = (
+        Recommender(text=Slow()).fit(shop(300)),
+        [False],
+        random.Random(0),
+        0,
+    )
 
     def pressed(*_):
         if armed[0]:
@@ -240,7 +268,9 @@ def test_ctrl_c_at_random_moments_pressed_twice():
     finally:
         signal.signal(signal.SIGINT, before)
     assert interrupted
-    np.testing.assert_allclose(recommender.index.vectors(), recommender.embedders["text"].embed(recommender.catalog))
+    np.testing.assert_allclose(
+        recommender.index.vectors(), recommender.embedders["text"].embed(recommender.catalog)
+    )
 
 
 def test_ctrl_c_is_not_lost_and_not_caught_elsewhere():
@@ -266,7 +296,10 @@ def test_ctrl_c_is_not_lost_and_not_caught_elsewhere():
 def test_products_are_replaced_in_their_places():
     recommender = made()
     assert recommender.update(renamed(10)) is recommender
-    assert recommender.catalog.ids == [*HAD, "008", "009"] and recommender.catalog["003"].title == "blue shirt 1"
+    assert (
+        recommender.catalog.ids == [*HAD, "008", "009"]
+        and recommender.catalog["003"].title == "blue shirt 1"
+    )
     assert recommender.recommend(1, text="blue shirt").ids[0] in renamed(10).ids
     with pytest.raises(TypeError, match="`catalog` must be a Catalog"):
         recommender.update(["003"])
@@ -277,7 +310,7 @@ def test_products_are_replaced_in_their_places():
 KILLED = """
     import os, random, signal, sys, time
     sys.path.insert(0, sys.argv[2])
-    from test_recommender import shop
+    from builders import shop
     from prodrec.recommend.recommender import Recommender
 
     path, rng = sys.argv[1], random.Random(0)
@@ -311,7 +344,13 @@ KILLED = """
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
 def test_killed_while_adding_and_saving_over_and_over(tmp_path):
     Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder()).fit(shop(10)).save(tmp_path / "r")
-    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path / "r"), str(Path(__file__).parent)]
+    command = [
+        sys.executable,
+        "-c",
+        textwrap.dedent(KILLED),
+        str(tmp_path / "r"),
+        str(Path(__file__).parent),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     sizes = list(map(int, done.stdout.split()))

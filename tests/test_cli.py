@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 import prodrec
-from prodrec.apps import recommenders, server, trained
+from prodrec.apps import recommenders, server, workspace
 from prodrec.apps.cli import SOURCES, load_data, main, parser
 from prodrec.apps.monitor import Versions
 from prodrec.apps.workspace import Trained
@@ -30,7 +30,9 @@ def command(*arguments, **options):
     "The command line in a process of its own."
     code = "import sys; from prodrec.apps.cli import main; sys.exit(main())"
     program = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    return subprocess.Popen(
+        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
 
 
 def exit_code(*arguments):
@@ -46,7 +48,10 @@ def test_help_and_version(capsys):
     assert "demo" in capsys.readouterr().out
     assert exit_code("demo", "--help") == 0
     out = capsys.readouterr().out
-    assert all(option in out for option in ("--data", "--root", "--limit", "--seed", "--out", "--epochs", "--network"))
+    assert all(
+        option in out
+        for option in ("--data", "--root", "--limit", "--seed", "--out", "--epochs", "--network")
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,7 +87,9 @@ def test_data_that_is_not_there(data, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.zip").write_bytes(b"PK junk")
     for name in ("nothing", "empty", "broken.zip"):
-        assert main(["demo", "--data", data, "--out", str(out), "--root", str(tmp_path / name)]) == 1
+        assert (
+            main(["demo", "--data", data, "--out", str(out), "--root", str(tmp_path / name)]) == 1
+        )
         *stages, error = capsys.readouterr().err.splitlines()
         assert error.startswith("prodrec: ") and [line.split()[0] for line in stages] == ["load"]
 
@@ -106,7 +113,9 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attributes):
         self.tags.append(tag)
         self.references += [
-            v for name, v in attributes if name in ("src", "href", "srcset", "data", "action", "poster")
+            v
+            for name, v in attributes
+            if name in ("src", "href", "srcset", "data", "action", "poster")
         ]
         if tag not in self.EMPTY:
             self.open.append(tag)
@@ -135,12 +144,17 @@ def test_the_demo(tmp_path):
     assert page.open == [] and len(page.headings) >= 6
     assert page.references and all(r.startswith("data:image/") for r in page.references)
     assert not {"script", "link", "iframe"} & set(page.tags)
-    assert not any(word in html for word in ("http://", "https://", "file:", "url(", "@import", str(tmp_path)))
+    assert not any(
+        word in html for word in ("http://", "https://", "file:", "url(", "@import", str(tmp_path))
+    )
 
     results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
     assert {"seed", "versions", "products", "network", "figures", "audit", "stages"} <= set(results)
     assert results["seed"] == 2 and results["versions"]["prodrec"] == prodrec.__version__
-    assert set(results["products"]) == {"train", "validation", "test"} and sum(results["products"].values()) <= 120
+    assert (
+        set(results["products"]) == {"train", "validation", "test"}
+        and sum(results["products"].values()) <= 120
+    )
     for name, row in results["figures"].items():
         assert 0 <= row["low"] <= row["value"] <= row["high"] <= 1, name
         assert name in "".join(page.text)
@@ -155,7 +169,9 @@ def test_the_demo(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send")
 def test_an_interruption(tmp_path):
-    process = command("demo", "--limit", 300, "--epochs", 500, "--out", tmp_path / "out", start_new_session=True)
+    process = command(
+        "demo", "--limit", 300, "--epochs", 500, "--out", tmp_path / "out", start_new_session=True
+    )
     for line in process.stderr:
         if line.startswith("train"):
             break
@@ -174,9 +190,15 @@ def picture(kind: str, n: int, light: float = 1.0) -> Image.Image:
     pixels = np.zeros((48, 36, 3)) + draw.integers(0, 90, 3)
     y, x = np.mgrid[:48, :36]
     dy, dx = abs(y - draw.integers(18, 30)), abs(x - draw.integers(13, 23))
-    inside = {"disc": dy**2 + dx**2 < 110, "box": np.maximum(dy, dx) < 9, "cross": np.minimum(dy, dx) < 3}[kind]
+    inside = {
+        "disc": dy**2 + dx**2 < 110,
+        "box": np.maximum(dy, dx) < 9,
+        "cross": np.minimum(dy, dx) < 3,
+    }[kind]
     pixels[inside] = draw.integers(140, 255, 3)
-    return Image.fromarray((light * (pixels + draw.integers(0, 12, pixels.shape))).clip(0, 255).astype(np.uint8))
+    return Image.fromarray(
+        (light * (pixels + draw.integers(0, 12, pixels.shape))).clip(0, 255).astype(np.uint8)
+    )
 
 
 def write_pictures(root: Path, numbers, light: float = 1.0) -> Path:
@@ -203,9 +225,17 @@ def place(tmp_path_factory):
     root = tmp_path_factory.mktemp("shop")
     write_pictures(root / "pictures", range(36))
     shutil.copy(root / "pictures/disc/0.png", root / "pictures/disc/copy.png")
-    rows = [(f"{k}/{n}", f"{k} number {n}", k, 5 + n, f"pictures/{k}/{n}.png") for k in KINDS for n in range(36)]
-    pd.DataFrame(rows, columns=["sku", "name", "kind", "cost", "file"]).to_csv(root / "products.csv", index=False)
-    assert main(["train", "--data", str(root / "pictures"), *TINY, "--out", str(root / "model")]) == 0
+    rows = [
+        (f"{k}/{n}", f"{k} number {n}", k, 5 + n, f"pictures/{k}/{n}.png")
+        for k in KINDS
+        for n in range(36)
+    ]
+    pd.DataFrame(rows, columns=["sku", "name", "kind", "cost", "file"]).to_csv(
+        root / "products.csv", index=False
+    )
+    assert (
+        main(["train", "--data", str(root / "pictures"), *TINY, "--out", str(root / "model")]) == 0
+    )
     assert main(["index", "--model", str(root / "model"), "--out", str(root / "shop")]) == 0
     return root
 
@@ -227,11 +257,18 @@ def test_one_way_to_name_data(place, tmp_path):
     table = pd.read_csv(place / "products.csv")
     table.to_csv(place / "other.csv", sep=";", index=False)
     table.to_parquet(place / "products.parquet")
-    named = [load_data(str(place / f), columns=COLUMNS) for f in ("products.csv", "other.csv", "products.parquet")]
+    named = [
+        load_data(str(place / f), columns=COLUMNS)
+        for f in ("products.csv", "other.csv", "products.parquet")
+    ]
     shutil.move(shutil.copy(place / "products.csv", tmp_path), tmp_path / "far.csv")
-    named.append(load_data(str(tmp_path / "far.csv"), str(place), columns=COLUMNS))  # the pictures are elsewhere
+    named.append(
+        load_data(str(tmp_path / "far.csv"), str(place), columns=COLUMNS)
+    )  # the pictures are elsewhere
     for catalog in named:
-        assert len(catalog) == 108 and catalog.products.loc["box/3", ["title", "price"]].tolist() == ["box number 3", 8]
+        assert len(catalog) == 108 and catalog.products.loc[
+            "box/3", ["title", "price"]
+        ].tolist() == ["box number 3", 8]
         assert catalog.pixels("box/3").shape == (48, 36, 3)
     zipped = shutil.make_archive(str(tmp_path / "pictures"), "zip", place / "pictures")
     assert load_data(zipped).ids == load_data(str(place / "pictures")).ids
@@ -248,7 +285,13 @@ def test_every_reader_has_a_name():
 
 
 @pytest.mark.parametrize(
-    "call", [["--map", "title=label"], ["--map", "image=photo"], ["--map", "id=code"], ["--map", "title=name"]]
+    "call",
+    [
+        ["--map", "title=label"],
+        ["--map", "image=photo"],
+        ["--map", "id=code"],
+        ["--map", "title=name"],
+    ],
 )
 def test_a_mapping_names_columns_that_are_there(call, place, capsys):
     assert main(["audit", "--data", str(place / "products.csv"), *call]) == 1
@@ -260,7 +303,10 @@ def test_a_mapping_names_columns_that_are_there(call, place, capsys):
 
 
 def written_out(call: str, place: Path, tmp_path: Path) -> list[str]:
-    return [part.replace("PLACE", str(place)).replace("OUT", str(tmp_path / "out")) for part in call.split()]
+    return [
+        part.replace("PLACE", str(place)).replace("OUT", str(tmp_path / "out"))
+        for part in call.split()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -287,9 +333,14 @@ def written_out(call: str, place: Path, tmp_path: Path) -> list[str]:
         ("embed --data demo --network resnet --out OUT", "choose colours, words, or one of"),
         ("embed --data demo --network colours --model PLACE/model --out OUT", "give one of them"),
         ("index --out OUT", "--data is missing"),
-        ("index --model PLACE/model --out PLACE/model", "holds a saved Trained, which is left alone"),
+        (
+            "index --model PLACE/model --out PLACE/model",
+            "holds a saved Trained, which is left alone",
+        ),
         ("recommend PLACE/shop", "give --id, --image, --text or --user"),
-        ("recommend PLACE/shop --id disc/1 --where {category", "begins like JSON"),
+        ("recommend PLACE/shop --id disc/1 --where {category", "--where is no JSON"),
+        ("recommend PLACE/shop --id disc/1 --where title.map.__globals__", "is no condition"),
+        ("recommend PLACE/shop --id disc/1 --where shelf=1", "--where names column 'shelf'"),
         ("retrain PLACE/shop", "--data is missing"),
         ("monitor PLACE/shop", "required: --data"),
     ],
@@ -335,7 +386,9 @@ def examples(command: str) -> list[list[str]]:
     "The example calls in the help of a command, without what a shell does around them."
     text = parser()._subparsers._group_actions[0].choices[command].format_help()
     lines = [
-        part.strip() for line in re.findall(r"^  (.*prodrec .*)$", text, re.MULTILINE) for part in line.split("||")
+        part.strip()
+        for line in re.findall(r"^  (.*prodrec .*)$", text, re.MULTILINE)
+        for part in line.split("||")
     ]
     calls = [shlex.split(line) for line in lines]
     return [call[call.index("prodrec") + 1 :] for call in calls if "prodrec" in call]
@@ -373,19 +426,33 @@ def test_the_examples_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     accuracy = results["evaluate"]["accuracy"]
     assert 0 <= accuracy["low"] <= accuracy["value"] <= accuracy["high"] <= 1
     assert results["evaluate"]["products"] == results["train"]["products"]["test"]
-    assert results["tune"]["best"] == {"filters": [4, 8]} and (tmp_path / "tuned/trials.csv").is_file()
-    assert len(prodrec.Index.load("vectors")) == results["embed"]["products"] == results["audit"]["clean"]
+    assert (
+        results["tune"]["best"] == {"filters": [4, 8]} and (tmp_path / "tuned/trials.csv").is_file()
+    )
+    assert (
+        len(prodrec.Index.load("vectors"))
+        == results["embed"]["products"]
+        == results["audit"]["clean"]
+    )
     assert [hit["rank"] for hit in results["recommend"]] == [1, 2, 3]
     assert results["serve"]["folder"] == str(Path("shop/0001"))
-    assert results["monitor"]["drift"]["products"]["new"] < 180 - 100 and (tmp_path / "drift/drift.png").is_file()
-    assert results["retrain"]["version"] == "0002" and results["retrain"]["held_out"] == results["evaluate"]["products"]
+    assert (
+        results["monitor"]["drift"]["products"]["new"] < 180 - 100
+        and (tmp_path / "drift/drift.png").is_file()
+    )
+    assert (
+        results["retrain"]["version"] == "0002"
+        and results["retrain"]["held_out"] == results["evaluate"]["products"]
+    )
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
 
 
 def test_help_is_light(tmp_path):
     code = "import sys; from prodrec.apps.cli import main\ntry: main(sys.argv[1:])\nfinally: print(*sys.modules)"
     for call in (["--help"], ["train", "--help"], ["train"]):
-        done = subprocess.run([sys.executable, "-c", code, *call], capture_output=True, text=True, cwd=tmp_path)
+        done = subprocess.run(
+            [sys.executable, "-c", code, *call], capture_output=True, text=True, cwd=tmp_path
+        )
         assert not {"tensorflow", "keras", "pandas", "numpy"} & set(done.stdout.split())
 
 
@@ -411,20 +478,32 @@ def test_nothing_leaks_and_the_held_out_stay_held_out(place, a_shop, tmp_path, c
 
 def test_only_products_that_are_new_are_measured_on(place, tmp_path, capsys):
     more = write_pictures(tmp_path / "more", range(30, 42))
-    result = said(capsys, "evaluate", place / "model", "--data", more, "--out", tmp_path / "evaluation")
+    result = said(
+        capsys, "evaluate", place / "model", "--data", more, "--out", tmp_path / "evaluation"
+    )
     known = Trained.load(place / "model").sides
-    expected = {f"{k}/{n}" for k in KINDS for n in range(30, 42)} - {*known["train"], *known["validation"]}
+    expected = {f"{k}/{n}" for k in KINDS for n in range(30, 42)} - {
+        *known["train"],
+        *known["validation"],
+    }
     assert result["products"] == len(expected)
-    assert json.loads((tmp_path / "evaluation/report.json").read_text())["accuracy"] == result["accuracy"]
+    assert (
+        json.loads((tmp_path / "evaluation/report.json").read_text())["accuracy"]
+        == result["accuracy"]
+    )
     table = pd.read_csv(tmp_path / "evaluation/per_class.csv")
-    assert table.support.sum() == len(expected) and (tmp_path / "evaluation/confusion.png").is_file()
+    assert (
+        table.support.sum() == len(expected) and (tmp_path / "evaluation/confusion.png").is_file()
+    )
 
 
 @pytest.fixture
 def served(monkeypatch):
     "What would be served, call by call."
     calls = []
-    monkeypatch.setattr(server, "serve", lambda folder, *args, **options: calls.append((Path(folder).name, options)))
+    monkeypatch.setattr(
+        server, "serve", lambda folder, *args, **options: calls.append((Path(folder).name, options))
+    )
     return calls
 
 
@@ -436,12 +515,16 @@ def scores(place, monkeypatch):
 
     def come_out(*values):
         several = iter(values)
-        monkeypatch.setattr(trained.Classifier, "evaluate", lambda *_: SimpleNamespace(accuracy=next(several)))
+        monkeypatch.setattr(
+            workspace.Classifier, "evaluate", lambda *_: SimpleNamespace(accuracy=next(several))
+        )
 
     return come_out
 
 
-def test_only_what_is_as_good_is_served_and_there_is_a_way_back(place, a_shop, served, scores, capsys):
+def test_only_what_is_as_good_is_served_and_there_is_a_way_back(
+    place, a_shop, served, scores, capsys
+):
     retrain = ("retrain", a_shop, "--data", place / "pictures")
     scores(0.8, 0.7, 0.8, 0.8)
     worse = said(capsys, *retrain)
@@ -453,7 +536,9 @@ def test_only_what_is_as_good_is_served_and_there_is_a_way_back(place, a_shop, s
     main(["serve", str(a_shop)])
     assert [folder for folder, _ in served] == ["0001", "0003", "0001"]
     # whichever is served, there is one place for changes and feedback
-    assert {options["database"] for _, options in served} == {f"sqlite:///{a_shop.parent / 'shop-shop.sqlite'}"}
+    assert {options["database"] for _, options in served} == {
+        f"sqlite:///{a_shop.parent / 'shop-shop.sqlite'}"
+    }
     assert sorted(Versions(a_shop).to_frame().index) == ["0001", "0002", "0003"]
 
 
@@ -478,7 +563,16 @@ def test_an_interrupted_training_goes_on(place, tmp_path, monkeypatch, capsys):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Checkpoint, "write", stop)
-    call = ["train", "--data", str(place / "pictures"), *TINY, "--epochs", "4", "--out", str(tmp_path / "model")]
+    call = [
+        "train",
+        "--data",
+        str(place / "pictures"),
+        *TINY,
+        "--epochs",
+        "4",
+        "--out",
+        str(tmp_path / "model"),
+    ]
     assert main(call) == 130 and not (tmp_path / "model").exists()
     assert said(capsys, *call)["epochs"] == 4 and len(written) == 4
     assert not list(cache_dir("training").iterdir())
@@ -492,7 +586,9 @@ def test_products_are_added_to_those_that_are_served(a_shop, tmp_path, scores, c
     assert result["products"] == len(ids) == 108 + 18 and {"disc/41", "disc/1"} <= set(ids)
 
 
-def test_what_was_indexed_without_a_model_is_served_and_not_retrained(place, tmp_path, served, capsys):
+def test_what_was_indexed_without_a_model_is_served_and_not_retrained(
+    place, tmp_path, served, capsys
+):
     by_words = ["--network", "words", "--out", tmp_path / "words"]
     said(capsys, "index", "--data", place / "products.csv", *MAP, *by_words)
     hits = said(capsys, "recommend", tmp_path / "words", "--text", "box number", "-k", "4")
@@ -500,18 +596,29 @@ def test_what_was_indexed_without_a_model_is_served_and_not_retrained(place, tmp
     assert main(["serve", str(tmp_path / "words")]) == 0 and served[0][0] == "0001"
     assert main(["retrain", str(tmp_path / "words"), "--data", str(place / "pictures")]) == 1
     assert "was indexed without --model" in capsys.readouterr().err
-    said(capsys, "index", "--data", place / "pictures", "--out", tmp_path / "words")  # the next version, by colours
+    said(
+        capsys, "index", "--data", place / "pictures", "--out", tmp_path / "words"
+    )  # the next version, by colours
     assert Versions(tmp_path / "words").current == "0002"
 
 
 def test_the_monitor_knows_a_darker_season(place, tmp_path, capsys):
-    same, dark = (write_pictures(tmp_path / n, range(50, 74), light) for n, light in (("same", 1.0), ("dark", 0.4)))
+    same, dark = (
+        write_pictures(tmp_path / n, range(50, 74), light)
+        for n, light in (("same", 1.0), ("dark", 0.4))
+    )
     call = ["monitor", str(place / "shop"), "--exit-code", "--json", "--data"]
-    (tmp_path / "few.csv").write_text("user,id,event,time\nu,disc/1,like,2026-01-01\nu,disc/2,like,2026-01-20\n")
+    (tmp_path / "few.csv").write_text(
+        "user,id,event,time\nu,disc/1,like,2026-01-01\nu,disc/2,like,2026-01-20\n"
+    )
     assert main([*call, str(dark), "--feedback", str(tmp_path / "few.csv")]) == 3
     found = json.loads(capsys.readouterr().out)
-    assert "brightness changed" in " ".join(found["reasons"]) and [w["good"] for w in found["quality"]] == [1, 1]
-    part = said(capsys, *call[:2], "--data", same, "--limit", "30")  # too few for growth to be a reason, if it were one
+    assert "brightness changed" in " ".join(found["reasons"]) and [
+        w["good"] for w in found["quality"]
+    ] == [1, 1]
+    part = said(
+        capsys, *call[:2], "--data", same, "--limit", "30"
+    )  # too few for growth to be a reason, if it were one
     alarms = [s["signal"] for s in part["drift"]["signals"] if s["alarm"]]
     assert alarms == []
 
@@ -520,24 +627,61 @@ def test_words_alone_go_all_the_way(place, tmp_path, capsys):
     table = [place / "products.csv", *(part for part in MAP if part != "image=file")]
     del table[-1]  # the --map that is left
     assert said(capsys, "audit", "--data", *table)["clean"] == 108
-    said(capsys, "train", "--data", *table, "--kind", "text", "--network", "tfidf", "--out", tmp_path / "model")
+    said(
+        capsys,
+        "train",
+        "--data",
+        *table,
+        "--kind",
+        "text",
+        "--network",
+        "tfidf",
+        "--out",
+        tmp_path / "model",
+    )
     said(capsys, "index", "--model", tmp_path / "model", "--out", tmp_path / "shop")
     rows = [(f"n{n}", f"{KINDS[n % 3]} of another season", KINDS[n % 3]) for n in range(40)]
-    pd.DataFrame(rows, columns=["id", "title", "category"]).to_csv(tmp_path / "new.csv", index=False)
+    pd.DataFrame(rows, columns=["id", "title", "category"]).to_csv(
+        tmp_path / "new.csv", index=False
+    )
     found = said(capsys, "monitor", tmp_path / "shop", "--data", tmp_path / "new.csv")
     assert "text and category, together changed" in " ".join(found["reasons"])
-    assert said(capsys, "retrain", tmp_path / "shop", "--data", tmp_path / "new.csv", "--add")["products"] == 148
+    assert (
+        said(capsys, "retrain", tmp_path / "shop", "--data", tmp_path / "new.csv", "--add")[
+            "products"
+        ]
+        == 148
+    )
 
 
 def test_words_and_both(place, tmp_path, capsys):
     table = ("--data", place / "products.csv", *MAP)
-    said(capsys, "train", *table, "--kind", "text", "--network", "tfidf", "--out", tmp_path / "words")
-    assert said(capsys, "evaluate", tmp_path / "words")["accuracy"]["value"] == 1  # the title names the kind
-    both = ("--kind", "hybrid", "--text-network", "tfidf", "--set", "fusion=late", *TINY, "--out", tmp_path / "both")
+    said(
+        capsys, "train", *table, "--kind", "text", "--network", "tfidf", "--out", tmp_path / "words"
+    )
+    assert (
+        said(capsys, "evaluate", tmp_path / "words")["accuracy"]["value"] == 1
+    )  # the title names the kind
+    both = (
+        "--kind",
+        "hybrid",
+        "--text-network",
+        "tfidf",
+        "--set",
+        "fusion=late",
+        *TINY,
+        "--out",
+        tmp_path / "both",
+    )
     said(capsys, "train", *table, *both)
     result = said(capsys, "index", "--model", tmp_path / "both", "--out", tmp_path / "shop")
     assert result["by"] == ["image", "text"]
-    assert said(capsys, "embed", *table, "--model", tmp_path / "both", "--out", tmp_path / "v")["products"] == 108
+    assert (
+        said(capsys, "embed", *table, "--model", tmp_path / "both", "--out", tmp_path / "v")[
+            "products"
+        ]
+        == 108
+    )
 
 
 def test_a_folder_of_pictures_needs_no_words(place, tmp_path):

@@ -107,6 +107,11 @@ def test_who_is_not_known_gets_what_is_popular(model):
     hits = model.recommend("unheard of", 3)
     assert len(hits) == 3 and set(hits.to_frame()["relation"]) == {""} and set(hits.to_frame()["reason"]) == {"popular"}
     assert model.recommend("unheard of", where={"category": "mug"}).ids[0].startswith("mug")
+    for where in ("category == 'mug'", lambda _: "category == 'mug'"):
+        with pytest.raises(TypeError, match="text is never evaluated: give `where` as a dict"):
+            model.recommend("phone0", where=where)
+    mugs = model.catalog.products["category"] == "mug"
+    assert all(i.startswith("mug") for i in model.recommend("unheard of", where=mugs).ids)
     assert model.relation("unheard of", "case0") == model.relation("case0", "unheard of") == ""
     assert model.relation("case0", "case0") == ""
 

@@ -7,7 +7,7 @@ import textwrap
 import numpy as np
 import pandas as pd
 import pytest
-from test_recommender import shop
+from builders import shop
 
 from prodrec.core import load_folder, save_folder
 from prodrec.data.catalog import Catalog
@@ -92,7 +92,9 @@ def test_feedback_counts_at_once_and_at_the_next_fit(tmp_path):
     made.fit(shop20, events())
     assert "eve" in made.profiles.model and not made.profiles.taste("eve")[1]
     assert first.ids[0] not in made.recommend(99, user="eve").ids
-    assert len(made.profiles.history) == len(events())  # what came as feedback stays in the database
+    assert len(made.profiles.history) == len(
+        events()
+    )  # what came as feedback stays in the database
     with pytest.raises(KeyError, match="product 'gone' is not in the recommender"):
         made.feedback("eve", "gone", "like")
     with pytest.raises(ValueError, match="`event` must be one of view"):
@@ -101,7 +103,9 @@ def test_feedback_counts_at_once_and_at_the_next_fit(tmp_path):
 
 def test_feedback_without_a_history_is_enough():
     made = recommender().fit(shop(20))
-    made.feedback("eve", "000", "like").feedback("ben", "000", "purchase").feedback("ben", "004", "purchase")
+    made.feedback("eve", "000", "like").feedback("ben", "000", "purchase").feedback(
+        "ben", "004", "purchase"
+    )
     made.fit(shop(20))
     assert "eve" in made.profiles.model
     assert made.recommend(99, user="eve").to_frame().set_index("id")["history"]["004"] > 0
@@ -111,7 +115,10 @@ def test_feedback_without_a_history_is_enough():
 def test_products_that_are_gone_do_no_harm():
     made = recommender().fit(shop(20), events())
     made.feedback("eve", "010", "like").remove(["010", "000", "003"])
-    assert set(made.recommend(99, user="eve").to_frame()["reason"]) == {"popular", "nobody had it yet"}
+    assert set(made.recommend(99, user="eve").to_frame()["reason"]) == {
+        "popular",
+        "nobody had it yet",
+    }
     assert len(made.recommend(99, user="u0")) == 20 - 3 - 2  # 001 and 002 are left of what u0 has
     again = made.fit(made.catalog, events())
     assert len(again.recommend(99, user="stranger")) == 17
@@ -124,7 +131,12 @@ def test_saved_with_people_and_feedback(tmp_path):
     made.feedback("eve", "011", "dislike")  # goes on beside the saved one
     back = Recommender.load(tmp_path / "r")
     assert len(back.profiles.feedback) == 2
-    for query in ({"user": "u0"}, {"user": "eve"}, {"user": "stranger"}, {"user": "u1", "text": "red"}):
+    for query in (
+        {"user": "u0"},
+        {"user": "eve"},
+        {"user": "stranger"},
+        {"user": "u1", "text": "red"},
+    ):
         a, b = made.recommend(9, **query), back.recommend(9, **query)
         assert a.ids == b.ids and a.to_frame().equals(b.to_frame())
     back.save(tmp_path / "r")
@@ -172,7 +184,7 @@ def test_an_interrupted_add_adds_all_or_nothing(monkeypatch):
 KILLED = """
     import os, signal, sys
     sys.path.insert(0, sys.argv[2])
-    from test_recommender import shop
+    from builders import shop
     from prodrec.recommend.recommender import Recommender
 
     path, log = sys.argv[1], sys.argv[1] + ".log"

@@ -24,7 +24,7 @@ from prodrec.recommend.history import (
     blend_weights,
     content_map,
     content_scores,
-    held_out,
+    ground_truth,
     leave_last_out,
     rank_scores,
     split_by_time,
@@ -56,7 +56,12 @@ def events(draw, max_events=30):
 
 def checkerboard(n=20, hole=True):
     "Users like the products of their own colour; each misses the one on the diagonal."
-    rows = [(f"{u:02d}", f"p{p:02d}") for u in range(n) for p in range(n) if u % 2 == p % 2 and not (hole and u == p)]
+    rows = [
+        (f"{u:02d}", f"p{p:02d}")
+        for u in range(n)
+        for p in range(n)
+        if u % 2 == p % 2 and not (hole and u == p)
+    ]
     return History(pd.DataFrame(rows, columns=["user", "id"]))
 
 
@@ -85,7 +90,11 @@ def test_the_matrix_adds_up_what_happened(table):
 
 def test_rows_and_columns_can_be_chosen():
     history = History(pd.DataFrame({"user": ["a", "a", "b"], "id": ["x", "y", "x"]}))
-    assert history.matrix(["b", "nobody", "a"], ["y", "x"]).toarray().tolist() == [[0, 1], [0, 0], [1, 1]]
+    assert history.matrix(["b", "nobody", "a"], ["y", "x"]).toarray().tolist() == [
+        [0, 1],
+        [0, 0],
+        [1, 1],
+    ]
     with pytest.raises(ValueError, match="`users` names one of them twice"):
         history.matrix(["a", "a"])
 
@@ -101,7 +110,9 @@ def test_a_csv_keeps_leading_zeros(tmp_path):
 
 
 def test_numbers_and_zones_become_text_and_utc():
-    history = History(pd.DataFrame({"user": [12], "id": [3], "time": ["2024-05-01T01:00:00+02:00"]}))
+    history = History(
+        pd.DataFrame({"user": [12], "id": [3], "time": ["2024-05-01T01:00:00+02:00"]})
+    )
     assert history.users == ["12"] and history.ids == ["3"]
     assert history.events["time"][0] == pd.Timestamp("2024-04-30T23:00:00")
 
@@ -202,7 +213,12 @@ def test_a_pair_is_on_one_side(table, seed):
 
 def test_the_last_product_goes_with_all_its_events_and_a_warning():
     table = pd.DataFrame(
-        [("a", "x", "view", 1), ("a", "y", "purchase", 2), ("a", "x", "purchase", 3), ("b", "z", "purchase", 9)],
+        [
+            ("a", "x", "view", 1),
+            ("a", "y", "purchase", 2),
+            ("a", "x", "purchase", 3),
+            ("b", "z", "purchase", 9),
+        ],
         columns=["user", "id", "event", "day"],
     )
     table["time"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(table.pop("day"), unit="D")
@@ -256,7 +272,9 @@ def test_lists_hold_what_they_promise(table, method, k, exclude_seen, data):
     allowed = data.draw(st.sets(st.sampled_from(model.ids)))
     where = data.draw(st.sampled_from([None, sorted(allowed), [i in allowed for i in model.ids]]))
     users = [*model.users, "nobody"]
-    many, many_scores = model.recommend(users, k, exclude_seen=exclude_seen, where=where, batch_size=2)
+    many, many_scores = model.recommend(
+        users, k, exclude_seen=exclude_seen, where=where, batch_size=2
+    )
     for row, user in enumerate(users):
         ids, scores = model.recommend(user, k, exclude_seen=exclude_seen, where=where)
         seen = set(table["id"][table["user"] == user]) if exclude_seen else set()
@@ -264,7 +282,9 @@ def test_lists_hold_what_they_promise(table, method, k, exclude_seen, data):
         assert len(ids) == len(set(ids)) == min(k, len(matching)) and set(ids) <= matching
         assert np.isfinite(scores).all() and (np.diff(scores) <= 0).all()
         assert len(many[row]) == min(k, len(model.ids if where is None else allowed))
-        assert many[row][: len(ids)].tolist() == ids.tolist() and all(i is None for i in many[row][len(ids) :])
+        assert many[row][: len(ids)].tolist() == ids.tolist() and all(
+            i is None for i in many[row][len(ids) :]
+        )
         np.testing.assert_allclose(many_scores[row][: len(ids)], scores, rtol=1e-5, atol=1e-6)
     alike, _ = model.similar(model.ids[0], k)
     assert len(alike) == min(k, len(model) - 1) and model.ids[0] not in alike
@@ -287,7 +307,9 @@ def test_the_checkerboard(method):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("pairs", ["ax", "ax ay", "ax bx", "ax by"])
 def test_the_smallest_shops(method, pairs):
-    model = Collaborative(method).fit(History(pd.DataFrame([list(p) for p in pairs.split()], columns=["user", "id"])))
+    model = Collaborative(method).fit(
+        History(pd.DataFrame([list(p) for p in pairs.split()], columns=["user", "id"]))
+    )
     for user in ("a", "b", "nobody"):
         ids, scores = model.recommend(user, exclude_seen=False)
         assert sorted(ids) == model.ids and np.isfinite(scores).all()
@@ -296,7 +318,9 @@ def test_the_smallest_shops(method, pairs):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_who_is_not_known_gets_what_is_popular(method):
-    table = pd.DataFrame([(f"{u}", f"p{p}") for p in range(6) for u in range(p + 2)], columns=["user", "id"])
+    table = pd.DataFrame(
+        [(f"{u}", f"p{p}") for p in range(6) for u in range(p + 2)], columns=["user", "id"]
+    )
     model = Collaborative(method, factors=4).fit(History(table))
     most = ["p5", "p4", "p3"]
     assert "stranger" not in model and "0" in model
@@ -306,14 +330,23 @@ def test_who_is_not_known_gets_what_is_popular(method):
     assert model.recommend_basket([], 3)[0].tolist() == most
     assert model.recommend_basket(["unheard of"], 3)[0].tolist() == most
     assert model.similar("unheard of", 3)[0].tolist() == most
-    assert model.recommend("stranger", 3, where=["p0", "p1", "unheard of"])[0].tolist() == ["p1", "p0"]
+    assert model.recommend("stranger", 3, where=["p0", "p1", "unheard of"])[0].tolist() == [
+        "p1",
+        "p0",
+    ]
     assert model.recommend([], 3)[0].shape == (0, 3)
     assert model.recommend("stranger", where=[])[0].tolist() == []
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_what_was_disliked_is_seen_but_not_liked(method):
-    table = pd.DataFrame({"user": ["a", "b", "b"], "id": ["x", "x", "y"], "event": ["dislike", "purchase", "purchase"]})
+    table = pd.DataFrame(
+        {
+            "user": ["a", "b", "b"],
+            "id": ["x", "x", "y"],
+            "event": ["dislike", "purchase", "purchase"],
+        }
+    )
     model = Collaborative(method, factors=2).fit(History(table))
     assert model.recommend("a")[0].tolist() == ["y"]
     assert model.popularity().to_dict() == {"x": 1, "y": 1}
@@ -329,11 +362,20 @@ def test_the_same_seed_is_the_same_model_and_saved_it_stays(method, tmp_path, mo
     monkeypatch.setitem(sys.modules, "implicit", None)  # what is loaded must do without it
     loaded = Collaborative.load(tmp_path / "model")
     assert (loaded.scores(users) == model.scores(users)).all()
-    assert loaded.recommend_basket(["p01"], 5)[0].tolist() == model.recommend_basket(["p01"], 5)[0].tolist()
-    assert (loaded.seed, loaded.options, loaded.factors) == (model.seed, model.options, model.factors)
+    assert (
+        loaded.recommend_basket(["p01"], 5)[0].tolist()
+        == model.recommend_basket(["p01"], 5)[0].tolist()
+    )
+    assert (loaded.seed, loaded.options, loaded.factors) == (
+        model.seed,
+        model.options,
+        model.factors,
+    )
     assert not [f for f in (tmp_path / "model").rglob("*") if f.suffix in (".pkl", ".pickle")]
     names = json.loads((tmp_path / "model" / "names.json").read_text(encoding="utf-8"))
-    (tmp_path / "model" / "names.json").write_text(json.dumps(names | {"ids": names["ids"][::-1]}), encoding="utf-8")
+    (tmp_path / "model" / "names.json").write_text(
+        json.dumps(names | {"ids": names["ids"][::-1]}), encoding="utf-8"
+    )
     with pytest.raises(ValueError, match="damaged"):
         Collaborative.load(tmp_path / "model")
 
@@ -354,7 +396,9 @@ def test_a_basket_has_the_factors_that_implicit_gives_it():
     model = AlternatingLeastSquares(factors=5, alpha=7.0, regularization=0.3, random_state=0)
     model.fit(matrix, show_progress=False)
     expected = model.recalculate_user(np.arange(4), matrix[:4])
-    np.testing.assert_allclose(_fold_in(matrix[:4], model.item_factors, 7.0, 0.3), expected, atol=1e-4)
+    np.testing.assert_allclose(
+        _fold_in(matrix[:4], model.item_factors, 7.0, 0.3), expected, atol=1e-4
+    )
 
 
 def test_wrong_arguments_are_named():
@@ -384,7 +428,9 @@ def test_the_map_is_a_ridge_regression():
     rng = np.random.default_rng(0)
     vectors, factors = rng.normal(size=(30, 4)), rng.normal(size=(30, 3))
     found = content_map(vectors, factors)
-    candidates = [Ridge(alpha=a).fit(vectors, factors).predict(vectors) for a in np.logspace(-2, 4, 7)]
+    candidates = [
+        Ridge(alpha=a).fit(vectors, factors).predict(vectors) for a in np.logspace(-2, 4, 7)
+    ]
     assert min(np.abs(apply_map(vectors, found) - c).max() for c in candidates) < 1e-5
     with pytest.raises(ValueError, match="two or more"):
         content_map(vectors[:1], factors[:1])
@@ -403,7 +449,10 @@ def test_a_new_product_is_recommended_to_those_who_like_its_kind(method, tmp_pat
     for user in model.users:
         kind = "odd" if int(user) % 2 else "even"
         assert model.recommend(user, 1)[0][0].endswith(kind)
-    assert model.recommend_basket(["new odd"], 1)[0][0] in {"later odd", *(f"p{p:02d}" for p in range(1, 20, 2))}
+    assert model.recommend_basket(["new odd"], 1)[0][0] in {
+        "later odd",
+        *(f"p{p:02d}" for p in range(1, 20, 2)),
+    }
     with pytest.raises(ValueError, match="'p00'"):
         model.add(["p00"], np.ones((1, 2)))
     with pytest.raises(ValueError, match="`vectors` must be finite"):
@@ -421,11 +470,14 @@ def test_two_opinions_are_weighed_by_who_is_right():
     assert rank_scores(good, ids, 2, hide)[0].tolist() == [["d", "c"], ["b", "c"]]
     both = blend(good, bad, 0.25)
     expected = [
-        0.75 * (g - g.mean()) / g.std() + 0.25 * (b - b.mean()) / b.std() for g, b in zip(good, bad, strict=True)
+        0.75 * (g - g.mean()) / g.std() + 0.25 * (b - b.mean()) / b.std()
+        for g, b in zip(good, bad, strict=True)
     ]
     np.testing.assert_allclose(both, expected, atol=1e-6)
     assert np.isfinite(blend(np.zeros((2, 4)), bad)).all()
-    scores = content_scores(csr_matrix([[1.0, 0, 3, 0], [0, 0, 0, 0]]), [[2, 0], [0, 1], [0, 0], [1, 1]])
+    scores = content_scores(
+        csr_matrix([[1.0, 0, 3, 0], [0, 0, 0, 0]]), [[2, 0], [0, 1], [0, 0], [1, 1]]
+    )
     np.testing.assert_allclose(scores, [[1, 0, 0, np.sqrt(0.5)], [0, 0, 0, 0]], atol=1e-6)
     with pytest.raises(ValueError, match="`weight` must lie between 0 and 1"):
         blend(good, bad, 2)
@@ -434,7 +486,9 @@ def test_two_opinions_are_weighed_by_who_is_right():
 # -- a real shop
 
 
-@pytest.mark.skipif("PRODREC_DATA" not in os.environ, reason="PRODREC_DATA does not say where the real data is")
+@pytest.mark.skipif(
+    "PRODREC_DATA" not in os.environ, reason="PRODREC_DATA does not say where the real data is"
+)
 def test_purchases_of_a_real_week_predict_the_last_day():
     path = Path(os.environ["PRODREC_DATA"]) / "hm" / "transactions.csv.gz"
     history = History.from_csv(path, user="customer_id", id="article_id", time="t_dat")
@@ -445,6 +499,12 @@ def test_purchases_of_a_real_week_predict_the_last_day():
     assert len(truth) == 835
     recall = {}
     for method in ("popularity", "cosine", "als", "bpr"):
-        found, _ = Collaborative(method, factors=64).fit(train).recommend(truth.index, 12, exclude_seen=False)
+        found, _ = (
+            Collaborative(method, factors=64)
+            .fit(train)
+            .recommend(truth.index, 12, exclude_seen=False)
+        )
         recall[method] = evaluate_ranking(found, truth, 12).loc["recall@12"]
-    assert all(recall[m]["low"] > 3 * recall["popularity"]["value"] for m in ("cosine", "als", "bpr"))
+    assert all(
+        recall[m]["low"] > 3 * recall["popularity"]["value"] for m in ("cosine", "als", "bpr")
+    )

@@ -101,6 +101,14 @@ def test_what_is_imported_is_required(path):
         assert found & required[extra], f"{path.name} says that the extra {extra!r} brings {module}: it does not"
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "prodrec").rglob("*.py")), **by_path)
+def test_nothing_evaluates_text(path):
+    "pandas evaluates Python in `eval` and `query`: a filter from a stranger could run anything."
+    calls = [n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Call)]
+    names = [getattr(call.func, "attr", getattr(call.func, "id", None)) for call in calls]
+    assert not {"eval", "exec", "query"} & set(names)
+
+
 # -- names and docstrings
 
 

@@ -57,7 +57,9 @@ TITLES = [
 ]
 
 
-def fashion_zip(path, lines=None, encoding="utf-8", newline="\n", wrapped="", pictures=("15970", "01855")):
+def fashion_zip(
+    path, lines=None, encoding="utf-8", newline="\n", wrapped="", pictures=("15970", "01855")
+):
     text = newline.join([HEAD, *(STYLES if lines is None else lines)]) + newline
     with zipfile.ZipFile(path, "w") as z:
         z.writestr(wrapped + "styles.csv", text.encode(encoding))
@@ -72,7 +74,9 @@ def fashion_zip(path, lines=None, encoding="utf-8", newline="\n", wrapped="", pi
 @pytest.mark.parametrize("encoding, newline", [("utf-8", "\n"), ("utf-8-sig", "\r\n")])
 @pytest.mark.parametrize("wrapped", ["", "fashion-dataset/"])
 def test_fashion_archive_loses_nothing(tmp_path, encoding, newline, wrapped):
-    catalog = read_fashion(fashion_zip(tmp_path / "f.zip", encoding=encoding, newline=newline, wrapped=wrapped))
+    catalog = read_fashion(
+        fashion_zip(tmp_path / "f.zip", encoding=encoding, newline=newline, wrapped=wrapped)
+    )
     assert catalog.ids == ["15970", "39386", "59263", "01855", "30805"]
     assert catalog.products.title.tolist() == TITLES
     assert catalog.products.category.tolist() == ["Shirts", "Jeans", "Watches", "Tshirts", "Shirts"]
@@ -100,7 +104,9 @@ def test_fashion_folder_and_folder_with_the_archive(tmp_path):
     whole = read_fashion(archive)
     for root in (folder, str(folder)):
         other = read_fashion(root)
-        pd.testing.assert_frame_equal(other.products.drop(columns="image"), whole.products.drop(columns="image"))
+        pd.testing.assert_frame_equal(
+            other.products.drop(columns="image"), whole.products.drop(columns="image")
+        )
         assert other.open("15970") == whole.open("15970")
         assert other["39386"].image is None
     (tmp_path / "holder").mkdir()
@@ -151,7 +157,9 @@ def test_fashion_refuses_what_is_not_it(tmp_path):
         read_fashion(tmp_path)
     half = fashion_zip(tmp_path / "whole.zip").read_bytes()[:400]
     (tmp_path / "half.zip").write_bytes(half)
-    with pytest.raises(ValueError, match="neither a folder nor a whole zip archive.*fetch it again"):
+    with pytest.raises(
+        ValueError, match="neither a folder nor a whole zip archive.*fetch it again"
+    ):
         read_fashion(tmp_path / "half.zip")
     with pytest.raises(FileNotFoundError, match="is not there"):
         read_fashion(tmp_path / "nowhere")
@@ -163,7 +171,10 @@ def test_fashion_refuses_what_is_not_it(tmp_path):
 
 
 names = (
-    st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\u2028\u2029"), min_size=1)
+    st.text(
+        st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\u2028\u2029"),
+        min_size=1,
+    )
     .map(str.strip)
     .filter(bool)
 )
@@ -178,15 +189,15 @@ def test_every_title_survives_quoted_or_not(titles):
     for n, title in enumerate(titles):
         writer.writerow([n, title])
         bare += f"{n},{title}\n"
-    assert sources._split_rows(quoted.getvalue(), "x").name.tolist() == titles
+    assert readers._split_rows(quoted.getvalue(), "x").name.tolist() == titles
     # without quotes a title that is quoted as a whole cannot be told from one that only needed it
     plain = [t for t in titles if not t.startswith('"')]
     if plain == titles:
-        assert sources._split_rows(bare, "x").name.tolist() == titles
+        assert readers._split_rows(bare, "x").name.tolist() == titles
 
 
 def fashion_table(rows, ids=int):
-    table = sources._split_rows("\n".join([HEAD, *rows]), "x").replace("", None)
+    table = readers._split_rows("\n".join([HEAD, *rows]), "x").replace("", None)
     table["id"] = table["id"].map(ids)
     table["year"] = table["year"].astype(float)  # as the published parquet has it
     table["image"] = [{"bytes": jpeg(), "path": None}] + [None] * (len(rows) - 1)
@@ -265,7 +276,9 @@ def test_fashion_details(tmp_path):
 
 def test_download_asks_the_clients_and_reads_what_they_return(tmp_path, monkeypatch):
     (tmp_path / "hub" / "data").mkdir(parents=True)
-    pq.write_table(fashion_table(STYLES), tmp_path / "hub" / "data" / "train-00000-of-00001.parquet")
+    pq.write_table(
+        fashion_table(STYLES), tmp_path / "hub" / "data" / "train-00000-of-00001.parquet"
+    )
     (tmp_path / "kaggle").mkdir()
     fashion_zip(tmp_path / "kaggle" / "f.zip")
     (tmp_path / "retail").mkdir()
@@ -275,9 +288,14 @@ def test_download_asks_the_clients_and_reads_what_they_return(tmp_path, monkeypa
     def answering(name, folder):
         return lambda *args, **kwargs: calls.append((name, args, kwargs)) or str(tmp_path / folder)
 
-    monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(snapshot_download=answering("snapshot", "hub")))
+    monkeypatch.setitem(
+        sys.modules,
+        "huggingface_hub",
+        SimpleNamespace(snapshot_download=answering("snapshot", "hub")),
+    )
     kaggle = SimpleNamespace(
-        dataset_download=answering("dataset", "kaggle"), competition_download=answering("competition", "retail")
+        dataset_download=answering("dataset", "kaggle"),
+        competition_download=answering("competition", "retail"),
     )
     monkeypatch.setitem(sys.modules, "kagglehub", kaggle)
 
@@ -302,7 +320,9 @@ def test_download_arguments_fit_the_real_clients():
     import inspect
 
     hub, kaggle = pytest.importorskip("huggingface_hub"), pytest.importorskip("kagglehub")
-    inspect.signature(hub.snapshot_download).bind("a/b", repo_type="dataset", allow_patterns=["*.parquet"])
+    inspect.signature(hub.snapshot_download).bind(
+        "a/b", repo_type="dataset", allow_patterns=["*.parquet"]
+    )
     inspect.signature(kaggle.dataset_download).bind("a/b")
     inspect.signature(kaggle.competition_download).bind("a")
 
@@ -329,13 +349,17 @@ def test_download_arguments_fit_the_real_clients():
 )
 def test_download_says_what_is_missing(read, module, page, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=rf'`{module}` is not installed: pip install "prodrec\[download\]"'):
+    with pytest.raises(
+        ImportError, match=rf'`{module}` is not installed: pip install "prodrec\[download\]"'
+    ):
         read()
 
     def fail(*args, **kwargs):
         raise OSError("Name or service not known")
 
-    client = SimpleNamespace(snapshot_download=fail, dataset_download=fail, competition_download=fail)
+    client = SimpleNamespace(
+        snapshot_download=fail, dataset_download=fail, competition_download=fail
+    )
     monkeypatch.setitem(sys.modules, module, client)
     with pytest.raises(ConnectionError) as e:
         read()
@@ -465,7 +489,12 @@ def test_amazon_forms(tmp_path, packed, literal):
     assert p.category.tolist()[:3] == ["Girls", "Women", "All Beauty"]
     assert p.categories["B00A"] == "Clothing, Shoes & Jewelry > Women > Tops & Tees"
     assert p.brand.tolist()[:3] == ["Big Dreams", "Acme", "Howard"]
-    assert p.price.tolist()[:2] == [6.99, 1012.99] and p.price.isna().tolist() == [False, False, True, True]
+    assert p.price.tolist()[:2] == [6.99, 1012.99] and p.price.isna().tolist() == [
+        False,
+        False,
+        True,
+        True,
+    ]
     assert p.image.tolist() == [
         "http://pics.example/a.jpg",
         "http://pics.example/l.jpg",
@@ -474,10 +503,16 @@ def test_amazon_forms(tmp_path, packed, literal):
     ]
     assert p.description["B00A"] == "First. Second" and pd.isna(p.description["B01CUPMQZE"])
     assert p.features["B00A"] == "Cotton Loose"
-    assert p.related["0000037214"] == {"also_viewed": ["B00JO8II76"]} and p.also_buy["B00A"] == ["B1", "B2"]
+    assert p.related["0000037214"] == {"also_viewed": ["B00JO8II76"]} and p.also_buy["B00A"] == [
+        "B1",
+        "B2",
+    ]
     assert p.loc["B9"].drop("image").isna().all()
     assert read_amazon(tmp_path / "meta", limit=1).ids == ["0000037214"]
-    assert read_amazon(tmp_path / "meta", level=0).products.category["B00A"] == "Clothing, Shoes & Jewelry"
+    assert (
+        read_amazon(tmp_path / "meta", level=0).products.category["B00A"]
+        == "Clothing, Shoes & Jewelry"
+    )
     assert read_amazon(tmp_path / "meta", level=9).products.category["B00A"] == "Tops & Tees"
 
 
@@ -487,7 +522,9 @@ def test_amazon_catalogue_can_be_saved_and_loaded(tmp_path):
     (tmp_path / "meta").write_text(json.dumps(A2018) + "\n" + json.dumps(A2014) + "\n")
     catalog = read_amazon(tmp_path / "meta", keep=["related"])
     catalog.save(tmp_path / "saved")
-    assert Catalog.load(tmp_path / "saved").products.title.tolist() == catalog.products.title.tolist()
+    assert (
+        Catalog.load(tmp_path / "saved").products.title.tolist() == catalog.products.title.tolist()
+    )
 
 
 @pytest.mark.parametrize(
@@ -495,14 +532,20 @@ def test_amazon_catalogue_can_be_saved_and_loaded(tmp_path):
     [
         (b"", "holds no products"),
         (b"\n\n", "holds no products"),
-        (b'{"asin": "B1"}\n\n{"asin": "B2", \n', r"line 3: .*the line begins b'\{\"asin\": \"B2\"'?"),
+        (
+            b'{"asin": "B1"}\n\n{"asin": "B2", \n',
+            r"line 3: .*the line begins b'\{\"asin\": \"B2\"'?",
+        ),
         (b'{"asin": "B1"}\n[1, 2]\n', "line 2: an object is expected, found list"),
         (b"\x00\x01\xff\xfe binary", "line 1: "),
         (b"{'asin': open('x')}\n", "line 1: "),
         (b'{"title": "no id"}\n', "a row without asin or parent_asin"),
         (b'{"asin": "B1"}\n{"asin": "B1"}\n', "not unique: 1 ids stand more than once, e.g. 'B1'"),
         (b'{"a":' * 100_000, "line 1: "),
-        (gzip.compress(b'{"asin": "B1"}\n' * 2000, mtime=0)[:60], "is cut off or damaged after line"),
+        (
+            gzip.compress(b'{"asin": "B1"}\n' * 2000, mtime=0)[:60],
+            "is cut off or damaged after line",
+        ),
         (b"\x1f\x8b" + b"nonsense" * 10, "is cut off or damaged after line 0"),
     ],
 )
@@ -545,7 +588,13 @@ def test_amazon_reviews(tmp_path):
             "unixReviewTime": 1252800000,
             "reviewText": "x",
         },
-        {"user_id": "AGKH", "asin": "B00YQ6X8EO", "parent_asin": "B00P", "rating": 3.0, "timestamp": 1588687728923},
+        {
+            "user_id": "AGKH",
+            "asin": "B00YQ6X8EO",
+            "parent_asin": "B00P",
+            "rating": 3.0,
+            "timestamp": 1588687728923,
+        },
         {"user_id": "AGKH", "asin": "B00YQ6X8EO", "rating": 1, "timestamp": 1588687728923},
     ]
     (tmp_path / "r").write_text("".join(json.dumps(r) + "\n" for r in rows))
@@ -554,7 +603,10 @@ def test_amazon_reviews(tmp_path):
     assert df.id.tolist() == ["0000013714", "B00P", "B00YQ6X8EO"]
     assert df.value.tolist() == [5, 3, 1] and df.value.dtype == "float32"
     assert set(df.event) == {"rating"}
-    assert df.time.tolist()[:2] == [pd.Timestamp("2009-09-13"), pd.Timestamp("2020-05-05 14:08:48.923")]
+    assert df.time.tolist()[:2] == [
+        pd.Timestamp("2009-09-13"),
+        pd.Timestamp("2020-05-05 14:08:48.923"),
+    ]
     assert len(read_amazon_reviews(tmp_path / "r", limit=2)) == 2
     (tmp_path / "r").write_text('{"asin": "B1", "title": "metadata"}\n')
     with pytest.raises(ValueError, match="a row without user, product, rating or time"):
@@ -566,7 +618,13 @@ def test_amazon_reviews(tmp_path):
 
 @given(st.decimals(0, 10**7, places=2))
 def test_prices_written_and_read(amount):
-    for text in (f"${amount:,}", f"{amount}", f" ${amount:,} ", f"from {amount}", f"${amount:,} - $99,999,999.00"):
+    for text in (
+        f"${amount:,}",
+        f"{amount}",
+        f" ${amount:,} ",
+        f"from {amount}",
+        f"${amount:,} - $99,999,999.00",
+    ):
         assert parse_price(text) == float(amount)
 
 
@@ -614,7 +672,9 @@ def test_walmart(tmp_path):
 
 def test_walmart_ids_are_the_same_in_every_process(tmp_path):
     root = listings(tmp_path / "w", a="category,image_url,title\na,https://p.example/1.jpg,T\n")
-    code = f"from prodrec.data.readers import read_walmart; print(read_walmart({str(root)!r}).ids[0])"
+    code = (
+        f"from prodrec.data.readers import read_walmart; print(read_walmart({str(root)!r}).ids[0])"
+    )
     runs = {
         subprocess.run(
             [sys.executable, "-c", code],
@@ -680,19 +740,27 @@ def test_folder(tmp_path, zipped):
 
 
 def test_folder_sides(tmp_path):
-    root = class_folder(tmp_path / "d", "Train/mug/1.jpg", "Train/cup/1.jpg", "test/mug/2.jpg", "val/cup/9.jpg")
+    root = class_folder(
+        tmp_path / "d", "Train/mug/1.jpg", "Train/cup/1.jpg", "test/mug/2.jpg", "val/cup/9.jpg"
+    )
     p = read_folder(root).products
     assert p.side.tolist() == ["Train", "Train", "test", "val"]
     assert p.category.tolist() == ["cup", "mug", "mug", "cup"]
     p = read_folder(root, sides=False).products
     assert "side" not in p and p.category.tolist() == ["Train", "Train", "test", "val"]
-    p = read_folder(class_folder(tmp_path / "e", "2023/mug/1.jpg", "2024/mug/1.jpg"), sides=True).products
+    p = read_folder(
+        class_folder(tmp_path / "e", "2023/mug/1.jpg", "2024/mug/1.jpg"), sides=True
+    ).products
     assert p.side.tolist() == ["2023", "2024"] and set(p.category) == {"mug"}
     p = read_folder(class_folder(tmp_path / "f", "train/mug/1.jpg", "train/cup/1.jpg")).products
     assert set(p.side) == {"train"} and p.category.tolist() == ["cup", "mug"]
-    p = read_folder(class_folder(tmp_path / "g", "set/train/mug/1.jpg", "set/test/cup/1.jpg")).products
+    p = read_folder(
+        class_folder(tmp_path / "g", "set/train/mug/1.jpg", "set/test/cup/1.jpg")
+    ).products
     assert p.side.tolist() == ["test", "train"] and p.category.tolist() == ["cup", "mug"]
-    p = read_folder(class_folder(tmp_path / "h", "train/1.jpg", "mug/1.jpg")).products  # a class may be called train
+    p = read_folder(
+        class_folder(tmp_path / "h", "train/1.jpg", "mug/1.jpg")
+    ).products  # a class may be called train
     assert "side" not in p and set(p.category) == {"train", "mug"}
 
 
@@ -712,7 +780,9 @@ def test_folder_loose_pictures_and_refusals(tmp_path):
 
 # ---- the real sets, where they are
 
-real = pytest.mark.skipif("PRODREC_DATA" not in os.environ, reason="PRODREC_DATA does not say where the real data is")
+real = pytest.mark.skipif(
+    "PRODREC_DATA" not in os.environ, reason="PRODREC_DATA does not say where the real data is"
+)
 
 
 @real
@@ -722,7 +792,10 @@ def test_real_fashion():
     assert len(p) == 44_441 and p.image.notna().sum() == 44_072
     assert (p.usage == "NA").sum() == 316 and (p.baseColour == "NA").sum() == 15
     assert p.season.isna().sum() == 21 and p.year.isna().sum() == 1
-    assert p.description.notna().sum() == 44_373 and not p.description.str.contains("<br", na=False).any()
+    assert (
+        p.description.notna().sum() == 44_373
+        and not p.description.str.contains("<br", na=False).any()
+    )
     assert p.category.nunique() == 142 and (p.price == 0).sum() == 4
     assert catalog.image(p.index[p.image.notna()][-1]).size == (60, 80)
 

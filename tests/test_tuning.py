@@ -13,10 +13,12 @@ import pandas as pd
 import psutil
 import pytest
 
+import prodrec.models.trials as trials
 import prodrec.models.tuning as tuning
 from prodrec.data.catalog import Catalog
+from prodrec.models.search_spaces import SPACES, check_space
 from prodrec.models.text import TextClassifier
-from prodrec.models.tuning import SPACES, Tuning, tune
+from prodrec.models.tuning import Tuning, tune
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras 3 with numpy 2
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,8 +35,12 @@ def png(n):
 
 
 def catalog(start, stop, **columns):
-    frame = pd.DataFrame({"image": [png(n) for n in range(start, stop)]}, index=[f"p{n}" for n in range(start, stop)])
-    return Catalog(frame.assign(category=["red" if n % 2 else "blue" for n in range(start, stop)], **columns))
+    frame = pd.DataFrame(
+        {"image": [png(n) for n in range(start, stop)]}, index=[f"p{n}" for n in range(start, stop)]
+    )
+    return Catalog(
+        frame.assign(category=["red" if n % 2 else "blue" for n in range(start, stop)], **columns)
+    )
 
 
 TRAIN, VALIDATION = catalog(0, 24), catalog(24, 36)
@@ -55,7 +61,14 @@ def tiny(image_size, n_classes, units=4, meeting=None, fails=None):
 
 
 def search(folder, **changes):
-    given = {"network": tiny, "train": TRAIN, "validation": VALIDATION, "space": SPACE, "trials": 4, "epochs": 2}
+    given = {
+        "network": tiny,
+        "train": TRAIN,
+        "validation": VALIDATION,
+        "space": SPACE,
+        "trials": 4,
+        "epochs": 2,
+    }
     return tune(**{**given, "image_size": SIZE, "folder": folder, **changes})
 
 
@@ -88,16 +101,23 @@ def test_what_a_search_gives(whole):
 def test_the_classifier_is_the_one_that_was_scored(whole):
     classifier = whole.classifier
     assert classifier.evaluate(VALIDATION).accuracy == whole.score
-    assert classifier.options == {"units": whole.best["units"]} and classifier.batch_size == whole.best["batch_size"]
+    assert (
+        classifier.options == {"units": whole.best["units"]}
+        and classifier.batch_size == whole.best["batch_size"]
+    )
     kept = [p.parent.name for p in whole.folder.glob("trial_*/classifier")]
     assert len(kept) == 1 and int(kept[0].split("_")[1]) == whole.to_frame().score.idxmax()
-    again = type(classifier)(tiny, image_size=SIZE, **whole.best).fit(TRAIN, epochs=len(classifier.history_))
+    again = type(classifier)(tiny, image_size=SIZE, **whole.best).fit(
+        TRAIN, epochs=len(classifier.history_)
+    )
     assert again.history_.accuracy.tolist() == classifier.history_.accuracy.tolist()
 
 
 def test_the_score_is_that_of_the_best_epoch(tmp_path):
     "Trained on labels that are the wrong way round, each epoch is worse than the one before."
-    wrong = Catalog(TRAIN.products.assign(category=TRAIN.products.category.map({"red": "blue", "blue": "red"})))
+    wrong = Catalog(
+        TRAIN.products.assign(category=TRAIN.products.category.map({"red": "blue", "blue": "red"}))
+    )
     found = search(tmp_path, train=wrong, space={"learning_rate": [0.002]}, trials=1, epochs=6)
     history = found.classifier.history_.val_accuracy
     assert history.iloc[-1] < history.max() == pytest.approx(found.score)
@@ -106,13 +126,15 @@ def test_the_score_is_that_of_the_best_epoch(tmp_path):
 
 def test_the_same_seed_gives_the_same_trials_and_more_go_on_where_it_stopped(whole, tmp_path):
     assert len(search(tmp_path / "same", trials=2).to_frame()) == 2
-    pd.testing.assert_frame_equal(without_seconds(search(tmp_path / "same")), without_seconds(whole))
+    pd.testing.assert_frame_equal(
+        without_seconds(search(tmp_path / "same")), without_seconds(whole)
+    )
     other = search(tmp_path / "other", seed=1, trials=1).to_frame()
     assert other.learning_rate[0] not in set(whole.to_frame().learning_rate)
 
 
 def test_a_finished_search_comes_back_without_training(whole, monkeypatch):
-    monkeypatch.setattr(tuning, "_search", None)
+    monkeypatch.setattr(tuning, "run_trials", None)
     pd.testing.assert_frame_equal(search(whole.folder).to_frame(), whole.to_frame())
     pd.testing.assert_frame_equal(Tuning(whole.folder).to_frame(), whole.to_frame())
 
@@ -126,8 +148,10 @@ def at_once(monkeypatch):
         values = self.values(hp)
         return values["learning_rate"] * 997 * values["units"] % 1 * epochs / 10
 
-    monkeypatch.setattr(tuning._Candidates, "fit", fit)
-    monkeypatch.setattr(tuning.gc, "collect", lambda: 0)  # there is nothing to collect, and that takes its time
+    monkeypatch.setattr(trials.Candidates, "fit", fit)
+    monkeypatch.setattr(
+        trials.gc, "collect", lambda: 0
+    )  # there is nothing to collect, and that takes its time
 
 
 def cut(monkeypatch, owner, name, when):
@@ -144,14 +168,16 @@ def cut(monkeypatch, owner, name, when):
 
 
 @pytest.mark.parametrize("method", ["random", "bayesian", "hyperband"])
-def test_an_interrupted_search_goes_on_as_if_it_had_not_been(method, at_once, tmp_path, monkeypatch):
+def test_an_interrupted_search_goes_on_as_if_it_had_not_been(
+    method, at_once, tmp_path, monkeypatch
+):
     "Inside a training, after it, when a trial is announced, and before it is: each time on the way to the next."
     how = {"method": method, "trials": 7, "epochs": 9}
     never = search(tmp_path / "never", **how)
-    cut(monkeypatch, tuning._Candidates, "fit", 2)
-    cut(monkeypatch, tuning, "_keep_best", 4)
-    cut(monkeypatch, tuning._Careful, "save", 11)
-    cut(monkeypatch, tuning._Careful, "_save_trial", 17)
+    cut(monkeypatch, trials.Candidates, "fit", 2)
+    cut(monkeypatch, trials, "keep_best", 4)
+    cut(monkeypatch, trials.CrashSafe, "save", 11)
+    cut(monkeypatch, trials.CrashSafe, "_save_trial", 17)
     interruptions = 0
     while True:
         try:
@@ -196,7 +222,10 @@ def test_a_small_space_is_tried_once(tmp_path):
 )
 def test_the_folder_of_another_search_is_refused(whole, changes, told):
     before = {p: p.read_bytes() for p in whole.folder.rglob("*") if p.is_file()}
-    with pytest.raises(ValueError, match=f"`folder` .* holds another search, which differs in {told}: give a folder"):
+    with pytest.raises(
+        ValueError,
+        match=f"`folder` .* holds another search, which differs in {told}: give a folder",
+    ):
         search(whole.folder, **changes)
     assert {p: p.read_bytes() for p in whole.folder.rglob("*") if p.is_file()} == before
 
@@ -212,7 +241,11 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 
 def test_without_a_folder_it_goes_on_in_the_cache(monkeypatch):
     first = search(None, trials=1, epochs=1)
-    assert search(None, trials=1, epochs=1).folder == first.folder != search(None, trials=1, epochs=1, seed=5).folder
+    assert (
+        search(None, trials=1, epochs=1).folder
+        == first.folder
+        != search(None, trials=1, epochs=1, seed=5).folder
+    )
 
 
 def test_a_failed_trial_says_why_and_the_search_goes_on(tmp_path, capfd):
@@ -229,7 +262,9 @@ def test_a_failed_trial_says_why_and_the_search_goes_on(tmp_path, capfd):
 
 
 def test_where_all_fail_the_reasons_are_told(tmp_path):
-    with pytest.raises(RuntimeError, match="all 3 trials failed(.|\n)*1 x ValueError: 8 units are too many"):
+    with pytest.raises(
+        RuntimeError, match="all 3 trials failed(.|\n)*1 x ValueError: 8 units are too many"
+    ):
         search(tmp_path, space={"units": [2, 4, 8]}, trials=5, fails=[2, 4, 8])
     assert (Tuning(tmp_path).to_frame().status == "failed").all()
     with pytest.raises(ValueError, match="no trial .* is completed yet"):
@@ -239,7 +274,11 @@ def test_where_all_fail_the_reasons_are_told(tmp_path):
 @pytest.mark.parametrize(
     "changes, error, told",
     [
-        ({"method": "grid"}, ValueError, "`method` 'grid' is unknown: choose one of random, hyperband, bayesian"),
+        (
+            {"method": "grid"},
+            ValueError,
+            "`method` 'grid' is unknown: choose one of random, hyperband, bayesian",
+        ),
         ({"trials": 0}, ValueError, "`trials` must be a positive integer, received 0"),
         ({"workers": 1.5}, ValueError, "`workers` must be a positive integer"),
         ({"space": {"width": [1]}}, TypeError, "'width'; this network takes units"),
@@ -267,7 +306,9 @@ def test_nothing_is_printed(at_once, tmp_path, capfd):
 
 def test_pictures_are_read_once(tmp_path, monkeypatch):
     opened = []
-    monkeypatch.setattr(Catalog, "open", lambda self, id, was=Catalog.open: opened.append(id) or was(self, id))
+    monkeypatch.setattr(
+        Catalog, "open", lambda self, id, was=Catalog.open: opened.append(id) or was(self, id)
+    )
     search(tmp_path, trials=3, epochs=1)
     assert sorted(opened) == sorted([*TRAIN.ids, *VALIDATION.ids])
 
@@ -287,10 +328,29 @@ def test_what_fit_takes_goes_to_fit(tmp_path, monkeypatch):
 
 def test_texts_are_searched_too(tmp_path):
     words = {n: "red apple" if n % 2 else "blue sea" for n in range(36)}
-    train, validation = (catalog(a, b, title=[words[n] for n in range(a, b)]) for a, b in ((0, 24), (24, 36)))
+    train, validation = (
+        catalog(a, b, title=[words[n] for n in range(a, b)]) for a, b in ((0, 24), (24, 36))
+    )
     space = {"filters": [4, 8], "dropout": (0.0, 0.5)}
-    how = {"classifier": TextClassifier, "fields": ("title",), "length": 4, "dims": 8, "dense": 8, "baseline": False}
-    found = tune("conv1d", train, validation, space, trials=2, epochs=3, learning_rate=0.05, folder=tmp_path, **how)
+    how = {
+        "classifier": TextClassifier,
+        "fields": ("title",),
+        "length": 4,
+        "dims": 8,
+        "dense": 8,
+        "baseline": False,
+    }
+    found = tune(
+        "conv1d",
+        train,
+        validation,
+        space,
+        trials=2,
+        epochs=3,
+        learning_rate=0.05,
+        folder=tmp_path,
+        **how,
+    )
     assert isinstance(found.classifier, TextClassifier)
     assert found.score == found.classifier.evaluate(validation).accuracy == 1.0
 
@@ -298,7 +358,7 @@ def test_texts_are_searched_too(tmp_path):
 def test_the_ready_spaces_are_spaces():
     from prodrec.models.networks import cnn
 
-    assert all(tuning._checked_space(name, {}) for name in SPACES)
+    assert all(check_space(name) for name in SPACES)
     best = {"dense": (64,), "dropout": 0.2, "filters": (64, 128, 256), "learning_rate": 1e-3}
     assert all(value in SPACES["walmart"][name] for name, value in best.items())
     assert cnn((16, 16), 2, **{k: v for k, v in best.items() if k != "learning_rate"})
@@ -315,7 +375,11 @@ search(sys.argv[1], workers=2, meeting=sys.argv[2])
 
 def workers(pid: int | None = None) -> list[psutil.Process]:
     "The chief and the workers that process `pid` has running; what other tests keep running is none of these."
-    return [p for p in psutil.Process(pid).children(recursive=True) if "_member()" in " ".join(p.cmdline())]
+    return [
+        p
+        for p in psutil.Process(pid).children(recursive=True)
+        if "_member()" in " ".join(p.cmdline())
+    ]
 
 
 def test_two_workers_killed_and_gone_on_with(whole, tmp_path):
@@ -323,9 +387,13 @@ def test_two_workers_killed_and_gone_on_with(whole, tmp_path):
     folder, meeting = tmp_path / "search", tmp_path / "meeting"
     meeting.mkdir()
     env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
-    parent = subprocess.Popen([sys.executable, "-c", BEGIN, folder, meeting], env=env, start_new_session=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", BEGIN, folder, meeting], env=env, start_new_session=True
+    )
     try:
-        while not any(row["status"] == "completed" for row in tuning._outcomes(folder).values()):
+        while not any(
+            row["status"] == "completed" for row in tuning.trial_outcomes(folder).values()
+        ):
             assert parent.poll() is None
             time.sleep(0.05)
         team = workers(parent.pid)
@@ -334,13 +402,19 @@ def test_two_workers_killed_and_gone_on_with(whole, tmp_path):
         parent.send_signal(signal.SIGKILL)
         parent.wait()
     assert not psutil.wait_procs(team, timeout=30)[1]
-    done = {n: row for n, row in tuning._outcomes(folder).items() if row["status"] == "completed"}
+    done = {
+        n: row for n, row in tuning.trial_outcomes(folder).items() if row["status"] == "completed"
+    }
     for file in meeting.iterdir():
         file.unlink()
 
     found = search(folder, workers=2, meeting=str(meeting))
     table = found.to_frame()
-    assert len(table) == 4 and set(table.status) == {"completed"} and set(table.worker) == {"worker-1", "worker-2"}
+    assert (
+        len(table) == 4
+        and set(table.status) == {"completed"}
+        and set(table.worker) == {"worker-1", "worker-2"}
+    )
     assert {n: found._outcomes[n] for n in done} == done
     pd.testing.assert_frame_equal(table[list(SPACE)], whole.to_frame()[list(SPACE)])
     assert found.classifier.evaluate(VALIDATION).accuracy == pytest.approx(found.score)
@@ -348,7 +422,9 @@ def test_two_workers_killed_and_gone_on_with(whole, tmp_path):
 
 
 def test_a_worker_that_dies_is_told_of(tmp_path):
-    with pytest.raises(RuntimeError, match="ended with status 3; what is done is kept(.|\n)*out of luck"):
+    with pytest.raises(
+        RuntimeError, match="ended with status 3; what is done is kept(.|\n)*out of luck"
+    ):
         search(tmp_path, network=dies, space={"batch_size": [4, 8]}, workers=2)
     assert not workers()
 

@@ -268,7 +268,7 @@ def _train_parser(commands):
         "prodrec train --data clean --epochs 10 --out model",
         "prodrec train --data clean --kind text --network tfidf --out words",
     )
-    parser = _command(commands, "train", "trained:train_model", "a classifier, with products held out", text, *examples)
+    parser = _command(commands, "train", "workspace:train_model", "a classifier, with products held out", text, *examples)
     _add_data_options(parser, required=True)
     _add_split_options(parser)
     _add_network_options(parser, epochs=20)
@@ -296,7 +296,7 @@ def _tune_parser(commands):
         "prodrec tune --data clean --network compact --trials 3 --epochs 2 --out tuned",
         'prodrec tune --data clean --network cnn --space \'{"dropout": {"from": 0.2, "to": 0.5}}\' --out tuned',
     )
-    parser = _command(commands, "tune", "trained:tune_model", "search for a better classifier", text, *examples)
+    parser = _command(commands, "tune", "workspace:tune_model", "search for a better classifier", text, *examples)
     _add_data_options(parser, required=True)
     _add_split_options(parser)
     _add_network_options(parser, epochs=10)
@@ -324,7 +324,7 @@ def _evaluate_parser(commands):
         "prodrec evaluate model --data new.csv --map title=name --map image=file --json",
     )
     parser = _command(
-        commands, "evaluate", "trained:evaluate_model", "how good a classifier is, with intervals", text, *examples
+        commands, "evaluate", "workspace:evaluate_model", "how good a classifier is, with intervals", text, *examples
     )
     parser.add_argument("folder", metavar="DIR", help="what train, tune, index or retrain has saved")
     _add_data_options(
@@ -385,7 +385,7 @@ def _recommend_parser(commands):
     text = "Recommend from a saved recommender: the products most like a product, a picture, words or what a customer likes."
     examples = (
         'prodrec recommend shop --text "cotton shirt" -k 3',
-        'prodrec recommend shop --image photo.jpg --where \'{"category": ["boot"]}\' --json',
+        "prodrec recommend shop --image photo.jpg --where category=boot --where 'price<=60' --json",
     )
     parser = _command(
         commands, "recommend", "recommenders:recommend_products", "ask a saved recommender", text, *examples
@@ -399,7 +399,13 @@ def _recommend_parser(commands):
     ):
         parser.add_argument(f"--{name}", action="append", help=f"{what}; may be given several times")
     parser.add_argument("-k", type=_positive, default=5, help="how many products (default: %(default)s)")
-    parser.add_argument("--where", help='a filter as JSON, {"category": ["boot"]}, or a pandas query')
+    parser.add_argument(
+        "--where",
+        action="append",
+        metavar="CONDITION",
+        help="a filter, in quotes for the shell: 'price<=100', 'price>20', 'colour=red,blue' (one of them), 'colour!=red', "
+        "or JSON, '{\"price\": [20, 100]}'; given several times, all of them hold",
+    )
     parser.add_argument("--within", help='"predicted", or a column to stay in')
     parser.add_argument("--min-score", type=float, help="leave out what is less similar, from -1 to 1")
     parser.add_argument("--diversity", type=float, default=0.0, help="from 0 to 1 (default: %(default)s)")

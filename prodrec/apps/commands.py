@@ -103,7 +103,7 @@ def audit_data(args: argparse.Namespace) -> Answer:
             kept.save(folder / "catalog", images=leans_on_saved(kept))
             found.issues.to_csv(folder / "issues.csv", index=False)
             save_figure(found.figure(), folder / "issues.png")
-    table = found.summary().query("products > 0")
+    table = found.summary()[lambda t: t["products"] > 0]
     result = {
         "products": len(found.catalog),
         "clean": len(kept),

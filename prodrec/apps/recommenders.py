@@ -30,7 +30,7 @@ from ..models.hybrid import HybridClassifier
 from ..models.text import TextClassifier
 from ..recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
 from ..recommend.feedback import Feedback
-from ..recommend.filters import parse_where
+from ..recommend.filters import read_where
 from ..recommend.history import History
 from ..recommend.index import Index
 from ..recommend.recommender import Recommender
@@ -126,15 +126,16 @@ def index_data(args: argparse.Namespace) -> Answer:
 # %% ../../nbs/43a_apps.recommenders.ipynb #0016
 def recommend_products(args: argparse.Namespace) -> Answer:
     """Run `prodrec recommend`: the hits, best first."""
-    try:
-        where = parse_where(args.where) if args.where and args.where.lstrip().startswith("{") else args.where
-    except ValueError as e:
-        raise wrong_call(f"--where begins like JSON: {e}") from e
     names = ("id", "image", "text", "user", "within", "min_score", "diversity")
     options = {name: value for name in names if (value := getattr(args, name)) is not None}
     if not {"id", "image", "text", "user"} & set(options):
         raise wrong_call("say what to look for: give --id, --image, --text or --user")
-    hits = Recommender.load(current(args.folder)).recommend(args.k, where=where, **options)
+    recommender = Recommender.load(current(args.folder))
+    try:
+        where = read_where(args.where, recommender.catalog.products) if args.where else None
+    except ValueError as e:
+        raise wrong_call(str(e).replace("`where`", "--where")) from e
+    hits = recommender.recommend(args.k, where=where, **options)
     return Answer(json.loads(hits.to_frame().to_json(orient="records", date_format="iso")), repr(hits))
 
 # %% ../../nbs/43a_apps.recommenders.ipynb #0019

@@ -469,7 +469,7 @@ class Routes:
         if min_score is not None:
             options["min_score"] = min_score
         if where:
-            options["where"] = parse_where(where)
+            options["where"] = parse_where(where, self.shop.catalog.products)
         if weights:
             options["weights"] = _weights(weights)
         query = {name: value for name, value in asked.items() if value is not None}

@@ -20,7 +20,8 @@ import pandas as pd
 from .cli import wrong_call
 from .commands import Answer, check_out, clean_data, image_size, kind_of, leans_on_saved, save_figure, say
 from ..core import cache_dir, load_folder, save_folder
-from ..data.audit import _joined, duplicate_groups, normalise_titles
+from ..data.audit import _joined, duplicate_groups
+from ..data.text import normalise_titles
 from ..data.catalog import Catalog, digest
 from ..data.split import leaks, split
 from ..models.classifier import Classifier, ImageClassifier, labels_of
@@ -208,7 +209,7 @@ def evaluate_model(args: argparse.Namespace) -> Answer:
     report = trained.classifier.evaluate(test)
     if out:
         save_evaluation(report, out)
-    weakest = report.per_class.query("support > 0").sort_values("f1").head(5).round(3)
+    weakest = report.per_class[lambda t: t["support"] > 0].sort_values("f1").head(5).round(3)
     text = f"{report!r}\n\nthe weakest classes\n{weakest.to_string()}"
     return Answer(figures(report) | {"out": args.out}, text + (f"\nsaved in {out}" if out else ""))
 
@@ -231,7 +232,7 @@ def save_evaluation(report: Report, path: Path):
 
 # %% ../../nbs/43_apps.workspace.ipynb #0024
 def parse_space(
-    space: str | None,  # a name from `prodrec.models.tuning.SPACES`, JSON, or None for that of the network
+    space: str | None,  # a name from `prodrec.models.search_spaces.SPACES`, JSON, or None for that of the network
     network: str,
 ) -> str | dict:
     """What is searched, as `tune` takes it: in JSON, a list is choices, and {"from", "to", "log"} a range."""
@@ -252,7 +253,8 @@ def parse_space(
 
 def tune_model(args: argparse.Namespace) -> Answer:
     """Run `prodrec tune`: the best classifier as a `Trained` in `--out`, with the table of all trials."""
-    from prodrec.models.tuning import _checked_space, tune
+    from prodrec.models.search_spaces import check_space
+    from prodrec.models.tuning import tune
 
     out, shares, like = check_out(args.out, "Trained"), shares_of(args), make_classifier(args)
     params = like.get_params()
@@ -264,7 +266,7 @@ def tune_model(args: argparse.Namespace) -> Answer:
         if v is not None and k in ("target", "batch_size", "image_size", *dict(args.set))
     }
     try:
-        _checked_space(space, fixed)
+        check_space(space, fixed)
     except ValueError as e:
         raise wrong_call(f"--space: {e}") from e
     catalog = clean_data(args, args.target, pictures=args.kind == "image")

@@ -4,13 +4,11 @@
 
 # %% auto #0
 __all__ = ['ISSUES', 'DROP', 'Fingerprint', 'fingerprint', 'fingerprints', 'near_candidates', 'picture_difference', 'near_pairs',
-           'group_pictures', 'duplicate_groups', 'normalise_titles', 'Audit', 'audit']
+           'group_pictures', 'duplicate_groups', 'Audit', 'audit']
 
 # %% ../../nbs/14_data.audit.ipynb #0008
 import io
 import os
-import re
-import unicodedata
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -24,7 +22,16 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ..core import ImageError, progress
-from .catalog import Catalog, decode, digest, picture_format, picture_table, product_card, shrink
+from prodrec.data.catalog import (
+    Catalog,
+    decode,
+    digest,
+    picture_format,
+    picture_table,
+    product_card,
+    shrink,
+)
+from .text import normalise_titles
 
 # %% ../../nbs/14_data.audit.ipynb #0010
 class Fingerprint(NamedTuple):
@@ -35,7 +42,9 @@ class Fingerprint(NamedTuple):
     width: int
     animated: bool  # by content, whatever the file is called
     brightness: float  # mean, 0 (black) to 1 (white)
-    contrast: float  # from the darkest to the lightest place in the colour where that is most, 0 to 1
+    contrast: (
+        float  # from the darkest to the lightest place in the colour where that is most, 0 to 1
+    )
     sharpness: float  # standard deviation of the Laplacian over that of the grey values; below 0.15 looks blurred
     thumb: np.ndarray  # uint8 (16, 16, 3), smoothed
 
@@ -51,14 +60,20 @@ def fingerprint(
         np.ptp(cv2.blur(small, (3, 3)), axis=(0, 1)).max()
     )  # blurred a little, so that noise is no contrast
     sharpness = float(cv2.Laplacian(grey, cv2.CV_32F).std() / max(grey.std(), 1.0))
-    smooth = cv2.GaussianBlur(cv2.resize(pixels, (32, 32), interpolation=cv2.INTER_AREA), (0, 0), 1.5)
+    smooth = cv2.GaussianBlur(
+        cv2.resize(pixels, (32, 32), interpolation=cv2.INTER_AREA), (0, 0), 1.5
+    )
     thumb = cv2.resize(smooth, (16, 16), interpolation=cv2.INTER_AREA)
     size, light = pixels.shape[:2], float(grey.mean())
-    return Fingerprint(digest(data).hex(), *size, _animated(data), light / 255, contrast / 255, sharpness, thumb)
+    return Fingerprint(
+        digest(data).hex(), *size, _animated(data), light / 255, contrast / 255, sharpness, thumb
+    )
 
 # %% ../../nbs/14_data.audit.ipynb #0011
 def _animated(data: bytes) -> bool:
-    if picture_format(data) == "JPEG":  # a JPEG never is, and Pillow's look into one would cost as much as decoding it
+    if (
+        picture_format(data) == "JPEG"
+    ):  # a JPEG never is, and Pillow's look into one would cost as much as decoding it
         return False
     picture = Image.open(io.BytesIO(data))
     try:
@@ -85,15 +100,22 @@ def fingerprints(
     """
     rows, errors, ids = {}, {}, catalog.ids
     batches = [ids[i : i + 64] for i in range(0, len(ids), 64)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool, progress(desc="pictures", total=len(ids)) as bar:
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        progress(desc="pictures", total=len(ids)) as bar,
+    ):
         # a few hundred batches at a time: what waits in the pool is held in memory too
         for start in range(0, len(batches), 256):
-            for batch in pool.map(lambda part: [_look(catalog, i) for i in part], batches[start : start + 256]):
+            for batch in pool.map(
+                lambda part: [_look(catalog, i) for i in part], batches[start : start + 256]
+            ):
                 for id, found in batch:
                     (errors if isinstance(found, ImageError) else rows)[id] = found
                 bar.update(len(batch))
     table = pd.DataFrame(
-        list(rows.values()), columns=Fingerprint._fields, index=pd.Index(list(rows), dtype=object, name="id")
+        list(rows.values()),
+        columns=Fingerprint._fields,
+        index=pd.Index(list(rows), dtype=object, name="id"),
     )
     return table, errors
 
@@ -109,9 +131,7 @@ def _look(catalog: Catalog, id: str) -> tuple[str, Fingerprint | ImageError]:
         return id, _seen[key]
     except ImageError as e:
         return id, ImageError(e.reason, e.detail, id)
-    except (
-        Exception
-    ) as e:  # a damaged archive or an impossible path: an issue of this product, not the end of the audit
+    except Exception as e:  # a damaged archive or an impossible path: an issue of this product, not the end of the audit
         return id, ImageError("unreadable", repr(e), id)
 
 # %% ../../nbs/14_data.audit.ipynb #0019
@@ -126,7 +146,9 @@ def near_candidates(
     flat = thumbs.reshape(n, 8, 2, 8, 2, 3).mean((2, 4), dtype=np.float32).reshape(n, -1)
     flat -= flat.mean(1, keepdims=True)
     flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
-    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(flat.shape[1]), flat.shape[1], max(1, min(4096, n // 64)))
+    index = faiss.IndexIVFFlat(
+        faiss.IndexFlatL2(flat.shape[1]), flat.shape[1], max(1, min(4096, n // 64))
+    )
     index.cp.min_points_per_centroid = 1  # FAISS would warn that a small catalogue is small
     index.train(flat)
     index.add(flat)
@@ -161,7 +183,9 @@ def picture_difference(
     rest = gap - fit.transpose(0, 2, 1) @ weights
     cells = np.sqrt((rest.reshape(len(a), -1, 3) ** 2).mean(2))
     contrast = np.clip(parts[2].std(1), 1, 50)
-    return np.column_stack([np.sqrt((rest[:, :, 0] ** 2).mean(1)), cells.max(1)]) / contrast[:, None]
+    return (
+        np.column_stack([np.sqrt((rest[:, :, 0] ** 2).mean(1)), cells.max(1)]) / contrast[:, None]
+    )
 
 # %% ../../nbs/14_data.audit.ipynb #0023
 def near_pairs(
@@ -200,7 +224,11 @@ def group_pictures(
     """
     n = len(prints)
     plain = (prints["contrast"].to_numpy(float) < min_contrast) & (n > 0)
-    keys = np.where(plain, np.arange(n).astype(str), prints["digest"].to_numpy(str)) if n else np.array([], str)
+    keys = (
+        np.where(plain, np.arange(n).astype(str), prints["digest"].to_numpy(str))
+        if n
+        else np.array([], str)
+    )
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     exact = first[inverse]
     group, gap = exact.copy(), np.full(n, np.nan)
@@ -227,21 +255,12 @@ def duplicate_groups(
     """
     prints, _ = fingerprints(catalog)
     groups = pd.Series(catalog.ids, index=catalog.products.index, name="group", dtype=object)
-    groups[prints.index] = prints.index.to_numpy()[group_pictures(prints, near, **limits)["near"].to_numpy()]
+    groups[prints.index] = prints.index.to_numpy()[
+        group_pictures(prints, near, **limits)["near"].to_numpy()
+    ]
     return groups
 
-# %% ../../nbs/14_data.audit.ipynb #0031
-def normalise_titles(
-    titles: pd.Series,
-) -> pd.Series:
-    """Titles in lower case with single spaces and no punctuation; "" where there is none."""
-    return titles.astype(object).where(titles.notna(), "").map(_normalised).astype(object)
-
-
-def _normalised(title) -> str:
-    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", str(title)).casefold()))
-
-# %% ../../nbs/14_data.audit.ipynb #0034
+# %% ../../nbs/14_data.audit.ipynb #0033
 ISSUES = (
     "missing_field", "missing_picture", "unreadable_picture", "animated_picture", "small_picture", "extreme_aspect", "blank_picture",
     "dark_picture", "blurred_picture", "exact_duplicate", "near_duplicate", "duplicate_title", "conflicting_label", "rare_class",
@@ -271,13 +290,16 @@ def _issues(issue: str, ids, details, scores=1.0) -> pd.DataFrame:
 def _shortfall(issue: str, values: pd.Series, limit: float, words: str) -> pd.DataFrame:
     "An issue for every value below `limit`; the score is the share that is lacking."
     low = values[values < limit].astype(float)
-    return _issues(issue, low.index, [words.format(v) for v in low], 1 - low / limit if limit else [])
+    return _issues(
+        issue, low.index, [words.format(v) for v in low], 1 - low / limit if limit else []
+    )
 
-# %% ../../nbs/14_data.audit.ipynb #0036
+# %% ../../nbs/14_data.audit.ipynb #0035
 def _field_issues(products: pd.DataFrame, required: Sequence[str]) -> list[pd.DataFrame]:
     empty = {f: products[f].isna() | (products[f].astype(str).str.strip() == "") for f in required}
     return [
-        _issues("missing_field", products.index[mask], [f"no {field}"] * mask.sum()) for field, mask in empty.items()
+        _issues("missing_field", products.index[mask], [f"no {field}"] * mask.sum())
+        for field, mask in empty.items()
     ]
 
 
@@ -289,7 +311,7 @@ def _error_issues(errors: dict[str, ImageError]) -> list[pd.DataFrame]:
         for issue, part in (("missing_picture", gone), ("unreadable_picture", bad))
     ]
 
-# %% ../../nbs/14_data.audit.ipynb #0038
+# %% ../../nbs/14_data.audit.ipynb #0037
 def _picture_issues(
     prints: pd.DataFrame, min_side, max_aspect, min_contrast, min_brightness, min_sharpness
 ) -> list[pd.DataFrame]:
@@ -301,21 +323,27 @@ def _picture_issues(
     return [
         _issues("animated_picture", moving, ["more than one frame"] * len(moving)),
         _shortfall("small_picture", shorter, min_side, "the shorter side is {:.0f} pixels"),
-        _issues("extreme_aspect", long.index, [f"1 : {v:.1f}" for v in long], 1 - max_aspect / long),
+        _issues(
+            "extreme_aspect", long.index, [f"1 : {v:.1f}" for v in long], 1 - max_aspect / long
+        ),
         _shortfall("blank_picture", prints["contrast"], min_contrast, "contrast {:.3f}"),
         _shortfall("dark_picture", seen["brightness"], min_brightness, "brightness {:.2f}"),
         _shortfall("blurred_picture", seen["sharpness"], min_sharpness, "sharpness {:.2f}"),
     ]
 
-# %% ../../nbs/14_data.audit.ipynb #0040
-def _duplicate_issues(prints: pd.DataFrame, groups: pd.DataFrame, max_difference: float) -> list[pd.DataFrame]:
+# %% ../../nbs/14_data.audit.ipynb #0039
+def _duplicate_issues(
+    prints: pd.DataFrame, groups: pd.DataFrame, max_difference: float
+) -> list[pd.DataFrame]:
     row, ids = np.arange(len(prints)), prints.index.to_numpy()
     copy = groups["exact"].to_numpy() != row
     near = ~copy & (groups["near"].to_numpy() != row)
     first = ids[groups["near"].to_numpy()[near]]
     return [
         _issues(
-            "exact_duplicate", ids[copy], [f"the same file as {i!r}" for i in ids[groups["exact"].to_numpy()[copy]]]
+            "exact_duplicate",
+            ids[copy],
+            [f"the same file as {i!r}" for i in ids[groups["exact"].to_numpy()[copy]]],
         ),
         _issues(
             "near_duplicate",
@@ -329,7 +357,9 @@ def _duplicate_issues(prints: pd.DataFrame, groups: pd.DataFrame, max_difference
 def _title_issues(titles: pd.Series) -> pd.DataFrame:
     titles = normalise_titles(titles)
     titles = titles[titles != ""]
-    first = pd.Series(titles.index, index=titles.index).groupby(titles.to_numpy()).transform("first")
+    first = (
+        pd.Series(titles.index, index=titles.index).groupby(titles.to_numpy()).transform("first")
+    )
     again = first[first.to_numpy() != titles.index.to_numpy()]
     return _issues("duplicate_title", again.index, [f"the same title as {i!r}" for i in again])
 
@@ -352,7 +382,7 @@ def _label_issues(labels: pd.Series, groups: pd.DataFrame, min_class: int) -> li
         _shortfall("rare_class", members, min_class, "{:.0f} in the category"),
     ]
 
-# %% ../../nbs/14_data.audit.ipynb #0042
+# %% ../../nbs/14_data.audit.ipynb #0041
 class Audit:
     """What `audit` found: `.issues` (DataFrame: id, issue, detail, score), and what can be done with it."""
 
@@ -368,7 +398,9 @@ class Audit:
     def ids(self, issue: str) -> list[str]:
         "The products with `issue`, the worst first."
         _check_issues([issue])
-        found = self.issues[self.issues["issue"] == issue].sort_values("score", ascending=False, kind="stable")
+        found = self.issues[self.issues["issue"] == issue].sort_values(
+            "score", ascending=False, kind="stable"
+        )
         return found["id"].drop_duplicates().tolist()
 
     def clean(self, drop: Collection[str] = DROP) -> Catalog:
@@ -393,7 +425,9 @@ class Audit:
         count = self.summary()["products"][::-1]
         _, ax = plt.subplots(figsize=(7, 4), dpi=80, layout="constrained")
         bars = ax.barh(
-            count.index.str.replace("_", " "), count, color=["C3" if i in DROP else "C0" for i in count.index]
+            count.index.str.replace("_", " "),
+            count,
+            color=["C3" if i in DROP else "C0" for i in count.index],
         )
         ax.bar_label(bars, [f"{n:,}" for n in count], padding=3)
         ax.set(
@@ -405,22 +439,29 @@ class Audit:
         ax.spines[["top", "right"]].set_visible(False)
         return ax
 
+    def _found(self) -> pd.DataFrame:
+        "Return the summary of the issues that were found."
+        table = self.summary()
+        return table[table["products"] > 0]
+
     def __repr__(self):
-        found = self.summary().query("products > 0")
+        found = self._found()
         kinds = ", ".join(f"{n:,} {issue}" for issue, n in found["products"].items())
         return f"Audit({len(self.catalog):,} products: {kinds or 'nothing found'})"
 
     def _repr_html_(self):
         cards = [product_card(self.catalog, i, [issue]) for issue in ISSUES for i in self.ids(issue)[:2]]
-        return f"{self.summary().query('products > 0').to_html()}<p>Two of each:</p>{picture_table(cards)}"
+        return f"{self._found().to_html()}<p>Two of each:</p>{picture_table(cards)}"
 
 
 def _check_issues(names: Collection[str]):
     if isinstance(names, str) or (unknown := [n for n in names if n not in ISSUES]):
         wrong = names if isinstance(names, str) else unknown[0]
-        raise ValueError(f"expected names of issues, received {wrong!r}; they are {', '.join(ISSUES)}")
+        raise ValueError(
+            f"expected names of issues, received {wrong!r}; they are {', '.join(ISSUES)}"
+        )
 
-# %% ../../nbs/14_data.audit.ipynb #0043
+# %% ../../nbs/14_data.audit.ipynb #0042
 def audit(
     catalog: Catalog,
     required: Sequence[str]
@@ -441,13 +482,17 @@ def audit(
     Each picture is read and decoded once. Raises `ValueError` where `required` names a column that is not there.
     """
     products = catalog.products
-    required = [f for f in ("title", "category") if f in products] if required is None else list(required)
+    required = (
+        [f for f in ("title", "category") if f in products] if required is None else list(required)
+    )
     if unknown := [f for f in required if f not in products]:
         raise ValueError(
             f"`required` names {unknown[0]!r}, which is no column; the catalogue has {', '.join(products.columns)}"
         )
     prints, errors = fingerprints(catalog)
-    groups = group_pictures(prints, near, min_contrast, max_difference=max_difference, max_cell=max_cell)
+    groups = group_pictures(
+        prints, near, min_contrast, max_difference=max_difference, max_cell=max_cell
+    )
     parts = [
         *_field_issues(products, required),
         *_error_issues(errors),

@@ -32,8 +32,24 @@ _COTTON = ("cotton", "organic cotton", "linen", "jersey", "viscose")
 _HIDE = ("leather", "suede", "canvas", "vegan leather", "nylon")
 _STOCK = {  # kind: department, share, price, women, men, seasons, materials
     "t-shirt": ("clothing", 12.5, 22, 45, 45, _WARM, _COTTON),
-    "shirt": ("clothing", 9, 44, 40, 50, ("spring", "summer", "autumn", "all year"), _COTTON + ("flannel", "poplin")),
-    "jacket": ("clothing", 7.5, 95, 45, 45, _COLD, ("wool", "denim", "nylon", "corduroy", "cotton")),
+    "shirt": (
+        "clothing",
+        9,
+        44,
+        40,
+        50,
+        ("spring", "summer", "autumn", "all year"),
+        _COTTON + ("flannel", "poplin"),
+    ),
+    "jacket": (
+        "clothing",
+        7.5,
+        95,
+        45,
+        45,
+        _COLD,
+        ("wool", "denim", "nylon", "corduroy", "cotton"),
+    ),
     "dress": ("clothing", 9, 62, 100, 0, _WARM, _COTTON + ("chiffon",)),
     "trousers": (
         "clothing",
@@ -50,7 +66,15 @@ _STOCK = {  # kind: department, share, price, women, men, seasons, materials
     "backpack": ("bags", 6, 58, 15, 20, _ALL, _HIDE + ("recycled polyester",)),
     "cap": ("accessories", 4.5, 19, 15, 30, _WARM, ("cotton", "wool", "corduroy", "nylon")),
     "watch": ("accessories", 5.5, 128, 40, 45, _ALL, ("steel", "leather", "silicone", "canvas")),
-    "sunglasses": ("accessories", 4.5, 49, 40, 35, ("summer", "summer", "all year"), ("acetate", "steel", "bamboo")),
+    "sunglasses": (
+        "accessories",
+        4.5,
+        49,
+        40,
+        35,
+        ("summer", "summer", "all year"),
+        ("acetate", "steel", "bamboo"),
+    ),
     "mug": ("home", 5, 14, 0, 0, _ALL, ("stoneware", "porcelain", "enamel", "ceramic")),
     "lamp": ("home", 4, 66, 0, 0, _ALL, ("steel", "ceramic", "linen", "bamboo")),
 }
@@ -76,7 +100,10 @@ _PATTERN_ODDS = {  # style: odds of each of PATTERNS
 }
 
 # %% ../../nbs/11_data.demo.ipynb #0011
-_FIRST_DAY, _DAYS = np.datetime64("2022-01-01"), 1065  # products come into the shop until the end of November 2024
+_FIRST_DAY, _DAYS = (
+    np.datetime64("2022-01-01"),
+    1065,
+)  # products come into the shop until the end of November 2024
 
 
 def _rng(seed: int, what: int, number: int = 0) -> np.random.Generator:
@@ -86,7 +113,11 @@ def _rng(seed: int, what: int, number: int = 0) -> np.random.Generator:
 def _pick(rng, values, odds=None):
     values = list(values)
     return values[
-        int(rng.integers(len(values)) if odds is None else rng.choice(len(values), p=np.divide(odds, sum(odds))))
+        int(
+            rng.integers(len(values))
+            if odds is None
+            else rng.choice(len(values), p=np.divide(odds, sum(odds)))
+        )
     ]
 
 
@@ -106,7 +137,11 @@ def _product(seed: int, number: int) -> dict:
         1,
         1,
     )
-    price *= _BRANDS[brand][1] * {"classic": 1.1, "minimal": 1.05}.get(style, 1.0) * rng.lognormal(0, 0.25)
+    price *= (
+        _BRANDS[brand][1]
+        * {"classic": 1.1, "minimal": 1.05}.get(style, 1.0)
+        * rng.lognormal(0, 0.25)
+    )
     return {
         "category": kind,
         "department": department,
@@ -124,7 +159,10 @@ def _product(seed: int, number: int) -> dict:
 # %% ../../nbs/11_data.demo.ipynb #0014
 _WORDS = {  # kind: what it is called, what it is called by who will not commit himself
     "t-shirt": (("T-shirt", "tee", "T-shirt", "jersey tee"), ("top", "basic", "short sleeve top")),
-    "shirt": (("shirt", "button-down", "button-up shirt"), ("top", "long sleeve top", "short sleeve top")),
+    "shirt": (
+        ("shirt", "button-down", "button-up shirt"),
+        ("top", "long sleeve top", "short sleeve top"),
+    ),
     "jacket": (("jacket", "blazer", "bomber", "coat"), ("layer", "outerwear", "long sleeve top")),
     "dress": (("dress", "midi dress", "frock"), ("one-piece", "outfit", "layer")),
     "trousers": (("trousers", "pants", "chinos"), ("bottoms", "basic")),
@@ -153,9 +191,7 @@ _PATTERN_WORDS = {
     "floral": ("floral", "flower print"),
     "printed": ("graphic", "printed"),
 }
-_SYLLABLES = (
-    "ar bel cor dun el fen gal hol il jun kar lor mel nor ol per quin ras sel tor ul ver wyn xan yar zol".split()
-)
+_SYLLABLES = "ar bel cor dun el fen gal hol il jun kar lor mel nor ol per quin ras sel tor ul ver wyn xan yar zol".split()
 
 
 def _model(rng) -> str:
@@ -179,8 +215,17 @@ def _title(product: dict, rng) -> str:
     words += {"exact": [_pick(rng, exact)], "vague": [_pick(rng, vague)], "none": []}[naming]
     brand = [product["brand"]] if rng.random() < 0.75 else []
     model = [_model(rng)] if naming == "none" or rng.random() < 0.75 else []
-    who = [f"for {product['gender']}"] if product["gender"] != "unisex" and rng.random() < 0.35 else []
-    return _slip(" ".join(brand + model + words + who if rng.random() < 0.8 else words + who + brand + model), rng)
+    who = (
+        [f"for {product['gender']}"]
+        if product["gender"] != "unisex" and rng.random() < 0.35
+        else []
+    )
+    return _slip(
+        " ".join(
+            brand + model + words + who if rng.random() < 0.8 else words + who + brand + model
+        ),
+        rng,
+    )
 
 
 def _slip(text: str, rng) -> str:
@@ -241,7 +286,13 @@ def _description(product: dict, rng) -> str:
     return " ".join(_SENTENCES[i].format(**words) for i in chosen)
 
 # %% ../../nbs/11_data.demo.ipynb #0020
-_SINGLE = ("missing_picture", "unreadable_picture", "animated_picture", "blank_picture", "wrong_label")
+_SINGLE = (
+    "missing_picture",
+    "unreadable_picture",
+    "animated_picture",
+    "blank_picture",
+    "wrong_label",
+)
 _MISTAKEN = {
     "t-shirt": ("shirt", "dress"), "shirt": ("t-shirt", "jacket"), "jacket": ("shirt", "trousers"), "dress": ("t-shirt", "shirt"),
     "trousers": ("jacket", "dress"), "sneaker": ("boot",), "boot": ("sneaker",), "handbag": ("backpack", "watch"), "backpack": ("handbag",),
@@ -254,7 +305,10 @@ def _plan(n: int, seed: int) -> pd.DataFrame:
     rng, each = _rng(seed, 3), 0 if n < 50 else max(1, round(0.008 * n))
     rows = rng.permutation(n)[: each * (len(_SINGLE) + 4)]
     pairs = np.sort(rows[: 4 * each].reshape(-1, 2), axis=1)  # the original comes before its copy
-    plan = [(("exact_duplicate", "near_duplicate")[i % 2], copy, original) for i, (original, copy) in enumerate(pairs)]
+    plan = [
+        (("exact_duplicate", "near_duplicate")[i % 2], copy, original)
+        for i, (original, copy) in enumerate(pairs)
+    ]
     for original, copy in pairs[: -(-each // 2)]:
         plan += [("conflicting_label", original, copy), ("conflicting_label", copy, original)]
     plan += [(_SINGLE[i % len(_SINGLE)], row, -1) for i, row in enumerate(rows[4 * each :])]
@@ -265,7 +319,9 @@ def _truth(n: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     "The products as they truly are (one row each), and the plan of what goes wrong."
     products, plan = [_product(seed, i) for i in range(n)], _plan(n, seed)
     copies = plan[plan.issue.isin(["exact_duplicate", "near_duplicate"])]
-    for copy, original in zip(copies.row, copies.other, strict=True):  # the same product, put in a second time
+    for copy, original in zip(
+        copies.row, copies.other, strict=True
+    ):  # the same product, put in a second time
         products[copy] = products[original] | {"added": products[copy]["added"]}
     return pd.DataFrame(products), plan
 
@@ -284,20 +340,25 @@ _WIDE = ("sneaker", "boot", "cap", "sunglasses", "handbag")  # more often photog
 
 
 def _encode(pixels: np.ndarray, suffix: str, quality: int = 90) -> bytes:
-    options = {".jpg": [cv2.IMWRITE_JPEG_QUALITY, quality], ".webp": [cv2.IMWRITE_WEBP_QUALITY, quality]}.get(
-        suffix, []
-    )
+    options = {
+        ".jpg": [cv2.IMWRITE_JPEG_QUALITY, quality],
+        ".webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
+    }.get(suffix, [])
     return cv2.imencode(suffix, pixels[..., ::-1], options)[1].tobytes()
 
 
 def _draw(product: dict, seed: int, number: int) -> np.ndarray:
     rng = _rng(seed, 1, number)
     size = _pick(rng, _SIZES, (45, 10, 25, 20) if product["category"] in _WIDE else (65, 13, 18, 4))
-    return draw_product(product["category"], product["colour"], product["pattern"], product["style"], rng, size)
+    return draw_product(
+        product["category"], product["colour"], product["pattern"], product["style"], rng, size
+    )
 
 
 def _file(pixels: np.ndarray, rng) -> bytes:
-    return _encode(pixels, _pick(rng, (".jpg", ".png", ".webp"), (93, 4, 3)), int(rng.integers(84, 96)))
+    return _encode(
+        pixels, _pick(rng, (".jpg", ".png", ".webp"), (93, 4, 3)), int(rng.integers(84, 96))
+    )
 
 
 def _again(pixels: np.ndarray, rng) -> bytes:
@@ -310,15 +371,20 @@ def _again(pixels: np.ndarray, rng) -> bytes:
         s = _pick(rng, (0.95, 0.97, 1.03, 1.05))
         pixels = cv2.resize(pixels, (round(w * s), round(h * s)), interpolation=cv2.INTER_LINEAR)
     if way == 3:
-        pixels = np.roll(np.pad(pixels, ((1, 1), (1, 1), (0, 0)), "edge"), _pick(rng, (-1, 1)), int(rng.integers(2)))[
-            1:-1, 1:-1
-        ]
+        pixels = np.roll(
+            np.pad(pixels, ((1, 1), (1, 1), (0, 0)), "edge"),
+            _pick(rng, (-1, 1)),
+            int(rng.integers(2)),
+        )[1:-1, 1:-1]
     return _encode(pixels, ".jpg", int(rng.integers(68, 82)))
 
 
 def _animated(pixels: np.ndarray) -> bytes:
     "A GIF that flashes."
-    frames = [Image.fromarray(np.clip(pixels * f, 0, 255).astype(np.uint8)).quantize(64) for f in (1.0, 1.25, 0.8)]
+    frames = [
+        Image.fromarray(np.clip(pixels * f, 0, 255).astype(np.uint8)).quantize(64)
+        for f in (1.0, 1.25, 0.8)
+    ]
     out = io.BytesIO()
     frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], duration=300, loop=0)
     return out.getvalue()
@@ -327,13 +393,23 @@ def _animated(pixels: np.ndarray) -> bytes:
 def _broken(data: bytes, rng) -> bytes:
     "Half a file, a page that says sorry, or the start of a JPEG with nothing to follow."
     page = f"<html><h1>404</h1><p>No such picture: {int(rng.integers(1e9))}</p></html>".encode()
-    return _pick(rng, (data[: int(len(data) * rng.uniform(0.3, 0.8))], page, b"\xff\xd8\xff\xe0" + rng.bytes(300)))
+    return _pick(
+        rng,
+        (
+            data[: int(len(data) * rng.uniform(0.3, 0.8))],
+            page,
+            b"\xff\xd8\xff\xe0" + rng.bytes(300),
+        ),
+    )
 
 
 def _blank(shape: tuple[int, ...], rng) -> bytes:
     "A placeholder in one grey or pale tone."
     return _encode(
-        np.full(shape, rng.integers(0, 256) + rng.integers(-6, 7, 3), np.int16).clip(0, 255).astype(np.uint8), ".jpg"
+        np.full(shape, rng.integers(0, 256) + rng.integers(-6, 7, 3), np.int16)
+        .clip(0, 255)
+        .astype(np.uint8),
+        ".jpg",
     )
 
 # %% ../../nbs/11_data.demo.ipynb #0025
@@ -396,7 +472,10 @@ def _draw_catalog(n: int, seed: int) -> Catalog:
 
 def _digest() -> str:
     "Changes when the code that draws does."
-    sources = [Path(importlib.util.find_spec(f"prodrec.data.{m}").origin).read_bytes() for m in ("demo", "drawing")]
+    sources = [
+        Path(importlib.util.find_spec(f"prodrec.data.{m}").origin).read_bytes()
+        for m in ("demo", "drawing")
+    ]
     return hashlib.sha256(b"".join(sources)).hexdigest()[:12]
 
 
@@ -426,7 +505,10 @@ def load_demo(
     """
     _check(n, seed)
     return _kept(
-        f"catalog-{n}-{seed}", lambda: _draw_catalog(n, seed), lambda c, path: c.save(path, images=True), Catalog.load
+        f"catalog-{n}-{seed}",
+        lambda: _draw_catalog(n, seed),
+        lambda c, path: c.save(path, images=True),
+        Catalog.load,
     )
 
 
@@ -445,7 +527,11 @@ def load_demo_defects(n: int = 1200, seed: int = 0) -> pd.DataFrame:
         for issue, row, o in plan.itertuples(index=False)
     ]
     table = pd.DataFrame(
-        {"id": ids[plan.row.to_numpy(int)], "issue": plan.issue, "other": pd.Series(other, dtype=object)}
+        {
+            "id": ids[plan.row.to_numpy(int)],
+            "issue": plan.issue,
+            "other": pd.Series(other, dtype=object),
+        }
     )
     return table.sort_values(["id", "issue"], ignore_index=True)
 
@@ -506,7 +592,10 @@ class _Shop:
         # the price beside others of its kind: 0 the cheapest, 1 the dearest
         self.level = truth.groupby("category")["price"].rank(pct=True).to_numpy()
         self.added = truth["added"].to_numpy().astype("datetime64[m]")
-        self.season, self.kind = truth["season"].to_numpy(object), truth["category"].to_numpy(object)
+        self.season, self.kind = (
+            truth["season"].to_numpy(object),
+            truth["category"].to_numpy(object),
+        )
         self.role = np.array([_ROLES[k] for k in self.kind])
         self.fame = _rng(seed, 7).normal(0, 0.6, n)
         self.goes = np.array([[_colours_go(a, b) for b in COLOURS] for a in COLOURS])
@@ -518,7 +607,9 @@ class _Shop:
         colour = rng.normal(0, 0.3, len(COLOURS))
         colour[rng.permutation(len(COLOURS))[:3]] += 2.0
         gender = np.array([(0, -3.5, -0.3), (-3.5, 0, -0.3)][int(rng.integers(2))])
-        likes = style[self.codes["style"]] + colour[self.codes["colour"]] + gender[self.codes["gender"]]
+        likes = (
+            style[self.codes["style"]] + colour[self.codes["colour"]] + gender[self.codes["gender"]]
+        )
         likes += rng.normal(0, 0.9, 5)[self.codes["department"]] + self.fame
         return likes - 6 * (self.level - rng.uniform(0.1, 0.9)) ** 2
 
@@ -563,12 +654,19 @@ def _visits(shop: _Shop, user: int, seed: int) -> list[tuple]:
         basket = [p for p in _basket(shop, pool, when, rng) if p not in bought]
         outfit = f"u{user + 1:03d}-{len(rows):03d}" if len(basket) > 1 else None
         seen = _looked_at(shop, pool, basket, when, rng)
-        rows += [(p, "view", 1.0, max(when - int(rng.integers(2, 600)), shop.added[p]), None) for p in seen]
+        rows += [
+            (p, "view", 1.0, max(when - int(rng.integers(2, 600)), shop.added[p]), None)
+            for p in seen
+        ]
         rows += [(p, "purchase", 1.0, when, outfit) for p in basket]
         for p in basket:
             if rng.random() < 0.3:
-                stars = np.clip(round(3.2 + 0.7 * (likes[p] - good) / spread + rng.normal(0, 0.8)), 1, 5)
-                rows.append((p, "rating", float(stars), when + int(rng.integers(3000, 30_000)), None))
+                stars = np.clip(
+                    round(3.2 + 0.7 * (likes[p] - good) / spread + rng.normal(0, 0.8)), 1, 5
+                )
+                rows.append(
+                    (p, "rating", float(stars), when + int(rng.integers(3000, 30_000)), None)
+                )
         bought.update(basket)
     return [(f"u{user + 1:03d}", *row) for row in rows]
 
@@ -577,7 +675,9 @@ def _looked_at(shop: _Shop, pool: np.ndarray, basket: list[int], when, rng) -> l
     "The products looked at before buying `basket`: those bought, and others, mostly of the same kind."
     seen = [p for p in basket if rng.random() < 0.7]
     for _ in range(int(rng.poisson(2.5))):
-        odds = np.where(np.isin(shop.kind[pool], shop.kind[basket]), 6.0, 1.0) * (shop.added[pool] <= when)
+        odds = np.where(np.isin(shop.kind[pool], shop.kind[basket]), 6.0, 1.0) * (
+            shop.added[pool] <= when
+        )
         other = _drawn(odds, rng)
         seen += [] if other is None else [int(pool[other])]
     return seen
@@ -589,7 +689,11 @@ _COLUMNS = ["user", "id", "event", "value", "time", "outfit"]
 def _shopping(n: int, seed: int) -> pd.DataFrame:
     "The year of all customers, in the order of time."
     shop, ids = _Shop(n, seed), np.array(_ids(n), object)
-    rows = [(user, ids[p], *rest) for u in range(_CUSTOMERS) for user, p, *rest in _visits(shop, u, seed)]
+    rows = [
+        (user, ids[p], *rest)
+        for u in range(_CUSTOMERS)
+        for user, p, *rest in _visits(shop, u, seed)
+    ]
     table = pd.DataFrame(rows, columns=_COLUMNS)
     table["time"] = pd.to_datetime(table["time"]).astype("datetime64[s]")
     return table.astype({"value": "float32"}).sort_values("time", kind="stable", ignore_index=True)

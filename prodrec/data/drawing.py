@@ -76,7 +76,12 @@ def _noise() -> np.ndarray:
     "A large field of smooth noise, about -1 to 1, that creases and grain are cut from."
     rng = np.random.default_rng(7)
     field = sum(
-        cv2.resize(rng.standard_normal((s, s)).astype(np.float32), (1024, 1024), interpolation=cv2.INTER_CUBIC) * w
+        cv2.resize(
+            rng.standard_normal((s, s)).astype(np.float32),
+            (1024, 1024),
+            interpolation=cv2.INTER_CUBIC,
+        )
+        * w
         for s, w in ((24, 0.6), (64, 0.3), (200, 0.15))
     )
     return field / np.abs(field).max() * 2
@@ -126,7 +131,14 @@ _WEIGHTS: dict[str, Callable] = {
 }
 
 # %% ../../nbs/11a_data.drawing.ipynb #0016
-_BLOOMS = [(236, 226, 210), (222, 96, 110), (240, 180, 70), (120, 150, 200), (190, 120, 180), (240, 150, 120)]
+_BLOOMS = [
+    (236, 226, 210),
+    (222, 96, 110),
+    (240, 180, 70),
+    (120, 150, 200),
+    (190, 120, 180),
+    (240, 150, 120),
+]
 
 
 def _floral(cloth: np.ndarray, rng):
@@ -137,7 +149,13 @@ def _floral(cloth: np.ndarray, rng):
         for x in range(0, SIZE, step):
             cx, cy = x + rng.uniform(0, step * 0.7), y + rng.uniform(0, step * 0.7)
             turn, petal = rng.uniform(0, 6.28), petals[int(rng.integers(2))]
-            _spot(cloth, cx + r * 1.5 * np.cos(turn), cy + r * 1.5 * np.sin(turn), r * 0.7, (84, 128, 78))
+            _spot(
+                cloth,
+                cx + r * 1.5 * np.cos(turn),
+                cy + r * 1.5 * np.sin(turn),
+                r * 0.7,
+                (84, 128, 78),
+            )
             for a in turn + np.arange(5) * 1.257:
                 _spot(cloth, cx + r * np.cos(a), cy + r * np.sin(a), r * 0.72, petal)
             _spot(cloth, cx, cy, r * 0.5, (238, 200, 90))
@@ -152,13 +170,24 @@ def _printed(cloth: np.ndarray, accent, rng):
     at = np.array([0.5 + rng.normal(0, 0.02), rng.uniform(0.4, 0.56)])
     r, second = rng.uniform(0.09, 0.15), _BLOOMS[int(rng.integers(len(_BLOOMS)))]
     turn = np.radians(np.arange(10) * 36 - 90)[:, None]
-    star = at + np.hstack([np.cos(turn), np.sin(turn)]) * np.where(np.arange(10) % 2, 0.45, 1.1)[:, None] * r
+    star = (
+        at
+        + np.hstack([np.cos(turn), np.sin(turn)])
+        * np.where(np.arange(10) % 2, 0.45, 1.1)[:, None]
+        * r
+    )
     disc = _ellipse(*at, r, r)
     peaks = at + np.array([(-1.2, 0.8), (-0.4, -0.5), (0, 0.1), (0.4, -0.9), (1.3, 0.8)]) * r
-    bars = [_box(at[0] - r, at[1] + d * r, at[0] + r, at[1] + (d + 0.35) * r) for d in (-0.9, -0.3, 0.3)]
-    motif = [[disc], [star], [disc, peaks], [disc, star * 0.5 + at * 0.5], bars][int(rng.integers(5))]
+    bars = [
+        _box(at[0] - r, at[1] + d * r, at[0] + r, at[1] + (d + 0.35) * r) for d in (-0.9, -0.3, 0.3)
+    ]
+    motif = [[disc], [star], [disc, peaks], [disc, star * 0.5 + at * 0.5], bars][
+        int(rng.integers(5))
+    ]
     for points, colour in zip(motif, (accent, second, accent), strict=False):
-        cv2.fillPoly(cloth, [np.int32(points * SIZE * 16)], tuple(map(float, colour)), cv2.LINE_AA, 4)
+        cv2.fillPoly(
+            cloth, [np.int32(points * SIZE * 16)], tuple(map(float, colour)), cv2.LINE_AA, 4
+        )
 
 
 def _cloth(pattern: str, main: np.ndarray, accent: np.ndarray, rng) -> np.ndarray:
@@ -238,17 +267,23 @@ def _shade(mask, volume, edge, light) -> np.ndarray:
     shade = np.ones_like(mask)
     if volume:
         k = (SIZE // 9 | 1, SIZE // 9 | 1)
-        height = cv2.blur(cv2.blur(mask, k, borderType=cv2.BORDER_CONSTANT), k, borderType=cv2.BORDER_CONSTANT)
+        height = cv2.blur(
+            cv2.blur(mask, k, borderType=cv2.BORDER_CONSTANT), k, borderType=cv2.BORDER_CONSTANT
+        )
         dx, dy = (cv2.Sobel(height, cv2.CV_32F, i, 1 - i, ksize=3) for i in (1, 0))
         shade -= volume * 0.9 * (dx * light[0] + dy * light[1])
     if edge:
-        shade *= 1 - edge * 1.5 * (1 - cv2.GaussianBlur(mask, (5, 5), 1.2, borderType=cv2.BORDER_CONSTANT))
+        shade *= 1 - edge * 1.5 * (
+            1 - cv2.GaussianBlur(mask, (5, 5), 1.2, borderType=cv2.BORDER_CONSTANT)
+        )
     return np.clip(shade, 0.25, 1.6)
 
 
 def _shifted(colour, rng, by) -> np.ndarray:
     # lighter or darker rather than of another hue: a brown boot must not turn red
-    return np.clip(np.float32(colour) + rng.normal(0, by) + rng.normal(0, 0.4 * by, 3), 12, 246).astype(np.float32)
+    return np.clip(
+        np.float32(colour) + rng.normal(0, by) + rng.normal(0, 0.4 * by, 3), 12, 246
+    ).astype(np.float32)
 
 
 def _accent(main, rng) -> np.ndarray:
@@ -257,7 +292,13 @@ def _accent(main, rng) -> np.ndarray:
     return np.float32(names[int(rng.integers(len(names)))])
 
 # %% ../../nbs/11a_data.drawing.ipynb #0022
-DARK, WHITE, METAL, GOLD, LEATHER = (34, 32, 34), (240, 238, 234), (176, 180, 186), (206, 168, 92), (128, 84, 52)
+DARK, WHITE, METAL, GOLD, LEATHER = (
+    (34, 32, 34),
+    (240, 238, 234),
+    (176, 180, 186),
+    (206, 168, 92),
+    (128, 84, 52),
+)
 
 
 def _sleeves(s: Canvas, shoulder, long, width, flare=0.0, cuff=None):
@@ -267,7 +308,9 @@ def _sleeves(s: Canvas, shoulder, long, width, flare=0.0, cuff=None):
     for side in (-1, 1):
         top, end = np.array((x - 0.02, y)), np.array((x + out, y + 0.08 + 0.62 * long))
         across = np.array((-(width + flare), 0.05 * (1.4 - long)))
-        arm = np.array([top, (x + 0.05, y + 0.03), end, end, end + across, end + across, (x - 0.03, y + 0.24)])
+        arm = np.array(
+            [top, (x + 0.05, y + 0.03), end, end, end + across, end + across, (x - 0.03, y + 0.24)]
+        )
         s.shape(_round((arm * (side, 1)) + (0.5, 0), 2), volume=1.2)
         if cuff is not None:
             a, b = end, end + across
@@ -298,7 +341,14 @@ def _tshirt(s: Canvas):
     depth = s.by_style(0.19, 0.18, 0.25, 0.20, 0.12)
     s.shape(_ellipse(0.5, 0.135, neck, 0.035), s.main * 0.5, 0)
     long = 0.62 if s.chance(0.15) else s.by_style(0.18, 0.2, 0.3, 0.16, 0.25)
-    _sleeves(s, (shoulder, 0.17), long, 0.13, s.by_style(0.01, 0, 0.05, 0.02), s.accent if s.chance(0.15) else None)
+    _sleeves(
+        s,
+        (shoulder, 0.17),
+        long,
+        0.13,
+        s.by_style(0.01, 0, 0.05, 0.02),
+        s.accent if s.chance(0.15) else None,
+    )
     hem = s.by_style(0.21, 0.195, 0.24, 0.23)
     _torso(s, shoulder, s.by_style(0.205, 0.19, 0.2, 0.225), hem, length, neck, depth)
     s.line(_neckline(neck, depth), s.accent if s.chance(0.25) else s.main * 0.7, 0.016)
@@ -310,14 +360,36 @@ def _shirt(s: Canvas):
     length, neck = s.by_style(0.86, 0.88, 0.9, 0.9, 0.03), 0.075
     long = s.by_style(0.2, 0.66, 0.6, 0.68, 0.05) if not s.chance(0.2) else 0.22
     s.shape(_ellipse(0.5, 0.13, neck, 0.03), s.main * 0.5, 0)
-    _sleeves(s, (shoulder, 0.17), long, 0.105, s.by_style(0, 0, 0.05, 0), s.main * 0.85 if long > 0.4 else None)
-    _torso(s, shoulder, s.by_style(0.2, 0.185, 0.215, 0.2), s.by_style(0.205, 0.2, 0.235, 0.21), length, neck, depth)
+    _sleeves(
+        s,
+        (shoulder, 0.17),
+        long,
+        0.105,
+        s.by_style(0, 0, 0.05, 0),
+        s.main * 0.85 if long > 0.4 else None,
+    )
+    _torso(
+        s,
+        shoulder,
+        s.by_style(0.2, 0.185, 0.215, 0.2),
+        s.by_style(0.205, 0.2, 0.235, 0.21),
+        length,
+        neck,
+        depth,
+    )
     s.line([(0.5, depth), (0.5, length)], s.main * 0.6, 0.006)
     for y in np.arange(depth + 0.05, length - 0.04, 0.105):
         s.shape(_ellipse(0.515, y, 0.009, 0.009), WHITE if s.main.mean() < 150 else DARK, 0, 0.3)
-    collar = np.array([(0.0, depth + 0.005), (neck, 0.10), (neck + 0.035, 0.145), (0.05, depth + 0.05)])
+    collar = np.array(
+        [(0.0, depth + 0.005), (neck, 0.10), (neck + 0.035, 0.145), (0.05, depth + 0.05)]
+    )
     for side in (-1, 1):
-        s.shape(collar * (side, 1) + (0.5, 0), s.accent if s.style == "sporty" else s.main * 1.05, 0.8, 0.8)
+        s.shape(
+            collar * (side, 1) + (0.5, 0),
+            s.accent if s.style == "sporty" else s.main * 1.05,
+            0.8,
+            0.8,
+        )
     if s.chance(0.6):
         s.line(_box(0.56, 0.34, 0.65, 0.44), width=0.006, closed=True)
 
@@ -327,12 +399,24 @@ def _jacket(s: Canvas):
     if s.style in ("sporty", "boho"):  # a hood behind the neck
         s.shape(_round(_both([(0, 0.03), (0.12, 0.05), (0.14, 0.17), (0, 0.2)])), s.main * 0.8, 1)
     s.shape(_ellipse(0.5, 0.15, 0.09, 0.04), s.main * 0.4, 0)
-    _sleeves(s, (shoulder, 0.17), s.by_style(0.68, 0.7, 0.64, 0.7), 0.135, 0, s.accent if s.style == "sporty" else None)
+    _sleeves(
+        s,
+        (shoulder, 0.17),
+        s.by_style(0.68, 0.7, 0.64, 0.7),
+        0.135,
+        0,
+        s.accent if s.style == "sporty" else None,
+    )
     hem = s.by_style(0.215, 0.235, 0.23, 0.235)
     _torso(s, shoulder, s.by_style(0.225, 0.21, 0.225, 0.225), hem, length, 0.09, 0.2)
     inside = s.accent * 0.7 if s.chance(0.6) else np.float32(DARK) * 1.4
     gap = s.rng.uniform(0.0, 0.07)
-    s.shape(_both([(0, 0.15), (0.06, 0.14), (gap + 0.01, 0.4), (gap, length), (0, length)]), inside, 0.5, 0.3)
+    s.shape(
+        _both([(0, 0.15), (0.06, 0.14), (gap + 0.01, 0.4), (gap, length), (0, length)]),
+        inside,
+        0.5,
+        0.3,
+    )
     lapel = np.array([(0.055, 0.115), (0.105, 0.14), (0.125, 0.28), (gap + 0.01, 0.44)])
     for side in (-1, 1):
         s.shape(lapel * (side, 1) + (0.5, 0), s.main * s.by_style(0.9, 0.85, 1.1, 1.05), 0.8, 0.9)
@@ -342,25 +426,38 @@ def _jacket(s: Canvas):
         s.line([(0.5 + gap, 0.4), (0.5 + gap, length)], METAL, 0.012)
     else:
         for y in np.linspace(0.48, length - 0.1, 3):
-            s.shape(_ellipse(0.5 - gap - 0.025, y, 0.014, 0.014), GOLD if s.style == "boho" else DARK, 0.5)
+            s.shape(
+                _ellipse(0.5 - gap - 0.025, y, 0.014, 0.014),
+                GOLD if s.style == "boho" else DARK,
+                0.5,
+            )
     if s.style == "sporty":
         s.shape(_box(0.5 - hem, length - 0.05, 0.5 + hem, length + 0.005), s.accent, 0.5)
 
 # %% ../../nbs/11a_data.drawing.ipynb #0025
 def _dress(s: Canvas):
-    waist_y, length = s.by_style(0.42, 0.42, 0.37, 0.45, 0.04), s.by_style(0.8, 0.88, 0.95, 0.9, 0.04)
+    waist_y, length = (
+        s.by_style(0.42, 0.42, 0.37, 0.45, 0.04),
+        s.by_style(0.8, 0.88, 0.95, 0.9, 0.04),
+    )
     neck, depth = s.by_style(0.08, 0.08, 0.1, 0.11), s.by_style(0.18, 0.17, 0.24, 0.17, 0.12)
     waist, hem = s.by_style(0.13, 0.11, 0.12, 0.15), s.by_style(0.2, 0.24, 0.32, 0.18, 0.12)
     strap = 0.15 if s.chance(0.5) else 0.185
     s.shape(_ellipse(0.5, 0.125, neck, 0.03), s.main * 0.5, 0)
     if strap > 0.16:
-        _sleeves(s, (strap, 0.16), s.by_style(0.12, 0.3, 0.5, 0.14, 0.2), 0.09, s.by_style(0, 0, 0.06, 0))
+        _sleeves(
+            s, (strap, 0.16), s.by_style(0.12, 0.3, 0.5, 0.14, 0.2), 0.09, s.by_style(0, 0, 0.06, 0)
+        )
     half = [(0, depth), (neck * 0.8, depth - 0.02), (neck, 0.115), (neck, 0.115), (strap, 0.14), (strap, 0.14),
         (strap - 0.025, 0.3), (waist, waist_y), (waist, waist_y), (hem * 0.8, 0.7), (hem, length), (hem, length),
         (0, length + 0.025)]  # fmt: skip
     s.shape(_round(_both(half), 2), volume=1.4)
     for x in s.rng.uniform(-0.8, 0.8, 5):  # folds of the skirt
-        s.line([(0.5 + x * waist, waist_y + 0.05), (0.5 + x * hem, length - 0.01)], s.main * 0.78, 0.005)
+        s.line(
+            [(0.5 + x * waist, waist_y + 0.05), (0.5 + x * hem, length - 0.01)],
+            s.main * 0.78,
+            0.005,
+        )
     if s.chance(0.6):
         s.shape(_box(0.5 - waist, waist_y - 0.02, 0.5 + waist, waist_y + 0.02), s.accent, 0.6)
     s.line(_neckline(neck, depth), s.main * 0.7, 0.01)
@@ -373,7 +470,9 @@ def _trousers(s: Canvas):
     short = s.chance(0.18)
     length = s.rng.uniform(0.5, 0.6) if short else s.by_style(0.92, 0.95, 0.95, 0.9, 0.02)
     cuff, knee = (
-        (0.155, 0.03) if short else (s.by_style(0.07, 0.085, 0.14, 0.1), s.by_style(0.15, 0.12, 0.17, 0.13, 0.1))
+        (0.155, 0.03)
+        if short
+        else (s.by_style(0.07, 0.085, 0.14, 0.1), s.by_style(0.15, 0.12, 0.17, 0.13, 0.1))
     )
     out, inner = (hip + 0.035, 0.025) if short else (knee + cuff * 0.6, knee - cuff * 0.8)
     for side in (-1, 1):
@@ -382,22 +481,38 @@ def _trousers(s: Canvas):
             (inner, length + 0.01), (inner, length + 0.01), (0.005, 0.36), (-0.005, 0.34))  # fmt: skip
         s.shape(_round(leg, 2), volume=1.5)
         s.line(at((waist - 0.04, 0.125), (hip - 0.05, 0.17), (hip - 0.015, 0.2)), width=0.008)
-        s.line(at((out - 0.01, length - 0.025), (inner + 0.01, length - 0.02)), s.main * 0.75, 0.006)
+        s.line(
+            at((out - 0.01, length - 0.025), (inner + 0.01, length - 0.02)), s.main * 0.75, 0.006
+        )
         if s.style == "sporty":
-            s.line(at((waist + 0.005, 0.13), (hip - 0.01, 0.3), (out - 0.015, length - 0.02)), s.accent, 0.018)
-    s.shape(_box(0.5 - waist, 0.065, 0.5 + waist, 0.115), s.accent * 0.8 if s.chance(0.3) else s.main * 0.85, 0.6)
+            s.line(
+                at((waist + 0.005, 0.13), (hip - 0.01, 0.3), (out - 0.015, length - 0.02)),
+                s.accent,
+                0.018,
+            )
+    s.shape(
+        _box(0.5 - waist, 0.065, 0.5 + waist, 0.115),
+        s.accent * 0.8 if s.chance(0.3) else s.main * 0.85,
+        0.6,
+    )
     s.line([(0.5, 0.12), (0.51, 0.3)], width=0.008)
     s.shape(_ellipse(0.5, 0.09, 0.011, 0.011), METAL, 0.4)
 
 # %% ../../nbs/11a_data.drawing.ipynb #0028
 def _sneaker(s: Canvas):
-    top = 0.28 if s.chance(0.3) else s.by_style(0.40, 0.42, 0.38, 0.43, 0.03)  # a high sneaker is nearly a boot
+    top = (
+        0.28 if s.chance(0.3) else s.by_style(0.40, 0.42, 0.38, 0.43, 0.03)
+    )  # a high sneaker is nearly a boot
     toe, sole = s.by_style(0.57, 0.6, 0.6, 0.6, 0.02), s.by_style(0.075, 0.045, 0.055, 0.05)
     base = 0.74
     upper = [(0.10, base), (0.10, base), (0.10, top + 0.1), (0.12, top), (0.12, top), (0.34, top + 0.02),
         (0.34, top + 0.02), (0.48, 0.52), (0.66, toe), (0.86, toe + 0.03), (0.93, base), (0.93, base)]  # fmt: skip
     s.shape(_ellipse(0.23, top + 0.015, 0.11, 0.03), s.main * 0.4, 0)
-    s.shape(_round([(0.30, top - 0.05), (0.37, top - 0.03), (0.5, 0.54), (0.42, 0.58)], 2), s.main * 0.8, 0.8)
+    s.shape(
+        _round([(0.30, top - 0.05), (0.37, top - 0.03), (0.5, 0.54), (0.42, 0.58)], 2),
+        s.main * 0.8,
+        0.8,
+    )
     s.shape(_round(upper, 2), volume=1.5)
     s.shape(_round([(0.74, base), (0.74, base), (0.76, toe + 0.02), (0.88, toe + 0.04), (0.93, base),
         (0.93, base)], 2), s.accent if s.chance(0.5) else s.main * 0.85, 0.9)  # fmt: skip
@@ -413,11 +528,19 @@ def _sneaker(s: Canvas):
 
 
 def _laces_and_mark(s: Canvas, top):
-    marks = [(0.3, 0.7), (0.42, 0.56), (0.5, 0.7)], [(0.3, 0.6), (0.44, 0.7), (0.62, 0.62)], [(0.32, 0.64), (0.6, 0.64)]
+    marks = (
+        [(0.3, 0.7), (0.42, 0.56), (0.5, 0.7)],
+        [(0.3, 0.6), (0.44, 0.7), (0.62, 0.62)],
+        [(0.32, 0.64), (0.6, 0.64)],
+    )
     s.line(marks[int(s.rng.integers(3))], s.accent, 0.022)
     for t in np.linspace(0.1, 0.9, 4):
         x, y = 0.34 + t * 0.2, top + 0.04 + t * (0.56 - top)
-        s.line([(x - 0.015, y + 0.035), (x + 0.05, y - 0.01)], WHITE if s.main.mean() < 190 else DARK, 0.013)
+        s.line(
+            [(x - 0.015, y + 0.035), (x + 0.05, y - 0.01)],
+            WHITE if s.main.mean() < 190 else DARK,
+            0.013,
+        )
 
 # %% ../../nbs/11a_data.drawing.ipynb #0029
 def _boot(s: Canvas):
@@ -440,7 +563,9 @@ def _boot_trim(s: Canvas, top):
     "Laces, elastic or buckles, as the style has it."
     if s.style == "sporty":
         for y in np.linspace(top + 0.06, 0.58, 5):
-            s.line([(0.36 + (y - top) * 0.1, y + 0.02), (0.45 + (y - top) * 0.12, y)], s.accent, 0.014)
+            s.line(
+                [(0.36 + (y - top) * 0.1, y + 0.02), (0.45 + (y - top) * 0.12, y)], s.accent, 0.014
+            )
     elif s.style == "classic":
         s.shape([(0.24, top), (0.36, top), (0.34, 0.58), (0.26, 0.58)], s.main * 0.6, 0.5)
     elif s.style == "boho":
@@ -483,7 +608,9 @@ def _handbag(s: Canvas):
 def _backpack(s: Canvas):
     wide, top = s.by_style(0.25, 0.25, 0.27, 0.24), s.by_style(0.14, 0.18, 0.2, 0.15, 0.08)
     for side in (-1, 1):  # straps that look out from behind
-        strap = np.array([(wide - 0.05, 0.3), (wide + 0.07, 0.42), (wide + 0.08, 0.66), (wide - 0.02, 0.82)])
+        strap = np.array(
+            [(wide - 0.05, 0.3), (wide + 0.07, 0.42), (wide + 0.08, 0.66), (wide - 0.02, 0.82)]
+        )
         s.line(strap * (side, 1) + (0.5, 0), s.main * 0.6, 0.035)
     s.line(_round([(0.43, top + 0.05), (0.43, top - 0.07), (0.57, top - 0.07),
         (0.57, top + 0.05)])[2:-8], s.main * 0.6, 0.022)  # fmt: skip
@@ -540,10 +667,18 @@ def _watch(s: Canvas):
     metal = GOLD if s.chance(0.4) else METAL if s.chance(0.7) else DARK
     square = s.style == "sporty" and s.chance(0.7) or s.chance(0.1)
     s.shape(_box(0.5 + r * 0.9, 0.475, 0.5 + r * 1.18, 0.525, 0.01), metal, 0.5)
-    s.shape(_box(0.5 - r, 0.5 - r, 0.5 + r, 0.5 + r, 0.06) if square else _ellipse(0.5, 0.5, r, r), metal, 1.6)
+    s.shape(
+        _box(0.5 - r, 0.5 - r, 0.5 + r, 0.5 + r, 0.06) if square else _ellipse(0.5, 0.5, r, r),
+        metal,
+        1.6,
+    )
     face = WHITE if s.chance(0.5) else DARK if s.chance(0.5) else s.accent
     q = r * 0.8
-    s.shape(_box(0.5 - q, 0.5 - q, 0.5 + q, 0.5 + q, 0.04) if square else _ellipse(0.5, 0.5, q, q), face, 0.3)
+    s.shape(
+        _box(0.5 - q, 0.5 - q, 0.5 + q, 0.5 + q, 0.04) if square else _ellipse(0.5, 0.5, q, q),
+        face,
+        0.3,
+    )
     ink = DARK if np.mean(face) > 120 else WHITE
     for a in np.radians(np.arange(0, 360, 30 if s.style != "minimal" else 90)):
         d = np.array((np.cos(a), np.sin(a)))
@@ -562,10 +697,16 @@ def _sunglasses(s: Canvas):
         x = 0.5 + side * (rx + 0.035)
         s.shape(_box(x - rx, y - ry, x + rx, y + ry, corner), volume=1.2, edge=0.8)
         rim = s.by_style(0.022, 0.034, 0.03, 0.014)
-        s.shape(_box(x - rx + rim, y - ry + rim, x + rx - rim, y + ry - rim, corner), tint, 0.8, 0.3)
+        s.shape(
+            _box(x - rx + rim, y - ry + rim, x + rx - rim, y + ry - rim, corner), tint, 0.8, 0.3
+        )
         s.shape([(x - rx * 0.6, y + ry * 0.3), (x - rx * 0.1, y - ry * 0.55), (x + rx * 0.1, y - ry * 0.55),
             (x - rx * 0.4, y + ry * 0.3)], tint * 1.3 + 40, 0, 0)  # fmt: skip
-    s.line(_round([(0.45, y), (0.48, y - 0.07), (0.52, y - 0.07), (0.55, y)], 2)[2:-4], s.main * 0.8, 0.026)
+    s.line(
+        _round([(0.45, y), (0.48, y - 0.07), (0.52, y - 0.07), (0.55, y)], 2)[2:-4],
+        s.main * 0.8,
+        0.026,
+    )
 
 # %% ../../nbs/11a_data.drawing.ipynb #0036
 def _mug(s: Canvas):
@@ -582,7 +723,11 @@ def _mug(s: Canvas):
     s.shape(_ellipse(x, top + 0.006, wide * 0.9, 0.047), s.main * 0.55, 0.6, 0.3)
     if s.chance(0.5):
         s.shape(_ellipse(x, top + 0.018, wide * 0.8, 0.034), (74, 48, 34), 0.5, 0.2)
-    s.line([(x - wide * 0.72, top + 0.12), (x - wide * 0.70, low - 0.12)], np.minimum(s.main * 1.3 + 30, 255), 0.018)
+    s.line(
+        [(x - wide * 0.72, top + 0.12), (x - wide * 0.70, low - 0.12)],
+        np.minimum(s.main * 1.3 + 30, 255),
+        0.018,
+    )
     if s.style == "boho":
         s.line(_ellipse(x, low - 0.08, wide * 0.93, 0.05, 5, 175), s.accent, 0.03)
 
@@ -609,7 +754,8 @@ def _lamp(s: Canvas):
         (0, 0.53)]) if s.style != "minimal" else _ellipse(0.5, 0.33, 0.24, 0.22)  # fmt: skip
     s.shape(_round(shade, 2), volume=1.1, edge=0.3)
     glow = (
-        np.exp(-(((_grid()[1] - 0.5) / 0.13) ** 2) - ((_grid()[0] - 0.4) / 0.16) ** 2)[..., None] * s.alpha[..., None]
+        np.exp(-(((_grid()[1] - 0.5) / 0.13) ** 2) - ((_grid()[0] - 0.4) / 0.16) ** 2)[..., None]
+        * s.alpha[..., None]
     )
     s.rgb += glow * (np.float32((255, 240, 200)) - s.rgb) * s.rng.uniform(0.1, 0.5)
     if s.style == "boho":
@@ -658,7 +804,11 @@ def _bold(shape, rng):
 def _wood(shape, rng):
     "Planks, seen from above."
     h, w = shape
-    tone = _shifted(((186, 140, 98), (214, 184, 148), (120, 88, 66), (200, 196, 188))[int(rng.integers(4))], rng, 8)
+    tone = _shifted(
+        ((186, 140, 98), (214, 184, 148), (120, 88, 66), (200, 196, 188))[int(rng.integers(4))],
+        rng,
+        8,
+    )
     grain = cv2.resize(_cut(_noise(), (h, 24), rng), (w, h)) if rng.random() < 0.5 else cv2.resize(_cut(_noise(),
         (24, w), rng), (w, h))  # fmt: skip
     planks = int(rng.integers(3, 6))
@@ -672,12 +822,17 @@ def _room(shape, rng):
     "A wall, a skirting board and a floor."
     h, w = shape
     scene = np.empty((h, w, 3), np.float32)
-    wall, floor = _shifted(rng.uniform(140, 235, 3) * 0.5 + 100, rng, 5), _shifted((150, 118, 90), rng, 25)
+    wall, floor = (
+        _shifted(rng.uniform(140, 235, 3) * 0.5 + 100, rng, 5),
+        _shifted((150, 118, 90), rng, 25),
+    )
     y = int(h * rng.uniform(0.6, 0.82))
     scene[:y], scene[y:], scene[y - h // 28 : y] = wall, floor, np.minimum(wall * 1.12, 250)
     if rng.random() < 0.5:  # a picture frame or a window on the wall
         x0, wide = int(rng.integers(0, w * 2 // 3)), int(w * rng.uniform(0.2, 0.4))
-        cv2.rectangle(scene, (x0, h // 14), (x0 + wide, h // 14 + wide), tuple(map(float, wall * 0.7)), -1)
+        cv2.rectangle(
+            scene, (x0, h // 14), (x0 + wide, h // 14 + wide), tuple(map(float, wall * 0.7)), -1
+        )
         cv2.rectangle(scene, (x0 + 3, h // 14 + 3),
             (x0 + wide - 3, h // 14 + wide - 3), tuple(map(float, rng.uniform(90, 240, 3))), -1)  # fmt: skip
     return scene * _slope(shape, rng, 0.2)[..., None]
@@ -694,7 +849,10 @@ _SCENES = {_studio: 0.3, _paper: 0.25, _bold: 0.15, _wood: 0.1, _room: 0.1, _fab
 def _slope(shape, rng, by) -> np.ndarray:
     "1 - by to 1 + by across the picture in any direction."
     a = rng.uniform(0, 2 * np.pi)
-    y, x = np.linspace(-1, 1, shape[0], dtype=np.float32), np.linspace(-1, 1, shape[1], dtype=np.float32)
+    y, x = (
+        np.linspace(-1, 1, shape[0], dtype=np.float32),
+        np.linspace(-1, 1, shape[1], dtype=np.float32),
+    )
     return 1 + np.float32(by) * (np.sin(a) * y[:, None] + np.cos(a) * x[None]) / 1.414
 
 # %% ../../nbs/11a_data.drawing.ipynb #0043
@@ -715,11 +873,15 @@ def _pose(shape, sheet: Canvas, fill, rng, at=None) -> np.ndarray:
 def _place(scene: np.ndarray, sheet: Canvas, pose: np.ndarray, rng):
     "Put the sheet on the scene, its shadow first."
     h, w = scene.shape[:2]
-    seen = cv2.warpPerspective(np.dstack([sheet.rgb, sheet.alpha]), pose, (w, h), flags=cv2.INTER_LINEAR)
+    seen = cv2.warpPerspective(
+        np.dstack([sheet.rgb, sheet.alpha]), pose, (w, h), flags=cv2.INTER_LINEAR
+    )
     rgb, alpha = seen[..., :3], np.ascontiguousarray(seen[..., 3])
     small = cv2.resize(alpha, (w // 4, h // 4), interpolation=cv2.INTER_AREA)
     offset = np.float32([(1, 0, -sheet.light[0] * rng.uniform(1, 5)), (0, 1, rng.uniform(1, 5))])
-    soft = cv2.GaussianBlur(cv2.warpAffine(small, offset, (w // 4, h // 4)), (0, 0), rng.uniform(1.2, 3.5))
+    soft = cv2.GaussianBlur(
+        cv2.warpAffine(small, offset, (w // 4, h // 4)), (0, 0), rng.uniform(1.2, 3.5)
+    )
     scene *= 1 - rng.uniform(0.2, 0.55) * cv2.resize(soft, (w, h))[..., None]
     scene += rgb - alpha[..., None] * scene
 
@@ -762,7 +924,12 @@ def _leaves(scene: np.ndarray, rng):
 def _neighbour(scene: np.ndarray, rng):
     "Another product, small or cut off by the edge."
     kind = list(KINDS)[int(rng.integers(len(KINDS)))]
-    sheet = Canvas(list(COLOURS)[int(rng.integers(len(COLOURS)))], "plain", STYLES[int(rng.integers(len(STYLES)))], rng)
+    sheet = Canvas(
+        list(COLOURS)[int(rng.integers(len(COLOURS)))],
+        "plain",
+        STYLES[int(rng.integers(len(STYLES)))],
+        rng,
+    )
     KINDS[kind](sheet)
     at = (rng.choice([rng.uniform(-0.08, 0.1), rng.uniform(0.9, 1.08)]), rng.uniform(0.1, 0.9))
     _place(scene, sheet, _pose(scene.shape[:2], sheet, rng.uniform(0.3, 0.5), rng, at), rng)

@@ -18,8 +18,8 @@ from scipy.special import xlogy
 from sklearn.feature_extraction.text import CountVectorizer
 
 from ..core import ImageError
-from .audit import normalise_titles
 from .catalog import Catalog
+from .text import normalise_titles, short_label
 
 # %% ../../nbs/15_data.explore.ipynb #0011
 def _axes(ax, height: float = 3.2, width: float = 7):
@@ -41,12 +41,6 @@ def _values(catalog: Catalog, column: str, argument: str) -> pd.Series:
     return values.where(values.notna() & (values.astype(str).str.strip() != ""))
 
 
-def _short(text, n: int = 28) -> str:
-    # matplotlib would read what stands between two dollar signs as mathematics
-    text = str(text).replace("$", r"\$")
-    return text if len(text) <= n else f"{text[: n - 1]}…"
-
-
 def _top(labels: pd.Series, n: int) -> list:
     return labels.value_counts().index[:n].tolist()
 
@@ -61,7 +55,9 @@ def categories_figure(
     labels = _values(catalog, by, "by")
     count = labels.value_counts()
     head, rest = count.iloc[:n], count.iloc[n:]
-    bars = {_short(k): v for k, v in head.items()} | ({f"{len(rest):,} others": rest.sum()} if len(rest) else {})
+    bars = {short_label(k): v for k, v in head.items()} | (
+        {f"{len(rest):,} others": rest.sum()} if len(rest) else {}
+    )
     if empty := int(labels.isna().sum()):
         bars["(none)"] = empty
     ax = _axes(ax, 0.9 + 0.22 * len(bars))
@@ -94,8 +90,19 @@ def samples_figure(
         for column, id in enumerate(members.sample(min(columns, len(members)), random_state=seed)):
             left, top = column * step[0], row * step[1]
             _draw_product(ax, catalog, id, left, top, side)
-            if titles and "title" in catalog.products and pd.notna(title := catalog.products.at[id, "title"]):
-                ax.text(left + side / 2, top + side + 4, _two_lines(title), ha="center", va="top", fontsize=5.5)
+            if (
+                titles
+                and "title" in catalog.products
+                and pd.notna(title := catalog.products.at[id, "title"])
+            ):
+                ax.text(
+                    left + side / 2,
+                    top + side + 4,
+                    _two_lines(title),
+                    ha="center",
+                    va="top",
+                    fontsize=5.5,
+                )
     ax.set(
         xlim=(-4, columns * step[0]),
         ylim=(len(kinds) * step[1], -4),
@@ -103,7 +110,11 @@ def samples_figure(
         xticks=[],
         title=f"Products drawn at random, by {by}",
     )
-    ax.set_yticks([row * step[1] + side / 2 for row in range(len(kinds))], [_short(k, 18) for k in kinds], fontsize=8)
+    ax.set_yticks(
+        [row * step[1] + side / 2 for row in range(len(kinds))],
+        [short_label(k, 18) for k in kinds],
+        fontsize=8,
+    )
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return ax
@@ -113,7 +124,15 @@ def _draw_product(ax, catalog: Catalog, id: str, left: float, top: float, side: 
     try:
         pixels = catalog.pixels(id)
     except ImageError as e:
-        ax.text(left + side / 2, top + side / 2, f"({e.reason})", ha="center", va="center", fontsize=6, color="C3")
+        ax.text(
+            left + side / 2,
+            top + side / 2,
+            f"({e.reason})",
+            ha="center",
+            va="center",
+            fontsize=6,
+            color="C3",
+        )
         return
     scale = side / max(pixels.shape[:2])
     height, width = pixels.shape[0] * scale, pixels.shape[1] * scale
@@ -122,7 +141,9 @@ def _draw_product(ax, catalog: Catalog, id: str, left: float, top: float, side: 
 
 
 def _two_lines(title: str, width: int = 17) -> str:
-    return "\n".join(_short(line, width) for line in textwrap.wrap(" ".join(str(title).split()), width)[:2])
+    return "\n".join(
+        short_label(line, width) for line in textwrap.wrap(" ".join(str(title).split()), width)[:2]
+    )
 
 # %% ../../nbs/15_data.explore.ipynb #0021
 def prices_figure(
@@ -152,7 +173,7 @@ def prices_figure(
         linewidth=1,
         ax=ax,
     )
-    ax.set_yticks(range(len(order)), [_short(k) for k in order], fontsize=9)
+    ax.set_yticks(range(len(order)), [short_label(k) for k in order], fontsize=9)
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter("{x:,g}")
     ax.set(xlabel=price, ylabel="", title=f"{price.capitalize()} by {by}{left_out}")
@@ -210,14 +231,23 @@ def distinctive_words(
         raise ValueError(f"`fields` {list(fields)}: the catalogue has no words in any of them")
     counter = CountVectorizer(binary=True, token_pattern=r"(?u)\b[^\W\d]\w+\b", max_features=20_000)
     found, (codes, kinds) = counter.fit_transform(texts).tocsr(), pd.factorize(labels, sort=True)
-    per_kind = np.vstack([np.asarray(found[codes == k].sum(0)).ravel() for k in range(len(kinds))]).astype(float)
+    per_kind = np.vstack(
+        [np.asarray(found[codes == k].sum(0)).ravel() for k in range(len(kinds))]
+    ).astype(float)
     words, size, rows = counter.get_feature_names_out(), np.bincount(codes), []
     for k, kind in enumerate(kinds):
         score = _surprise(per_kind[k], size[k], per_kind.sum(0) - per_kind[k], size.sum() - size[k])
         best = np.argsort(-score, kind="stable")[:n]
         best = best[score[best] > 0]
         rows.append(
-            pd.DataFrame({by: kind, "word": words[best], "score": score[best], "share": per_kind[k, best] / size[k]})
+            pd.DataFrame(
+                {
+                    by: kind,
+                    "word": words[best],
+                    "score": score[best],
+                    "share": per_kind[k, best] / size[k],
+                }
+            )
         )
     return pd.concat(rows, ignore_index=True)
 
@@ -254,11 +284,15 @@ def words_figure(
     for row, kind in enumerate(kinds):
         own = words.loc[[kind]] if kind in words.index else words.iloc[:0]
         for column, (word, share) in enumerate(zip(own["word"], own["share"], strict=True)):
-            ax.add_patch(plt.Rectangle((column, row - 0.45), 0.96, 0.9, color=plt.cm.Blues(0.1 + 0.8 * share)))
+            ax.add_patch(
+                plt.Rectangle(
+                    (column, row - 0.45), 0.96, 0.9, color=plt.cm.Blues(0.1 + 0.8 * share)
+                )
+            )
             ax.text(
                 column + 0.48,
                 row,
-                f"{_short(word, 14)} {share:.0%}",
+                f"{short_label(word, 14)} {share:.0%}",
                 ha="center",
                 va="center",
                 fontsize=8,
@@ -270,7 +304,7 @@ def words_figure(
         xticks=[],
         title=f"Words that set each {by} apart, and the share of its products",
     )
-    ax.set_yticks(range(len(kinds)), [_short(k) for k in kinds], fontsize=9)
+    ax.set_yticks(range(len(kinds)), [short_label(k) for k in kinds], fontsize=9)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return ax
@@ -280,9 +314,9 @@ def missing_fields(
     catalog: Catalog,
 ) -> pd.Series:
     """The share of products without a value, for each column, the largest first; empty text is no value, `image` counts what is named."""
-    return pd.Series({c: float(_values(catalog, c, "column").isna().mean()) for c in catalog.products}).sort_values(
-        ascending=False, kind="stable"
-    )
+    return pd.Series(
+        {c: float(_values(catalog, c, "column").isna().mean()) for c in catalog.products}
+    ).sort_values(ascending=False, kind="stable")
 
 
 def missing_figure(
@@ -292,7 +326,7 @@ def missing_figure(
     """The share of products without a value, for each column; returns the Axes."""
     share = missing_fields(catalog)
     ax = _axes(ax, 0.9 + 0.22 * len(share))
-    bars = ax.barh([_short(c) for c in share.index], 100 * share, color="C3")
+    bars = ax.barh([short_label(c) for c in share.index], 100 * share, color="C3")
     ax.bar_label(bars, [f"{100 * s:.3g}" if s else "none" for s in share], padding=3, fontsize=8)
     ax.invert_yaxis()
     ax.set(xlabel="% of the products", xlim=(0, max(5, 112 * share.max())), title="Missing values")
@@ -307,21 +341,32 @@ def explore(
     """The catalogue on one page: categories, samples, prices, lengths, words and missing values; returns an array of the Axes."""
     has = catalog.products.columns
     labelled = by in has and _values(catalog, by, "by").notna().any()
-    texts = [f for f in ("title", "description") if f in has and _values(catalog, f, "fields").notna().any()]
+    texts = [
+        f
+        for f in ("title", "description")
+        if f in has and _values(catalog, f, "fields").notna().any()
+    ]
     panels = [
         (labelled, lambda ax: categories_figure(catalog, by, n=12, ax=ax)),
         (
             labelled and "price" in has and (catalog.products["price"] > 0).any(),
             lambda ax: prices_figure(catalog, by, n=12, ax=ax),
         ),
-        (labelled, lambda ax: samples_figure(catalog, by, rows=5, columns=6, seed=seed, titles=False, ax=ax)),
+        (
+            labelled,
+            lambda ax: samples_figure(
+                catalog, by, rows=5, columns=6, seed=seed, titles=False, ax=ax
+            ),
+        ),
         (labelled and "title" in texts, lambda ax: words_figure(catalog, by, rows=12, n=4, ax=ax)),
         (bool(texts), lambda ax: lengths_figure(catalog, texts, ax=ax)),
         (True, lambda ax: missing_figure(catalog, ax=ax)),
     ]
     draw = [panel for wanted, panel in panels if wanted]
     lines = -(-len(draw) // 2)
-    figure, axes = plt.subplots(lines, 2, figsize=(12, 3.3 * lines), dpi=80, layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        lines, 2, figsize=(12, 3.3 * lines), dpi=80, layout="constrained", squeeze=False
+    )
     for panel, ax in zip(draw, axes.flat, strict=False):
         panel(ax)
     for ax in axes.flat[len(draw) :]:

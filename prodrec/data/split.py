@@ -14,8 +14,9 @@ import pandas as pd
 from scipy.optimize import linprog
 from scipy.sparse import eye_array, hstack, kron, vstack
 
-from .audit import duplicate_groups, fingerprints, group_pictures, normalise_titles
+from .audit import duplicate_groups, fingerprints, group_pictures
 from .catalog import Catalog
+from .text import normalise_titles
 
 # %% ../../nbs/16_data.split.ipynb #0011
 Sizes = Sequence[float] | Mapping[str, float]
@@ -31,7 +32,9 @@ def _named(sizes: Sizes) -> dict[str, float]:
             )
         sizes = dict(zip(names, sizes, strict=True))
     if len(sizes) < 2 or any(not s > 0 for s in sizes.values()):
-        raise ValueError(f"`sizes` must name at least two parts, each above zero, received {dict(sizes)}")
+        raise ValueError(
+            f"`sizes` must name at least two parts, each above zero, received {dict(sizes)}"
+        )
     return dict(sizes)
 
 
@@ -40,7 +43,9 @@ def _counts(sizes: dict[str, float], n: int) -> dict[str, int]:
     values = np.array(list(sizes.values()), float)
     if all(isinstance(s, int | np.integer) for s in sizes.values()):
         if values.sum() > n:
-            raise ValueError(f"`sizes` ask for {int(values.sum()):,} products, there are {n:,} to split")
+            raise ValueError(
+                f"`sizes` ask for {int(values.sum()):,} products, there are {n:,} to split"
+            )
         return {name: int(s) for name, s in sizes.items()}
     if abs(values.sum() - 1) > 1e-6:
         raise ValueError(
@@ -90,17 +95,30 @@ def _fill(need: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray
     n, (c, s) = base.size, base.shape
     # up to the floor every unit is welcome, one more costs by what it overshoots, further ones are a last resort
     cost = np.concatenate([np.full(n, -2.0), 1 - 2 * rest, np.full(n, 4.0)])
-    bounds = [*((0, b) for b in base.ravel()), *((0, 1) for _ in range(n)), *((0, None) for _ in range(n))]
+    bounds = [
+        *((0, b) for b in base.ravel()),
+        *((0, 1) for _ in range(n)),
+        *((0, None) for _ in range(n)),
+    ]
     one = vstack([kron(eye_array(c), np.ones((1, s))), kron(np.ones((1, c)), eye_array(s))])
     found = linprog(
-        cost, A_eq=hstack([one] * 3), b_eq=np.concatenate([rows, columns]), bounds=bounds, method="highs-ds"
+        cost,
+        A_eq=hstack([one] * 3),
+        b_eq=np.concatenate([rows, columns]),
+        bounds=bounds,
+        method="highs-ds",
     )
     return np.rint(found.x.reshape(3, c, s).sum(0)).astype(int)
 
 # %% ../../nbs/16_data.split.ipynb #0020
 def _chance(ids: Sequence[str], seed: int) -> np.ndarray:
     "A number in [0, 1) for each id."
-    return np.array([int.from_bytes(blake2b(f"{seed}:{i}".encode(), digest_size=6).digest()) / 2**48 for i in ids])
+    return np.array(
+        [
+            int.from_bytes(blake2b(f"{seed}:{i}".encode(), digest_size=6).digest()) / 2**48
+            for i in ids
+        ]
+    )
 
 
 def _place(blocks: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
@@ -129,14 +147,23 @@ def _side(need: np.ndarray, left: np.ndarray, n: int, chance: float) -> int:
     "A part for a group of `n`: by chance where its class has room, else where it overshoots least."
     room = np.where((need >= n) & (left >= n), need, 0)
     if room.any():
-        return int(np.searchsorted(np.cumsum(room) / room.sum(), chance, side="right").clip(max=len(room) - 1))
+        return int(
+            np.searchsorted(np.cumsum(room) / room.sum(), chance, side="right").clip(
+                max=len(room) - 1
+            )
+        )
     return int(np.where(left >= n, need, -np.inf).argmax() if (left >= n).any() else left.argmax())
 
 # %% ../../nbs/16_data.split.ipynb #0022
 def split(
     catalog: Catalog,
-    by: str | None = "category",  # the column whose classes each part has in proportion; None: no matter
-    sizes: Sizes = (0.7, 0.2, 0.1),  # shares, or numbers of products; in the order train, validation, test, or a dict
+    by: str
+    | None = "category",  # the column whose classes each part has in proportion; None: no matter
+    sizes: Sizes = (
+        0.7,
+        0.2,
+        0.1,
+    ),  # shares, or numbers of products; in the order train, validation, test, or a dict
     groups: str
     | pd.Series
     | None = "duplicates",  # what must not be torn: same pictures, a column, a Series by id, or nothing
@@ -174,9 +201,17 @@ def split(
 # %% ../../nbs/16_data.split.ipynb #0023
 def _table(catalog: Catalog, by: str | None, groups, seed: int) -> pd.DataFrame:
     "label, group and chance of each product."
-    label = pd.Series("", index=catalog.products.index) if by is None else _column(catalog, by, "by")
+    label = (
+        pd.Series("", index=catalog.products.index) if by is None else _column(catalog, by, "by")
+    )
     label = label.astype(object).where(label.notna(), "").astype(str)
-    return pd.DataFrame({"label": label, "group": _group_codes(catalog, groups), "chance": _chance(catalog.ids, seed)})
+    return pd.DataFrame(
+        {
+            "label": label,
+            "group": _group_codes(catalog, groups),
+            "chance": _chance(catalog.ids, seed),
+        }
+    )
 
 
 def _rare_labels(table: pd.DataFrame, parts: int) -> list[str]:
@@ -186,7 +221,9 @@ def _rare_labels(table: pd.DataFrame, parts: int) -> list[str]:
 
 def _blocks(table: pd.DataFrame) -> pd.DataFrame:
     "One row for each group, in an order that only chance decides; its label is the one most of its members have."
-    blocks = table.groupby("group").agg(n=("label", "size"), chance=("chance", "min"), first=("first", "any"))
+    blocks = table.groupby("group").agg(
+        n=("label", "size"), chance=("chance", "min"), first=("first", "any")
+    )
     most = (
         table.groupby(["group", "label"])
         .size()
@@ -201,7 +238,9 @@ def _parts(catalog: Catalog, part: pd.Series, names: list[str]) -> dict[str, Cat
     "`part` holds the number of each product's part; numbers without a name are left out."
     part = part.reindex(catalog.products.index, fill_value=-1).to_numpy()
     if empty := [name for i, name in enumerate(names) if not (part == i).any()]:
-        raise ValueError(f"{empty[0]!r} would be empty: the groups leave nothing for it, or the catalogue is too small")
+        raise ValueError(
+            f"{empty[0]!r} would be empty: the groups leave nothing for it, or the catalogue is too small"
+        )
     return {name: catalog[part == i] for i, name in enumerate(names)}
 
 # %% ../../nbs/16_data.split.ipynb #0030
@@ -217,9 +256,12 @@ def leaks(
     reason: `id_a` is the first it shares with, `count` how many there are. Blank pictures and empty titles are not shared.
     """
     pictures = pd.concat([fingerprints(c)[0].assign(side=side) for c, side in ((a, "a"), (b, "b"))])
-    groups = group_pictures(pictures.drop(columns="side"), near=near, **limits).assign(side=pictures["side"])
+    groups = group_pictures(pictures.drop(columns="side"), near=near, **limits).assign(
+        side=pictures["side"]
+    )
     titles = [
-        normalise_titles(c.products["title"]) if "title" in c.products else pd.Series(dtype=object) for c in (a, b)
+        normalise_titles(c.products["title"]) if "title" in c.products else pd.Series(dtype=object)
+        for c in (a, b)
     ]
     found = [
         _shared(pd.Series(a.ids, a.ids), pd.Series(b.ids, b.ids), "same id"),
@@ -229,7 +271,9 @@ def leaks(
     ]
     found = pd.concat(found, ignore_index=True)
     same = found.loc[found["reason"] == "same picture", "id_b"]
-    return found[~((found["reason"] == "near duplicate") & found["id_b"].isin(same))].reset_index(drop=True)
+    return found[~((found["reason"] == "near duplicate") & found["id_b"].isin(same))].reset_index(
+        drop=True
+    )
 
 
 def _shared(a: pd.Series, b: pd.Series, reason: str) -> pd.DataFrame:
@@ -255,7 +299,9 @@ def split_by_time(
     catalog: Catalog,
     column: str,  # dates, years, or any numbers
     sizes: Sizes = (0.7, 0.2, 0.1),  # oldest first, in proportion
-    groups: str | pd.Series | None = "duplicates",  # as in `split`; later members of a group are left out
+    groups: str
+    | pd.Series
+    | None = "duplicates",  # as in `split`; later members of a group are left out
 ) -> dict[str, Catalog]:
     """The catalogue in parts by time, the oldest first: every product of a part is older than all of the next.
 
@@ -294,7 +340,9 @@ def _times(values: pd.Series, column: str) -> pd.Series:
 
 def _first_only(catalog: Catalog, part: pd.Series, groups) -> pd.Series:
     "`part` without those members of a group that are not in the group's first part."
-    group = pd.Series(_group_codes(catalog, groups), index=catalog.products.index).reindex(part.index)
+    group = pd.Series(_group_codes(catalog, groups), index=catalog.products.index).reindex(
+        part.index
+    )
     return part[part == part.groupby(group).transform("min")]
 
 # %% ../../nbs/16_data.split.ipynb #0039
@@ -342,5 +390,7 @@ def encode_labels(
     classes: Sequence[str],  # from `classes_of`
 ) -> np.ndarray:
     """The place of each label in `classes`, int32 (n,); -1 where it is missing or not among them."""
-    known = labels.astype(object).where(labels.notna(), None).map(lambda v: v if v is None else str(v))
+    known = (
+        labels.astype(object).where(labels.notna(), None).map(lambda v: v if v is None else str(v))
+    )
     return pd.Index(list(classes), dtype=object).get_indexer(known).astype(np.int32)

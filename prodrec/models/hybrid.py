@@ -25,7 +25,7 @@ from ..data.split import encode_labels
 from .batchnorm import bn_momentum
 from .classifier import Classifier, ImageClassifier, embedding_network, find_network, labels_of, split_frozen, training_of
 from ..stats import unit_rows
-from .text import TextClassifier, _mask_note, _texts
+from .text import TextClassifier, as_texts, mask_note
 from .training import TRAINING
 
 # %% ../../nbs/25_models.hybrid.ipynb #0010
@@ -221,7 +221,7 @@ class HybridClassifier(Classifier):
 
     def evaluate(self, test):
         report = super().evaluate(test)
-        report.notes.append(_mask_note(self.text.mask_labels))
+        report.notes.append(mask_note(self.text.mask_labels))
         return report
 
     evaluate.__doc__ = Classifier.evaluate.__doc__
@@ -257,7 +257,7 @@ class HybridClassifier(Classifier):
         pictures = np.zeros((len(pairs), *self.image.image_size, 3), np.uint8)
         shown = [picture for picture, _ in pairs if picture is not None]
         pictures[has_picture] = stack_pictures(shown, self.image.image_size, self.image.fit_mode)
-        return self._prepare((pictures, has_picture, _texts([text for _, text in pairs])), self.text_.classes_)
+        return self._prepare((pictures, has_picture, as_texts([text for _, text in pairs])), self.text_.classes_)
 
     def _build(self, x: _Together, n_classes: int) -> keras.Model:
         parts = []

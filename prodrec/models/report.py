@@ -26,7 +26,7 @@ from scipy.spatial.distance import squareform
 
 from ..core import Profiler
 from ..data.catalog import Catalog, _draw_picture
-from ..data.explore import _short
+from ..data.text import short_label
 from .pixels import apply_network
 from .calibration import calibration_error, calibration_table, reliability_figure
 from ..stats import bootstrap_interval
@@ -225,7 +225,7 @@ def _heat(shares: pd.DataFrame, few: bool, ax):
     # a few per cent, which is what a confusion among many classes comes to, must still be seen
     shade = {"vmin": 0, "vmax": 1} if few else {"norm": PowerNorm(0.4, 0, 1)}
     bar = {"label": "share of the true class", "format": "{x:.0%}", "shrink": 0.8 if few else 0.4}
-    names = [_short(c) for c in shares]
+    names = [short_label(c) for c in shares]
     sns.heatmap(
         shares,
         annot=text,
@@ -253,7 +253,7 @@ def _draw_confusions(report: Report, n: int, ax) -> plt.Axes:
     table = report.confusions(n)[::-1]
     if ax is None:
         _, ax = plt.subplots(figsize=(7, 1.3 + 0.24 * len(table)), dpi=80, layout="constrained")
-    names = [f"{_short(r.true)} → {_short(r.predicted)}" for r in table.itertuples()]
+    names = [f"{short_label(r.true)} → {short_label(r.predicted)}" for r in table.itertuples()]
     bars = ax.barh(range(len(table)), table["count"], tick_label=names)
     ax.bar_label(bars, [f"{share:.0%}" for share in table["share"]], padding=3, fontsize=8)
     ax.set(xlabel="products; beside the bar, the share of the true class", xlim=(0, 1.1 * max([1, *table["count"]])))
@@ -276,7 +276,7 @@ def _draw_worst(worst: pd.DataFrame, catalog: Catalog, columns: int, name: str) 
     for ax, row in zip(axes.flat, worst.itertuples(), strict=False):
         _draw_picture(catalog, row.id, ax)
         ax.set_title(
-            f"{_short(row.label, 22)}\ntaken for {_short(row.predicted, 22)}\n{row.confidence:.0%} sure", fontsize=8
+            f"{short_label(row.label, 22)}\ntaken for {short_label(row.predicted, 22)}\n{row.confidence:.0%} sure", fontsize=8
         )
     figure.suptitle(f"The errors {name} was surest of", fontsize=11)
     return axes.ravel()[: len(worst)]
@@ -355,7 +355,7 @@ def draw_comparison(
         _, ax = plt.subplots(figsize=(6, 4), dpi=80, layout="constrained")
     for n, (name, row) in enumerate(table.iterrows()):
         spread = [[row.accuracy - row.accuracy_low], [row.accuracy_high - row.accuracy]]
-        ax.errorbar(row[cost], row.accuracy, spread, fmt="o", capsize=4, color=f"C{n}", label=_short(name, 40))
+        ax.errorbar(row[cost], row.accuracy, spread, fmt="o", capsize=4, color=f"C{n}", label=short_label(name, 40))
     ax.set(
         xscale="log",
         xlabel=f"{cost.replace('_', ' ')} (each step ten times as many)",

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NETWORKS', 'words_of', 'label_stems', 'mask_label_words', 'text_vectorizer', 'tfidf_vectorizer', 'read_vectors',
-           'embedding_matrix', 'lstm', 'conv1d', 'linear', 'fit_linear', 'TextClassifier']
+           'embedding_matrix', 'lstm', 'conv1d', 'linear', 'fit_linear', 'TextClassifier', 'as_texts', 'mask_note']
 
 # %% ../../nbs/24_models.text.ipynb #0005
 import gzip
@@ -28,8 +28,14 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from sklearn.linear_model import LogisticRegression
 
 from ..data.catalog import Catalog
+from prodrec.models.classifier import (
+    Classifier,
+    check_options,
+    find_network,
+    split_frozen,
+    training_of,
+)
 from .pixels import apply_network
-from .classifier import Classifier, check_options, find_network, split_frozen, training_of
 from .report import difference
 
 # %% ../../nbs/24_models.text.ipynb #0010
@@ -60,7 +66,9 @@ def _stem(word: str) -> str:
     return _IRREGULAR.get(word, word)
 
 # %% ../../nbs/24_models.text.ipynb #0015
-_SMALL = frozenset("a an and as at by for from in no not of on or other s the to with without".split())
+_SMALL = frozenset(
+    "a an and as at by for from in no not of on or other s the to with without".split()
+)
 
 
 def label_stems(
@@ -92,7 +100,9 @@ def _masked(text: str, stems: frozenset[str]) -> str:
     words = [(m.start(), m.end(), m[0].casefold()) for m in _WORD.finditer(text)]
     cuts = [(start, end) for start, end, word in words if _stem(word) in stems]
     # at most one sign may stand between the parts of one word
-    cuts += [(s, e) for (s, b, v), (a, e, w) in pairwise(words) if a - b <= 1 and _stem(v + w) in stems]
+    cuts += [
+        (s, e) for (s, b, v), (a, e, w) in pairwise(words) if a - b <= 1 and _stem(v + w) in stems
+    ]
     if not cuts:
         return " ".join(text.split())
     covered = np.zeros(len(text), bool)
@@ -120,7 +130,9 @@ def text_vectorizer(
 
 def _most_frequent(counts: Counter, n: int) -> list[str]:
     if not counts:
-        raise ValueError("there is no word in any of the training texts: look at `fields`, and at what is taken out")
+        raise ValueError(
+            "there is no word in any of the training texts: look at `fields`, and at what is taken out"
+        )
     return sorted(counts, key=lambda w: (-counts[w], w))[:n]
 
 # %% ../../nbs/24_models.text.ipynb #0022
@@ -130,11 +142,18 @@ def tfidf_vectorizer(
 ) -> layers.TextVectorization:
     """A layer from texts (n,) to weighted counts of words and pairs, float32 (n, tokens), with scikit-learn's smoothed idf."""
     each = [t.split() for t in texts]
-    counts = Counter(chain.from_iterable({*words, *map(" ".join, pairwise(words))} for words in each))
+    counts = Counter(
+        chain.from_iterable({*words, *map(" ".join, pairwise(words))} for words in each)
+    )
     vocabulary = _most_frequent(counts, max_tokens)
     idf = 1 + np.log((1 + len(each)) / (1 + np.array([counts[w] for w in vocabulary])))
     return layers.TextVectorization(
-        standardize=None, ngrams=2, output_mode="tf_idf", vocabulary=vocabulary, idf_weights=idf, name="tfidf"
+        standardize=None,
+        ngrams=2,
+        output_mode="tf_idf",
+        vocabulary=vocabulary,
+        idf_weights=idf,
+        name="tfidf",
     )
 
 # %% ../../nbs/24_models.text.ipynb #0024
@@ -150,7 +169,9 @@ def read_vectors(
     """
     path, wanted, exact, folded = Path(path), set(words), {}, {}
     if not path.is_file():
-        raise FileNotFoundError(f"`embedding` {str(path)!r} is no file: give a .txt, .vec or .npz file of word vectors")
+        raise FileNotFoundError(
+            f"`embedding` {str(path)!r} is no file: give a .txt, .vec or .npz file of word vectors"
+        )
     try:
         for word, vector in (_npz_rows if path.suffix == ".npz" else _text_rows)(path, wanted):
             if word in wanted:
@@ -158,11 +179,17 @@ def read_vectors(
             else:
                 folded.setdefault(word.casefold(), vector)
     except (ValueError, KeyError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as e:
-        raise ValueError(f"`embedding` {str(path)!r} holds no word vectors that can be read: {e}") from e
+        raise ValueError(
+            f"`embedding` {str(path)!r} holds no word vectors that can be read: {e}"
+        ) from e
     found = {w: v for w in words if (v := exact.get(w, folded.get(w))) is not None}
     if not found:
-        raise ValueError(f"`embedding` {str(path)!r} has none of the {len(wanted):,} words that are wanted")
-    return pd.DataFrame(np.stack(list(found.values())), index=pd.Index(found, name="word", dtype=object))
+        raise ValueError(
+            f"`embedding` {str(path)!r} has none of the {len(wanted):,} words that are wanted"
+        )
+    return pd.DataFrame(
+        np.stack(list(found.values())), index=pd.Index(found, name="word", dtype=object)
+    )
 
 
 def _is_wanted(word: str, wanted: set[str]) -> bool:
@@ -200,19 +227,32 @@ def _npz_rows(path: Path, wanted: set[str], chunk: int = 4096) -> Iterator[tuple
         with z.open("words.npy") as f:
             words = np.lib.format.read_array(f, allow_pickle=False).astype(str)
         with z.open("vectors.npy") as f:
-            header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+            header = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }
             shape, fortran, dtype = header[np.lib.format.read_magic(f)](f)
-            if words.ndim != 1 or len(shape) != 2 or len(words) != shape[0] or dtype.kind != "f" or fortran:
+            if (
+                words.ndim != 1
+                or len(shape) != 2
+                or len(words) != shape[0]
+                or dtype.kind != "f"
+                or fortran
+            ):
                 raise ValueError(
                     f"`vectors` must be one row of floats for each of {words.shape} words, found {dtype} {shape}"
                 )
             for start in range(0, shape[0], chunk):
                 some = words[start : start + chunk]
-                rows = np.frombuffer(f.read(len(some) * shape[1] * dtype.itemsize), dtype).reshape(len(some), shape[1])
+                rows = np.frombuffer(f.read(len(some) * shape[1] * dtype.itemsize), dtype).reshape(
+                    len(some), shape[1]
+                )
                 if not np.isfinite(rows).all():
                     raise ValueError("`vectors` has values that are no numbers")
                 yield from (
-                    (str(w), r.astype(np.float32)) for w, r in zip(some, rows, strict=True) if _is_wanted(w, wanted)
+                    (str(w), r.astype(np.float32))
+                    for w, r in zip(some, rows, strict=True)
+                    if _is_wanted(w, wanted)
                 )
 
 # %% ../../nbs/24_models.text.ipynb #0029
@@ -235,7 +275,11 @@ def _embedded(vectorizer, vectors: np.ndarray | None, dims: int, learn: bool | N
     size = vectorizer.vocabulary_size()
     learn = vectors is None if learn is None else learn
     layer = layers.Embedding(
-        size, dims if vectors is None else vectors.shape[1], mask_zero=mask, trainable=learn, name="vectors"
+        size,
+        dims if vectors is None else vectors.shape[1],
+        mask_zero=mask,
+        trainable=learn,
+        name="vectors",
     )
     inputs = keras.Input((), dtype="string", name="text")
     x = layer(vectorizer(inputs))
@@ -247,7 +291,8 @@ def _embedded(vectorizer, vectors: np.ndarray | None, dims: int, learn: bool | N
 def lstm(
     vectorizer: layers.TextVectorization,  # from `text_vectorizer`
     n_classes: int,
-    vectors: np.ndarray | None = None,  # (tokens, d), from `embedding_matrix`; None: random ones that learn
+    vectors: np.ndarray
+    | None = None,  # (tokens, d), from `embedding_matrix`; None: random ones that learn
     dims: int = 300,  # of random vectors
     units: int = 64,  # of the LSTM
     dense: int = 200,  # of the layer named `embedding`
@@ -261,13 +306,16 @@ def lstm(
     reader = layers.LSTM(units, dropout=dropout)
     x = layers.Bidirectional(reader)(x) if bidirectional else reader(x)
     x = layers.Dense(dense, activation="relu", name="embedding")(x)
-    return keras.Model(inputs, layers.Dense(n_classes, activation="softmax", name="probabilities")(x))
+    return keras.Model(
+        inputs, layers.Dense(n_classes, activation="softmax", name="probabilities")(x)
+    )
 
 # %% ../../nbs/24_models.text.ipynb #0036
 def conv1d(
     vectorizer: layers.TextVectorization,  # from `text_vectorizer`
     n_classes: int,
-    vectors: np.ndarray | None = None,  # (tokens, d), from `embedding_matrix`; None: random ones that learn
+    vectors: np.ndarray
+    | None = None,  # (tokens, d), from `embedding_matrix`; None: random ones that learn
     dims: int = 300,  # of random vectors
     filters: int = 128,
     width: int = 3,  # words in a run
@@ -281,7 +329,9 @@ def conv1d(
     x = layers.Conv1D(filters, width, padding="same", activation="relu")(x)
     x = layers.GlobalMaxPooling1D()(x)
     x = layers.Dense(dense, activation="relu", name="embedding")(layers.Dropout(dropout)(x))
-    return keras.Model(inputs, layers.Dense(n_classes, activation="softmax", name="probabilities")(x))
+    return keras.Model(
+        inputs, layers.Dense(n_classes, activation="softmax", name="probabilities")(x)
+    )
 
 # %% ../../nbs/24_models.text.ipynb #0038
 def linear(
@@ -308,7 +358,9 @@ def fit_linear(
     """Set the weights of `model` to those of scikit-learn's `LogisticRegression`."""
     frozen, _ = split_frozen(model)
     starts = range(0, len(texts), 256)  # dense only for a moment
-    rows = vstack([csr_array(apply_network(frozen, texts[i : i + 256], 256, "tf-idf")) for i in starts])
+    rows = vstack(
+        [csr_array(apply_network(frozen, texts[i : i + 256], 256, "tf-idf")) for i in starts]
+    )
     if len(np.unique(labels)) > 1:
         found = LogisticRegression(C=C, max_iter=1000).fit(rows, labels)
         kernel, bias = found.coef_, found.intercept_
@@ -317,7 +369,12 @@ def fit_linear(
         model.get_layer("embedding").set_weights([kernel.T, bias])
 
 # %% ../../nbs/24_models.text.ipynb #0039
-NETWORKS = {"lstm": lstm, "bilstm": partial(lstm, bidirectional=True), "conv1d": conv1d, "tfidf": linear}
+NETWORKS = {
+    "lstm": lstm,
+    "bilstm": partial(lstm, bidirectional=True),
+    "conv1d": conv1d,
+    "tfidf": linear,
+}
 
 # %% ../../nbs/24_models.text.ipynb #0041
 class TextClassifier(Classifier):
@@ -361,10 +418,19 @@ class TextClassifier(Classifier):
         super().__init__(target, seed, batch_size, training_of(network, *given))
         check_options(find_network(network, NETWORKS), options)
         if network == "tfidf" and embedding is not None:
-            raise ValueError('`embedding` is for networks that read word vectors; "tfidf" counts words')
+            raise ValueError(
+                '`embedding` is for networks that read word vectors; "tfidf" counts words'
+            )
         if isinstance(stop_words, str) and stop_words != "english":
-            raise ValueError(f'`stop_words` must be "english", words or None, received {stop_words!r}')
-        self.network, self.options, self.max_tokens, self.length = network, options, max_tokens, length
+            raise ValueError(
+                f'`stop_words` must be "english", words or None, received {stop_words!r}'
+            )
+        self.network, self.options, self.max_tokens, self.length = (
+            network,
+            options,
+            max_tokens,
+            length,
+        )
         self.fields = (fields,) if isinstance(fields, str) else tuple(fields)
         kept = stop_words is None or isinstance(stop_words, str | tuple)
         self.stop_words = stop_words if kept else tuple(sorted(stop_words))
@@ -381,18 +447,29 @@ class TextClassifier(Classifier):
         self.baseline_ = self._baseline().fit(train, validation) if self.baseline else None
         return self
 
-    fit.__doc__ = Classifier.fit.__doc__ + '\n        The rest does not matter to "tfidf", which is solved at once.\n'
+    fit.__doc__ = (
+        Classifier.fit.__doc__
+        + '\n        The rest does not matter to "tfidf", which is solved at once.\n'
+    )
 
     def _baseline(self) -> "TextClassifier":
         same = {
             k: getattr(self, k)
-            for k in ("target", "fields", "max_tokens", "stop_words", "mask_labels", "seed", "batch_size")
+            for k in (
+                "target",
+                "fields",
+                "max_tokens",
+                "stop_words",
+                "mask_labels",
+                "seed",
+                "batch_size",
+            )
         }
         return TextClassifier("tfidf", **same)
 
     def evaluate(self, test):
         report = super().evaluate(test)
-        report.notes.append(_mask_note(self.mask_labels))
+        report.notes.append(mask_note(self.mask_labels))
         if self.baseline_ is not None:
             report.notes.append(_beside(report, self.baseline_.evaluate(test)))
         return report
@@ -412,11 +489,15 @@ class TextClassifier(Classifier):
         return catalog.texts(self.fields).tolist(), catalog.ids, []
 
     def _read_all(self, x) -> np.ndarray:
-        return self._prepare(self._read(x)[0] if isinstance(x, Catalog) else _texts(x), self.classes_)
+        return self._prepare(
+            self._read(x)[0] if isinstance(x, Catalog) else as_texts(x), self.classes_
+        )
 
     def _prepare(self, texts: Sequence[str], classes: Sequence[str]) -> np.ndarray:
         texts = mask_label_words(texts, classes) if self.mask_labels else texts
-        gone = frozenset(ENGLISH_STOP_WORDS if self.stop_words == "english" else self.stop_words or ())
+        gone = frozenset(
+            ENGLISH_STOP_WORDS if self.stop_words == "english" else self.stop_words or ()
+        )
         return np.array([" ".join(w for w in words_of(t) if w not in gone) for t in texts], object)
 
     def _build(self, texts: np.ndarray, n_classes: int) -> keras.Model:
@@ -438,7 +519,9 @@ class TextClassifier(Classifier):
         row = {"seconds": time.perf_counter() - start}
         for prefix, (x, y) in zip(("", "val_"), sides, strict=False):
             proba = apply_network(self.model, x[y >= 0], self.batch_size)
-            row[f"{prefix}loss"] = float(-np.log(proba[np.arange(len(proba)), y[y >= 0]].clip(1e-7)).mean())
+            row[f"{prefix}loss"] = float(
+                -np.log(proba[np.arange(len(proba)), y[y >= 0]].clip(1e-7)).mean()
+            )
             row[f"{prefix}accuracy"] = float((proba.argmax(1) == y[y >= 0]).mean())
         self.history_ = pd.DataFrame([row]).rename_axis("epoch")
 
@@ -447,29 +530,40 @@ class TextClassifier(Classifier):
             self.baseline_.save(folder / "baseline")
 
     def _load_more(self, folder: Path):
-        self.baseline_ = TextClassifier.load(folder / "baseline") if (folder / "baseline").exists() else None
+        self.baseline_ = (
+            TextClassifier.load(folder / "baseline") if (folder / "baseline").exists() else None
+        )
 
     def __repr__(self):
-        state = f"{len(self.classes_)} classes of {self.target!r}" if self.classes_ else "not fitted"
+        state = (
+            f"{len(self.classes_)} classes of {self.target!r}" if self.classes_ else "not fitted"
+        )
         return f"TextClassifier({self.name!r}, fields={self.fields}, {state})"
 
 # %% ../../nbs/24_models.text.ipynb #0042
-def _texts(x) -> list[str]:
-    "A list of texts from one or many; what is missing is an empty text."
+def as_texts(
+    x,  # a text, or several; None, NaN and `pandas.NA` are missing ones
+) -> list[str]:
+    """Return a list of texts from one or many; a missing text is an empty one. Raises `TypeError` for anything else."""
     many = [x] if x is None or isinstance(x, str) else list(x)
     if wrong := [t for t in many if not (isinstance(t, str) or t is None or t is pd.NA or t != t)]:
         raise TypeError(f"a text is a str, received {type(wrong[0]).__name__}")
     return [t if isinstance(t, str) else "" for t in many]
 
 
-def _mask_note(masked: bool) -> str:
+def mask_note(
+    masked: bool,
+) -> str:
+    """Return the sentence of a report that says whether label words were masked."""
     return f"the words of the labels were {'taken out of' if masked else 'left in'} the texts"
 
 
 def _beside(report, baseline) -> str:
     "What a linear classifier reaches on the same products, and whether the difference is one."
     low, mid, high = difference(report, baseline, seed=report.seed)
-    verdict = "better than it" if low > 0 else "worse than it" if high < 0 else "not to be told from it"
+    verdict = (
+        "better than it" if low > 0 else "worse than it" if high < 0 else "not to be told from it"
+    )
     return (
         f"a linear classifier on TF-IDF reaches {baseline.accuracy:.3f} on the same products; "
         f"{report.name} is {verdict} ({mid:+.3f} [{low:+.3f}, {high:+.3f}])"

@@ -13,7 +13,7 @@ from keras import Model
 
 from ..models.pixels import apply_network
 from ..stats import unit_rows
-from ..models.explain import _check_backend, _heard_maps, _heat, map_layer
+from ..models.explain import check_gradients, heat_map, map_layer, maps_and_gradients
 
 # %% ../../nbs/32c_recommend.explain.ipynb #0006
 def similarity_map(
@@ -26,7 +26,7 @@ def similarity_map(
 
     Raises `ValueError` for a layer that is not there, and `RuntimeError` where Keras computes with something else than TensorFlow.
     """
-    _check_backend("similarity_map")
+    check_gradients("similarity_map")
     import tensorflow as tf  # Keras has no gradients of its own
 
     wanted = unit_rows(apply_network(model, np.asarray(query)[None], 1))[0]
@@ -37,7 +37,7 @@ def similarity_map(
         )  # of two equal pictures the cosine has no gradient, being as high as it can be
 
     found, pictures = map_layer(model, layer), np.asarray(pictures)
-    return _heat(*_heard_maps(model, found, pictures, alike), pictures.shape[1:3])
+    return heat_map(*maps_and_gradients(model, found, pictures, alike), pictures.shape[1:3])
 
 # %% ../../nbs/32c_recommend.explain.ipynb #0009
 def explain_figure(

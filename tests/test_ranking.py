@@ -1,0 +1,128 @@
+"""Variety, duplicates, relevance feedback and thresholds, each against its definition."""
+
+import copy
+import json
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prodrec.recommend.ranking import (
+    MinScore,
+    deduplicate,
+    mean_known,
+    mmr,
+    rocchio,
+    suggest_threshold,
+    threshold_table,
+)
+
+quick = settings(max_examples=40, deadline=None)
+LEAVES = "filters ranking hits index history metrics".split()
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_leaves_do_not_load_tensorflow(leaf):
+    code = (
+        f"import sys, prodrec.recommend.{leaf}; print({{'keras', 'tensorflow'}} & {{*sys.modules}})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr
+
+
+def reference_mmr(scores, vectors, k, diversity):
+    chosen = []
+    while len(chosen) < min(k, len(scores)):
+        left = [n for n in range(len(scores)) if n not in chosen]
+        near = {n: max([float(vectors[n] @ vectors[m]) for m in chosen], default=0) for n in left}
+        chosen.append(
+            max(
+                left,
+                key=lambda n: (
+                    (1 - diversity) * scores[n] - diversity * near[n] if chosen else scores[n]
+                ),
+            )
+        )
+    return chosen
+
+
+@quick
+@given(
+    st.integers(0, 9999),
+    st.integers(1, 12),
+    st.integers(1, 12),
+    st.sampled_from([0.0, 0.3, 0.8, 1.0]),
+)
+def test_mmr_is_what_its_definition_says(seed, n, k, diversity):
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(n, 3)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    scores = np.sort(rng.random(n))[::-1]
+    assert mmr(scores, vectors, k, diversity).tolist() == reference_mmr(
+        scores, vectors, k, diversity
+    )
+
+
+def test_no_chain_of_likeness():
+    angles = np.radians([0, 5, 10, 15])
+    circle = np.stack([np.cos(angles), np.sin(angles)], 1)
+    assert deduplicate(circle, np.cos(np.radians(6))).tolist() == [0, 0, 2, 2]
+    for wrong in (0, -1, 1.5):
+        with pytest.raises(ValueError, match="`threshold` must lie above 0"):
+            deduplicate(circle, wrong)
+
+
+@quick
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=30),
+    st.sampled_from([0.3, 0.5, 0.9, 1.0]),
+)
+def test_thresholds_by_trying_all(pairs, precision):
+    scores, right = np.array([s / 5 for s, _ in pairs]), np.array([r for _, r in pairs])
+    good = [t for t in set(scores) if right[scores >= t].mean() >= precision]
+    if good and right.any():
+        assert suggest_threshold(scores, right, precision) == min(good)
+    else:
+        with pytest.raises(ValueError, match="`precision`|`right`"):
+            suggest_threshold(scores, right, precision)
+
+
+def test_a_query_moves_by_the_means_of_what_is_known():
+    rng = np.random.default_rng(0)
+    query, liked, disliked = rng.normal(size=4), rng.normal(size=(3, 4)), rng.normal(size=(2, 4))
+    liked[1] = 0
+    wanted = query + 0.75 * liked.sum(0) / 2 - 0.15 * disliked.mean(0)
+    moved = rocchio(query, positive=liked, negative=disliked)
+    np.testing.assert_allclose(moved, wanted / np.linalg.norm(wanted), atol=1e-6)
+    assert (
+        not mean_known(np.zeros((0, 3))).any()
+        and not rocchio(0 * query, liked[:0], liked[:0]).any()
+    )
+
+
+def test_a_threshold_is_a_number_that_informs():
+    scores, right = np.array([0.9, 0.8, 0.8, 0.5]), np.array([True, True, False, False])
+    found = suggest_threshold(scores, right, 0.6)
+    assert found == 0.8 and isinstance(found, float) and f"{found:.2f}" == "0.80"
+    assert repr(found) == "MinScore(0.800: precision 0.67, keeps 100% of the right pairs)"
+    assert "<b>min_score = 0.800</b>" in found._repr_html_() and "<style" not in found._repr_html_()
+    assert json.dumps(found) == "0.8" and str(found) == "0.8"
+    for again in (copy.copy(found), pickle.loads(pickle.dumps(found))):
+        assert again == found and again.table.equals(found.table)
+    axes = found.figure()
+    assert axes.get_title() and axes.get_xlabel() == "min_score" and axes.get_ylabel()
+    assert repr(MinScore(0.5)) == "MinScore(0.500)"
+
+
+def test_equal_scores_stand_and_fall_together():
+    table = threshold_table(np.repeat([0.7, 0.4], [3, 2]), np.array([1, 0, 1, 0, 1], bool))
+    wanted = {"min_score": [0.7, 0.4], "precision": [2 / 3, 3 / 5], "kept": [2 / 3, 1.0]}
+    pd.testing.assert_frame_equal(table, pd.DataFrame(wanted))
+    for wrong in (np.zeros(5, bool), np.ones(4, bool)):
+        with pytest.raises(ValueError, match="`right` must say yes or no"):
+            threshold_table(np.repeat([0.7, 0.4], [3, 2]), wrong)
