@@ -21,8 +21,8 @@ import sqlalchemy as sa
 
 from ..core import ImageError
 from ..data.catalog import Catalog, check_upload, shrink
-from ..recommend.feedback import _opened
 from ..recommend.filters import _is_plain, filter_table
+from ..recommend.profiles import open_database
 from ..recommend.recommender import Recommender
 
 # %% ../../nbs/42a_apps.live.ipynb #0007
@@ -41,7 +41,7 @@ class ChangeLog:
     "The products that were added, changed and removed since a recommender was saved, in the database at `url`."
 
     def __init__(self, url: str):
-        self._engine = _opened(url, _CHANGES)
+        self._engine = open_database(url, _CHANGES)
 
     def add(self, id: str, fields: dict | None, picture: bytes | None = None):
         "Keep one change, `fields` None for a product that is gone; when this returns, it is in the database."

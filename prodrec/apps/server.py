@@ -25,7 +25,7 @@ import prodrec
 from .live import LiveRecommender, UploadError
 from ..core import ImageError, optional, saved_kind
 from ..data.catalog import thumbnail
-from ..recommend.feedback import KINDS
+from ..recommend.profiles import KINDS
 from ..recommend.filters import _object, parse_where
 from ..recommend.ranking import NEAR_DUPLICATE
 from ..recommend.recommender import Recommender

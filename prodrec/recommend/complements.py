@@ -18,9 +18,11 @@ from scipy.sparse import csr_matrix, load_npz, save_npz
 from ..core import load_folder, save_folder
 from ..data.catalog import Catalog
 from .filters import where_mask, where_note
-from .history import History, _check_vectors, _top, _unit
+from .cold_start import check_vectors, top_columns
+from .history import History
 from .hits import Hits
 from .blend import fit_conditional_logit
+from ..stats import unit_rows
 
 # %% ../../nbs/35_recommend.complements.ipynb #0009
 def baskets(
@@ -134,7 +136,7 @@ class Complements:
             )
         if self.by not in catalog.products:
             raise ValueError(f"`by` names column {self.by!r}; `catalog` has {', '.join(catalog.products)}")
-        _, vectors = _check_vectors(catalog.ids, vectors)
+        _, vectors = check_vectors(catalog.ids, vectors)
         self._set_products(catalog, vectors)
         bought, viewed = (self._known(baskets(history, kind, self.within)) for kind in (self.bought, self.compared))
         if basket_pairs(bought).empty:
@@ -270,7 +272,7 @@ class Complements:
         allowed = allowed & (self._labels(row) == RELATIONS.index(relation))
         allowed[row] = False
         if relation == "instead of":
-            scores = _unit(self._vectors) @ _unit(self._vectors[[row]])[0]
+            scores = unit_rows(self._vectors) @ unit_rows(self._vectors[[row]])[0]
             rows, scores = _best(scores, allowed, k)
             return self._hits(rows, scores, relation, {}, ["alike"] * len(rows))
         parts = self._say([row])[0] * self.weights_.to_numpy(np.float32)
@@ -324,7 +326,7 @@ class Complements:
         return self
 
     def _check_place(self, catalog: Catalog, vectors: np.ndarray) -> tuple[list[str], np.ndarray]:
-        ids, vectors = _check_vectors(catalog.ids, vectors)
+        ids, vectors = check_vectors(catalog.ids, vectors)
         if vectors.shape[1] != self._vectors.shape[1]:
             raise ValueError(f"`vectors` must be (n, {self._vectors.shape[1]}), received {vectors.shape}")
         return ids, vectors
@@ -371,5 +373,5 @@ def _best(scores: np.ndarray, allowed: np.ndarray, k: int) -> tuple[np.ndarray, 
     rows = np.flatnonzero(allowed)
     if not len(rows):
         return rows, np.zeros(0, np.float32)
-    columns, best = _top(np.asarray(scores)[None, rows], min(int(k), len(rows)))
+    columns, best = top_columns(np.asarray(scores)[None, rows], min(int(k), len(rows)))
     return rows[columns[0]], best[0]
