@@ -8,7 +8,10 @@ PYTHON ?= python3
 # The environment of a user, and the one of a developer: what the first lacks, the demo must not need.
 USER_ENV := .venv
 DEV_ENV := .venv-dev
-EXTRAS := dev,download,history,labels,map,postgres,serve
+LOWEST_ENV := .venv-lowest
+comma := ,
+EXTRAS := dev,docs,download,history,labels,map,postgres,serve
+FAST_TESTS := $(patsubst %,tests/test_%.py,catalog index classifier recommender server project)
 RESULTS ?= $(wildcard nbs/recipes/*.ipynb nbs/benchmarks/*.ipynb)
 
 # Always from nothing: a requirement that was dropped from settings.ini must not linger.
@@ -31,7 +34,16 @@ $(USER_ENV)/ready: settings.ini setup.py pyproject.toml
 $(DEV_ENV)/ready: settings.ini setup.py pyproject.toml
 	$(call make_env,$(DEV_ENV),.[$(EXTRAS)])
 
-.PHONY: help demo test env export format lint notebooks results readme clean
+# All floors of settings.ini at once: what is tested here is the oldest that a user may have.
+$(LOWEST_ENV)/ready: settings.ini .ci/lowest.py
+	@echo "$(LOWEST_ENV): installing the oldest versions allowed, a few minutes the first time"; \
+	rm -rf $(LOWEST_ENV) && $(PYTHON) -m venv $(LOWEST_ENV) && \
+	$(LOWEST_ENV)/bin/python .ci/lowest.py $(subst $(comma), ,$(EXTRAS)) >$(LOWEST_ENV)/requirements.txt && \
+	$(LOWEST_ENV)/bin/python -m pip install -qq --disable-pip-version-check -r $(LOWEST_ENV)/requirements.txt && \
+	$(LOWEST_ENV)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --config-settings editable_mode=compat -e . && \
+	touch $@ && echo "$(LOWEST_ENV): ready after $$SECONDS s"
+
+.PHONY: help demo test bare lowest env export format lint notebooks results docs readme clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -41,6 +53,12 @@ demo: $(USER_ENV)/ready ## install prodrec into .venv and run `prodrec demo`
 
 test: $(DEV_ENV)/ready ## all checks, as .ci/run makes them
 	@$(DEV_ENV)/bin/python .ci/checks.py
+
+bare: $(DEV_ENV)/ready ## a part of it as on a machine without weights, data, Chromium and PostgreSQL
+	@$(DEV_ENV)/bin/python .ci/checks.py bare
+
+lowest: $(LOWEST_ENV)/ready ## the fast tests, with the oldest version of every requirement
+	@$(LOWEST_ENV)/bin/python -m pytest -q -p no:cacheprovider -n 2 --dist loadfile -m "not install" $(FAST_TESTS)
 
 env: $(DEV_ENV)/ready ## the developer's environment in .venv-dev, with JupyterLab
 
@@ -56,6 +74,9 @@ lint: $(DEV_ENV)/ready ## the stages of `make test` that take a second
 notebooks: $(DEV_ENV)/ready ## run every notebook, each in a process of its own
 	@$(DEV_ENV)/bin/python .ci/checks.py notebooks
 
+docs: $(DEV_ENV)/ready ## the documentation site, from the notebooks as they are stored, in _docs
+	@$(DEV_ENV)/bin/python .ci/docs.py
+
 readme: $(DEV_ENV)/ready ## README.md from nbs/index.ipynb
 	@$(DEV_ENV)/bin/python .ci/readme.py
 
@@ -63,5 +84,5 @@ results: $(DEV_ENV)/ready ## measure on real data (PRODREC_DATA) in full, into n
 	@.ci/results.sh $(DEV_ENV) $(RESULTS)
 
 clean: ## remove environments, caches and what was built
-	@rm -rf $(USER_ENV) $(DEV_ENV) .venv* build dist out *.egg-info .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(USER_ENV) $(DEV_ENV) $(LOWEST_ENV) .venv* build dist out *.egg-info .pytest_cache .ruff_cache .hypothesis
 	@find nbs prodrec tests -name __pycache__ -prune -exec rm -rf {} +

@@ -43,6 +43,7 @@ if _TYPE_CHECKING:
     from .recommend.collaborative import Popularity as Popularity
     from .recommend.user_models import UserModel as UserModel
     from .recommend.history import History as History
+    from .recommend.index import FaissIndex as FaissIndex
     from .recommend.index import Index as Index
     from .recommend.recommender import Recommender as Recommender
 
@@ -66,6 +67,7 @@ _MODULES = {
     "tune": "models.tuning",
     "Embedder": "recommend.embedders",
     "Index": "recommend.index",
+    "FaissIndex": "recommend.index",
     "Recommender": "recommend.recommender",
     "History": "recommend.history",
     "UserModel": "recommend.user_models",

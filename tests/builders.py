@@ -23,6 +23,19 @@ def picture(n: int) -> bytes:
     return out.getvalue()
 
 
+def pixels(height: int = 20, width: int = 30, seed: int = 0) -> np.ndarray:
+    "Return random pixels, uint8 (height, width, 3)."
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+def encoded(picture: Image.Image | np.ndarray, format: str = "PNG", **options) -> bytes:
+    "Return a picture as the bytes of a file."
+    picture = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+    out = io.BytesIO()
+    picture.save(out, format, **options)
+    return out.getvalue()
+
+
 def shop(n: int, start: int = 0) -> Catalog:
     "Return products; some have no picture, some no words, one neither, some are alike in both."
     rows = range(start, start + n)

@@ -15,7 +15,9 @@ import pytest
 
 
 def programs() -> str | None:
-    "The folder with initdb and postgres, of the newest version there is."
+    "Return the folder with initdb and postgres, of the newest version, or the one that POSTGRES names; None where there is none, or POSTGRES is empty."
+    if (named := os.environ.get("POSTGRES")) is not None:
+        return named or None
     found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), key=lambda p: float(p.split("/")[4]))
     path = found[-1] if found else shutil.which("initdb")
     return path and os.path.dirname(os.path.realpath(path))
@@ -76,7 +78,9 @@ def postgres():
     if programs() is None:
         if os.environ.get("CI") == "true":
             pytest.fail("there is no PostgreSQL: `apt-get install postgresql`")
-        pytest.skip("there is no PostgreSQL to start: `apt-get install postgresql`")
+        pytest.skip(
+            "there is no PostgreSQL to start: `apt-get install postgresql`, or name the folder of initdb in POSTGRES"
+        )
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o755)
         server = Postgres(folder, programs())

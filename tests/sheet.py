@@ -43,9 +43,10 @@ window.mount = async (source, state, el) => {
 
 
 def chromium() -> str | None:
-    "The system's Chromium."
-    named = os.environ.get("CHROMIUM")
-    return named or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    "Return the system's Chromium, or the one that CHROMIUM names; None where there is none, or CHROMIUM is empty."
+    if (named := os.environ.get("CHROMIUM")) is not None:
+        return named or None
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @contextmanager

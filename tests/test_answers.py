@@ -14,7 +14,7 @@ from prodrec.data.catalog import Catalog
 from prodrec.recommend.collaborative import ItemKNN
 from prodrec.recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
 from prodrec.recommend.filters import where_mask
-from prodrec.recommend.index import Index
+from prodrec.recommend.index import FaissIndex
 from prodrec.recommend.profiles import user_profile
 from prodrec.recommend.ranking import rocchio
 from prodrec.recommend.recommender import Recommender
@@ -123,9 +123,11 @@ def test_many_at_once_are_as_one_by_one(both, several, wish, data):
 
 
 def test_one_search_for_each_filter_group(both, monkeypatch):
-    calls, search = [], Index.search
+    calls, search = [], FaissIndex.search
     monkeypatch.setattr(
-        Index, "search", lambda self, v, *a, **k: calls.append(len(v)) or search(self, v, *a, **k)
+        FaissIndex,
+        "search",
+        lambda self, v, *a, **k: calls.append(len(v)) or search(self, v, *a, **k),
     )
     both.recommend(5, id=SEEN[:20], each=True)
     assert (
@@ -173,13 +175,15 @@ def test_what_is_the_same_is_shown_once():
 
 
 def test_more_and_less(both):
-    near, far = both.index.vectors(["010", "024"])
+    near, far = both.index.take(both.catalog.rows(["010", "024"]))
     hits = both.recommend(40, id="000", more="010", less="024", weights={"image": 1.0})
     assert not {"000", "010", "024"} & set(hits.ids)
     image = slice(0, 512)
-    wanted = rocchio(both.index.vectors(["000"])[0, image], near[None, image], far[None, image])
+    wanted = rocchio(
+        both.index.take(both.catalog.rows("000"))[0, image], near[None, image], far[None, image]
+    )
     np.testing.assert_allclose(
-        hits.scores, both.index.vectors(hits.ids)[:, image] @ wanted, atol=1e-5
+        hits.scores, both.index.take(both.catalog.rows(hits.ids))[:, image] @ wanted, atol=1e-5
     )
     alone = both.recommend(3, more="010", weights={"image": 1.0})
     assert alone.ids == both.recommend(3, id="010", weights={"image": 1.0}).ids
@@ -341,7 +345,7 @@ def test_a_model_that_knows_what_products_are_like():
         shop(20), history()
     )
     recommender.add(shop(5, 100))
-    first = recommender.index.vectors()[:, 0]
+    first = recommender.index.take()[:, 0]
     wanted = pd.Series(first, recommender.catalog.ids).sort_values(ascending=False, kind="stable")
     for user in ("u0", "stranger"):
         hits = recommender.recommend(99, user=user)
@@ -415,7 +419,6 @@ def test_a_matrix_in_a_file(both, tmp_path, dtype, monkeypatch):
 
 
 def test_a_matrix_too_large_for_memory(both, monkeypatch):
-    monkeypatch.setattr(Index, "ids", [f"{n}" for n in range(20_000)], raising=False)
     with pytest.raises(ValueError, match=r"20,000 products has 1\.5 GB: give a `path`"):
         both.similarity_matrix([f"{n}" for n in range(20_000)])
     with pytest.raises(ValueError, match="`dtype` must be"):

@@ -25,7 +25,8 @@ from PIL import Image
 from prodrec.core import ImageError
 from prodrec.data import bluecart
 from prodrec.data.bluecart import BlueCart, BlueCartError, download_pictures, to_catalog
-from prodrec.data.catalog import Catalog, fetch, store_url, url_path
+from prodrec.data.catalog import Catalog
+from prodrec.data.pictures import fetch, store_url, url_path
 
 KEY = "k3y/with+odd=signs"
 

@@ -25,7 +25,7 @@ from prodrec.apps.browser import (
     tidy_query,
 )
 from prodrec.core import ImageError
-from prodrec.data.catalog import MAX_UPLOAD, check_upload
+from prodrec.data.pictures import MAX_UPLOAD, check_upload
 from prodrec.recommend.complements import Complements
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 from prodrec.recommend.filters import filter_table
@@ -57,7 +57,9 @@ def recommender(fitted, tmp_path):
 
 @pytest.fixture
 def plane(catalog):
-    return pd.DataFrame(np.random.default_rng(0).random((N, 2)), index=catalog.products.index, columns=["x", "y"])
+    return pd.DataFrame(
+        np.random.default_rng(0).random((N, 2)), index=catalog.products.index, columns=["x", "y"]
+    )
 
 
 def tell(browser: Browser, do: str, *buffers, **content):
@@ -148,7 +150,11 @@ def test_more_and_less_are_feedback(recommender, catalog):
     assert browser.query["more"] == [good] and browser.query["less"] == [bad]
     assert not {good, bad} & set(browser.hits.ids)
     stored = recommender.profiles.feedback.events("anna")[["id", "event"]].values.tolist()
-    assert stored == browser.feedback[["id", "event"]].values.tolist() == [[good, "like"], [bad, "dislike"]]
+    assert (
+        stored
+        == browser.feedback[["id", "event"]].values.tolist()
+        == [[good, "like"], [bad, "dislike"]]
+    )
     tell(browser, "less", id=good)  # who changes her mind
     assert browser.query["less"] == [bad, good] and "more" not in browser.query
     browser.pivot(bad)  # it belonged to that question
@@ -162,7 +168,10 @@ def test_more_and_less_are_feedback(recommender, catalog):
 
 def test_liking_without_a_question_becomes_one(recommender, catalog):
     browser = Browser(recommender, k=5)
-    assert browser.more_like(catalog.ids[4]).ids == recommender.recommend(k=5, more=[catalog.ids[4]], collapse=True).ids
+    assert (
+        browser.more_like(catalog.ids[4]).ids
+        == recommender.recommend(k=5, more=[catalog.ids[4]], collapse=True).ids
+    )
 
 
 # -- filters
@@ -173,9 +182,14 @@ def test_liking_without_a_question_becomes_one(recommender, catalog):
 def test_counts_are_what_would_be_left(data):
     products = load_demo(n=N).products
     table = filter_table(products)
-    columns = data.draw(st.lists(st.sampled_from(["category", "colour", "gender"]), unique=True, max_size=2))
+    columns = data.draw(
+        st.lists(st.sampled_from(["category", "colour", "gender"]), unique=True, max_size=2)
+    )
     where = {
-        c: data.draw(st.lists(st.sampled_from(sorted(products[c].unique())), min_size=1, max_size=3)) for c in columns
+        c: data.draw(
+            st.lists(st.sampled_from(sorted(products[c].unique())), min_size=1, max_size=3)
+        )
+        for c in columns
     }
     if data.draw(st.booleans()):
         where["price"] = (data.draw(st.sampled_from([None, 20.0, 60.0])), 90.0)
@@ -198,11 +212,23 @@ def test_filters_come_from_the_page_and_go_to_it(recommender, catalog):
     names = {f["name"]: f for f in browser._setup["filters"]}
     shirt = names["category"]["values"].index("shirt")
     tell(
-        browser, "steer", options={"where": {"category": [shirt], "price": [None, 120], "added": ["2024-01-01", None]}}
+        browser,
+        "steer",
+        options={
+            "where": {"category": [shirt], "price": [None, 120], "added": ["2024-01-01", None]}
+        },
     )
-    assert browser.query["where"] == {"category": ["shirt"], "price": (None, 120), "added": ("2024-01-01", None)}
+    assert browser.query["where"] == {
+        "category": ["shirt"],
+        "price": (None, 120),
+        "added": ("2024-01-01", None),
+    }
     assert set(browser.hits.to_frame().category) == {"shirt"}
-    assert browser._view["where"] == {"category": [shirt], "price": [None, 120.0], "added": ["2024-01-01", None]}
+    assert browser._view["where"] == {
+        "category": [shirt],
+        "price": [None, 120.0],
+        "added": ["2024-01-01", None],
+    }
     rows = catalog.products.query("category == 'shirt' and price <= 120 and added >= '2024-01-01'")
     assert browser._view["total"] == len(rows) == browser.counts()[0]
     tell(browser, "steer", options={"where": {"category": [], "price": [None, None]}})
@@ -219,7 +245,12 @@ def test_what_the_page_does_not_show_stays(recommender, catalog):
         cheap = catalog.products.index[catalog.products["price"] < 50].tolist()
         assert browser.query["where"] == {"id": cheap} and browser._view["total"] == len(cheap)
         label = f"{len(cheap)} chosen products"
-        assert browser._view["chips"][-1] == {"kind": "where", "at": 0, "label": label, "thumb": None}
+        assert browser._view["chips"][-1] == {
+            "kind": "where",
+            "at": 0,
+            "label": label,
+            "thumb": None,
+        }
         tell(browser, "steer", options={"where": {"category": [0]}})
         assert browser.query["where"]["id"] == cheap
         tell(browser, "drop", kind="where", at=0)
@@ -288,13 +319,17 @@ def test_an_answer_is_small(recommender, catalog):
 def test_messages_from_threads_come_one_at_a_time(recommender, catalog):
     browser = Browser(recommender, k=3)
     errors = []
-    browser.send = lambda content, buffers=None: errors.append(content) if content["kind"] == "error" else None
+    browser.send = lambda content, buffers=None: (
+        errors.append(content) if content["kind"] == "error" else None
+    )
 
     def click(ids):
         for i in ids:
             browser._received(browser, {"do": "ask", "kind": "id", "value": i, "n": i}, [])
 
-    threads = [threading.Thread(target=click, args=(catalog.ids[n : n + 10],)) for n in (0, 10, 20, 30)]
+    threads = [
+        threading.Thread(target=click, args=(catalog.ids[n : n + 10],)) for n in (0, 10, 20, 30)
+    ]
     [t.start() for t in threads]
     [t.join() for t in threads]
     assert not errors and len(browser.trail) == 41
@@ -336,7 +371,11 @@ def test_pictures_are_taken(kind):
 
 
 def test_what_is_no_picture_is_refused():
-    animation, bomb, frames = io.BytesIO(), io.BytesIO(), [Image.new("RGB", (20, 20), c) for c in ("red", "blue")]
+    animation, bomb, frames = (
+        io.BytesIO(),
+        io.BytesIO(),
+        [Image.new("RGB", (20, 20), c) for c in ("red", "blue")],
+    )
     frames[0].save(animation, "WEBP", save_all=True, append_images=frames[1:])
     Image.new("1", (13_000, 13_000)).save(bomb, "PNG")
     for data, words in [
@@ -362,7 +401,9 @@ def test_the_code_answers_the_same(fitted, data):
         "min_score": st.sampled_from([0.0, 0.3]), "diversity": st.sampled_from([0.0, 0.4]), "weights": st.just({"image": 0.2, "text": 0.8}),
         "collapse": st.booleans(), "exclude": some,
     }  # fmt: skip
-    chosen = {"id": data.draw(some)} | {k: data.draw(s) for k, s in options.items() if data.draw(st.booleans())}
+    chosen = {"id": data.draw(some)} | {
+        k: data.draw(s) for k, s in options.items() if data.draw(st.booleans())
+    }
     browser = Browser(recommender, **chosen)
     again = eval(browser.code(), {"recommender": recommender})
     assert again.ids == browser.hits.ids
@@ -371,7 +412,9 @@ def test_the_code_answers_the_same(fitted, data):
 
 def test_traits_can_be_set_and_observed(recommender, catalog, plane):
     browser, seen = Browser(recommender, map=plane, k=3), []
-    browser.observe(lambda change: seen.append(change["name"]), names=["query", "hits", "selection"])
+    browser.observe(
+        lambda change: seen.append(change["name"]), names=["query", "hits", "selection"]
+    )
     browser.query = {"id": catalog.ids[2], "k": 4}
     assert sorted(seen) == ["hits", "query"]
     own = recommender.recommend(k=2, text="blue")
@@ -410,9 +453,15 @@ def test_two_side_by_side(recommender, catalog):
     assert browser.compared.ids == words.recommend(k=5, id=catalog.ids[1], collapse=True).ids
     first, second = browser._view["lists"]
     assert [c["id"] for c in second["cards"]] == browser.compared.ids
-    assert {c["id"] for c in first["cards"] if c["both"]} == set(browser.hits.ids) & set(browser.compared.ids)
+    assert {c["id"] for c in first["cards"] if c["both"]} == set(browser.hits.ids) & set(
+        browser.compared.ids
+    )
     browser.upload(jpeg())  # what the second cannot answer it says in its own place
-    assert "image" in browser._view["lists"][1]["note"] and browser.compared is None and len(browser.hits) == 5
+    assert (
+        "image" in browser._view["lists"][1]["note"]
+        and browser.compared is None
+        and len(browser.hits) == 5
+    )
     assert browser.code().splitlines()[1].startswith("other.recommend(")
 
 
@@ -423,7 +472,9 @@ def test_copies_fold_and_relations_part(recommender, catalog):
     browser.hits = None
     browser.hits = hits
     assert [c["id"] for c in browser._view["lists"][0]["cards"][1]["copies"]] == catalog.ids[40:42]
-    table = hits.to_frame().assign(relation=["substitute", "complement", "substitute", "complement"])
+    table = hits.to_frame().assign(
+        relation=["substitute", "complement", "substitute", "complement"]
+    )
     hits.to_frame = lambda: table
     browser.hits = None
     browser.hits = hits
@@ -433,7 +484,7 @@ def test_copies_fold_and_relations_part(recommender, catalog):
 
 
 def test_what_goes_with_a_product_stands_apart(recommender, catalog):
-    vectors = recommender.index.vectors(catalog.ids)
+    vectors = recommender.index.take()
     goes = Complements(rank=4).fit(History(load_demo_events(n=N)), catalog, vectors)
     asked = next(i for i in catalog.ids if len(goes.recommend(i, 6)))
     browser = Browser(recommender, complements=goes, id=asked, k=4)
@@ -548,7 +599,14 @@ def test_a_table_stands_where_no_kernel_runs(catalog, asked):
     assert set(data) == {"application/vnd.jupyter.widget-view+json", "text/html", "text/plain"}
     tags = Tags(data["text/html"])
     assert {t for t, _ in tags.found} <= {"p", "table", "tr", "td", "img", "br", "small", "i"}
-    assert {a for t, attrs in tags.found for a in attrs} <= {"width", "height", "alt", "src", "align", "valign"}
+    assert {a for t, attrs in tags.found for a in attrs} <= {
+        "width",
+        "height",
+        "alt",
+        "src",
+        "align",
+        "valign",
+    }
     assert 12 < sum(t == "td" for t, _ in tags.found) <= 24
     assert nasty[:30] in html.unescape(tags.text) and len(data["text/html"]) < 120_000
     assert data["text/plain"].startswith(f"Browser({N} products; ")
@@ -577,7 +635,12 @@ def test_styles_stay_in_the_widget():
     css = re.sub(r"@keyframes prodrec-[\w-]+ \{(?:[^{}]|\{[^{}]*\})*\}", "", css)
     assert "@keyframes" not in css and "@import" not in css and "url(" not in css
     heads = [head.strip() for head in re.findall(r"([^{}]+)\{", css)]
-    selectors = [s.strip() for head in heads if not head.startswith("@") for s in re.split(r",(?![^(]*\))", head)]
+    selectors = [
+        s.strip()
+        for head in heads
+        if not head.startswith("@")
+        for s in re.split(r",(?![^(]*\))", head)
+    ]
     assert len(selectors) > 100
     assert not [s for s in selectors if not re.match(r"\.prodrec-browser(?![\w-])", s)]
     assert all(re.match(r"@(media|container)\b", head) for head in heads if head.startswith("@"))
@@ -599,7 +662,11 @@ def test_the_page_knows_every_message():
 
 
 def test_a_query_is_put_in_order():
-    assert list(tidy_query({"k": 3, "text": [], "id": ("a",), "diversity": 0, "where": {}, "collapse": False})) == [
+    assert list(
+        tidy_query(
+            {"k": 3, "text": [], "id": ("a",), "diversity": 0, "where": {}, "collapse": False}
+        )
+    ) == [
         "id",
         "k",
     ]

@@ -35,7 +35,11 @@ def test_groups_stay_together(placed):
     np.fill_diagonal(distances, np.inf)
     assert (kind[distances.argmin(1)] == kind).all()
     frame = placed.to_frame()
-    assert list(frame) == ["id", "x", "y"] and frame.id.tolist() == placed.ids and np.isfinite(placed.xy).all()
+    assert (
+        list(frame) == ["id", "x", "y"]
+        and frame.id.tolist() == placed.ids
+        and np.isfinite(placed.xy).all()
+    )
 
 
 def test_the_same_seed_gives_the_same_map(placed):
@@ -61,7 +65,7 @@ def test_add_takes_them_in_or_nothing(placed, tmp_path):
     grown, (new, _) = ProductMap.load(tmp_path / "m"), groups(5, seed=6)
     grown.add([f"new{i}" for i in range(5)], new)
     assert len(grown) == 125 and grown.to_frame().id.tolist() == grown.ids
-    with pytest.raises(ValueError, match="`update` replaces them"):
+    with pytest.raises(ValueError, match="the same id twice"):
         grown.add(["x", "new0"], new[:2])
     assert len(grown) == len(grown.xy) == len(grown.ids) == 125
 
@@ -93,7 +97,9 @@ def test_what_is_no_saved_map(placed, tmp_path):
 def test_the_figure_takes_products_without_picture_or_label(pictures):
     catalog = load_demo(60)
     rng = np.random.default_rng(0)
-    table = pd.DataFrame({"id": catalog.ids, "x": rng.normal(size=len(catalog)), "y": rng.normal(size=len(catalog))})
+    table = pd.DataFrame(
+        {"id": catalog.ids, "x": rng.normal(size=len(catalog)), "y": rng.normal(size=len(catalog))}
+    )
     ax = map_figure(table, catalog, by="brand", pictures=pictures)
     assert "coloured by brand" in ax.get_title() and ax.get_xlabel() == "t-SNE 1"
     drawn = [a for a in ax.artists if type(a).__name__ == "AnnotationBbox"]

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from prodrec.core import ImageError, cache_dir
-from prodrec.data.catalog import Catalog, decode
+from prodrec.data.catalog import Catalog
+from prodrec.data.pictures import decode
 from prodrec.models.pixels import FITS, Batches, apply_network, augmentation, fit_size, load_pixels
 
 quick = settings(max_examples=30, deadline=None)

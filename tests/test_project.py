@@ -2,8 +2,9 @@
 
 import ast
 import builtins
-import importlib
+import importlib.util
 import inspect
+import json
 import operator
 import os
 import re
@@ -70,6 +71,40 @@ def test_every_requirement_has_its_reason():
         elif extra is not None and (item := re.match(r"- `([^`]+)`: \S", line)):
             reasons[extra].add(name_of(item[1]))
     assert reasons == requirements()
+
+
+def script(name: str):
+    "A script of .ci as a module."
+    spec = importlib.util.spec_from_file_location(name, ROOT / ".ci" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_no_requirement_admits_a_known_hole(tmp_path):
+    lowest = script("lowest")
+    assert lowest.open_holes() == []
+    advisories = json.loads((ROOT / ".ci" / "advisories.json").read_text(encoding="utf-8"))
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / ".ci" / "advisories.json").write_text(json.dumps(advisories), encoding="utf-8")
+    before = (ROOT / "settings.ini").read_text(encoding="utf-8")
+    lowest.ROOT = tmp_path
+    for wrong in ("keras>=3.6", "keras"):  # what it says where a floor is too low, or missing
+        text = re.sub(r"\bkeras>=[\d.]+", wrong, before)
+        (tmp_path / "settings.ini").write_text(text, encoding="utf-8")
+        assert {line.split(":")[1].split(",")[0].strip() for line in lowest.open_holes()} == {
+            a["id"] for a in advisories["keras"]
+        }
+
+
+def test_every_requirement_has_a_floor():
+    lowest = script("lowest")
+    floors = dict(lowest.floor(r) for listed in lowest.settings().values() for r in listed)
+    held = {"fastcore", "execnb", "ghapi", "fastgit"}  # parts of nbdev, which says what it needs of them
+    assert {name for name, version in floors.items() if version is None} == held
+    pinned = [lowest.pinned(r) for r in ("numpy>=2.0", "psycopg[binary]>=3.2.2", "nbdev==2.4.14", "fastcore<2")]
+    assert pinned == ["numpy==2.0", "psycopg[binary]==3.2.2", "nbdev==2.4.14", "fastcore<2"]
+    assert lowest.numbers("12.3") == lowest.numbers("12.3.0") < lowest.numbers("12.10")
 
 
 def third_party(tree: ast.AST) -> set[str]:

@@ -781,7 +781,8 @@ def test_folder_loose_pictures_and_refusals(tmp_path):
 # ---- the real sets, where they are
 
 real = pytest.mark.skipif(
-    "PRODREC_DATA" not in os.environ, reason="PRODREC_DATA does not say where the real data is"
+    "PRODREC_DATA" not in os.environ,
+    reason="needs real data: let PRODREC_DATA name a folder with `fashion/`, `walmart/`",
 )
 
 

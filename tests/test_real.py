@@ -7,7 +7,8 @@ import pytest
 
 FASHION = Path(os.environ.get("PRODREC_DATA", "")) / "fashion"
 pytestmark = pytest.mark.skipif(
-    "PRODREC_DATA" not in os.environ or not FASHION.is_dir(), reason="PRODREC_DATA names no folder with `fashion`"
+    "PRODREC_DATA" not in os.environ or not FASHION.is_dir(),
+    reason="needs real data: let PRODREC_DATA name a folder with `fashion/`",
 )
 
 

@@ -28,8 +28,8 @@ import uvicorn
 from postgres import free_port
 from sheet import chromium, launched
 
-from prodrec.apps.server import _Impatient, make_app
 from prodrec.apps.live import ChangeLog, LiveRecommender
+from prodrec.apps.server import _Impatient, make_app
 from prodrec.core import ImageError
 
 KEY = {"X-API-Key": "secret"}
@@ -64,14 +64,19 @@ def catalog():
 @pytest.fixture(scope="module")
 def folder(catalog, tmp_path_factory):
     path = tmp_path_factory.mktemp("served") / "recommender"
-    Recommender(image=ColorHistogram((40, 30)), text=TfidfEmbedder(fields=("title",))).fit(catalog).save(path)
+    Recommender(image=ColorHistogram((40, 30)), text=TfidfEmbedder(fields=("title",))).fit(
+        catalog
+    ).save(path)
     return path
 
 
 @pytest.fixture(scope="module")
 def shop(folder, tmp_path_factory):
     database = f"sqlite:///{tmp_path_factory.mktemp('shop')}/shop.sqlite"
-    with serving(folder, database=database, api_key="secret", max_body=300_000, patience=1.5) as (url, shop):
+    with serving(folder, database=database, api_key="secret", max_body=300_000, patience=1.5) as (
+        url,
+        shop,
+    ):
         yield url, shop
 
 
@@ -83,7 +88,10 @@ def picture(size=(60, 80), kind="JPEG", colour="red") -> bytes:
 def put(url: str, id: str, fields: dict, image: bytes | None = None, **options):
     files = None if image is None else {"image": image}
     return requests.put(
-        f"{url}/products/{id}", data={"fields": json.dumps(fields)}, files=files, **{"headers": KEY} | options
+        f"{url}/products/{id}",
+        data={"fields": json.dumps(fields)},
+        files=files,
+        **{"headers": KEY} | options,
     )
 
 
@@ -97,7 +105,9 @@ def bomb() -> bytes:
     "A PNG of 13,000 x 13,000 pixels in some twenty kilobytes."
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+        return (
+            len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+        )
 
     head = (13_000).to_bytes(4, "big") * 2 + bytes([1, 0, 0, 0, 0])
     rows = zlib.compress(bytes(1_626) * 13_000, 9)
@@ -110,24 +120,40 @@ def bomb() -> bytes:
 def test_every_answer_is_what_the_recommender_says(shop, catalog):
     url, inner = shop
     asked = catalog.ids[3]
-    ways = [{"id": asked}, {"text": "cotton tee"}, {"id": asked, "text": "wool"}, {"user": "nobody"}]
+    ways = [
+        {"id": asked},
+        {"text": "cotton tee"},
+        {"id": asked, "text": "wool"},
+        {"user": "nobody"},
+    ]
     for way in ways:
         hits = requests.post(f"{url}/recommend", data=way | {"k": 4}).json()["hits"]
         assert [h["id"] for h in hits] == inner.recommender.recommend(k=4, **way).ids, way
-    seen = requests.post(f"{url}/recommend", files={"image": catalog.open(asked)}, data={"k": 4}).json()
-    assert [h["id"] for h in seen["hits"]] == inner.recommender.recommend(k=4, image=catalog.open(asked)).ids
+    seen = requests.post(
+        f"{url}/recommend", files={"image": catalog.open(asked)}, data={"k": 4}
+    ).json()
+    assert [h["id"] for h in seen["hits"]] == inner.recommender.recommend(
+        k=4, image=catalog.open(asked)
+    ).ids
     assert seen["version"] == requests.get(f"{url}/ready").json()["version"]
 
 
 def test_filters_thresholds_and_diversity_travel(shop, catalog):
     url, inner = shop
-    where = {"department": catalog.products.department.mode().tolist(), "price": {"from": 10, "to": 200}}
+    where = {
+        "department": catalog.products.department.mode().tolist(),
+        "price": {"from": 10, "to": 200},
+    }
     data = {"id": catalog.ids[0], "k": 50, "where": json.dumps(where)}
     hits = requests.post(f"{url}/recommend", data=data).json()["hits"]
     wanted = {"department": where["department"], "price": (10, 200)}
-    assert [h["id"] for h in hits] == inner.recommender.recommend(k=50, id=catalog.ids[0], where=wanted).ids
+    assert [h["id"] for h in hits] == inner.recommender.recommend(
+        k=50, id=catalog.ids[0], where=wanted
+    ).ids
     assert hits and all(10 <= h["price"] <= 200 for h in hits)
-    few = requests.post(f"{url}/recommend", data={"id": catalog.ids[0], "k": 50, "min_score": 0.9}).json()["hits"]
+    few = requests.post(
+        f"{url}/recommend", data={"id": catalog.ids[0], "k": 50, "min_score": 0.9}
+    ).json()["hits"]
     assert all(h["score"] >= 0.9 for h in few) and len(few) < len(catalog) - 1
 
 
@@ -148,13 +174,22 @@ def test_state_metrics_and_document(shop):
     assert requests.get(f"{url}/health").json() == {"status": "alive"}
     requests.post(f"{url}/recommend", data={"text": "cotton"})
     lines = requests.get(f"{url}/metrics").text.splitlines()
-    assert any(x.startswith('prodrec_requests_total{path="/recommend",status="200"}') for x in lines)
-    assert any(x.startswith('prodrec_together_bucket{le="1.0",path="/recommend"}') and x[-3:] != "0.0" for x in lines)
+    assert any(
+        x.startswith('prodrec_requests_total{path="/recommend",status="200"}') for x in lines
+    )
+    assert any(
+        x.startswith('prodrec_together_bucket{le="1.0",path="/recommend"}') and x[-3:] != "0.0"
+        for x in lines
+    )
     document = requests.get(f"{url}/openapi.json").json()
-    assert {"/recommend", "/classify", "/products", "/products/{id}", "/feedback"} <= set(document["paths"])
+    assert {"/recommend", "/classify", "/products", "/products/{id}", "/feedback"} <= set(
+        document["paths"]
+    )
     assert "422" in document["paths"]["/recommend"]["post"]["responses"]
     assert requests.get(f"{url}/docs").status_code == 404
-    assert requests.post(f"{url}/classify", files={"image": picture()}).status_code == 503  # saved without a classifier
+    assert (
+        requests.post(f"{url}/classify", files={"image": picture()}).status_code == 503
+    )  # saved without a classifier
 
 
 def test_the_page_loads_nothing_from_elsewhere(shop):
@@ -230,7 +265,10 @@ def test_no_path_and_no_address_is_opened(shop):
     for name in ("/etc/passwd", "http://127.0.0.1:9/a.jpg", "file:///etc/passwd"):
         assert requests.post(f"{shop[0]}/recommend", data={"image": name}).status_code == 422
         made = put(shop[0], "sly", {"title": "cotton tee", "image": name})
-        assert made.status_code == 200 and requests.get(f"{shop[0]}/products/sly/picture").status_code == 404
+        assert (
+            made.status_code == 200
+            and requests.get(f"{shop[0]}/products/sly/picture").status_code == 404
+        )
     requests.delete(f"{shop[0]}/products/sly", headers=KEY)
 
 
@@ -258,7 +296,8 @@ def test_a_head_that_drips_is_not_waited_for(shop):
     host, port = shop[0].removeprefix("http://").split(":")
     with contextlib.ExitStack() as stack:
         silent, begun, again = (
-            stack.enter_context(socket.create_connection((host, int(port)), timeout=20)) for _ in range(3)
+            stack.enter_context(socket.create_connection((host, int(port)), timeout=20))
+            for _ in range(3)
         )
         begun.sendall(b"GET /health HTTP/1.1\r\nX-A: ")
         again.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -294,7 +333,9 @@ def test_what_goes_wrong_inside_stays_inside(shop, monkeypatch, error, status):
 
 def test_what_a_library_stumbles_over_is_not_told(shop, monkeypatch):
     url, inner = shop
-    monkeypatch.setattr(inner.recommender, "recommend", lambda **_: np.concatenate([]))  # a ValueError of numpy
+    monkeypatch.setattr(
+        inner.recommender, "recommend", lambda **_: np.concatenate([])
+    )  # a ValueError of numpy
     answer = requests.post(f"{url}/recommend", data={"text": "cotton"})
     assert answer.status_code == 500 and "concatenate" not in answer.text
 
@@ -302,10 +343,15 @@ def test_what_a_library_stumbles_over_is_not_told(shop, monkeypatch):
 def test_every_answer_has_its_headers(shop):
     for path in ("health", "nowhere", "products/none", "page.js"):
         headers = requests.get(f"{shop[0]}/{path}").headers
-        assert headers["X-Content-Type-Options"] == "nosniff" and headers["X-Model-Version"] == shop[1].version
+        assert (
+            headers["X-Content-Type-Options"] == "nosniff"
+            and headers["X-Model-Version"] == shop[1].version
+        )
     cut = requests.post(f"{shop[0]}/recommend", files={"image": bytes(400_000)})
     assert cut.status_code == 413 and cut.headers["X-Content-Type-Options"] == "nosniff"
-    slash = requests.get(f"{shop[0]}/products/", headers={"Host": "elsewhere.example"}, allow_redirects=False)
+    slash = requests.get(
+        f"{shop[0]}/products/", headers={"Host": "elsewhere.example"}, allow_redirects=False
+    )
     assert slash.status_code in (404, 422) and "Location" not in slash.headers
 
 
@@ -335,7 +381,15 @@ def test_all_that_a_recommender_takes_travels(shop, catalog):
 
 @pytest.mark.parametrize(
     "weights",
-    ['{"image": 2}', '{"image": "much"}', "[1]", '{"looks": 1}', '{"image": NaN}', "[" * 50_000, '{"image": 1e999}'],
+    [
+        '{"image": 2}',
+        '{"image": "much"}',
+        "[1]",
+        '{"looks": 1}',
+        '{"image": NaN}',
+        "[" * 50_000,
+        '{"image": 1e999}',
+    ],
 )
 def test_weights_that_are_none(shop, weights):
     answer = requests.post(f"{shop[0]}/recommend", data={"text": "cotton", "weights": weights})
@@ -354,7 +408,10 @@ def test_changes_need_the_key(shop, folder, catalog):
     for method, path, body in calls:
         for headers in ({}, {"X-API-Key": "secrets"}, {"X-API-Key": "ü"}):
             headers = {k: v.encode() for k, v in headers.items()}
-            assert getattr(requests, method)(shop[0] + path, headers=headers, **body).status_code == 401
+            assert (
+                getattr(requests, method)(shop[0] + path, headers=headers, **body).status_code
+                == 401
+            )
     with serving(folder, database="sqlite://") as (url, _):
         assert put(url, "x", {"title": "cotton"}).status_code == 403
 
@@ -362,17 +419,26 @@ def test_changes_need_the_key(shop, folder, catalog):
 def test_a_product_comes_changes_and_goes(shop):
     url, _ = shop
     before = requests.get(f"{url}/ready").json()["products"]
-    assert put(url, "new", {"title": "cotton thing", "price": 5}, picture(colour="blue")).json() == {
+    assert put(
+        url, "new", {"title": "cotton thing", "price": 5}, picture(colour="blue")
+    ).json() == {
         "id": "new",
         "products": before + 1,
     }
-    found = requests.post(f"{url}/recommend", files={"image": picture(colour="blue")}, data={"k": 1}).json()["hits"][0]
+    found = requests.post(
+        f"{url}/recommend", files={"image": picture(colour="blue")}, data={"k": 1}
+    ).json()["hits"][0]
     assert found["id"] == "new" and found["price"] == 5
     assert (
-        put(url, "new", {"title": "cotton thing", "price": 6}, picture(colour="lime")).json()["products"] == before + 1
+        put(url, "new", {"title": "cotton thing", "price": 6}, picture(colour="lime")).json()[
+            "products"
+        ]
+        == before + 1
     )
     assert requests.get(f"{url}/products/new").json()["price"] == 6
-    found = requests.post(f"{url}/recommend", files={"image": picture(colour="lime")}, data={"k": 1}).json()["hits"][0]
+    found = requests.post(
+        f"{url}/recommend", files={"image": picture(colour="lime")}, data={"k": 1}
+    ).json()["hits"][0]
     assert found["id"] == "new" and found["score"] > 0.99
     assert requests.delete(f"{url}/products/new", headers=KEY).json()["products"] == before
     assert requests.delete(f"{url}/products/new", headers=KEY).status_code == 404
@@ -407,7 +473,9 @@ def test_a_product_that_is_none_changes_nothing(shop, fields):
 def test_any_id_has_its_address(shop):
     for id in ("boots/high heels/0042", "ü %2F?#&", "a.b"):
         address = f"{shop[0]}/products/{quote(id, safe='')}"
-        made = requests.put(address, data={"fields": '{"title": "cotton"}'}, files={"image": picture()}, headers=KEY)
+        made = requests.put(
+            address, data={"fields": '{"title": "cotton"}'}, files={"image": picture()}, headers=KEY
+        )
         assert made.json()["id"] == id, made.text
         assert requests.get(address).json()["id"] == id
         assert requests.get(f"{address}/picture").headers["Content-Type"] == "image/jpeg"
@@ -416,7 +484,9 @@ def test_any_id_has_its_address(shop):
 
 def test_the_last_product_may_be_replaced(catalog, tmp_path):
     a, b = catalog.ids[:2]
-    base = Recommender(image=ColorHistogram((40, 30)), text=TfidfEmbedder(fields=("title",))).fit(catalog[[a, b]])
+    base = Recommender(image=ColorHistogram((40, 30)), text=TfidfEmbedder(fields=("title",))).fit(
+        catalog[[a, b]]
+    )
     base.save(tmp_path / "two")
     database = f"sqlite:///{tmp_path}/two.sqlite"
     shop = LiveRecommender(tmp_path / "two", database).open()
@@ -430,7 +500,11 @@ def test_the_last_product_may_be_replaced(catalog, tmp_path):
     ]:
         shop.put(id, fields) if fields else shop.drop(id)
         again = LiveRecommender(tmp_path / "two", database).open()
-        assert sorted(again.catalog.ids) == sorted(shop.catalog.ids) == sorted(again.recommender.index.ids)
+        assert (
+            sorted(again.catalog.ids)
+            == sorted(shop.catalog.ids)
+            == sorted(again.recommender.catalog.ids)
+        )
         again.close()
     assert shop.catalog.ids == [a]
     with pytest.raises(ValueError, match="the last product"):
@@ -443,10 +517,17 @@ def test_feedback_counts_at_once(shop, catalog):
     liked = catalog.ids[7]
     event = {"user": "ann", "id": liked, "event": "dislike"}
     assert requests.post(f"{url}/feedback", json=event, headers=KEY).status_code == 201
-    hits = requests.post(f"{url}/recommend", data={"user": "ann", "text": "cotton", "k": 100}).json()["hits"]
+    hits = requests.post(
+        f"{url}/recommend", data={"user": "ann", "text": "cotton", "k": 100}
+    ).json()["hits"]
     assert liked not in [h["id"] for h in hits]
-    assert requests.post(f"{url}/feedback", json=event | {"id": "none"}, headers=KEY).status_code in (404, 422)
-    assert requests.post(f"{url}/feedback", json=event | {"event": "stare"}, headers=KEY).status_code == 422
+    assert requests.post(
+        f"{url}/feedback", json=event | {"id": "none"}, headers=KEY
+    ).status_code in (404, 422)
+    assert (
+        requests.post(f"{url}/feedback", json=event | {"event": "stare"}, headers=KEY).status_code
+        == 422
+    )
 
 
 def test_many_ask_at_once_and_are_answered_together(shop, catalog):
@@ -455,7 +536,10 @@ def test_many_ask_at_once_and_are_answered_together(shop, catalog):
     ids = catalog.ids[:40]
     with ThreadPoolExecutor(16) as pool:
         answers = list(
-            pool.map(lambda i: requests.post(f"{url}/recommend", data={"id": i, "k": 3}).json()["hits"], ids)
+            pool.map(
+                lambda i: requests.post(f"{url}/recommend", data={"id": i, "k": 3}).json()["hits"],
+                ids,
+            )
         )
     assert [[h["id"] for h in a] for a in answers] == [
         h.ids for h in inner.recommender.recommend(k=3, id=ids, each=True)
@@ -478,12 +562,23 @@ def test_the_page_asks_goes_on_and_filters(shop, catalog):
     playwright, elsewhere, errors = page_driver(), [], []
     with playwright.sync_playwright() as p, launched(p) as browser:
         page = browser.new_page(viewport={"width": 390, "height": 844})
-        page.on("request", lambda r: None if r.url.startswith((url, "blob:", "data:")) else elsewhere.append(r.url))
+        page.on(
+            "request",
+            lambda r: (
+                None if r.url.startswith((url, "blob:", "data:")) else elsewhere.append(r.url)
+            ),
+        )
         page.on("pageerror", lambda e: errors.append(str(e)))
         page.goto(url)
-        asked = {"name": "mine.jpg", "mimeType": "image/jpeg", "buffer": catalog.open(catalog.ids[5])}
+        asked = {
+            "name": "mine.jpg",
+            "mimeType": "image/jpeg",
+            "buffer": catalog.open(catalog.ids[5]),
+        }
         page.set_input_files("#file", asked)
-        playwright.expect(page.locator(".hit strong").first).to_have_text(catalog.products.title[catalog.ids[5]])
+        playwright.expect(page.locator(".hit strong").first).to_have_text(
+            catalog.products.title[catalog.ids[5]]
+        )
         page.locator(".hit").nth(1).click()
         playwright.expect(page.locator("#trail button")).to_have_count(2)
         page.locator("#trail button").first.click()
@@ -502,9 +597,13 @@ def test_the_page_asks_goes_on_and_filters(shop, catalog):
         page.fill("#text", "zzzzz")
         page.keyboard.press("Enter")
         playwright.expect(page.locator("#message")).to_contain_text("no known word")
-        page.set_input_files("#file", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"})
+        page.set_input_files(
+            "#file", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"}
+        )
         playwright.expect(page.locator("#message")).to_have_text("This picture cannot be read.")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")  # nothing is cut off on a phone
+        assert page.evaluate(
+            "document.documentElement.scrollWidth <= innerWidth"
+        )  # nothing is cut off on a phone
     assert not elsewhere and not errors
 
 
@@ -513,7 +612,7 @@ def page_driver():
     if chromium() is None:
         if os.environ.get("CI") == "true":
             pytest.fail("there is no Chromium: `apt-get install chromium`")
-        pytest.skip("there is no Chromium to drive")
+        pytest.skip("there is no Chromium to drive: `apt-get install chromium`, or say where it is in CHROMIUM")
     return pytest.importorskip("playwright.sync_api")
 
 
@@ -540,7 +639,9 @@ for line in sys.stdin:
 
 @pytest.fixture(scope="module")
 def mother():
-    process = subprocess.Popen([sys.executable, "-c", MOTHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", MOTHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline() == "ready\n"
     yield process
     process.stdin.close()
@@ -589,13 +690,19 @@ def write_until_dead(url: str, n: int, draw, confirmed: dict, begun: dict):
     with contextlib.suppress(requests.RequestException):
         for m in range(10_000):
             gone = draw.random() < 0.2 and any(v is not None for v in confirmed.values())
-            id = draw.choice([i for i, v in confirmed.items() if v is not None]) if gone else f"p{n}-{m}"
+            id = (
+                draw.choice([i for i, v in confirmed.items() if v is not None])
+                if gone
+                else f"p{n}-{m}"
+            )
             begun[id] = None if gone else f"cotton {m}"
             if gone:
                 answer = session.delete(f"{url}/products/{id}", timeout=10)
             else:
                 answer = session.put(
-                    f"{url}/products/{id}", data={"fields": json.dumps({"title": begun[id]})}, timeout=10
+                    f"{url}/products/{id}",
+                    data={"fields": json.dumps({"title": begun[id]})},
+                    timeout=10,
                 )
             assert answer.ok, answer.text
             confirmed[id] = begun.pop(id)
@@ -603,7 +710,9 @@ def write_until_dead(url: str, n: int, draw, confirmed: dict, begun: dict):
 
 def check_all(url: str, state: dict, confirmed: dict, begun: dict):
     "All that was confirmed is there, what was begun may be, and products and index agree."
-    page = requests.get(f"{url}/products", params={"limit": 500, "offset": max(0, state["products"] - 500)}).json()
+    page = requests.get(
+        f"{url}/products", params={"limit": 500, "offset": max(0, state["products"] - 500)}
+    ).json()
     there = {p["id"]: p["title"] for p in page["products"] if p["id"].startswith("p")}
     for id, title in begun.items():  # it was cut off: done or not, from now on it is what is there
         assert there.get(id) in (title, confirmed.get(id))
@@ -620,7 +729,10 @@ def test_a_stop_finishes_what_was_begun(mother, folder, tmp_path):
     database = f"sqlite:///{tmp_path}/shop.sqlite"
     pid, url, _ = born(mother, folder, database)
     with ThreadPoolExecutor(4) as pool:
-        answers = [pool.submit(put, url, f"p{n}", {"title": f"cotton {n}"}, picture((900, 900))) for n in range(4)]
+        answers = [
+            pool.submit(put, url, f"p{n}", {"title": f"cotton {n}"}, picture((900, 900)))
+            for n in range(4)
+        ]
         time.sleep(0.05)
         os.kill(pid, signal.SIGTERM)
         done = []

@@ -19,16 +19,8 @@ import pandas as pd
 import traitlets
 
 from ..core import ImageError
-from prodrec.data.catalog import (
-    MAX_UPLOAD,
-    Catalog,
-    check_upload,
-    picture_table,
-    product_card,
-    read_image,
-    read_ref,
-    thumbnail,
-)
+from ..data.catalog import Catalog, picture_table, product_card
+from ..data.pictures import MAX_UPLOAD, check_upload, read_image, read_ref, thumbnail
 from ..recommend.filters import filter_table, where_mask
 from ..recommend.hits import Hits
 

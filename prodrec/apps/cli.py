@@ -350,7 +350,7 @@ def _add_embedder_options(parser: argparse.ArgumentParser):
 
 
 def _embed_parser(commands):
-    text = "Turn products into vectors, and save them as an index: prodrec.Index.load(OUT).vectors() are the rows, .ids the products."
+    text = "Turn products into vectors: prodrec.FaissIndex.load(OUT).take() are the rows, OUT/ids.parquet the products."
     examples = (
         "prodrec embed --data clean --network colours --out vectors",
         "prodrec embed --data clean --model model --out vectors",

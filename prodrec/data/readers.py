@@ -26,7 +26,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from ..core import optional
-from .catalog import Catalog, list_pictures, read_ref
+from .catalog import Catalog
+from .pictures import list_pictures, read_ref
 
 # %% ../../nbs/12_data.readers.ipynb #0009
 _SIDES = ("train", "test", "val", "valid", "validation")

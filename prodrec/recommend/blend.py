@@ -6,7 +6,7 @@
 __all__ = ['blend', 'blend_weights', 'fit_conditional_logit', 'time_decay', 'bayesian_rating', 'decayed_matrix', 'product_facts',
            'taken_products', 'choice_weights', 'new_offset', 'learn_weights', 'say_parts', 'Blend']
 
-# %% ../../nbs/34d_recommend.blend.ipynb #0008
+# %% ../../nbs/34d_recommend.blend.ipynb #0007
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from pathlib import Path

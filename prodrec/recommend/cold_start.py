@@ -7,7 +7,7 @@ __all__ = ['as_strings', 'batches', 'top_columns', 'rank_scores', 'scale_rows', 
            'neighbour_weights', 'Placement', 'place_products', 'content_map', 'apply_map', 'mean_factors',
            'content_scores', 'nearest_scores']
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0007
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0006
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Popularity', 'fit_implicit', 'ItemKNN', 'FactorModel', 'fold_in', 'ALS', 'BPR', 'Collaborative']
 
-# %% ../../nbs/34c_recommend.collaborative.ipynb #0008
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0007
 import warnings
 from collections.abc import Mapping
 from pathlib import Path

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 
-from ..data.catalog import Catalog, _draw_picture
+from ..data.catalog import Catalog, draw_picture
 
 # %% ../../nbs/36a_recommend.compare.ipynb #0010
 def answers_figure(
@@ -54,4 +54,4 @@ def _draw(ax: plt.Axes, catalog: Catalog, id: str | None, text, colour: str):
     if id is None:
         return
     ax.set_title(str(text)[:18], fontsize=8)
-    _draw_picture(catalog, id, ax)
+    draw_picture(catalog, id, ax)

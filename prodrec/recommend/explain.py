@@ -5,53 +5,56 @@
 # %% auto #0
 __all__ = ['similarity_map', 'explain_figure']
 
-# %% ../../nbs/32c_recommend.explain.ipynb #0005
+# %% ../../nbs/32c_recommend.explain.ipynb #0007
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 from keras import Model
 
+from ..models.explain import check_gradients, heat_map, map_layer, maps_and_gradients
 from ..models.pixels import apply_network
 from ..stats import unit_rows
-from ..models.explain import check_gradients, heat_map, map_layer, maps_and_gradients
 
-# %% ../../nbs/32c_recommend.explain.ipynb #0006
+# %% ../../nbs/32c_recommend.explain.ipynb #0009
 def similarity_map(
     model: Model,  # from uint8 (n, height, width, 3) to vectors (n, d)
     query: np.ndarray,  # uint8 (height, width, 3)
     pictures: np.ndarray,  # uint8 (n, height, width, 3)
-    layer: str | None = None,  # the layer whose maps are used, see `prodrec.models.explain.map_layer`
+    layer: str | None = None,  # whose maps are used; None: the last, see `map_layer`
 ) -> np.ndarray:
-    """Where each of `pictures` is like `query`: float32 (n, height, width) from 0 to 1; all zero where nothing in it is.
+    """Compute where each picture is like the query: float32 (n, height, width) from 0 to 1.
 
-    Raises `ValueError` for a layer that is not there, and `RuntimeError` where Keras computes with something else than TensorFlow.
+    The strongest place of each picture is 1; all is 0 where nothing is alike. `ValueError` for a
+    layer that is not there, `RuntimeError` where Keras does not compute with TensorFlow. Grad-CAM
+    of Selvaraju et al., 2017, with the similarity as the score.
     """
     check_gradients("similarity_map")
     import tensorflow as tf  # Keras has no gradients of its own
 
     wanted = unit_rows(apply_network(model, np.asarray(query)[None], 1))[0]
 
-    def alike(vectors):
-        return tf.linalg.matvec(
-            vectors, wanted
-        )  # of two equal pictures the cosine has no gradient, being as high as it can be
+    def similarity(vectors):
+        return tf.linalg.matvec(vectors, wanted)
 
     found, pictures = map_layer(model, layer), np.asarray(pictures)
-    return heat_map(*maps_and_gradients(model, found, pictures, alike), pictures.shape[1:3])
+    maps, gradients = maps_and_gradients(model, found, pictures, similarity)
+    return heat_map(maps, gradients, pictures.shape[1:3])
 
-# %% ../../nbs/32c_recommend.explain.ipynb #0009
+# %% ../../nbs/32c_recommend.explain.ipynb #0012
 def explain_figure(
-    model: Model,
+    model: Model,  # from uint8 (n, height, width, 3) to vectors (n, d)
     query: np.ndarray,  # uint8 (height, width, 3)
     picture: np.ndarray,  # uint8 (height, width, 3), the recommended one
-    layer: str | None = None,
+    layer: str | None = None,  # whose maps are used; None: the last, see `map_layer`
 ) -> plt.Axes:
-    """Both pictures in grey with what makes each similar to the other in yellow to red; the Axes of the recommended one."""
-    heat = [similarity_map(model, a, b[None], layer)[0] for a, b in ((picture, query), (query, picture))]
+    """Draw both pictures, marked where they are alike; return the Axes of the recommended one."""
+    pairs = ((picture, query), (query, picture))
+    heat = [similarity_map(model, a, b[None], layer)[0] for a, b in pairs]
     figure, axes = plt.subplots(1, 2, figsize=(4.6, 3.2), dpi=80, layout="constrained")
-    for ax, seen, where, title in zip(axes, (query, picture), heat, ("asked for", "recommended"), strict=True):
+    titles = ("asked for", "recommended")
+    for ax, seen, warm, title in zip(axes, (query, picture), heat, titles, strict=True):
         ax.imshow(cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY), cmap="gray", vmin=0, vmax=255)
-        ax.imshow(where, cmap="autumn_r", vmin=0, vmax=1, alpha=0.8 * where**0.7)
+        ax.imshow(warm, cmap="autumn_r", vmin=0, vmax=1, alpha=0.8 * warm**0.7)
         ax.set_title(title, fontsize=9)
         ax.axis("off")
     figure.suptitle("Where the two are alike", fontsize=11)

@@ -6,11 +6,12 @@
 __all__ = ['WEIGHTS', 'NEUTRAL_STARS', 'event_weights', 'History', 'warn_unknown_products', 'split_by_time', 'split_by_order',
            'leave_last_out', 'split_pairs', 'ground_truth']
 
-# %% ../../nbs/34_recommend.history.ipynb #0007
+# %% ../../nbs/34_recommend.history.ipynb #0006
 import csv
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd

@@ -16,14 +16,13 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from ..core import ImageError, load_folder, optional, save_folder
 from ..data.catalog import Catalog
-from .index import Index
+from .index import FaissIndex, Index
 
 # %% ../../nbs/37_recommend.map.ipynb #0007
 def _near(index: Index, vectors: np.ndarray, k: int, own: bool) -> tuple[np.ndarray, np.ndarray]:
     "(rows, distances) of the `k` nearest in `index`, both (n, k); with `own` each vector is in there and does not count."
-    ids, scores = index.search(vectors, min(k + own, len(index)))
-    rows = pd.Index(index.ids).get_indexer(ids.ravel()).reshape(ids.shape)
-    squares = (vectors**2).sum(1)[:, None] + (index.vectors() ** 2).sum(1)[rows] - 2 * scores
+    rows, scores = index.search(vectors, min(k + own, len(index)))
+    squares = (vectors**2).sum(1)[:, None] + (index.take() ** 2).sum(1)[rows] - 2 * scores
     if own:  # a copy may stand before the product itself
         other = rows != np.arange(len(rows))[:, None]
         other[other.all(1), -1] = False
@@ -48,15 +47,10 @@ class ProductMap:
     """
 
     def __init__(self, ids: Sequence[str], vectors: np.ndarray, xy: np.ndarray, perplexity: float, seed: int):
-        self._index = Index(np.shape(vectors)[1], approximate=False).add(ids, vectors)
+        self.ids, self._index = _unique(ids, vectors), FaissIndex(approximate=False).add(vectors)
         self.xy, self.perplexity, self.seed = np.asarray(xy, np.float32), perplexity, seed
         if self.xy.shape != (len(self._index), 2):
             raise ValueError(f"`xy` must be ({len(self._index)}, 2), received {self.xy.shape}")
-
-    @property
-    def ids(self) -> list[str]:
-        "The products, in the order of `xy`."
-        return self._index.ids
 
     def __len__(self):
         return len(self._index)
@@ -71,16 +65,16 @@ class ProductMap:
         quarter of a thousand in which groups form. Raises `ValueError` for fewer than ten products.
         """
         tsne, affinity = optional("openTSNE", "map"), optional("openTSNE.affinity", "map")
-        index = Index(np.shape(vectors)[1], approximate=False).add(ids, vectors)
+        ids, index = _unique(ids, vectors), FaissIndex(approximate=False).add(vectors)
         if len(index) < 10:
             raise ValueError(f"`ids` names {len(index)} products: a map needs at least ten")
-        vectors, perplexity = index.vectors(), min(perplexity, (len(index) - 1) / 3)
+        vectors, perplexity = index.take(), min(perplexity, (len(index) - 1) / 3)
         near = _near(index, vectors, int(3 * perplexity), own=True)
         threads = 1 if len(index) < 5_000 else -1  # few are not worth dividing
         known = affinity.PerplexityBasedNN(knn_index=_neighbours(*near), perplexity=perplexity, n_jobs=threads)
         xy = tsne.TSNEEmbedding(_start(vectors, seed), known, n_jobs=threads, random_state=seed)
         xy = xy.optimize(250, exaggeration=12, momentum=0.5).optimize(steps, momentum=0.8)
-        return cls(index.ids, vectors, xy, perplexity, seed)
+        return cls(ids, vectors, xy, perplexity, seed)
 
     def place(self, vectors, k: int = 15, steps: int = 100) -> np.ndarray:
         """Where (n, d) new `vectors` lie: float32 (n, 2). Nothing on the map moves, nothing is run anew.
@@ -109,9 +103,11 @@ class ProductMap:
 
     def add(self, ids: Sequence[str], vectors) -> "ProductMap":
         "Place new products and take them in; `ValueError` for an id that is there already."
-        xy = self.place(vectors)
-        self._index.add(ids, vectors)
-        self.xy = np.concatenate([self.xy, xy])
+        ids, xy = _unique([*self.ids, *ids]), self.place(vectors)
+        if len(ids) != len(self) + len(xy):
+            raise ValueError(f"`vectors` has {len(xy):,} rows for {len(ids) - len(self):,} ids")
+        self._index.add(vectors)
+        self.ids, self.xy = ids, np.concatenate([self.xy, xy])
         return self
 
     def to_frame(self) -> pd.DataFrame:
@@ -129,12 +125,22 @@ class ProductMap:
         "The map saved in folder `path`; `ValueError` where it is damaged or something else."
         folder, meta = load_folder(path, "ProductMap")
         index, table = Index.load(folder / "index"), pd.read_parquet(folder / "map.parquet")
-        if table.id.tolist() != index.ids:
+        if len(table) != len(index):
             raise ValueError(f"{str(path)!r} is damaged: its map and its vectors hold different products")
-        return cls(index.ids, index.vectors(), table[["x", "y"]].to_numpy(), **meta)
+        return cls(table.id.tolist(), index.take(), table[["x", "y"]].to_numpy(), **meta)
 
     def __repr__(self):
         return f"ProductMap({len(self):,} products, perplexity {self.perplexity:.0f}, seed {self.seed})"
+
+
+def _unique(ids: Sequence[str], vectors=None) -> list[str]:
+    "Return `ids` as a list; `ValueError` for one that is there twice, or where there are not as many as `vectors`."
+    ids = list(ids)
+    if len(set(ids)) < len(ids):
+        raise ValueError("`ids` holds the same id twice: each product has one place on the map")
+    if vectors is not None and len(ids) != len(vectors):
+        raise ValueError(f"`vectors` has {len(vectors):,} rows for {len(ids):,} ids")
+    return ids
 
 
 def _neighbours(rows: np.ndarray, distances: np.ndarray):

@@ -16,17 +16,19 @@ from keras import layers, ops
 
 from ..core import save_folder
 from ..data.catalog import Catalog
-from ..models.pixels import Batches, apply_network
 from ..data.split import encode_labels
 from ..models.classifier import ImageClassifier, labels_of
-from ..stats import unit_rows
+from ..models.pixels import Batches, apply_network
 from ..models.training import Checkpoint, EpochLogger, make_optimizer, run_training
 from .embedders import Embedder
+from ..stats import unit_rows
 
 # %% ../../nbs/30a_recommend.metric_learning.ipynb #0007
 def likeness_labels(
     catalog: Catalog,
-    by: Sequence[str] = ("category",),  # columns; each after the first is taken together with the first
+    by: Sequence[str] = (
+        "category",
+    ),  # columns; each after the first is taken together with the first
 ) -> pd.DataFrame:
     """The labels by which products are alike, text, one column for each of `by`; `ValueError` where one is missing."""
     by = (by,) if isinstance(by, str) else tuple(by)
@@ -83,15 +85,29 @@ def _head(seen: np.ndarray, dim: int, hidden: int, dropout: float) -> keras.Mode
 
 def _judged(head: keras.Model, sizes: Sequence[int], loss: str, weights: Sequence[float]) -> tuple:
     "(the network that learns, its loss): for ArcFace with centres for each column of labels, of length 1 at all times."
-    centres = [layers.Dense(n, use_bias=False, kernel_constraint=keras.constraints.UnitNorm(0)) for n in sizes]
+    centres = [
+        layers.Dense(n, use_bias=False, kernel_constraint=keras.constraints.UnitNorm(0))
+        for n in sizes
+    ]
     ends = np.cumsum(sizes)[:-1].tolist()
-    out = layers.Concatenate()([c(head.output) for c in centres]) if loss == "arcface" and ends else None
+    out = (
+        layers.Concatenate()([c(head.output) for c in centres])
+        if loss == "arcface" and ends
+        else None
+    )
     out = (centres[0](head.output) if loss == "arcface" else head.output) if out is None else out
 
     def total(labels, out):
         each = arcface if loss == "arcface" else supervised_contrastive
-        parts = (ops.split(out, ends, axis=1) if ends else [out]) if loss == "arcface" else [out] * len(sizes)
-        return sum(w * each(labels[:, n], part) for n, (w, part) in enumerate(zip(weights, parts, strict=True)))
+        parts = (
+            (ops.split(out, ends, axis=1) if ends else [out])
+            if loss == "arcface"
+            else [out] * len(sizes)
+        )
+        return sum(
+            w * each(labels[:, n], part)
+            for n, (w, part) in enumerate(zip(weights, parts, strict=True))
+        )
 
     return keras.Model(head.input, out), total
 
@@ -153,7 +169,9 @@ class MetricEmbedder(Embedder):
         "(height, width) of the pictures that the first eye takes."
         return self.eyes[0].image_size
 
-    def learn(self, train: Catalog, epochs: int = 20, checkpoint: str | Path | None = None) -> "MetricEmbedder":
+    def learn(
+        self, train: Catalog, epochs: int = 20, checkpoint: str | Path | None = None
+    ) -> "MetricEmbedder":
         """Learn from the labels of `train` for `epochs`, and return the embedder; the same `seed` gives the same one.
 
         With `checkpoint`, a folder, an interrupted call goes on from where it was. Raises `ValueError` where a column of `by` or a
@@ -165,7 +183,9 @@ class MetricEmbedder(Embedder):
             raise ValueError(
                 f"`train` holds one {self.by[0]} only, {classes[0][0]!r}: what is alike is learned from two or more"
             )
-        numbers = np.stack([encode_labels(labels[c], k) for c, k in zip(labels, classes, strict=True)], axis=1)
+        numbers = np.stack(
+            [encode_labels(labels[c], k) for c, k in zip(labels, classes, strict=True)], axis=1
+        )
         for eye in self.eyes:
             eye.fit(train)
         seen = self._seen(train, "error")
@@ -173,9 +193,13 @@ class MetricEmbedder(Embedder):
         self.model = _head(seen, self._dim, self.hidden, self.dropout)
         learns, loss = _judged(self.model, [len(k) for k in classes], self.loss, self.weights)
         batches = Batches(seen, numbers, self.batch_size, shuffle=True, seed=self.seed)
-        learns.compile(make_optimizer("adamw", self.learning_rate, "cosine", len(batches), epochs), loss)
+        learns.compile(
+            make_optimizer("adamw", self.learning_rate, "cosine", len(batches), epochs), loss
+        )
         owner = self.get_params() | {"epochs": epochs, "name": self.name, "products": train.ids}
-        watch = EpochLogger(epochs, checkpoint=None if checkpoint is None else Checkpoint(checkpoint, owner))
+        watch = EpochLogger(
+            epochs, checkpoint=None if checkpoint is None else Checkpoint(checkpoint, owner)
+        )
         try:
             run_training(learns, batches, None, watch)
         finally:
@@ -194,16 +218,22 @@ class MetricEmbedder(Embedder):
         self._check_learned()
         seen = self._seen(x, missing)
         some = min(1024, 1 << max(0, len(seen) - 1).bit_length())
-        return unit_rows(apply_network(self.model, seen, some, "embed")) * seen.any(1, keepdims=True)
+        return unit_rows(apply_network(self.model, seen, some, "embed")) * seen.any(
+            1, keepdims=True
+        )
 
     def _check_learned(self):
         if self.model is None:
-            raise ValueError("this MetricEmbedder has learned nothing yet: call `learn` with labelled products first")
+            raise ValueError(
+                "this MetricEmbedder has learned nothing yet: call `learn` with labelled products first"
+            )
 
     def save(self, path):
         "Write the embedder to folder `path`, with its eyes."
         self._check_learned()
-        with save_folder(path, "Embedder", type="MetricEmbedder", eyes=len(self.eyes), **self.get_params()) as folder:
+        with save_folder(
+            path, "Embedder", type="MetricEmbedder", eyes=len(self.eyes), **self.get_params()
+        ) as folder:
             for n, eye in enumerate(self.eyes):
                 eye.save(folder / f"eye{n}")
             self.model.save(folder / "model.keras")
@@ -228,4 +258,6 @@ def _check_metric(e: MetricEmbedder):
     if e.loss not in LOSSES:
         raise ValueError(f"`loss` must be one of {', '.join(LOSSES)}, received {e.loss!r}")
     if len(e.weights) != len(e.by) or not all(w > 0 for w in e.weights):
-        raise ValueError(f"`weights` must be a positive number for each of {', '.join(e.by)}, received {e.weights!r}")
+        raise ValueError(
+            f"`weights` must be a positive number for each of {', '.join(e.by)}, received {e.weights!r}"
+        )

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['KINDS', 'open_database', 'Feedback', 'UserProfile', 'user_profile', 'merged_history', 'Profiles']
 
-# %% ../../nbs/34e_recommend.profiles.ipynb #0008
+# %% ../../nbs/34e_recommend.profiles.ipynb #0007
 import json
 import math
 import uuid

@@ -20,30 +20,47 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from ..core import cache_dir, load_folder, save_folder, defer_interrupt
-from ..data.catalog import Catalog, read_image
-from ..models.pixels import stack_pictures
+from ..core import cache_dir, defer_interrupt, load_folder, save_folder
+from ..data.catalog import Catalog
+from ..data.pictures import read_image
 from ..models.classifier import ImageClassifier
-from ..stats import unit_rows
+from ..models.pixels import stack_pictures
+from .attributes import Attributes
 from .complements import Complements
 from .embedders import Embedder
+from .explain import explain_figure, similarity_map
 from .filters import where_mask, where_note
 from .history import History
-from .user_models import UserModel
-from .hits import SAYS, Attributes, Hits, reason
-from .index import Index
-from .ranking import NEAR_DUPLICATE, MinScore, deduplicate, mmr, rocchio, suggest_threshold
+from .hits import SAYS, Hits, reason
+from .index import FaissIndex, Index, ReadWriteLock
 from .profiles import Feedback, Profiles, UserProfile
-from .explain import similarity_map, explain_figure
+from prodrec.recommend.ranking import (
+    NEAR_DUPLICATE,
+    MinScore,
+    deduplicate,
+    mmr,
+    rocchio,
+    suggest_threshold,
+)
+from .user_models import UserModel
+from ..stats import unit_rows
 
 # %% ../../nbs/33_recommend.recommender.ipynb #0007
 def _listed(x) -> list:
-    return list(x) if isinstance(x, list | tuple | set | pd.Index | pd.Series) else [] if x is None else [x]
+    return (
+        list(x)
+        if isinstance(x, list | tuple | set | pd.Index | pd.Series)
+        else []
+        if x is None
+        else [x]
+    )
 
 
 def _check_query(query: dict[str, list], k, min_score, diversity, collapse):
     if not isinstance(k, int | np.integer) or k < 1:
-        raise ValueError(f"`k` must be a positive integer, received {k!r}; a product is asked for by `id=`")
+        raise ValueError(
+            f"`k` must be a positive integer, received {k!r}; a product is asked for by `id=`"
+        )
     if not any(query.values()):
         raise ValueError("the query is empty: give `id`, `image` or `text`, or `user` or `more`")
     if any(not str(t).strip() for t in query.get("text", [])):
@@ -53,15 +70,22 @@ def _check_query(query: dict[str, list], k, min_score, diversity, collapse):
     if not 0 <= diversity <= 1:
         raise ValueError(f"`diversity` must lie between 0 and 1, received {diversity!r}")
     if not 0 <= collapse <= 1:
-        raise ValueError(f"`collapse` must be True, False or a cosine above 0 and up to 1, received {collapse!r}")
+        raise ValueError(
+            f"`collapse` must be True, False or a cosine above 0 and up to 1, received {collapse!r}"
+        )
 
 
 def _one_by_one(query: dict[str, list]) -> list[dict[str, list]]:
     "One query a position of the lists; a single item goes with each."
     n = max(len(items) for items in query.values())
     if wrong := {kind: len(items) for kind, items in query.items() if len(items) not in (1, n)}:
-        raise ValueError(f"`each` answers lists one by one: they must be equally long, received {wrong} beside {n}")
-    return [{kind: [items[i if len(items) > 1 else 0]] for kind, items in query.items()} for i in range(n)]
+        raise ValueError(
+            f"`each` answers lists one by one: they must be equally long, received {wrong} beside {n}"
+        )
+    return [
+        {kind: [items[i if len(items) > 1 else 0]] for kind, items in query.items()}
+        for i in range(n)
+    ]
 
 # %% ../../nbs/33_recommend.recommender.ipynb #0008
 @dataclass
@@ -69,17 +93,27 @@ class _Asked:
     "One query, ready to be searched for."
 
     group: dict[str, list]  # what was asked, by kind
-    profiles: list[tuple[str, UserProfile, bool]]  # of its users, and whether they gave feedback since `fit`
-    history: np.ndarray | None = None  # (products,) from 0 to 1, then times its share: what people add to each score
+    profiles: list[
+        tuple[str, UserProfile, bool]
+    ]  # of its users, and whether they gave feedback since `fit`
+    history: np.ndarray | None = (
+        None  # (products,) from 0 to 1, then times its share: what people add to each score
+    )
     popular: bool = False  # `history` is what everybody likes
     vector: np.ndarray | None = None  # (dim,), each part times its share of the score
-    hidden: np.ndarray = field(default_factory=lambda: np.empty(0, int))  # rows that are not its answers
+    hidden: np.ndarray = field(
+        default_factory=lambda: np.empty(0, int)
+    )  # rows that are not its answers
     fact: list[str] = field(default_factory=list)  # what `within` keeps to, in words
 
     @property
     def liked(self) -> pd.Series:
         "What its users like, with its worth."
-        return pd.concat([t.liked for _, t, _ in self.profiles]) if self.profiles else pd.Series(dtype=float)
+        return (
+            pd.concat([t.liked for _, t, _ in self.profiles])
+            if self.profiles
+            else pd.Series(dtype=float)
+        )
 
 # %% ../../nbs/33_recommend.recommender.ipynb #0009
 class _Shelf:
@@ -101,27 +135,31 @@ class _Shelf:
         "Where those of the products stand that are there."
         return np.array([self._rows[i] for i in ids if i in self._rows], int)
 
-    def vectors(self, index: Index, rows: np.ndarray) -> np.ndarray:
-        return index.vectors(self.names[rows].tolist())
-
 # %% ../../nbs/33_recommend.recommender.ipynb #0011
-def _search(index: Index, shelf: _Shelf, asked: list[_Asked], allowed: np.ndarray, want: int, enough) -> list[tuple]:
+def _search(
+    index: Index, asked: list[_Asked], allowed: np.ndarray, want: int, enough
+) -> list[tuple]:
     "For each query (rows, scores, bound), best first: what is worth `bound` or more, until `enough` of it is found."
-    matching, found = int(allowed.sum()), [(np.empty(0, int), np.empty(0, np.float32), -np.inf)] * len(asked)
-    todo, pool = list(range(len(asked))), want + max(len(a.hidden) for a in asked) + 8  # a few more, for ties
+    matching, found = (
+        int(allowed.sum()),
+        [(np.empty(0, int), np.empty(0, np.float32), -np.inf)] * len(asked),
+    )
+    todo, pool = (
+        list(range(len(asked))),
+        want + max(len(a.hidden) for a in asked) + 8,
+    )  # a few more, for ties
     while todo and matching:
         pool = min(pool, matching)
         vectors = np.stack([asked[n].vector for n in todo])
-        names, scores = index.search(vectors, pool, None if matching == len(allowed) else allowed)
-        rows = shelf.rows(names.ravel()).reshape(names.shape)
+        rows, scores = index.search(vectors, pool, None if matching == len(allowed) else allowed)
         for n, r, s in zip(todo, rows, scores, strict=True):
-            found[n] = _candidates(index, shelf, asked[n], r, s, allowed, pool == matching)
+            found[n] = _candidates(index, asked[n], r, s, allowed, pool == matching)
         todo = [n for n in todo if pool < matching and not enough(*found[n], pool)]
         pool *= 4
     return found
 
 
-def _candidates(index, shelf, asked: _Asked, rows, scores, allowed, everything: bool) -> tuple:
+def _candidates(index: Index, asked: _Asked, rows, scores, allowed, everything: bool) -> tuple:
     "What the search found and what people like best; of these the ones that nothing unseen can beat."
     scores = scores.round(6)  # what is equal must not differ by how it was computed
     bound = -np.inf if everything else scores[-1]
@@ -130,7 +168,7 @@ def _candidates(index, shelf, asked: _Asked, rows, scores, allowed, everything: 
         top = np.argpartition(-by_people, len(rows) - 1)[: len(rows)]
         bound = bound + by_people[top].min()
         rows = np.union1d(rows, top)
-        scores = (shelf.vectors(index, rows) @ asked.vector + asked.history[rows]).round(6)
+        scores = (index.take(rows) @ asked.vector + asked.history[rows]).round(6)
     keep = (rows >= 0) & (scores >= bound) & ~np.isin(rows, asked.hidden)
     order = np.lexsort((rows[keep], -scores[keep]))
     return rows[keep][order], scores[keep][order], bound
@@ -154,17 +192,23 @@ class _Wish:
 _TIES = 2048  # of so many candidates equal ones are taken as they come
 
 
-def _enough(wish: _Wish, units, rows: np.ndarray, scores: np.ndarray, bound: float, pool: int) -> bool:
+def _enough(
+    wish: _Wish, units, rows: np.ndarray, scores: np.ndarray, bound: float, pool: int
+) -> bool:
     if wish.min_score is not None and bound < wish.min_score:
         return True
-    if pool < _TIES:  # others may be worth as much as the last ones: with them the answer would depend on chance
+    if (
+        pool < _TIES
+    ):  # others may be worth as much as the last ones: with them the answer would depend on chance
         rows = rows[scores > bound]
     if wish.collapse and len(rows) >= wish.want:
         return (deduplicate(units(rows), wish.collapse) == np.arange(len(rows))).sum() >= wish.want
     return len(rows) >= wish.want
 
 
-def _thinned(wish: _Wish, units, rows: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, list]:
+def _thinned(
+    wish: _Wish, units, rows: np.ndarray, scores: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, list]:
     "(rows, scores, the rows that each of them stands for)"
     if wish.min_score is not None:
         rows, scores = rows[scores >= wish.min_score], scores[scores >= wish.min_score]
@@ -173,7 +217,11 @@ def _thinned(wish: _Wish, units, rows: np.ndarray, scores: np.ndarray) -> tuple[
     if wish.diversity and len(first):
         first = first[mmr(scores[first], units(rows[first]), wish.k, wish.diversity)]
     first = first[: wish.k]
-    same = [rows[(stands == n) & (np.arange(len(rows)) != n)] for n in first] if wish.collapse else [[]] * len(first)
+    same = (
+        [rows[(stands == n) & (np.arange(len(rows)) != n)] for n in first]
+        if wish.collapse
+        else [[]] * len(first)
+    )
     return rows[first], scores[first], same
 
 # %% ../../nbs/33_recommend.recommender.ipynb #0015
@@ -183,8 +231,10 @@ class Recommender:
     `image` is an `Embedder` or a fitted `ImageClassifier`, `text` a `TfidfEmbedder`; at least one. `weights` say how much each
     part counts in a query that has several, by default {"image": 0.7, "text": 0.3, "history": 0.5}: `history` is the share of a score that comes
     from what people did, picture and text have the rest between them. `classifier` predicts the category for
-    `within="predicted"`; it is `image`, where that is one. `collaborative` is the `UserModel` that learns from the history (`ALS()`), `feedback` a `Feedback` or the URL of its database.
-    `complements` (`Complements()`) learns from the history what goes with what, for `complementary`. After `fit`: `catalog` and `index`.
+    `within="predicted"`; it is `image`, where that is one. `collaborative` is the `UserModel` that learns from the
+    history (`ALS()`), `feedback` a `Feedback` or the URL of its database.
+    `complements` (`Complements()`) learns from the history what goes with what, for `complementary`. `index` is where the vectors
+    are kept, an empty `Index`: `FaissIndex()` by default. After `fit`: `catalog` and `index`.
     """
 
     def __init__(
@@ -197,26 +247,42 @@ class Recommender:
         collaborative: UserModel | None = None,
         complements: Complements | None = None,
         feedback: Feedback | str | None = None,
+        index: Index | None = None,
     ):
         if image is None and text is None:
-            raise ValueError("give `image`, `text` or both: there is nothing to compare products by")
-        self.classifier = image if classifier is None and isinstance(image, ImageClassifier) else classifier
+            raise ValueError(
+                "give `image`, `text` or both: there is nothing to compare products by"
+            )
+        self.classifier = (
+            image if classifier is None and isinstance(image, ImageClassifier) else classifier
+        )
         self._sees = self.classifier is image is not None  # one network embeds and predicts
         image = Embedder(image) if isinstance(image, ImageClassifier) else image
-        self.embedders = {kind: e for kind, e in (("image", image), ("text", text)) if e is not None}
+        self.embedders = {
+            kind: e for kind, e in (("image", image), ("text", text)) if e is not None
+        }
         for kind, e in self.embedders.items():
             if getattr(e, "kind", None) != kind:
                 raise TypeError(f"`{kind}` must be an embedder of kind {kind!r}, received {e!r}")
         self.weights = {"history": 0.5}
         self.weights = self._checked_weights(weights or {"image": 0.7, "text": 0.3})
-        self.catalog, self.index, self._looked_up = None, None, None
+        index = FaissIndex() if index is None else index
+        if not isinstance(index, Index) or len(index):
+            raise TypeError(
+                f"`index` must be an empty Index, e.g. FaissIndex(), received {index!r}"
+            )
+        self.catalog, self.index, self._looked_up, self._lock = None, index, None, ReadWriteLock()
         self._path, self._given_url = None, False
         self.profiles, self.complements = Profiles(collaborative), complements
         if feedback is not None:
             self.attach(feedback)
 
     def _checked_weights(self, weights: dict[str, float]) -> dict[str, float]:
-        wrong = [k for k, w in weights.items() if k not in ("image", "text", "history") or not np.isfinite(w) or w < 0]
+        wrong = [
+            k
+            for k, w in weights.items()
+            if k not in ("image", "text", "history") or not np.isfinite(w) or w < 0
+        ]
         if wrong or weights.get("history", 0) > 1:
             raise ValueError(
                 f"`weights` takes 'image' and 'text', each 0 or more, and 'history' from 0 to 1, received {weights!r}"
@@ -231,16 +297,18 @@ class Recommender:
             for e in self.embedders.values():
                 e.fit(catalog)
             vectors = self._embed(catalog)
-            index = Index(vectors.shape[1]).add(catalog.ids, vectors)
+            index = self.index.empty().add(vectors)
         except BaseException:  # what was fitted before goes on with the words it knew
             for e, knew in before.items():
                 vars(e).clear()
                 vars(e).update(knew)
             raise
-        self.profiles.fit(history, catalog.ids, self._split(vectors), {k: self.weights[k] for k in self.embedders})
+        self.profiles.fit(
+            history, catalog.ids, self._split(vectors), {k: self.weights[k] for k in self.embedders}
+        )
         if self.complements is not None:
             self.complements.fit(self.profiles.everything(history), catalog, vectors)
-        with defer_interrupt():
+        with self._lock.writing(), defer_interrupt():
             self.catalog, self.index, self._looked_up = catalog, index, None
         return self
 
@@ -248,8 +316,11 @@ class Recommender:
         return np.hstack([e.embed(catalog, missing="zero") for e in self.embedders.values()])
 
     def _check_fitted(self):
-        if self.index is None:
+        if self.catalog is None:
             raise ValueError("this Recommender knows no products yet: call `fit` or `load` first")
+
+    def _vectors(self, ids: Sequence[str]) -> np.ndarray:
+        return self.index.take(self.catalog.rows(ids))
 
     def _split(self, vectors: np.ndarray) -> dict[str, np.ndarray]:
         return {kind: vectors[:, part] for kind, part in self._parts.items()}
@@ -266,7 +337,7 @@ class Recommender:
         The words that are known stay those of the catalogue given to `fit`.
         """
         self._check_catalog(catalog)
-        if known := [i for i in catalog.ids if i in self.index]:
+        if known := [i for i in catalog.ids if i in self.catalog]:
             raise ValueError(
                 f"`catalog` holds {len(known):,} products that are in the recommender already, e.g. {known[0]!r}"
             )
@@ -286,17 +357,24 @@ class Recommender:
 
     def _take(self, catalog: Catalog) -> "Recommender":
         "What takes long and what can fail comes first; then all changes, or none."
-        new, vectors = [i for i in catalog.ids if i not in self.index], self._embed(catalog)
-        known = [i for i in catalog.ids if i in self.index]
-        both, before, model = _merged(self.catalog, catalog, new), self.index.vectors(known), self.profiles.model
+        vectors, is_new = (
+            self._embed(catalog),
+            np.array([i not in self.catalog for i in catalog.ids]),
+        )
+        new, known = (np.array(catalog.ids, object)[mask].tolist() for mask in (is_new, ~is_new))
+        rows, n = self.catalog.rows(known), len(self.catalog)
+        both, before, model = (
+            _merged(self.catalog, catalog, new),
+            self.index.take(rows),
+            self.profiles.model,
+        )
         self.profiles.add(catalog.ids, self._split(vectors))
-        with defer_interrupt():
+        with self._lock.writing(), defer_interrupt():
             try:
-                self.index.update(catalog.ids, vectors)
+                self.index.replace(rows, vectors[~is_new]).add(vectors[is_new])
                 self.catalog = both
             except BaseException:
-                self.index.remove([i for i in new if i in self.index])
-                self.index.update(known, before)
+                self.index.remove(np.arange(n, len(self.index))).replace(rows, before)
                 self.profiles.model = model
                 raise
         return self
@@ -305,11 +383,11 @@ class Recommender:
         "Forget products; `KeyError` for an id that is not there."
         self._check_fitted()
         gone = [ids] if isinstance(ids, str) else list(ids)
-        if set(gone) >= set(self.index.ids):
+        if set(gone) >= set(self.catalog.ids):
             raise ValueError("`ids` names every product: a recommender needs at least one")
-        kept = self.catalog[~self.catalog.products.index.isin(gone)]
-        with defer_interrupt():
-            self.index.remove(gone)
+        rows, kept = self.catalog.rows(gone), self.catalog[~self.catalog.products.index.isin(gone)]
+        with self._lock.writing(), defer_interrupt():
+            self.index.remove(rows)
             self.catalog = kept
         return self
 
@@ -353,36 +431,54 @@ class Recommender:
         `ImageError` for a picture that cannot be read.
         """
         self._check_fitted()
-        asked_for = {
-            "id": id,
-            "image": image,
-            "text": text,
-            "user": None if user is None else [str(u) for u in _listed(user)],
-        }
-        query = {kind: _listed(q) for kind, q in asked_for.items() if q is not None}
-        query, more, less, unknown = self._known(query, _listed(more), _listed(less), each)
-        _check_query(query | ({"more": more} if more else {}), k, min_score, diversity, collapse)
-        if within == "predicted":  # looked at twice
-            query = query | {"image": [read_image(p) for p in query.get("image", [])]}
-        query = {kind: items for kind, items in query.items() if items}
-        wish = _Wish(int(k), min_score, diversity, NEAR_DUPLICATE if collapse is True else float(collapse))
-        weights = self.weights if weights is None else self._checked_weights(weights)
-        asked = self._asked(_one_by_one(query) if each and query else [query], query, weights, more, less)
-        match = np.ones(len(self.index), bool) if where is None else where_mask(self.catalog.products, where).copy()
-        notes = [*unknown, where_note(self.catalog.products, where) if match.sum() < k else ""]
-        match[self._shelf.known([*_listed(exclude), *more, *less])] = False
-        hits = self._answers(asked, wish, weights, match, within)
-        for h in hits:
-            h.note = "; ".join(filter(None, notes))
-        return hits if each else hits[0]
+        with self._lock.reading():
+            asked_for = {
+                "id": id,
+                "image": image,
+                "text": text,
+                "user": None if user is None else [str(u) for u in _listed(user)],
+            }
+            query = {kind: _listed(q) for kind, q in asked_for.items() if q is not None}
+            query, more, less, unknown = self._known(query, _listed(more), _listed(less), each)
+            _check_query(
+                query | ({"more": more} if more else {}), k, min_score, diversity, collapse
+            )
+            if within == "predicted":  # looked at twice
+                query = query | {"image": [read_image(p) for p in query.get("image", [])]}
+            query = {kind: items for kind, items in query.items() if items}
+            wish = _Wish(
+                int(k),
+                min_score,
+                diversity,
+                NEAR_DUPLICATE if collapse is True else float(collapse),
+            )
+            weights = self.weights if weights is None else self._checked_weights(weights)
+            asked = self._asked(
+                _one_by_one(query) if each and query else [query], query, weights, more, less
+            )
+            match = (
+                np.ones(len(self.index), bool)
+                if where is None
+                else where_mask(self.catalog.products, where).copy()
+            )
+            notes = [*unknown, where_note(self.catalog.products, where) if match.sum() < k else ""]
+            match[self._shelf.known([*_listed(exclude), *more, *less])] = False
+            hits = self._answers(asked, wish, weights, match, within)
+            for h in hits:
+                h.note = "; ".join(filter(None, notes))
+            return hits if each else hits[0]
 
-    def _known(self, query: dict, more: list, less: list, each: bool) -> tuple[dict, list, list, list[str]]:
+    def _known(
+        self, query: dict, more: list, less: list, each: bool
+    ) -> tuple[dict, list, list, list[str]]:
         "The question without products that are not there, and what is to be said of those."
         lists = [query.get("id", []), more, less]
-        unknown = list(dict.fromkeys(i for several in lists for i in several if i not in self.index))
+        unknown = list(
+            dict.fromkeys(i for several in lists for i in several if i not in self.catalog)
+        )
         known = [[i for i in several if i not in unknown] for several in lists]
         if unknown and (each or not (known[0] or known[1] or set(query) - {"id"})):
-            self.index.vectors(lists[0])  # which says so
+            self.catalog.rows(lists[0])  # which says so
         query = query | ({"id": known[0]} if query.get("id") else {})
         return (
             query,
@@ -397,21 +493,34 @@ class Recommender:
             self._looked_up = _Shelf(self.catalog)
         return self._looked_up
 
-    def _asked(self, groups: list[dict], query: dict, weights: dict, more: list[str], less: list[str]) -> list[_Asked]:
+    def _asked(
+        self, groups: list[dict], query: dict, weights: dict, more: list[str], less: list[str]
+    ) -> list[_Asked]:
         asked = [self._person(group) for group in groups]
-        vectors = self._directions(asked, query, self.index.vectors(more), self.index.vectors(less))
+        vectors = self._directions(asked, query, self._vectors(more), self._vectors(less))
         weighed = [p for kind, p in self._parts.items() if weights[kind]]
         for a, vector in zip(asked, vectors, strict=True):
-            if set(a.group) == {"user"} and a.history is None and not any(vector[p].any() for p in weighed):
+            if (
+                set(a.group) == {"user"}
+                and a.history is None
+                and not any(vector[p].any() for p in weighed)
+            ):
                 a.history, a.popular = self.profiles.popular(self._shelf.ids), True
-        factors, shares = _factors(vectors, self._parts, weights, [a.history is not None for a in asked])
+        factors, shares = _factors(
+            vectors, self._parts, weights, [a.history is not None for a in asked]
+        )
         for n, a in enumerate(asked):
             a.vector = np.hstack(
-                [vectors[n, part] * f for part, f in zip(self._parts.values(), factors[n], strict=True)]
+                [
+                    vectors[n, part] * f
+                    for part, f in zip(self._parts.values(), factors[n], strict=True)
+                ]
             )
             a.history = None if a.history is None else a.history * np.float32(shares[n])
             theirs = [i for _, taste, _ in a.profiles for i in (*taste.had, *taste.disliked)]
-            theirs += a.liked.index.tolist() if set(a.group) == {"user"} else []  # then that is the query
+            theirs += (
+                a.liked.index.tolist() if set(a.group) == {"user"} else []
+            )  # then that is the query
             a.hidden = np.unique(self._shelf.known([*a.group.get("id", []), *theirs]))
         return asked
 
@@ -424,47 +533,67 @@ class Recommender:
             asked.history = np.mean(scores, axis=0)
         return asked
 
-    def _directions(self, asked: list[_Asked], query: dict, more: np.ndarray, less: np.ndarray) -> np.ndarray:
+    def _directions(
+        self, asked: list[_Asked], query: dict, more: np.ndarray, less: np.ndarray
+    ) -> np.ndarray:
         "One vector a query: in each part the direction of what it says there. Every picture and text is embedded once."
         wanted = query.get("id", [])
-        known = dict(zip(wanted, self.index.vectors(wanted), strict=True))
+        known = dict(zip(wanted, self._vectors(wanted), strict=True))
         rows = [[known[i] for i in a.group.get("id", [])] for a in asked]
         for kind in ("image", "text"):
             if items := query.get(kind):
                 if kind not in self.embedders:
-                    raise ValueError(f"this Recommender has no {kind} embedder: give `{kind}` when it is made")
-                part, made = self._parts[kind], cycle(self.embedders[kind].embed(items))  # one may go with each
+                    raise ValueError(
+                        f"this Recommender has no {kind} embedder: give `{kind}` when it is made"
+                    )
+                part, made = (
+                    self._parts[kind],
+                    cycle(self.embedders[kind].embed(items)),
+                )  # one may go with each
                 for row, a in zip(rows, asked, strict=True):
                     row += [_in_part(next(made), part, self.index.dim) for _ in a.group[kind]]
         zero, directions = np.zeros((1, self.index.dim), np.float32), []
         for row, a in zip(rows, asked, strict=True):
             # a model of what products are like has said it all in its scores
             said = not row and a.history is not None and self.profiles.knows_content
-            bad = [i for _, t, _ in a.profiles for i in t.disliked if i in self.index and not said]
+            bad = [
+                i for _, t, _ in a.profiles for i in t.disliked if i in self.catalog and not said
+            ]
             mean = np.mean(row or zero, axis=0)
-            if not row and not said and (liked := a.liked[[i in self.index for i in a.liked.index]]).size:
-                mean = np.average(self.index.vectors(liked.index.tolist()), axis=0, weights=liked.to_numpy())
-            away = np.vstack([less, self.index.vectors(bad)])
-            moved = [rocchio(unit_rows(mean[None, p])[0], more[:, p], away[:, p]) for p in self._parts.values()]
+            if (
+                not row
+                and not said
+                and (liked := a.liked[[i in self.catalog for i in a.liked.index]]).size
+            ):
+                mean = np.average(self._vectors(liked.index), axis=0, weights=liked.to_numpy())
+            away = np.vstack([less, self._vectors(bad)])
+            moved = [
+                rocchio(unit_rows(mean[None, p])[0], more[:, p], away[:, p])
+                for p in self._parts.values()
+            ]
             directions.append(np.hstack(moved))
         return np.stack(directions)
 
-    def _answers(self, asked: list[_Asked], wish: _Wish, weights: dict, allowed: np.ndarray, within) -> list[Hits]:
+    def _answers(
+        self, asked: list[_Asked], wish: _Wish, weights: dict, allowed: np.ndarray, within
+    ) -> list[Hits]:
         shelf, answers = self._shelf, [None] * len(asked)
 
         def units(rows: np.ndarray) -> np.ndarray:
-            return _units(shelf.vectors(self.index, rows), self._parts, weights)
+            return _units(self.index.take(rows), self._parts, weights)
 
         def enough(*found) -> bool:
             return _enough(wish, units, *found)
 
         for mask, members in self._groups(asked, allowed, within):
-            found = _search(self.index, shelf, [asked[n] for n in members], mask, wish.want, enough)
+            found = _search(self.index, [asked[n] for n in members], mask, wish.want, enough)
             for n, (rows, scores, _) in zip(members, found, strict=True):
                 answers[n] = self._hits(asked[n], *_thinned(wish, units, rows, scores))
         return answers
 
-    def _groups(self, asked: list[_Asked], allowed: np.ndarray, within: str | None) -> Iterator[tuple]:
+    def _groups(
+        self, asked: list[_Asked], allowed: np.ndarray, within: str | None
+    ) -> Iterator[tuple]:
         "(mask, positions of the queries that keep to it)"
         if within is None:
             yield allowed, list(range(len(asked)))
@@ -482,8 +611,12 @@ class Recommender:
 
     def _hits(self, asked: _Asked, rows: np.ndarray, scores: np.ndarray, same: list) -> Hits:
         shelf = self._shelf
-        ids, found = shelf.names[rows].tolist(), shelf.vectors(self.index, rows)
-        parts = {kind: found[:, p] @ asked.vector[p] for kind, p in self._parts.items() if asked.vector[p].any()}
+        ids, found = shelf.names[rows].tolist(), self.index.take(rows)
+        parts = {
+            kind: found[:, p] @ asked.vector[p]
+            for kind, p in self._parts.items()
+            if asked.vector[p].any()
+        }
         parts |= {} if asked.history is None else {"history": asked.history[rows]}
         return Hits(
             ids,
@@ -496,10 +629,10 @@ class Recommender:
 
     def _liked(self, asked: _Asked, found: np.ndarray) -> list[str] | None:
         "For each product that was found for a user alone, what the user likes that is most like it."
-        liked = [i for i in asked.liked.index if i in self.index]
+        liked = [i for i in asked.liked.index if i in self.catalog]
         if not liked or set(asked.group) != {"user"}:
             return None
-        return [liked[n] for n in (found @ self.index.vectors(liked).T).argmax(axis=1)]
+        return [liked[n] for n in (found @ self._vectors(liked).T).argmax(axis=1)]
 
     def neighbours(
         self, ids: Sequence[str] | None = None, k: int = 5, weights: dict | None = None
@@ -510,22 +643,38 @@ class Recommender:
         neither picture nor words is a `ValueError`.
         """
         self._check_fitted()
-        ids = self.index.ids if ids is None else _listed(ids)
-        parts = [self._others(ids[i : i + 2048], k, weights) for i in range(0, max(1, len(ids)), 2048)]
-        return np.concatenate([found for found, _ in parts]), np.concatenate([scores for _, scores in parts])
+        ids = self.catalog.ids if ids is None else _listed(ids)
+        parts = [
+            self._others(ids[i : i + 2048], k, weights) for i in range(0, max(1, len(ids)), 2048)
+        ]
+        return np.concatenate([found for found, _ in parts]), np.concatenate(
+            [scores for _, scores in parts]
+        )
 
-    def _others(self, ids: list[str], k: int, weights: dict | None) -> tuple[np.ndarray, np.ndarray]:
-        found, scores = self.index.search(self._weighted(self.index.vectors(ids), weights), k + 1)
-        other = found != np.array(ids, object)[:, None]
-        other[other.all(axis=1), -1] = False  # where the product itself is not among its k + 1, the last makes room
-        shape = (len(ids), found.shape[1] - 1)
-        return found[other].reshape(shape), np.clip(scores[other], -1, 1).reshape(shape)
+    def _others(
+        self, ids: list[str], k: int, weights: dict | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        with self._lock.reading():
+            own = self.catalog.rows(ids)
+            found, scores = self.index.search(self._weighted(self.index.take(own), weights), k + 1)
+            other = found != own[:, None]
+            other[other.all(axis=1), -1] = (
+                False  # where the product itself is not among its k + 1, the last makes room
+            )
+            shape = (len(ids), found.shape[1] - 1)
+            return self._shelf.names[found[other].reshape(shape)], np.clip(
+                scores[other], -1, 1
+            ).reshape(shape)
 
-    def _weighted(self, vectors: np.ndarray, weights: dict | None, strict: bool = True) -> np.ndarray:
+    def _weighted(
+        self, vectors: np.ndarray, weights: dict | None, strict: bool = True
+    ) -> np.ndarray:
         "Products as queries: each part times its share; unless `strict`, what says nothing stays zeros."
         weights = self.weights if weights is None else self._checked_weights(weights)
         factors, _ = _factors(vectors, self._parts, weights, [not strict] * len(vectors), share=0.0)
-        return np.hstack([vectors[:, p] * factors[:, n, None] for n, p in enumerate(self._parts.values())])
+        return np.hstack(
+            [vectors[:, p] * factors[:, n, None] for n, p in enumerate(self._parts.values())]
+        )
 
     def similarity_matrix(
         self,
@@ -543,7 +692,7 @@ class Recommender:
         it would be larger than 1 GB and no `path` is given.
         """
         self._check_fitted()
-        ids = self.index.ids if ids is None else _listed(ids)
+        ids = self.catalog.ids if ids is None else _listed(ids)
         if dtype not in ("float32", "float16"):
             raise ValueError(f"`dtype` must be 'float32' or 'float16', received {dtype!r}")
         size = len(ids) ** 2 * np.dtype(dtype).itemsize
@@ -551,13 +700,15 @@ class Recommender:
             raise ValueError(
                 f"a matrix of {len(ids):,} products has {size / 2**30:,.1f} GB: give a `path` to write it to"
             )
-        products = self.index.vectors(ids).T
+        products = self._vectors(ids).T
         rows = (ids[i : i + batch_size] for i in range(0, len(ids), batch_size))
-        blocks = ((i, self._weighted(self.index.vectors(i), weights, False) @ products) for i in rows)
+        blocks = ((i, self._weighted(self._vectors(i), weights, False) @ products) for i in rows)
         blocks = ((i, np.clip(scores, -1, 1).astype(dtype)) for i, scores in blocks)
         if path is not None:
             return _write_blocks(blocks, Path(path), len(ids), dtype)
-        return pd.DataFrame(np.concatenate([np.empty((0, len(ids)), dtype), *(s for _, s in blocks)]), ids, ids)
+        return pd.DataFrame(
+            np.concatenate([np.empty((0, len(ids)), dtype), *(s for _, s in blocks)]), ids, ids
+        )
 
     def suggest_min_score(
         self,
@@ -585,11 +736,10 @@ class Recommender:
                 )
         asked = asked[asked.products[column].notna()]
         asked = asked.sample(min(n, len(asked)), seed)
-        vectors = self.index.vectors(asked.ids) if validation is None else self._embed(asked)
+        vectors = self._vectors(asked.ids) if validation is None else self._embed(asked)
         found, scores = self.index.search(self._weighted(vectors, weights, False), k + 1)
-        at = self._shelf.rows(found.ravel()).reshape(found.shape)
-        theirs = self.catalog.products[column].to_numpy(object)[at]
-        pairs = (found != np.array(asked.ids, object)[:, None]) & (at >= 0) & (scores > 0)
+        theirs = self.catalog.products[column].to_numpy(object)[found]
+        pairs = (found != self._shelf.rows(asked.ids)[:, None]) & (scores > 0)
         right = theirs == asked.products[column].to_numpy(object)[:, None]
         return suggest_threshold(scores[pairs], right[pairs], precision)
 
@@ -610,11 +760,15 @@ class Recommender:
         self._check_fitted()
         image = self.embedders.get("image")
         if getattr(image, "model", None) is None:
-            raise ValueError("this Recommender has no network that looks at pictures: its `image` is none")
+            raise ValueError(
+                "this Recommender has no network that looks at pictures: its `image` is none"
+            )
         pictures = [read_image(query, self.catalog), self.catalog.pixels(hit)]
         return image.model, np.asarray(stack_pictures(pictures, image.image_size, image.fit_mode))
 
-    def complementary(self, id: str, k: int = 5, *, where=None, relation: str = "goes with") -> Hits:
+    def complementary(
+        self, id: str, k: int = 5, *, where=None, relation: str = "goes with"
+    ) -> Hits:
         """The `k` best products that go with product `id`, or that could be bought `relation="instead of"` it, so labelled.
 
         `where` as in `recommend`. Never the product itself; for one that is not known it is what is popular, which `Hits.note` says.
@@ -622,9 +776,11 @@ class Recommender:
         """
         self._check_fitted()
         if self.complements is None:
-            raise ValueError("this Recommender knows nothing of what goes together: give `complements` when it is made")
+            raise ValueError(
+                "this Recommender knows nothing of what goes together: give `complements` when it is made"
+            )
         if self.complements.catalog is not self.catalog:  # it has changed since
-            self.complements.place(self.catalog, self.index.vectors())
+            self.complements.place(self.catalog, self.index.take())
         return self.complements.recommend(id, k, relation=relation, where=where)
 
     def feedback(self, user: str, id: str, event: str, value: float = 1.0) -> "Recommender":
@@ -634,9 +790,11 @@ class Recommender:
         there, `ValueError` for an unknown kind of event.
         """
         self._check_fitted()
-        if id not in self.index:
+        if id not in self.catalog:
             raise KeyError(f"product {id!r} is not in the recommender: `add` takes it in")
-        if self.profiles.feedback is None:  # the place beside the saved one, or where it waits until it is saved
+        if (
+            self.profiles.feedback is None
+        ):  # the place beside the saved one, or where it waits until it is saved
             path = cache_dir("feedback") / uuid.uuid4().hex if self._path is None else self._path
             self.profiles.feedback = Feedback(_url_beside(path))
         self.profiles.feedback.add(str(user), id, event, value)
@@ -686,12 +844,16 @@ class Recommender:
         folder, meta = load_folder(path, "Recommender")
         classifier = ImageClassifier.load(folder / "classifier") if meta.get("classifier") else None
         seen = {"image": classifier} if meta.get("sees") else {}
-        parts = seen | {kind: Embedder.load(folder / kind) for kind in meta["parts"] if kind not in seen}
+        parts = seen | {
+            kind: Embedder.load(folder / kind) for kind in meta["parts"] if kind not in seen
+        }
         goes = Complements.load(folder / "complements") if meta.get("complements") else None
         new = cls(**parts, weights=meta["weights"], classifier=classifier, complements=goes)
         new.index, new.catalog = Index.load(folder / "index"), Catalog.load(folder / "catalog")
-        if new.index.ids != new.catalog.ids:
-            raise ValueError(f"{str(path)!r} is damaged: its index and its catalogue hold different products")
+        if len(new.index) != len(new.catalog):
+            raise ValueError(
+                f"{str(path)!r} is damaged: its index and its catalogue hold different products"
+            )
         new.profiles, new._path = Profiles.load(folder / "people"), Path(path).absolute()
         if (url := feedback or meta.get("feedback")) is not None:
             return new.attach(url)
@@ -703,7 +865,9 @@ class Recommender:
         parts = ", ".join(f"{kind}={e!r}" for kind, e in self.embedders.items())
         weights = {kind: self.weights[kind] for kind in self.embedders}
         people = f"; {self.profiles.history!r}" if self.profiles.history else ""
-        return f"Recommender({len(self.index) if self.index else 0:,} products; {parts}; weights={weights}{people})"
+        return (
+            f"Recommender({len(self.catalog or ()):,} products; {parts}; weights={weights}{people})"
+        )
 
 # %% ../../nbs/33_recommend.recommender.ipynb #0016
 def _in_part(vector: np.ndarray, part: slice, dim: int) -> np.ndarray:
@@ -720,9 +884,13 @@ def _merged(catalog: Catalog, changed: Catalog, new: list[str]) -> Catalog:
     return Catalog.concat([catalog[rest], changed] if rest else [changed])[[*catalog.ids, *new]]
 
 
-def _factors(vectors: np.ndarray, parts: dict[str, slice], weights: dict, people: list[bool], share=None) -> tuple:
+def _factors(
+    vectors: np.ndarray, parts: dict[str, slice], weights: dict, people: list[bool], share=None
+) -> tuple:
     "The share of each part in the score, (n, parts), and that of people (n,): of what a query has, and 1 together."
-    factors = np.stack([weights[kind] * vectors[:, part].any(axis=1) for kind, part in parts.items()], axis=1)
+    factors = np.stack(
+        [weights[kind] * vectors[:, part].any(axis=1) for kind, part in parts.items()], axis=1
+    )
     people, total = np.array(people, bool), factors.sum(1)
     if not (people | (total > 0)).all():
         raise ValueError(
@@ -736,7 +904,9 @@ def _factors(vectors: np.ndarray, parts: dict[str, slice], weights: dict, people
 def _units(vectors: np.ndarray, parts: dict[str, slice], weights: dict) -> np.ndarray:
     "Products as one vector each, so that a product of two is how alike they are in what is weighed."
     kinds = [kind for kind in parts if weights[kind]] or list(parts)
-    return unit_rows(np.hstack([vectors[:, parts[kind]] * np.sqrt(weights[kind] or 1.0) for kind in kinds]))
+    return unit_rows(
+        np.hstack([vectors[:, parts[kind]] * np.sqrt(weights[kind] or 1.0) for kind in kinds])
+    )
 
 
 def _write_blocks(blocks: Iterator[tuple], path: Path, n: int, dtype: str) -> Path:
@@ -769,11 +939,15 @@ def _values_of(catalog: Catalog, column: str, asked: list[_Asked]) -> list[list]
     "What the products of each query have in `column`."
     if column not in catalog.products:
         names = ", ".join(catalog.products.columns)
-        raise ValueError(f"`within` must be 'predicted' or a column, received {column!r}; there are {names}")
+        raise ValueError(
+            f"`within` must be 'predicted' or a column, received {column!r}; there are {names}"
+        )
     found = []
     for a in asked:
         if not (own := a.group.get("id")):
-            raise ValueError(f"`within={column!r}` keeps to what a product has there: give `id`, or use `where`")
+            raise ValueError(
+                f"`within={column!r}` keeps to what a product has there: give `id`, or use `where`"
+            )
         values = catalog.products.loc[own, column].dropna()
         if values.empty:
             raise ValueError(f"`within={column!r}`: product {own[0]!r} has no {column}")
@@ -781,13 +955,19 @@ def _values_of(catalog: Catalog, column: str, asked: list[_Asked]) -> list[list]
     return found
 
 
-def _predicted(classifier: ImageClassifier | None, catalog: Catalog, asked: list[_Asked]) -> tuple[str, list[list]]:
+def _predicted(
+    classifier: ImageClassifier | None, catalog: Catalog, asked: list[_Asked]
+) -> tuple[str, list[list]]:
     "The column that the classifier knows, and what it sees in the pictures of each query."
     if classifier is None:
-        raise ValueError("`within='predicted'` needs a classifier: give `classifier` when the recommender is made")
+        raise ValueError(
+            "`within='predicted'` needs a classifier: give `classifier` when the recommender is made"
+        )
     if (target := classifier.target) not in catalog.products:
         raise ValueError(f"the classifier predicts {target!r}, which is no column of the catalogue")
-    pictures = [[*a.group.get("image", []), *map(catalog.open, a.group.get("id", []))] for a in asked]
+    pictures = [
+        [*a.group.get("image", []), *map(catalog.open, a.group.get("id", []))] for a in asked
+    ]
     if not all(pictures):
         raise ValueError("`within='predicted'` needs a picture to look at: give `image` or `id`")
     proba = classifier.predict_proba([p for several in pictures for p in several])
@@ -798,7 +978,9 @@ def _predicted(classifier: ImageClassifier | None, catalog: Catalog, asked: list
     return target, [[label] for label in labels]
 
 
-def _reasons(asked: _Asked, rows: np.ndarray, parts: dict, shelf: _Shelf, liked: list[str] | None) -> list[str]:
+def _reasons(
+    asked: _Asked, rows: np.ndarray, parts: dict, shelf: _Shelf, liked: list[str] | None
+) -> list[str]:
     "What a product shares with the query, and how much each part of the score had to do with it."
     attributes, own = shelf.attributes, shelf.rows(asked.group.get("id", []))
     shared = attributes.shared(rows, own[0]) if len(own) == 1 else [[]] * len(rows)
@@ -812,4 +994,6 @@ def _reasons(asked: _Asked, rows: np.ndarray, parts: dict, shelf: _Shelf, liked:
     if asked.popular:
         nothing = "nobody had it yet" if asked.history.any() else "nobody is known yet"
     values = [{kind: float(v[n]) for kind, v in parts.items()} for n in range(len(rows))]
-    return [reason(v, s, f, says, nothing) for v, s, f in zip(values, shared, facts, strict=True)]
+    return [
+        reason(v, None, s, f, says, nothing) for v, s, f in zip(values, shared, facts, strict=True)
+    ]

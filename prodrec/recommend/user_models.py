@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['check_k', 'allowed_mask', 'basket_rows', 'UserModel']
 
-# %% ../../nbs/34b_recommend.user_models.ipynb #0007
+# %% ../../nbs/34b_recommend.user_models.ipynb #0006
 import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix, issparse, load_npz, save_npz, vstack
 
