@@ -27,6 +27,7 @@ from prodrec.recommend.cold_start import (
 )
 from .collaborative import ALS, Collaborative, ItemKNN
 from .history import History, event_weights, split_by_time, split_pairs
+from .metrics import ndcg_at_k, ranked_hits
 from .user_models import UserModel
 
 # %% ../../nbs/34d_recommend.blend.ipynb #0010
