@@ -20,15 +20,15 @@ from keras import layers, ops
 from scipy.optimize import minimize_scalar
 
 from ..data.catalog import Catalog
-from .pixels import Batches, Pixels, apply_network, stack_pictures
 from ..data.split import encode_labels
 from .batchnorm import bn_momentum
-from .classifier import Classifier, ImageClassifier, labels_of, undone_on_failure
-from .training import training_of
+from .classifier import Classifier, ImageClassifier
 from .networks import embedding_network, find_network, split_frozen
-from ..stats import unit_rows
+from .pixels import Batches, Pixels, apply_network, stack_pictures
 from .text import TextClassifier, as_texts, mask_note
-from .training import TRAINING
+from .trainer import labels_of, undone_on_failure
+from .training import TRAINING, training_of
+from ..stats import unit_rows
 
 # %% ../../nbs/25_models.hybrid.ipynb #0010
 class _Pictures:
@@ -36,7 +36,9 @@ class _Pictures:
 
     def __init__(self, ids: Sequence[str], pixels: Pixels):
         self.pixels, self.shape = pixels, (len(ids), *pixels.shape[1:])
-        self.rows = pd.Index(pixels.ids).get_indexer(pd.Index(ids)) if pixels.ids else np.full(len(ids), -1)
+        self.rows = (
+            pd.Index(pixels.ids).get_indexer(pd.Index(ids)) if pixels.ids else np.full(len(ids), -1)
+        )
 
     def __len__(self):
         return len(self.rows)
@@ -114,7 +116,9 @@ def fusion_weight(
     def loss(w):
         return -np.log((w * a + (1 - w) * b).clip(1e-7)).mean()
 
-    return min((0.0, 1.0, float(minimize_scalar(loss, bounds=(0, 1), method="bounded").x)), key=loss)
+    return min(
+        (0.0, 1.0, float(minimize_scalar(loss, bounds=(0, 1), method="bounded").x)), key=loss
+    )
 
 # %% ../../nbs/25_models.hybrid.ipynb #0022
 def mixture(
@@ -134,7 +138,10 @@ def mixture(
     weights = inputs[2] * np.clip([[weight, 1 - weight]], 1e-4, 1).astype(np.float32)
     weights = weights / ops.sum(weights, axis=1, keepdims=True)
     return keras.Model(
-        inputs, layers.Add(name="probabilities")([a * weights[:, n : n + 1] for n, a in enumerate(answers)])
+        inputs,
+        layers.Add(name="probabilities")(
+            [a * weights[:, n : n + 1] for n, a in enumerate(answers)]
+        ),
     )
 
 
@@ -188,17 +195,35 @@ class HybridClassifier(Classifier):
         super().__init__(target, seed, batch_size, training_of(None, *given))
         if fusion not in ("concat", "late"):
             raise ValueError(f'`fusion` must be "concat" or "late", received {fusion!r}')
-        same = {"target": target, "seed": seed, "batch_size": batch_size} | dict(zip(TRAINING, given, strict=True))
-        self.image = image if isinstance(image, Classifier) else ImageClassifier(image, **same, **_dense_200(image))
-        self.text = text if isinstance(text, Classifier) else TextClassifier(text, baseline=False, **same)
+        same = {"target": target, "seed": seed, "batch_size": batch_size} | dict(
+            zip(TRAINING, given, strict=True)
+        )
+        self.image = (
+            image
+            if isinstance(image, Classifier)
+            else ImageClassifier(image, **same, **_dense_200(image))
+        )
+        self.text = (
+            text if isinstance(text, Classifier) else TextClassifier(text, baseline=False, **same)
+        )
         for part, kind in ((self.image, ImageClassifier), (self.text, TextClassifier)):
             if not isinstance(part, kind):
-                raise TypeError(f"expected a network or a {kind.__name__}, received a {type(part).__name__}")
+                raise TypeError(
+                    f"expected a network or a {kind.__name__}, received a {type(part).__name__}"
+                )
             if part.target != target:
                 raise ValueError(f"`target` is {target!r}, but that of {part!r} is {part.target!r}")
         if fusion == "concat" and self.text.network == "tfidf":
-            raise ValueError('`text` "tfidf" has no vector that could be concatenated: give `fusion="late"`')
-        self.fusion, self.hide, self.image_, self.text_, self.weight_ = fusion, hide, None, None, None
+            raise ValueError(
+                '`text` "tfidf" has no vector that could be concatenated: give `fusion="late"`'
+            )
+        self.fusion, self.hide, self.image_, self.text_, self.weight_ = (
+            fusion,
+            hide,
+            None,
+            None,
+            None,
+        )
 
     @property
     def name(self) -> str:
@@ -237,10 +262,17 @@ class HybridClassifier(Classifier):
         pixels, _, failed = self.image_.read_catalog(catalog)
         if damaged := [f for f in failed if f[1] != "missing"]:
             warnings.warn(
-                f"{len(damaged):,} pictures cannot be read, e.g. {damaged[0]}: the texts stand alone", stacklevel=5
+                f"{len(damaged):,} pictures cannot be read, e.g. {damaged[0]}: the texts stand alone",
+                stacklevel=5,
             )
         texts = pd.Series(self.text.read_catalog(catalog)[0], catalog.ids)
-        ids = [i for i, known in zip(texts.index, texts.index.isin(pixels.ids) | (texts != ""), strict=True) if known]
+        ids = [
+            i
+            for i, known in zip(
+                texts.index, texts.index.isin(pixels.ids) | (texts != ""), strict=True
+            )
+            if known
+        ]
         gone = [(i, "neither a picture nor a text") for i in texts.index[~texts.index.isin(ids)]]
         pictures = _Pictures(ids, pixels)
         return (pictures, pictures.rows >= 0, texts[ids].tolist()), ids, gone
@@ -250,7 +282,9 @@ class HybridClassifier(Classifier):
         words = self.text.prepare(texts, classes)
         # of a product with neither, the text network says what is likely before anything is known
         has_text = np.array([w != "" for w in words], bool) | ~has_picture
-        return _Together(pictures, words, np.stack([has_picture, has_text], axis=1).astype(np.float32))
+        return _Together(
+            pictures, words, np.stack([has_picture, has_text], axis=1).astype(np.float32)
+        )
 
     def inputs(self, x) -> _Together:
         if isinstance(x, Catalog):
@@ -264,11 +298,15 @@ class HybridClassifier(Classifier):
         pictures = np.zeros((len(pairs), *self.image_.image_size_, 3), np.uint8)
         shown = [picture for picture, _ in pairs if picture is not None]
         pictures[has_picture] = stack_pictures(shown, self.image_.image_size_, self.image.fit_mode)
-        return self.prepare((pictures, has_picture, as_texts([text for _, text in pairs])), self.text_.classes_)
+        return self.prepare(
+            (pictures, has_picture, as_texts([text for _, text in pairs])), self.text_.classes_
+        )
 
     def build(self, x: _Together, n_classes: int) -> keras.Model:
         parts = []
-        for part, name, seen in zip((self.image_, self.text_), ("image", "text"), x.parts, strict=False):
+        for part, name, seen in zip(
+            (self.image_, self.text_), ("image", "text"), x.parts, strict=False
+        ):
             whole = embedding_network(part.build(seen, n_classes))
             parts.append(keras.Model(whole.input, whole.output, name=name))
         inputs = _inputs(*parts)
@@ -286,15 +324,27 @@ class HybridClassifier(Classifier):
                     seen[n] = apply_network(frozen, seen[n], self.batch_size, "bottleneck")
         inputs = _inputs(*parts)
         head = [self.model.get_layer(layer.name) for layer in fusion_layers(2)]
-        learns = keras.Model(inputs, fuse(parts[0](inputs[0]), parts[1](inputs[1]), inputs[2], head))
+        learns = keras.Model(
+            inputs, fuse(parts[0](inputs[0]), parts[1](inputs[1]), inputs[2], head)
+        )
         return learns, [_Together(*seen) for seen in columns]
 
     def batches(self, x: _Together, y: np.ndarray) -> Batches:
         return _Hiding(x, y, self.batch_size, self.seed, self.hide, **self.balance_options(y))
 
-    def _fit_late(self, train: Catalog, validation: Catalog | None, epochs: int, callbacks, patience, checkpoint):
+    def _fit_late(
+        self,
+        train: Catalog,
+        validation: Catalog | None,
+        epochs: int,
+        callbacks,
+        patience,
+        checkpoint,
+    ):
         if validation is None:
-            raise ValueError('`validation` is missing: fusion="late" learns on it how much each of the two counts')
+            raise ValueError(
+                '`validation` is missing: fusion="late" learns on it how much each of the two counts'
+            )
         start = time.perf_counter()
         with undone_on_failure(self):
             self.settle(train)
@@ -307,14 +357,20 @@ class HybridClassifier(Classifier):
                         f"`train` has no {('picture', 'text')[n]} that can be read: use a classifier of the other kind"
                     )
                 folder = Path(checkpoint, ("image", "text")[n]) if checkpoint else None
-                part = copy.copy(part).fit(data[0][n], data[1][n], epochs, callbacks, patience, folder)
+                part = copy.copy(part).fit(
+                    data[0][n], data[1][n], epochs, callbacks, patience, folder
+                )
             parts.append(part)
         classes = sorted({*parts[0].classes_, *parts[1].classes_})
         weight, row = _learn_weight(parts, data[1][2], classes, self.target)
         self.model, self.classes_, self.weight_ = mixture(*parts, weight, classes), classes, weight
-        self.temperature_ = 1.0  # those of the parts, where they have been calibrated, are in the mixture
+        self.temperature_ = (
+            1.0  # those of the parts, where they have been calibrated, are in the mixture
+        )
         self.image_, self.text_ = parts
-        self.history_ = pd.DataFrame([row | {"seconds": time.perf_counter() - start}]).rename_axis("epoch")
+        self.history_ = pd.DataFrame([row | {"seconds": time.perf_counter() - start}]).rename_axis(
+            "epoch"
+        )
         return self
 
     def _sides(self, catalog: Catalog) -> list[Catalog | None]:
@@ -322,7 +378,8 @@ class HybridClassifier(Classifier):
         (_, has_picture, texts), ids, gone = self.read_catalog(catalog)
         if gone:
             warnings.warn(
-                f"{len(gone):,} products have neither a picture nor a text, e.g. {gone[0][0]!r}: left out", stacklevel=4
+                f"{len(gone):,} products have neither a picture nor a text, e.g. {gone[0][0]!r}: left out",
+                stacklevel=4,
             )
         has_text = np.array([t != "" for t in texts], bool)
         return [catalog[[i for i, m in zip(ids, mask, strict=True) if m]] if mask.any() else None
@@ -334,7 +391,11 @@ class HybridClassifier(Classifier):
             return super().embed(x)
         seen, shares, sides = self.inputs(x), (self.weight_, 1 - self.weight_), []
         for n, (part, share) in enumerate(zip((self.image_, self.text_), shares, strict=True)):
-            vectors = unit_rows(apply_network(embedding_network(part.model), seen.parts[n], self.batch_size, "embed"))
+            vectors = unit_rows(
+                apply_network(
+                    embedding_network(part.model), seen.parts[n], self.batch_size, "embed"
+                )
+            )
             sides.append(vectors * seen.parts[2][:, n : n + 1] * max(share, 1e-4) ** 0.5)
         return unit_rows(np.concatenate(sides, axis=1))
 
@@ -369,11 +430,16 @@ class HybridClassifier(Classifier):
     def _read(cls, folder: Path, meta: dict):
         new = super()._read(folder, meta)
         if new.fusion == "late":
-            new.image_.model, new.text_.model = new.model.get_layer("image"), new.model.get_layer("text")
+            new.image_.model, new.text_.model = (
+                new.model.get_layer("image"),
+                new.model.get_layer("text"),
+            )
         return new
 
     def __repr__(self):
-        state = f"{len(self.classes_)} classes of {self.target!r}" if self.classes_ else "not fitted"
+        state = (
+            f"{len(self.classes_)} classes of {self.target!r}" if self.classes_ else "not fitted"
+        )
         return f"HybridClassifier({self.name!r}, {state})"
 
 # %% ../../nbs/25_models.hybrid.ipynb #0025
@@ -399,7 +465,9 @@ def _learn_weight(
     parts: Sequence[Classifier], both: Catalog | None, classes: Sequence[str], target: str
 ) -> tuple[float, dict]:
     "The weight of the first of two fitted classifiers on products that have both, and how they do together there."
-    labels = encode_labels(labels_of(both, target), classes) if both is not None else np.empty(0, int)
+    labels = (
+        encode_labels(labels_of(both, target), classes) if both is not None else np.empty(0, int)
+    )
     if not (labels >= 0).any():
         raise ValueError(
             "`validation` has no product with a known label, a picture and a text: there is nothing to weigh them by"
