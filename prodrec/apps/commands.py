@@ -127,7 +127,7 @@ def image_size(args: argparse.Namespace) -> tuple[int, int]:
 
 def checked_network(network: str) -> str:
     """`network`, if there is one of that name; else a wrong call, before the minutes are spent."""
-    from prodrec.models.classifier import find_network
+    from prodrec.models.networks import find_network
 
     try:
         find_network(network)
