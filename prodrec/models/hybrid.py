@@ -27,7 +27,8 @@ from .classifier import Classifier, ImageClassifier, labels_of, undone_on_failur
 from .training import training_of
 from .networks import embedding_network, find_network, split_frozen
 from ..stats import unit_rows
-from .text import TextClassifier, as_texts, mask_note
+from .text import TextClassifier, mask_note
+from .words import as_texts
 from .training import TRAINING
 
 # %% ../../nbs/25_models.hybrid.ipynb #0010
