@@ -28,7 +28,7 @@ _SILENT = re.compile(
 def fold(
     text: str,  # in any script
 ) -> str:
-    """Return `text` in lower case, in one Unicode form, without accents and invisible characters."""
+    """Return `text` in lower case and one Unicode form, without accents and invisible signs."""
     decomposed = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
     bare = _SILENT.sub("", _ACCENTS.sub("", decomposed))
     return unicodedata.normalize("NFC", bare.replace("\u200b", " "))
@@ -134,7 +134,7 @@ def tokenize(
     singles: bool = False,  # also single characters of scripts without spaces
     stems: bool = True,  # False: words as they are written, e.g. to look up their vectors
 ) -> list[str]:
-    """Return the tokens of `text`: stems of words, and pairs of characters where no spaces are written."""
+    """Return the tokens of `text`: stems of words, pairs of characters where no spaces are."""
     found, form = [], stem if stems else str
     for word in words(text):
         if not is_unspaced(word):
