@@ -12,7 +12,8 @@ from PIL import Image
 from prodrec.data.catalog import Catalog
 from prodrec.models.batchnorm import bn_momentum
 from prodrec.models.classifier import ImageClassifier
-from prodrec.models.hybrid import HybridClassifier, _Hiding, _Together, fusion_weight
+from prodrec.models.fusion import HidingBatches, Parts, fusion_weight
+from prodrec.models.hybrid import HybridClassifier
 from prodrec.models.text import TextClassifier
 
 SIZE = (16, 12)
@@ -193,8 +194,8 @@ def test_what_the_normalisation_has_gathered_is_what_training_saw():
 def test_hiding_repeats_and_leaves_one():
     present = np.ones((64, 2), np.float32)
     present[:8, 1] = 0
-    x = _Together(np.arange(64), present)
-    one, same = (_Hiding(x, np.arange(64), 16, seed=5, share=0.5) for _ in range(2))
+    x = Parts(np.arange(64), present)
+    one, same = (HidingBatches(x, np.arange(64), 16, seed=5, share=0.5) for _ in range(2))
     for i in range(4):
         (rows, seen), y = one[i]
         assert (seen == same[i][0][1]).all() and (rows == y).all() and (seen.sum(1) >= 1).all()
@@ -202,7 +203,7 @@ def test_hiding_repeats_and_leaves_one():
     first = [one[i][0][1].tolist() for i in range(4)]
     one.on_epoch_end()
     assert [one[i][0][1].tolist() for i in range(4)] != first
-    never = _Hiding(x, np.arange(64), 64, seed=5, share=0.0)[0]
+    never = HidingBatches(x, np.arange(64), 64, seed=5, share=0.0)[0]
     assert (never[0][1] == present[never[1]]).all()
 
 

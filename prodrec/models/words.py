@@ -88,7 +88,7 @@ def _masked(text: str, forms: frozenset[str]) -> str:
     for start, end in cuts:
         covered[start:end] = True
     rest = "".join(" " if hidden else c for c, hidden in zip(text, covered, strict=True))
-    return _masked(rest, forms)  # two parts may be neighbours now
+    return _masked(" ".join(rest.split()), forms)  # two parts may be neighbours now
 
 # %% ../../nbs/23a_models.words.ipynb #0020
 def mask_label_words(
