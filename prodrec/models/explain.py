@@ -75,7 +75,7 @@ def maps_and_gradients(
     x,  # a batch, as `model` takes it
     score: Callable,  # from the answers, a tensor (n, d), to one number each, a tensor (n,)
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the maps of `layer` and the gradients of `score`, float32 (n, height, width, channels)."""
+    """Return maps of `layer` and gradients of `score`, float32 (n, height, width, channels)."""
     import tensorflow as tf  # Keras has no gradients of its own
 
     heard, call = [], layer.call
@@ -98,7 +98,7 @@ def heat_map(
     gradients: np.ndarray,  # of the same shape
     image_size: tuple[int, int],  # (height, width) of the result, in pixels
 ) -> np.ndarray:
-    """Return Grad-CAM maps, float32 (n, *image_size), 0 to 1; all zero where nothing speaks for it."""
+    """Return Grad-CAM maps, float32 (n, *image_size), 0 to 1; zero where nothing speaks for it."""
     weights = gradients.mean(axis=(1, 2), keepdims=True)
     small = np.maximum((maps * weights).sum(axis=3), 0).astype(np.float32)
     size = image_size[::-1]
@@ -179,8 +179,9 @@ def grad_cam(
 ) -> np.ndarray:
     """Return where the class is seen: float32 (n, height, width), 0 to 1, in the network's size.
 
-    All zero where nothing in the picture speaks for the class. Raises `ValueError` for a label or layer
-    that is not there, and `RuntimeError` where Keras computes with something else than TensorFlow.
+    All zero where nothing in the picture speaks for the class. Raises `ValueError` for a label or
+    layer that is not there, and `RuntimeError` where Keras computes with something else than
+    TensorFlow.
     """
     classifier.check_fitted()
     return _heat_of(classifier, classifier.inputs(pictures), label, layer)
@@ -228,7 +229,7 @@ def occlusion_map(
     patch: int = 16,  # side of the grey patch, in pixels of the network
     stride: int = 8,  # pixels from one place to the next
 ) -> np.ndarray:
-    """Return how much the probability falls where a patch covers the picture: float32 (height, width).
+    """Return the fall of the probability where a patch covers the picture, float32 (h, w).
 
     A pixel has the mean of all patches that covered it, 0 where none did. Raises `ValueError` for a
     label that is not there.
@@ -256,8 +257,8 @@ def label_errors(
     """Return products whose label is probably wrong, the least credible first.
 
     id, label, suggested (label) and score, the probability that the given label has. Labels that
-    training never showed cannot be judged, nor one that a single product has, and are not named. Needs
-    the extra `labels`.
+    training never showed cannot be judged, nor one that a single product has, and are not named.
+    Needs the extra `labels`.
     """
     find = optional("cleanlab.filter", "labels").find_label_issues
     codes = encode_labels(pd.Series(report.labels, dtype=object), report.classes)

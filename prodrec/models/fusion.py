@@ -27,7 +27,7 @@ def fusion_weight(
     text_proba: np.ndarray,  # (n, classes)
     labels: np.ndarray,  # (n,) numbers of classes
 ) -> float:
-    """Return the weight in [0, 1] of the first of two answers at which the log-loss of their mixture is least."""
+    """Return the weight of the first answer, 0 to 1, with the least log-loss of the mixture."""
     rows = np.arange(len(labels))
     a, b = (np.asarray(p, float)[rows, labels] for p in (image_proba, text_proba))
 
@@ -119,7 +119,7 @@ def fusion_layers(
     dense: int = 50,  # units of the layer named `embedding`
     dropout: float = 0.2,
 ) -> list[layers.Layer]:
-    """Return the layers of the retail system's head, in order, from two vectors to probabilities."""
+    """Return the layers of the retail system's head, from two vectors to probabilities."""
     return [
         layers.Concatenate(name="both"),
         layers.BatchNormalization(momentum=momentum, name="normalised"),
@@ -143,7 +143,7 @@ def fuse(
 
 # %% ../../nbs/24a_models.fusion.ipynb #0026
 class OptionalPictures:
-    """The decoded pictures of some products, black where there is none: uint8 (n, height, width, 3)."""
+    """The decoded pictures of products, black where there is none: uint8 (n, height, width, 3)."""
 
     def __init__(
         self,

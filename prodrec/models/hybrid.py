@@ -52,7 +52,7 @@ def as_pairs(
 
 # %% ../../nbs/25_models.hybrid.ipynb #0015
 class PairReader:
-    """Read products by an `ImageClassifier` and a `TextClassifier`: the half of a `HybridClassifier`."""
+    """Read products by an `ImageClassifier` and a `TextClassifier`."""
 
     def settle(
         self,
@@ -67,7 +67,7 @@ class PairReader:
         self,
         catalog: Catalog,
     ) -> tuple[tuple, list[str], list[tuple]]:
-        """Return ((pictures, which are there, texts), ids, (id, reason) of products with neither)."""
+        """Return ((pictures, which are there, texts), ids, products with neither)."""
         pixels, _, failed = self.image_.read_catalog(catalog)
         if damaged := [f for f in failed if f[1] != "missing"]:
             warnings.warn(
@@ -143,7 +143,7 @@ def fused_learning_part(
     xs: list[Parts],  # what the network gets, of each side
     batch_size: int,
 ) -> tuple[keras.Model, list[Parts]]:
-    """Return the part that learns, and its inputs: answers of the frozen parts are computed once."""
+    """Return the part that learns, and its inputs: answers of frozen parts, computed once."""
     columns, parts = [list(x.parts) for x in xs], []
     for n, name in enumerate(("image", "text")):
         frozen, learns = split_frozen(model.get_layer(name))
@@ -161,7 +161,7 @@ def sides_of(
     hybrid: PairReader,
     catalog: Catalog,
 ) -> list[Catalog | None]:
-    """Return the products with a picture, those with a text, those with both; None where there is none."""
+    """Return the products with a picture, with a text, and with both; None where there is none."""
     (_, has_picture, texts), ids, gone = hybrid.read_catalog(catalog)
     if gone:
         warnings.warn(
@@ -237,9 +237,9 @@ def _check_parts(hybrid: "HybridClassifier"):
 class HybridClassifier(PairReader, Classifier):
     """Classify products by picture and text.
 
-    `predict`, `predict_proba` and `embed` take a `Catalog`, a pair (picture, text) or a list of pairs; one
-    of the two may be None. After `fit`: `image_`, `text_` (how each side is read; with "late", fitted)
-    and, with "late", `weight_` of the picture.
+    `predict`, `predict_proba` and `embed` take a `Catalog`, a pair (picture, text) or a list of
+    pairs; one of the two may be None. After `fit`: `image_`, `text_` (how each side is read; with
+    "late", fitted) and, with "late", `weight_` of the picture.
     """
 
     _params = (*Classifier._params, "fusion", "hide")
@@ -255,9 +255,7 @@ class HybridClassifier(PairReader, Classifier):
         seed: int = 0,  # of weights, order and dropout
         batch_size: int = 64,  # products in a step
         learning_rate: float | None = None,  # the highest
-        optimizer: str
-        | Callable
-        | None = None,  # a name of `OPTIMIZERS`, or a function of the rate
+        optimizer: str | Callable | None = None,  # a name of `OPTIMIZERS`, or a function
         schedule: str | None = None,  # of the rate: a name of `SCHEDULES`
         label_smoothing: float | None = None,  # share of each label spread over all classes
         balance: str | None = None,  # for rare classes: "weights", "sampling" or None
@@ -296,11 +294,10 @@ class HybridClassifier(PairReader, Classifier):
         validation: Catalog | None = None,  # others; "late" learns the weight on them
         epochs: int = 10,  # how often the training products are shown
         callbacks: Sequence[keras.callbacks.Callback] = (),  # of Keras
-        patience: int
-        | None = None,  # epochs without a better validation loss, after which it stops
+        patience: int | None = None,  # epochs without a better validation loss
         checkpoint: str | Path | None = None,  # folder from which an interrupted call goes on
     ):
-        """Learn from `train` and return the classifier, see `prodrec.models.classifier.Trainer.fit`.
+        """Learn from `train` and return the classifier, see `Trainer.fit`.
 
         With "late", neither part may have been trained on `validation`.
         """
@@ -314,7 +311,8 @@ class HybridClassifier(PairReader, Classifier):
     def _fit_late(self, train: Catalog, validation: Catalog | None, *how):
         if validation is None:
             raise ValueError(
-                '`validation` is missing: fusion="late" learns on it how much each of the two counts'
+                '`validation` is missing: fusion="late" learns on it '
+                "how much each of the two counts"
             )
         start = time.perf_counter()
         with undone_on_failure(self):
@@ -367,7 +365,7 @@ class HybridClassifier(PairReader, Classifier):
         self,
         x,  # a catalogue, a pair (picture, text) or a list of pairs
     ) -> np.ndarray:
-        """Return float32 (n, d), rows of length 1; after late fusion, the joined vectors of both sides."""
+        """Return float32 (n, d), rows of length 1; after late fusion, the joined vectors."""
         self.check_fitted()
         if self.fusion == "concat":
             return super().embed(x)

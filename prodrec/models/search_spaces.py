@@ -87,7 +87,7 @@ def draw_value(
     name: str,  # of the option
     domain: list | tuple,  # checked, see `check_domain`
 ):
-    """Return the value of one option as `hp` proposes it; the first choice or the low end before."""
+    """Return the value of one option as `hp` proposes it; at first, the first or lowest."""
     if isinstance(domain, list):
         return domain[hp.Choice(name, list(range(len(domain))))]
     low, high, *log = domain
@@ -108,7 +108,7 @@ def draw_values(
 def describe_domain(
     domain: list | tuple,  # checked, see `check_domain`
 ) -> dict:
-    """Return a domain as JSON can hold it: {"choices": …} or {"low": …, "high": …, "log": …}."""
+    """Return a domain as JSON: {"choices": …} or {"low": …, "high": …, "log": …}."""
     if isinstance(domain, list):
         return {"choices": domain}
     return {"low": domain[0], "high": domain[1], "log": len(domain) == 3}

@@ -44,7 +44,8 @@ from prodrec.models.words import (
 def _most_frequent(counts: Counter, n: int) -> list[str]:
     if not counts:
         raise ValueError(
-            "there is no word in any of the training texts: look at `fields`, and at what is taken out"
+            "there is no word in any of the training texts: "
+            "look at `fields`, and at what is taken out"
         )
     return sorted(counts, key=lambda w: (-counts[w], w))[:n]
 
@@ -54,7 +55,7 @@ def text_vectorizer(
     max_tokens: int = 20_000,  # size of the vocabulary
     length: int = 40,  # words of each text that are read
 ) -> layers.TextVectorization:
-    """Return a layer from texts (n,) to the numbers of their words, int64 (n, length): 0 is no word, 1 an unknown one."""
+    """Return a layer from texts (n,) to word numbers, int64 (n, length): 0 no word, 1 unknown."""
     counts = Counter(chain.from_iterable(t.split() for t in texts))
     return layers.TextVectorization(
         standardize=None,
@@ -69,7 +70,7 @@ def tfidf_vectorizer(
     texts: Sequence[str],  # words with spaces between them
     max_tokens: int = 20_000,  # size of the vocabulary, words and pairs together
 ) -> layers.TextVectorization:
-    """Return a layer from texts (n,) to weighted counts of words and pairs, float32 (n, tokens), with smoothed idf."""
+    """Return a layer from texts (n,) to weighted counts of words and pairs, float32 (n, tokens)."""
     each = [t.split() for t in texts]
     tokens = ({*some, *map(" ".join, pairwise(some))} for some in each)
     counts = Counter(chain.from_iterable(tokens))
@@ -124,7 +125,7 @@ def conv1d(
     dropout: float = 0.2,  # share of inputs that are hidden in training
     learn_vectors: bool | None = None,  # None: random ones learn, given ones do not
 ) -> keras.Model:
-    """Return a convolution over words with the maximum over time, from texts (n,) to probabilities (n, n_classes)."""
+    """Return a convolution over words, from texts (n,) to probabilities (n, n_classes)."""
     inputs, x = _embedded(vectorizer, vectors, dims, learn_vectors, mask=False)
     x = layers.SpatialDropout1D(dropout)(x)
     x = layers.Conv1D(filters, width, padding="same", activation="relu")(x)
@@ -138,10 +139,10 @@ def linear(
     vectorizer: layers.TextVectorization,  # from `tfidf_vectorizer`
     n_classes: int,
 ) -> keras.Model:
-    """Return logistic regression on rows of length one, from texts (n,) to probabilities (n, n_classes).
+    """Return logistic regression, from texts (n,) to probabilities (n, n_classes).
 
-    `fit_linear` sets its weights. Its `embedding` are the n_classes scores, because the layer before has
-    one number for every token.
+    `fit_linear` sets its weights. Its `embedding` are the n_classes scores, because the layer
+    before has one number for every token.
     """
     inputs = keras.Input((), dtype="string", name="text")
     # unknown words, the first column, would make the known ones of a longer text count for nothing
@@ -265,15 +266,23 @@ def _solved(model: keras.Model, sides: list, batch_size: int) -> pd.DataFrame:
         row[f"{prefix}accuracy"] = float((proba.argmax(1) == y).mean())
     return pd.DataFrame([row]).rename_axis("epoch")
 
-# %% ../../nbs/24_models.text.ipynb #0039
+# %% ../../nbs/24_models.text.ipynb #0038
+def _check_reading(network: str | Callable, embedding, stop_words):
+    "Raise `ValueError` where the parameters of reading contradict each other."
+    if network == "tfidf" and embedding is not None:
+        raise ValueError('`embedding` is for networks that read word vectors; "tfidf" counts words')
+    if isinstance(stop_words, str) and stop_words != "english":
+        raise ValueError(f'`stop_words` must be "english", words or None, received {stop_words!r}')
+
+# %% ../../nbs/24_models.text.ipynb #0041
 class TextClassifier(Classifier):
     """Classify texts.
 
-    `predict`, `predict_proba` and `embed` take a `Catalog`, a text or a list of texts; `model` takes texts
-    as `prepared` gives them. With `baseline`, `fit` also fits the "tfidf" network, as `baseline_`, and a
-    report compares the two. The constructor raises `ValueError` for an unknown network, and `TypeError`
-    for an option that it does not take. A training value that is None is the one that suits the network,
-    see `prodrec.models.training.training_of`.
+    `predict`, `predict_proba` and `embed` take a `Catalog`, a text or a list of texts; `model`
+    takes texts as `prepared` gives them. With `baseline`, `fit` also fits the "tfidf" network, as
+    `baseline_`, and a report compares the two. The constructor raises `ValueError` for an unknown
+    network, and `TypeError` for an option that it does not take. A training value that is None is
+    the one that suits the network, see `prodrec.models.training.training_of`.
     """
 
     _params = (
@@ -296,9 +305,7 @@ class TextClassifier(Classifier):
         seed: int = 0,  # of weights, order and dropout
         batch_size: int = 64,  # products in a step
         learning_rate: float | None = None,  # the highest
-        optimizer: str
-        | Callable
-        | None = None,  # a name of `OPTIMIZERS`, or a function of the rate
+        optimizer: str | Callable | None = None,  # a name of `OPTIMIZERS`, or a function
         schedule: str | None = None,  # of the rate: a name of `SCHEDULES`
         label_smoothing: float | None = None,  # share of each label spread over all classes
         balance: str | None = None,  # for rare classes: "weights", "sampling" or None
@@ -308,14 +315,7 @@ class TextClassifier(Classifier):
         given = (learning_rate, optimizer, schedule, label_smoothing, balance, recompute_batchnorm)
         super().__init__(target, seed, batch_size, training_of(network, *given))
         check_options(find_network(network, NETWORKS), options)
-        if network == "tfidf" and embedding is not None:
-            raise ValueError(
-                '`embedding` is for networks that read word vectors; "tfidf" counts words'
-            )
-        if isinstance(stop_words, str) and stop_words != "english":
-            raise ValueError(
-                f'`stop_words` must be "english", words or None, received {stop_words!r}'
-            )
+        _check_reading(network, embedding, stop_words)
         self.network, self.options = network, options
         self.max_tokens, self.length = max_tokens, length
         self.fields = (fields,) if isinstance(fields, str) else tuple(fields)
@@ -335,11 +335,10 @@ class TextClassifier(Classifier):
         validation: Catalog | None = None,  # others, to measure each epoch on
         epochs: int = 10,  # how often the training products are shown; "tfidf" is solved at once
         callbacks: Sequence[keras.callbacks.Callback] = (),  # of Keras
-        patience: int
-        | None = None,  # epochs without a better validation loss, after which it stops
+        patience: int | None = None,  # epochs without a better validation loss
         checkpoint: str | Path | None = None,  # folder from which an interrupted call goes on
     ):
-        """Learn from `train` and return the classifier, see `prodrec.models.classifier.Trainer.fit`."""
+        """Learn from `train` and return the classifier, see `Trainer.fit`."""
         super().fit(train, validation, epochs, callbacks, patience, checkpoint)
         if self.baseline:
             shared = ("target", "fields", "max_tokens", "stop_words", "mask_labels")
@@ -353,7 +352,7 @@ class TextClassifier(Classifier):
         self,
         test: Catalog,  # products with labels, best such that were not trained on
     ) -> Report:
-        """Return a `Report` on products with known labels, with the baseline's accuracy in its notes."""
+        """Return a `Report` on products with known labels; its notes have the baseline's accuracy."""
         report = super().evaluate(test)
         report.notes.append(mask_note(self.mask_labels))
         if self.baseline_ is not None:
@@ -364,7 +363,7 @@ class TextClassifier(Classifier):
         self,
         x,  # a catalogue, a text or a list of texts
     ) -> np.ndarray:
-        """Return what `model` is given: the words of each text with spaces between them, str (n,)."""
+        """Return the input of `model`: the words of each text with spaces between them, str (n,)."""
         self.check_fitted()
         return self.prepare(self._texts(x), self.classes_)
 

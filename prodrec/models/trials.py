@@ -97,7 +97,7 @@ class Candidates(kt.HyperModel):
         classifier: Classifier,  # from `build`
         epochs: int,
     ) -> float:
-        """Train `classifier`, keep the weights of its best epoch, return its accuracy on validation."""
+        """Train `classifier`, keep its best epoch, return its accuracy on validation."""
         more = {k: v for k, v in (self.params | self.values(hp)).items() if k in self._of_fit}
         keep = EarlyStopping("val_accuracy", mode="max", patience=epochs, restore_best_weights=True)
         classifier.fit(self.train, self.validation, epochs=epochs, callbacks=[keep], **more)
@@ -168,7 +168,7 @@ def make_oracle(
     epochs: int,  # of "hyperband": the most that one trial gets
     seed: int,
 ) -> kt.Oracle:
-    """Return the oracle of a search; "bayesian" begins with max(3, min(3 d, trials / 3)) random trials."""
+    """Return the oracle of a search; "bayesian" begins with a third of the trials at random."""
     seed = int(np.random.SeedSequence(seed).generate_state(1)[0]) or 1
     common = {
         "objective": kt.Objective("val_accuracy", "max"),
@@ -190,7 +190,7 @@ def make_oracle(
 def trial_outcomes(
     folder: Path,  # of a search
 ) -> dict[int, dict]:
-    """Return what is known of each trial, by its number: values, epochs, status, score, error, seconds."""
+    """Return the outcome of each trial by its number: values, epochs, status, score, …"""
     files = folder.glob("trial_*/outcome.json")
     found = {int(p.parent.name.split("_")[1]): read_json(p) for p in files}
     return dict(sorted(found.items()))
@@ -199,7 +199,7 @@ def trial_outcomes(
 def best_trial(
     outcomes: dict[int, dict],  # from `trial_outcomes`
 ) -> int | None:
-    """Return the number of the trial with the highest score, the earliest of equals; None before any is completed."""
+    """Return the number of the best completed trial, the earliest of equals; None without one."""
     done = [n for n, row in outcomes.items() if row["status"] == "completed"]
     return max(done, key=lambda n: (outcomes[n]["score"], -n), default=None)
 
@@ -293,7 +293,7 @@ def run_trials(
     trials: int,  # at most, those done before counted
     folder: Path,  # where the search is kept
 ):
-    """Run what is left of a search; under Keras Tuner's environment variables, this process's part of it."""
+    """Run the rest of a search; under Keras Tuner's environment variables, this process's part."""
     oracle = make_oracle(method, len(candidates.space), trials, candidates.epochs, candidates.seed)
     tuner = TrialTuner(oracle, candidates, directory=str(folder.parent), project_name=folder.name)
     if (

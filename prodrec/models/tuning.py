@@ -77,7 +77,7 @@ def slices_figure(
     space: dict,  # option -> domain as `describe_domain` gives it
     best: int,  # the number of the best trial
 ) -> np.ndarray:
-    """Draw the score of each completed trial against each option; the best is a red diamond. Return an array of Axes."""
+    """Draw the score of each completed trial by option, the best in red; return an array of Axes."""
     table = table[table.status == "completed"]
     across, lines = min(3, len(space)), -(-len(space) // 3)
     size = (3.1 * across + 0.6, 2.8 * lines + 0.7)
@@ -129,9 +129,9 @@ class Tuning:
         self._outcomes = trial_outcomes(self.folder)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row a trial: status ("completed", "failed", "unfinished"), score, each option, epochs, seconds, error.
+        """Return one row a trial: status, score, each option, epochs, seconds, error.
 
-        With several workers, also the `worker` that tried it.
+        status is "completed", "failed" or "unfinished". With several workers, also the `worker`.
         """
         names, rows = list(self.about["space"]), []
         for row in self._outcomes.values():
@@ -157,7 +157,7 @@ class Tuning:
 
     @property
     def score(self) -> float:
-        """The accuracy of the best trial on validation: of the best of many, so a little too good."""
+        """The accuracy of the best trial on validation: the best of many, so a little too good."""
         return self._outcomes[self._best]["score"]
 
     @property
@@ -166,7 +166,7 @@ class Tuning:
         return Classifier.load(trial_folder(self.folder, self._best) / "classifier")
 
     def figure(self) -> np.ndarray:
-        """Draw the score of each trial against each option; return an array of Axes, see `slices_figure`."""
+        """Draw the score of each trial by option, see `slices_figure`; return an array of Axes."""
         return slices_figure(self.to_frame(), self.about["space"], self._best)
 
     def __repr__(self):
@@ -346,7 +346,7 @@ def tune(
     space: str
     | dict,  # option -> [choices], (low, high) or (low, high, "log"); or a name from `SPACES`
     method: str = "random",  # "random", "hyperband" or "bayesian"
-    trials: int = 20,  # candidates at most; a small space, or one round of "hyperband", may hold fewer
+    trials: int = 20,  # candidates at most; a small space or "hyperband" may hold fewer
     epochs: int = 10,  # of each candidate; with "hyperband", the most that one gets
     seed: int = 0,  # of the search and of each training
     folder: str

@@ -25,14 +25,14 @@ from ..data.text import WORD, fold, is_unspaced, stem, tokenize, words
 def words_of(
     text: str,  # in any script
 ) -> list[str]:
-    """Return what a text classifier reads: words as they are written, and pairs of characters where no spaces are."""
+    """Return the words of a text as written, and pairs of characters where no spaces are."""
     return tokenize(text, stems=False)
 
 
 def as_texts(
     x,  # a text or several; None, NaN and `pandas.NA` are missing ones
 ) -> list[str]:
-    """Return a list of texts from one or many; a missing text is "". Raises `TypeError` for anything else."""
+    """Return a list of texts from one or many, "" for a missing one; `TypeError` for others."""
     many = [x] if x is None or isinstance(x, str) else list(x)
     known = [isinstance(t, str) or t is None or t is pd.NA or t != t for t in many]
     if not all(known):
@@ -40,9 +40,8 @@ def as_texts(
     return [t if isinstance(t, str) else "" for t in many]
 
 # %% ../../nbs/23a_models.words.ipynb #0013
-_ENDING = re.compile(
-    r"(?<=^[^\W\d_]{4})([^\W\d_]*?)(?:en|es|as|os|[eaoi]|ами|ов|ей|ой|ая|ые|ый|[аеиоуыюя])$"
-)
+_ENDINGS_OF_WORDS = "en|es|as|os|[eaoi]|ами|ов|ей|ой|ая|ые|ый|[аеиоуыюя]"
+_ENDING = re.compile(rf"(?<=^[^\W\d_]{{4}})([^\W\d_]*?)(?:{_ENDINGS_OF_WORDS})$")
 _MATRAS = re.compile(
     "(?<=..)[\u0901\u0902\u093e-\u094c]+$"
 )  # vowel signs at the end of a Hindi word
@@ -63,7 +62,7 @@ _SMALL = frozenset(_SMALL.split())
 def label_forms(
     classes: Sequence[str],  # names of classes, e.g. "T-shirts", "Flip Flops"
 ) -> frozenset[str]:
-    """Return the forms of the words of the class names, and of neighbouring words written as one."""
+    """Return the forms of the words of class names, and of neighbouring words written as one."""
     found = set()
     for named in map(words, classes):
         found |= {w for w in named if len(w) > 1 and w not in _SMALL}
@@ -95,11 +94,11 @@ def mask_label_words(
     texts: Sequence[str],
     classes: Sequence[str],  # names of classes
 ) -> list[str]:
-    """Return the texts without the words of the class names: inflected, together, apart or hyphenated.
+    """Return the texts without the words of the class names.
 
-    "T-shirt" in `classes` removes "T-Shirts", "tshirt", "t shirt" and "shirt". Synonyms stay: "tee" is
-    another word. Of the rest only spaces change, and letters that Unicode's form NFKC writes in another
-    way.
+    They are found inflected, together, apart or hyphenated: "T-shirt" removes "T-Shirts",
+    "tshirt", "t shirt" and "shirt". Synonyms stay: "tee" is another word. Of the rest only spaces
+    change, and letters that Unicode's form NFKC writes in another way.
     """
     forms = label_forms(classes)
     named = {w for name in classes for w in words(name) if is_unspaced(w)}
@@ -181,14 +180,14 @@ def _npz_rows(path: Path, wanted: set[str], chunk: int = 4096) -> Iterator[tuple
 
 # %% ../../nbs/23a_models.words.ipynb #0026
 def read_vectors(
-    path: str
-    | Path,  # .txt or .vec (also .gz): a word and its numbers a line; or .npz: arrays `words`, `vectors`
+    path: str | Path,  # .txt or .vec (also .gz), or .npz
     words: Collection[str],  # the wanted ones
 ) -> pd.DataFrame:
     """Return the vectors of those of `words` that the file has: float32, one row a word.
 
-    A first line with two numbers (fastText) is skipped. Raises `FileNotFoundError`, and `ValueError`
-    where the file is damaged, has another format or none of the words.
+    A text file has a word and its numbers on each line, an .npz file the arrays `words` and
+    `vectors`. A first line with two numbers (fastText) is skipped. Raises `FileNotFoundError`,
+    and `ValueError` where the file is damaged, has another format or none of the words.
     """
     path, wanted, exact, folded = Path(path), set(words), {}, {}
     told = f"`embedding` {str(path)!r}"
@@ -216,7 +215,7 @@ def embedding_matrix(
     vocabulary: Sequence[str],  # of a `text_vectorizer`
     seed: int = 0,  # of the random vectors
 ) -> np.ndarray:
-    """Return one row for each of `vocabulary`, float32 (tokens, d): its vector, or a random one of the same spread."""
+    """Return the vector of each word, float32 (tokens, d); random ones of the same spread if new."""
     values = found.to_numpy(np.float32)
     rng = np.random.default_rng(seed)
     matrix = rng.normal(0, values.std(), (len(vocabulary), values.shape[1]))
