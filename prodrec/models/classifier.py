@@ -198,7 +198,8 @@ class Trainer:
         validation: Catalog | None = None,  # others, to measure each epoch on
         epochs: int = 10,  # how often the training products are shown
         callbacks: Sequence[keras.callbacks.Callback] = (),  # of Keras
-        patience: int | None = None,  # epochs without a better validation loss, after which it stops
+        patience: int
+        | None = None,  # epochs without a better validation loss, after which it stops
         checkpoint: str | Path | None = None,  # folder from which an interrupted call goes on
     ):
         """Learn from `train` and return the classifier; the same `seed` gives the same classifier.
@@ -294,7 +295,9 @@ class Trainer:
         x,  # what the network gets
     ) -> np.ndarray:
         """Return the answers of the frozen part to `x`; those to decoded pictures are kept in the cache."""
-        batch_size = min(32, self.batch_size)  # more is no faster, and the maps of a backbone are large
+        batch_size = min(
+            32, self.batch_size
+        )  # more is no faster, and the maps of a backbone are large
         if isinstance(x, Pixels):
             return bottleneck(frozen, x, batch_size)[:]
         return apply_network(frozen, x, batch_size, "bottleneck")
@@ -487,12 +490,16 @@ class Classifier(Trainer, Saved):
         return {"network": self.name, **_described(self)}
 
     def __repr__(self):
-        facts = [f"{k} {v}" if k == "validation accuracy" else v for k, v in _described(self).items()]
+        facts = [
+            f"{k} {v}" if k == "validation accuracy" else v for k, v in _described(self).items()
+        ]
         return f"{type(self).__name__}({self.name!r}, {', '.join(facts)})"
 
     def _repr_html_(self):
         cells = [(html.escape(k), html.escape(v)) for k, v in self.describe().items()]
-        rows = "".join(f"<tr><th style='text-align:left'>{k}</th><td>{v}</td></tr>" for k, v in cells)
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{k}</th><td>{v}</td></tr>" for k, v in cells
+        )
         return f"<table><caption>{type(self).__name__}</caption>{rows}</table>"
 
 # %% ../../nbs/23_models.classifier.ipynb #0034
@@ -518,7 +525,9 @@ class ImageClassifier(Classifier):
         fit_mode: str = "pad",  # how other shapes become `image_size`: "pad", "crop" or "stretch"
         precision: str = "float32",  # to compute in: "float32", "bfloat16", or "auto"
         learning_rate: float | None = None,  # the highest
-        optimizer: str | Callable | None = None,  # a name of `OPTIMIZERS`, or a function of the rate
+        optimizer: str
+        | Callable
+        | None = None,  # a name of `OPTIMIZERS`, or a function of the rate
         schedule: str | None = None,  # of the rate: a name of `SCHEDULES`
         label_smoothing: float | None = None,  # share of each label spread over all classes
         balance: str | None = None,  # for rare classes: "weights", "sampling" or None

@@ -30,7 +30,7 @@ def _has_maps(layer: keras.layers.Layer) -> bool:
         return False
     return len(getattr(getattr(layer, "output", None), "shape", ())) == 4
 
-
+# %% ../../nbs/28_models.explain.ipynb #0013
 def map_layer(
     model: keras.Model,
     name: str | None = None,  # of a layer anywhere in it; None: the last with maps
@@ -54,7 +54,7 @@ def map_layer(
         )
     return layers[-1]
 
-# %% ../../nbs/28_models.explain.ipynb #0015
+# %% ../../nbs/28_models.explain.ipynb #0016
 @contextmanager
 def _changed(thing, attribute: str, value):
     "Give `thing` another `attribute` for as long as the block lasts."
@@ -68,7 +68,7 @@ def _changed(thing, attribute: str, value):
         else:
             delattr(thing, attribute)
 
-
+# %% ../../nbs/28_models.explain.ipynb #0017
 def maps_and_gradients(
     model: keras.Model,
     layer: keras.layers.Layer,  # one with maps, anywhere in `model`, see `map_layer`
@@ -92,7 +92,7 @@ def maps_and_gradients(
         scores = score(answers)
     return heard[-1].numpy(), tape.gradient(scores, heard[-1]).numpy()
 
-# %% ../../nbs/28_models.explain.ipynb #0018
+# %% ../../nbs/28_models.explain.ipynb #0020
 def heat_map(
     maps: np.ndarray,  # (n, height, width, channels), from `maps_and_gradients`
     gradients: np.ndarray,  # of the same shape
@@ -106,7 +106,7 @@ def heat_map(
     strongest = heat.max(axis=(1, 2), keepdims=True)
     return np.divide(heat, strongest, out=np.zeros_like(heat), where=strongest > 0)
 
-# %% ../../nbs/28_models.explain.ipynb #0021
+# %% ../../nbs/28_models.explain.ipynb #0023
 def check_gradients(
     name: str,  # of the function that needs gradients
 ):
@@ -139,7 +139,7 @@ def _pictures(x) -> np.ndarray:
     "Return the pictures among the inputs of a network, where they come first."
     return x[0] if isinstance(x, tuple) else x
 
-
+# %% ../../nbs/28_models.explain.ipynb #0024
 def _columns(classifier: Classifier, label, n: int) -> np.ndarray | None:
     "Return the number of the class in question for each picture; None: that of the answer."
     if label is None:
@@ -155,7 +155,7 @@ def _columns(classifier: Classifier, label, n: int) -> np.ndarray | None:
         raise ValueError(f"`label` {labels[columns < 0].iloc[0]!r} is no class; there are {known}")
     return columns
 
-# %% ../../nbs/28_models.explain.ipynb #0022
+# %% ../../nbs/28_models.explain.ipynb #0025
 def _heat_of(classifier: Classifier, x, label, layer: str | None) -> np.ndarray:
     "Return the heat maps of inputs that are read already."
     check_gradients("grad_cam")
@@ -186,13 +186,13 @@ def grad_cam(
     classifier.check_fitted()
     return _heat_of(classifier, classifier.inputs(pictures), label, layer)
 
-# %% ../../nbs/28_models.explain.ipynb #0025
+# %% ../../nbs/28_models.explain.ipynb #0028
 def _draw_heat(ax, picture: np.ndarray, heat: np.ndarray):
     "Draw a picture in grey, and the heat over it in yellow to red."
     ax.imshow(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cmap="gray", vmin=0, vmax=255)
     ax.imshow(heat, cmap="autumn_r", vmin=0, vmax=1, alpha=0.8 * heat**0.7)
 
-
+# %% ../../nbs/28_models.explain.ipynb #0029
 def grad_cam_figure(
     classifier: Classifier,  # fitted, of pictures or of pictures and texts
     pictures,  # as for `grad_cam`
@@ -221,7 +221,7 @@ def grad_cam_figure(
     figure.suptitle(f"Where {short_label(classifier.name, 40)} sees {where}", fontsize=11)
     return axes.ravel()[: len(seen)]
 
-# %% ../../nbs/28_models.explain.ipynb #0031
+# %% ../../nbs/28_models.explain.ipynb #0035
 def occlusion_map(
     classifier: Classifier,  # fitted, of pictures
     picture,  # one picture, as `classifier.predict` takes it
@@ -250,7 +250,7 @@ def occlusion_map(
         times[place] += 1
     return fall / np.maximum(times, 1)
 
-# %% ../../nbs/28_models.explain.ipynb #0036
+# %% ../../nbs/28_models.explain.ipynb #0040
 def label_errors(
     report: Report,  # of products not trained on; `Report(labels, proba, classes)` makes one of any
 ) -> pd.DataFrame:

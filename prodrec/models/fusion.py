@@ -45,7 +45,7 @@ def class_columns(
     """Return a float32 matrix (own, classes): 1 where two classes are the same."""
     return np.eye(len(classes), dtype=np.float32)[encode_labels(pd.Series(own), classes)]
 
-
+# %% ../../nbs/24a_models.fusion.ipynb #0015
 def learned_weight(
     image: Classifier,  # fitted
     text: Classifier,  # fitted
@@ -71,7 +71,7 @@ def learned_weight(
     right = float((mixed.argmax(1) == labels).mean())
     return weight, {"weight": weight, "val_loss": float(loss), "val_accuracy": right}
 
-# %% ../../nbs/24a_models.fusion.ipynb #0017
+# %% ../../nbs/24a_models.fusion.ipynb #0018
 def pair_inputs(
     image: keras.Model,  # a network of pictures
     text: keras.Model,  # a network of texts
@@ -83,7 +83,7 @@ def pair_inputs(
         keras.Input((2,), name="present"),
     ]
 
-
+# %% ../../nbs/24a_models.fusion.ipynb #0019
 def _tempered(proba, temperature: float):
     "Return probabilities at a temperature, as a part of a network."
     if temperature == 1:
@@ -91,7 +91,7 @@ def _tempered(proba, temperature: float):
     least = float(np.finfo(np.float32).tiny)
     return ops.softmax(ops.log(ops.maximum(proba, least)) / temperature)
 
-
+# %% ../../nbs/24a_models.fusion.ipynb #0020
 def mixture(
     image: Classifier,  # fitted
     text: Classifier,  # fitted
@@ -112,7 +112,7 @@ def mixture(
     mixed = [a * weights[:, n : n + 1] for n, a in enumerate(answers)]
     return keras.Model(inputs, layers.Add(name="probabilities")(mixed))
 
-# %% ../../nbs/24a_models.fusion.ipynb #0021
+# %% ../../nbs/24a_models.fusion.ipynb #0024
 def fusion_layers(
     n_classes: int,
     momentum: float = 0.99,  # of the normalisation
@@ -128,7 +128,7 @@ def fusion_layers(
         layers.Dense(n_classes, activation="softmax", name="probabilities"),
     ]
 
-
+# %% ../../nbs/24a_models.fusion.ipynb #0025
 def fuse(
     image_vector,  # Keras tensor (n, d)
     text_vector,  # Keras tensor (n, e)
@@ -141,7 +141,7 @@ def fuse(
         x = layer(x)
     return x
 
-# %% ../../nbs/24a_models.fusion.ipynb #0026
+# %% ../../nbs/24a_models.fusion.ipynb #0030
 class OptionalPictures:
     """The decoded pictures of products, black where there is none: uint8 (n, height, width, 3)."""
 
@@ -164,7 +164,7 @@ class OptionalPictures:
             out[rows >= 0] = self.pixels[rows[rows >= 0]]
         return out
 
-
+# %% ../../nbs/24a_models.fusion.ipynb #0031
 class Parts:
     """Several arrays of the same length; an index returns a tuple with that index of each."""
 
@@ -180,7 +180,7 @@ class Parts:
     def __getitem__(self, key) -> tuple:
         return tuple(part[key] for part in self.parts)
 
-# %% ../../nbs/24a_models.fusion.ipynb #0029
+# %% ../../nbs/24a_models.fusion.ipynb #0034
 class HidingBatches(Batches):
     """Batches of (…, present) in which one of two present inputs is hidden now and then."""
 

@@ -137,7 +137,7 @@ def fused_network(
     head = fusion_layers(n_classes, bn_momentum(-(-len(x) // batch_size)))
     return keras.Model(inputs, fuse(parts[0](inputs[0]), parts[1](inputs[1]), inputs[2], head))
 
-
+# %% ../../nbs/25_models.hybrid.ipynb #0019
 def fused_learning_part(
     model: keras.Model,  # from `fused_network`
     xs: list[Parts],  # what the network gets, of each side
@@ -156,7 +156,7 @@ def fused_learning_part(
     learns = keras.Model(inputs, fuse(parts[0](inputs[0]), parts[1](inputs[1]), inputs[2], head))
     return learns, [Parts(*seen) for seen in columns]
 
-# %% ../../nbs/25_models.hybrid.ipynb #0021
+# %% ../../nbs/25_models.hybrid.ipynb #0022
 def sides_of(
     hybrid: PairReader,
     catalog: Catalog,
@@ -174,7 +174,7 @@ def sides_of(
     ids = np.array(ids, object)
     return [catalog[ids[mask].tolist()] if mask.any() else None for mask in masks]
 
-
+# %% ../../nbs/25_models.hybrid.ipynb #0023
 def fit_parts(
     parts: Sequence[Classifier],  # of pictures, and of texts
     train: Sequence[Catalog | None],  # from `sides_of`
@@ -199,7 +199,7 @@ def fit_parts(
         fitted.append(part)
     return fitted
 
-# %% ../../nbs/25_models.hybrid.ipynb #0024
+# %% ../../nbs/25_models.hybrid.ipynb #0026
 def joined_vectors(
     vectors: Sequence[np.ndarray],  # (n, d) of pictures, (n, e) of texts
     present: np.ndarray,  # (n, 2): 1 where the picture, and where the text, is there
@@ -210,7 +210,7 @@ def joined_vectors(
     scaled = [unit_rows(v) * present[:, [n]] * shares[n] for n, v in enumerate(vectors)]
     return unit_rows(np.concatenate(scaled, axis=1))
 
-# %% ../../nbs/25_models.hybrid.ipynb #0027
+# %% ../../nbs/25_models.hybrid.ipynb #0029
 def _dense_200(image: str | Callable) -> dict:
     "Return the retail system's 200 numbers, where the network has such an option."
     takes = inspect.signature(find_network(image)).parameters
@@ -233,7 +233,7 @@ def _check_parts(hybrid: "HybridClassifier"):
             '`text` "tfidf" has no vector that could be concatenated: give `fusion="late"`'
         )
 
-# %% ../../nbs/25_models.hybrid.ipynb #0028
+# %% ../../nbs/25_models.hybrid.ipynb #0030
 class HybridClassifier(PairReader, Classifier):
     """Classify products by picture and text.
 
@@ -396,7 +396,7 @@ class HybridClassifier(PairReader, Classifier):
             new.image_.model, new.text_.model = map(new.model.get_layer, ("image", "text"))
         return new
 
-# %% ../../nbs/25_models.hybrid.ipynb #0030
+# %% ../../nbs/25_models.hybrid.ipynb #0032
 def _state_of(hybrid: HybridClassifier) -> dict:
     state = {
         "network": hybrid.name,

@@ -96,7 +96,7 @@ def draw_value(
         return hp.Int(name, low, high, sampling=sampling)
     return float(f"{hp.Float(name, float(low), float(high), sampling=sampling):.4g}")
 
-
+# %% ../../nbs/26_models.search_spaces.ipynb #0024
 def draw_values(
     hp: kt.HyperParameters,  # proposes the values
     space: dict,  # checked, see `check_space`
@@ -104,7 +104,7 @@ def draw_values(
     """Return one value for each option of `space`: a candidate."""
     return {name: draw_value(hp, name, domain) for name, domain in space.items()}
 
-# %% ../../nbs/26_models.search_spaces.ipynb #0028
+# %% ../../nbs/26_models.search_spaces.ipynb #0029
 def describe_domain(
     domain: list | tuple,  # checked, see `check_domain`
 ) -> dict:

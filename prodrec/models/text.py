@@ -49,7 +49,7 @@ def _most_frequent(counts: Counter, n: int) -> list[str]:
         )
     return sorted(counts, key=lambda w: (-counts[w], w))[:n]
 
-
+# %% ../../nbs/24_models.text.ipynb #0012
 def text_vectorizer(
     texts: Sequence[str],  # words with spaces between them
     max_tokens: int = 20_000,  # size of the vocabulary
@@ -65,7 +65,7 @@ def text_vectorizer(
         name="bottleneck",
     )
 
-# %% ../../nbs/24_models.text.ipynb #0014
+# %% ../../nbs/24_models.text.ipynb #0015
 def tfidf_vectorizer(
     texts: Sequence[str],  # words with spaces between them
     max_tokens: int = 20_000,  # size of the vocabulary, words and pairs together
@@ -79,7 +79,7 @@ def tfidf_vectorizer(
     how = {"standardize": None, "ngrams": 2, "output_mode": "tf_idf", "name": "tfidf"}
     return layers.TextVectorization(vocabulary=vocabulary, idf_weights=idf, **how)
 
-# %% ../../nbs/24_models.text.ipynb #0017
+# %% ../../nbs/24_models.text.ipynb #0018
 def _embedded(vectorizer, vectors: np.ndarray | None, dims: int, learn: bool | None, mask: bool):
     "Return the input, and the vector of each word."
     size = vectorizer.vocabulary_size()
@@ -92,7 +92,7 @@ def _embedded(vectorizer, vectors: np.ndarray | None, dims: int, learn: bool | N
         layer.set_weights([vectors])
     return inputs, x
 
-# %% ../../nbs/24_models.text.ipynb #0019
+# %% ../../nbs/24_models.text.ipynb #0020
 def lstm(
     vectorizer: layers.TextVectorization,  # from `text_vectorizer`
     n_classes: int,
@@ -113,7 +113,7 @@ def lstm(
     out = layers.Dense(n_classes, activation="softmax", name="probabilities")(x)
     return keras.Model(inputs, out)
 
-# %% ../../nbs/24_models.text.ipynb #0022
+# %% ../../nbs/24_models.text.ipynb #0023
 def conv1d(
     vectorizer: layers.TextVectorization,  # from `text_vectorizer`
     n_classes: int,
@@ -134,7 +134,7 @@ def conv1d(
     out = layers.Dense(n_classes, activation="softmax", name="probabilities")(x)
     return keras.Model(inputs, out)
 
-# %% ../../nbs/24_models.text.ipynb #0025
+# %% ../../nbs/24_models.text.ipynb #0026
 def linear(
     vectorizer: layers.TextVectorization,  # from `tfidf_vectorizer`
     n_classes: int,
@@ -150,7 +150,7 @@ def linear(
     x = layers.Dense(n_classes, kernel_initializer="zeros", name="embedding")(x)
     return keras.Model(inputs, layers.Softmax(name="probabilities")(x))
 
-
+# %% ../../nbs/24_models.text.ipynb #0027
 def fit_linear(
     model: keras.Model,  # from `linear`
     texts: np.ndarray,  # (n,) words with spaces between them
@@ -169,7 +169,7 @@ def fit_linear(
             kernel, bias = np.concatenate([-kernel, kernel]) / 2, np.concatenate([-bias, bias]) / 2
         model.get_layer("embedding").set_weights([kernel.T, bias])
 
-# %% ../../nbs/24_models.text.ipynb #0027
+# %% ../../nbs/24_models.text.ipynb #0029
 NETWORKS = {
     "lstm": lstm,
     "bilstm": partial(lstm, bidirectional=True),
@@ -177,7 +177,7 @@ NETWORKS = {
     "tfidf": linear,
 }
 
-# %% ../../nbs/24_models.text.ipynb #0029
+# %% ../../nbs/24_models.text.ipynb #0031
 _KNOWN = WeakKeyDictionary()
 
 
@@ -190,7 +190,7 @@ def known_words(
         _KNOWN[model] = frozenset(found[0].get_vocabulary() if found else ()) - {"", "[UNK]"}
     return _KNOWN[model]
 
-
+# %% ../../nbs/24_models.text.ipynb #0032
 def warn_of_unknown(
     texts: Sequence[str],  # words with spaces between them
     known: Collection[str],  # from `known_words`
@@ -204,14 +204,14 @@ def warn_of_unknown(
             stacklevel=5,
         )
 
-# %% ../../nbs/24_models.text.ipynb #0032
+# %% ../../nbs/24_models.text.ipynb #0035
 def mask_note(
     masked: bool,  # `mask_labels` of the classifier
 ) -> str:
     """Return the sentence that says whether label words were masked."""
     return f"the words of the labels were {'taken out of' if masked else 'left in'} the texts"
 
-
+# %% ../../nbs/24_models.text.ipynb #0036
 def baseline_note(
     report: Report,
     baseline: Report,  # of a linear classifier on the same products
@@ -226,7 +226,7 @@ def baseline_note(
         f"{report.name} is {verdict} ({mid:+.3f} [{low:+.3f}, {high:+.3f}])"
     )
 
-# %% ../../nbs/24_models.text.ipynb #0035
+# %% ../../nbs/24_models.text.ipynb #0039
 def _words_of_0_1(text: str) -> list[str]:
     "Split a text as version 0.1 did, for the vocabularies that were saved then."
     return re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text).casefold())
@@ -240,7 +240,7 @@ def _prepared(classifier, texts: Sequence[str], classes: Sequence[str]) -> np.nd
     split = map(classifier._splits, texts)
     return np.array([" ".join(w for w in found if w not in gone) for found in split], object)
 
-# %% ../../nbs/24_models.text.ipynb #0037
+# %% ../../nbs/24_models.text.ipynb #0041
 def _built(classifier, texts: np.ndarray, n_classes: int) -> keras.Model:
     "Return the network of a text classifier, untrained."
     build, options = find_network(classifier.network, NETWORKS), classifier.options
@@ -266,7 +266,7 @@ def _solved(model: keras.Model, sides: list, batch_size: int) -> pd.DataFrame:
         row[f"{prefix}accuracy"] = float((proba.argmax(1) == y).mean())
     return pd.DataFrame([row]).rename_axis("epoch")
 
-# %% ../../nbs/24_models.text.ipynb #0038
+# %% ../../nbs/24_models.text.ipynb #0042
 def _check_reading(network: str | Callable, embedding, stop_words):
     "Raise `ValueError` where the parameters of reading contradict each other."
     if network == "tfidf" and embedding is not None:
@@ -274,7 +274,7 @@ def _check_reading(network: str | Callable, embedding, stop_words):
     if isinstance(stop_words, str) and stop_words != "english":
         raise ValueError(f'`stop_words` must be "english", words or None, received {stop_words!r}')
 
-# %% ../../nbs/24_models.text.ipynb #0041
+# %% ../../nbs/24_models.text.ipynb #0045
 class TextClassifier(Classifier):
     """Classify texts.
 

@@ -28,7 +28,7 @@ def words_of(
     """Return the words of a text as written, and pairs of characters where no spaces are."""
     return tokenize(text, stems=False)
 
-
+# %% ../../nbs/23a_models.words.ipynb #0011
 def as_texts(
     x,  # a text or several; None, NaN and `pandas.NA` are missing ones
 ) -> list[str]:
@@ -39,7 +39,7 @@ def as_texts(
         raise TypeError(f"a text is a str, received {type(many[known.index(False)]).__name__}")
     return [t if isinstance(t, str) else "" for t in many]
 
-# %% ../../nbs/23a_models.words.ipynb #0013
+# %% ../../nbs/23a_models.words.ipynb #0014
 _ENDINGS_OF_WORDS = "en|es|as|os|[eaoi]|ами|ов|ей|ой|ая|ые|ый|[аеиоуыюя]"
 _ENDING = re.compile(rf"(?<=^[^\W\d_]{{4}})([^\W\d_]*?)(?:{_ENDINGS_OF_WORDS})$")
 _MATRAS = re.compile(
@@ -54,7 +54,7 @@ def word_form(
     """Return what the inflected forms of a word have in common: not always a word."""
     return _MATRAS.sub("", _ENDING.sub(r"\1", stem(word)))
 
-# %% ../../nbs/23a_models.words.ipynb #0016
+# %% ../../nbs/23a_models.words.ipynb #0017
 _SMALL = "a an and as at by for from in no not of on or other s the to with without"
 _SMALL = frozenset(_SMALL.split())
 
@@ -70,7 +70,7 @@ def label_forms(
         found.add("".join(named))
     return frozenset(map(word_form, found - {""}))
 
-# %% ../../nbs/23a_models.words.ipynb #0019
+# %% ../../nbs/23a_models.words.ipynb #0020
 _SILENT = "[\u200c\u200d\u00ad\ufeff\ufe00-\ufe0f]"  # joiners and the like, which fold removes
 _SPAN = re.compile(rf"{WORD.pattern}(?:{_SILENT}+(?:{WORD.pattern})?)*(?:(?<=\w)['’`]s\b)?")
 
@@ -89,7 +89,7 @@ def _masked(text: str, forms: frozenset[str]) -> str:
     rest = "".join(" " if hidden else c for c, hidden in zip(text, covered, strict=True))
     return _masked(" ".join(rest.split()), forms)  # two parts may be neighbours now
 
-# %% ../../nbs/23a_models.words.ipynb #0020
+# %% ../../nbs/23a_models.words.ipynb #0021
 def mask_label_words(
     texts: Sequence[str],
     classes: Sequence[str],  # names of classes
@@ -108,7 +108,7 @@ def mask_label_words(
         plain = [inside.sub(" ", text) for text in plain]
     return [_masked(text, forms) for text in plain]
 
-# %% ../../nbs/23a_models.words.ipynb #0024
+# %% ../../nbs/23a_models.words.ipynb #0025
 def _plain(word: str) -> str:
     return word.casefold() if word.isascii() else fold(word)
 
@@ -144,7 +144,7 @@ def _text_rows(path: Path, wanted: set[str]) -> Iterator[tuple[str, np.ndarray]]
             if len(fields := rest[0].split()) <= dims:  # else a word of GloVe's with spaces in it
                 yield word, _numbers(fields, n, dims)
 
-# %% ../../nbs/23a_models.words.ipynb #0025
+# %% ../../nbs/23a_models.words.ipynb #0026
 def _npz_header(f) -> tuple[tuple[int, ...], np.dtype]:
     "Return (shape, dtype) of the array in an open .npy file, which must be rows of floats."
     read = {
@@ -178,7 +178,7 @@ def _npz_rows(path: Path, wanted: set[str], chunk: int = 4096) -> Iterator[tuple
                     if _is_wanted(word, wanted):
                         yield word, row.astype(np.float32)
 
-# %% ../../nbs/23a_models.words.ipynb #0026
+# %% ../../nbs/23a_models.words.ipynb #0027
 def read_vectors(
     path: str | Path,  # .txt or .vec (also .gz), or .npz
     words: Collection[str],  # the wanted ones
@@ -209,7 +209,7 @@ def read_vectors(
     index = pd.Index(found, name="word", dtype=object)
     return pd.DataFrame(np.stack(list(found.values())), index=index)
 
-# %% ../../nbs/23a_models.words.ipynb #0029
+# %% ../../nbs/23a_models.words.ipynb #0030
 def embedding_matrix(
     found: pd.DataFrame,  # from `read_vectors`
     vocabulary: Sequence[str],  # of a `text_vectorizer`
