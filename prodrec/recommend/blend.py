@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['blend', 'blend_weights', 'fit_conditional_logit', 'time_decay', 'bayesian_rating', 'decayed_matrix', 'product_facts',
-           'taken_products', 'choice_weights', 'new_offset', 'learn_weights', 'say_parts', 'Blend']
+           'taken_products', 'choice_weights', 'new_offset', 'learn_weights', 'say_parts', 'vector_rows',
+           'given_weights', 'Blend']
 
 # %% ../../nbs/34d_recommend.blend.ipynb #0007
 from collections.abc import Callable, Mapping, Sequence
@@ -100,7 +101,10 @@ def time_decay(
     half_life: float
     | None = None,  # in days; None: an eighth of the time from the first to the last
 ) -> np.ndarray:
-    """Return the share of its worth that each event kept, 1 for the last: float32 (n,); 1 where no times are known."""
+    """Return the share of its worth that each event kept, 1 for the last: float32 (n,).
+
+    1 where no times are known.
+    """
     if times.isna().all():
         return np.ones(len(times), np.float32)
     days = (times.max() - times).dt.total_seconds().to_numpy() / 86_400
@@ -113,7 +117,10 @@ def bayesian_rating(
     ids: Sequence[str],  # the products
     prior: float = 5.0,  # p, in ratings
 ) -> np.ndarray:
-    """Return the mean rating of each product with a prior: float32 (n,); zeros where nothing is rated."""
+    """Return the mean rating of each product with a prior: float32 (n,).
+
+    Zeros where nothing is rated.
+    """
     rated = events[events["event"] == "rating"]
     if rated.empty:
         return np.zeros(len(ids), np.float32)
@@ -138,7 +145,10 @@ def product_facts(
     history: History,
     fresh: csr_matrix,  # of `decayed_matrix`
 ) -> dict[str, np.ndarray]:
-    """Return "popularity", "trend" and, where something is rated, "rating" of each product: float32 (m,) each."""
+    """Return "popularity", "trend" and, where something is rated, "rating" of each product.
+
+    float32 (m,) each.
+    """
     popularity = np.log1p(history.popularity().reindex(history.ids).to_numpy())
     facts = {"popularity": popularity, "trend": np.log1p(np.asarray(fresh.sum(0)).ravel())}
     if (history.events["event"] == "rating").any():
@@ -147,12 +157,17 @@ def product_facts(
     return {name: np.asarray(values, np.float32) for name, values in facts.items()}
 
 # %% ../../nbs/34d_recommend.blend.ipynb #0031
+def _stored(matrix: csr_matrix) -> csr_matrix:
+    "Return True where something is stored, even a 0."
+    return csr_matrix((np.ones(matrix.nnz, bool), matrix.indices, matrix.indptr), matrix.shape)
+
+# %% ../../nbs/34d_recommend.blend.ipynb #0034
 def taken_products(
     model: "Blend",  # parts fitted
     events: pd.DataFrame,  # the events to predict
     columns: slice,  # of `model.ids`: the products that count
 ) -> pd.Series:
-    """Return, for a sample of the users, the list of products that they took and did not have before."""
+    """Return the products that a sample of the users took and did not have: a list by user."""
     rows, users = model.placement.rows, model._user_rows
     pairs = events[events["id"].isin(model.ids[columns]) & events["user"].isin(model.users)]
     if not model.repeats and len(pairs):
@@ -162,22 +177,20 @@ def taken_products(
     lists = pairs.drop_duplicates(["user", "id"]).groupby("user")["id"].agg(list)
     return lists.sample(min(model.sample, len(lists)), random_state=model.seed)
 
-
-def _stored(matrix: csr_matrix) -> csr_matrix:
-    "Return True where something is stored, even a 0."
-    return csr_matrix((np.ones(matrix.nnz, bool), matrix.indices, matrix.indptr), matrix.shape)
-
-# %% ../../nbs/34d_recommend.blend.ipynb #0032
+# %% ../../nbs/34d_recommend.blend.ipynb #0037
 def choice_weights(
     model: "Blend",  # parts fitted
     answers: pd.Series,  # by user the list of products taken, of `taken_products`
     columns: slice,  # of `model.ids`: the products they were taken among
 ) -> np.ndarray:
-    """Return the weight of each part under which the choices are most likely; `ValueError` for fewer than 10 users."""
+    """Return the weight of each part under which the choices are most likely.
+
+    `ValueError` for fewer than 10 users.
+    """
     if len(answers) < 10:
         raise ValueError(
-            "the weights are learned from what users took in the later part of the history; it shows "
-            f"{len(answers)} of them taking something that can be told, 10 are needed: "
+            "the weights are learned from what users took in the later part of the history; "
+            f"it shows {len(answers)} of them taking something that can be told, 10 are needed: "
             "give more events, or another `split`"
         )
     rng, taken, of, others = np.random.default_rng(model.seed), [], [], []
@@ -197,12 +210,12 @@ def choice_weights(
         others.append(np.take_along_axis(said, some[:, :, None], 1))
     return fit_conditional_logit(np.concatenate(taken), np.concatenate(of), np.concatenate(others))
 
-# %% ../../nbs/34d_recommend.blend.ipynb #0033
+# %% ../../nbs/34d_recommend.blend.ipynb #0040
 def new_offset(
     model: "Blend",  # parts fitted and weighed
     answers: pd.Series,  # by user the list of products taken
 ) -> float:
-    """Return what to add to the utility of new products, so that they are expected as often as they were taken."""
+    """Return the offset with which new products are expected as often as they were taken."""
     users = answers.index[:200]
     if not len(users):
         return 0.0
@@ -215,7 +228,15 @@ def new_offset(
     observed = (taken.sum() + 0.5) / (len(taken) + 1)
     return float(logit(observed) - logit(np.clip(expected, 1e-6, 1 - 1e-6)))
 
-# %% ../../nbs/34d_recommend.blend.ipynb #0034
+# %% ../../nbs/34d_recommend.blend.ipynb #0043
+def _worth_something(history: History, kinds: Sequence[str] | None) -> pd.DataFrame:
+    "Return the events to predict."
+    events = history.events
+    if kinds is not None:
+        return events[events["event"].isin(kinds)]
+    return events[event_weights(events, history.weights) > 0]
+
+# %% ../../nbs/34d_recommend.blend.ipynb #0046
 def learn_weights(
     model: "Blend",  # as it was made
     history: History,
@@ -240,21 +261,16 @@ def learn_weights(
     inner.weights_, inner.offset_ = weights, 0.0
     return weights, new_offset(inner, taken_products(inner, later, slice(None)))
 
-
-def _worth_something(history: History, kinds: Sequence[str] | None) -> pd.DataFrame:
-    "Return the events to predict."
-    events = history.events
-    if kinds is not None:
-        return events[events["event"].isin(kinds)]
-    return events[event_weights(events, history.weights) > 0]
-
-# %% ../../nbs/34d_recommend.blend.ipynb #0037
+# %% ../../nbs/34d_recommend.blend.ipynb #0049
 def say_parts(
     model: "Blend",  # parts fitted
     rows: csr_matrix,  # (n, len(ids)), the worth of each product to each user
     fresh: csr_matrix,  # the same, faded by time
 ) -> np.ndarray:
-    """Return what each part says of each product: float32 (n, len(ids), parts), the largest of each 1 in absolute value."""
+    """Return what each part says of each product.
+
+    float32 (n, len(ids), parts), the largest of each 1 in absolute value.
+    """
     place, said = model.placement, []
     empty = np.asarray((rows > 0).sum(1)).ravel() == 0
     share = (model.popularity().to_numpy()[: place.known] / len(model.users)).astype(np.float32)
@@ -270,7 +286,43 @@ def say_parts(
     parts = [s / np.where(b > 0, b, 1) for s, b in zip(said, largest, strict=True)]
     return np.stack(parts, -1).astype(np.float32)
 
-# %% ../../nbs/34d_recommend.blend.ipynb #0039
+# %% ../../nbs/34d_recommend.blend.ipynb #0052
+def vector_rows(
+    model: "Blend",  # fitted
+    vector,  # (d,) or (n, d), or space → such an array
+) -> tuple[csr_matrix, bool]:
+    """Return the products that vectors are like as rows (n, len(ids)), and True for one vector."""
+    given = vector
+    if not isinstance(vector, Mapping):
+        given = dict.fromkeys(model.spaces, vector) if len(model.spaces) == 1 else {}
+    if wrong := sorted(set(given) - set(model.spaces)) or not given:
+        received = wrong if given else type(vector).__name__
+        raise ValueError(f"`vector` must be a dict of any of {model.spaces}, received {received}")
+    one = all(np.ndim(v) == 1 for v in given.values())
+    given = {space: np.atleast_2d(np.asarray(v, np.float32)) for space, v in given.items()}
+    for space, v in given.items():
+        d = model.vectors[space].shape[1]
+        if v.shape[1:] != (d,) or not np.isfinite(v).all():
+            raise ValueError(f"`vector` {space!r} must be {d} finite numbers, received {v.shape}")
+    n = max(map(len, given.values()))
+    full = {s: given.get(s, np.zeros((n, v.shape[1]))) for s, v in model.vectors.items()}
+    rows = neighbour_weights(full, model.vectors, weights=model.space_weights)
+    return rows * np.float32(model.usual_worth), one
+
+# %% ../../nbs/34d_recommend.blend.ipynb #0055
+def given_weights(
+    parts: Sequence[str],  # names of the parts of a score
+    weights: Mapping[str, float],  # part → weight of 0 or more
+) -> pd.DataFrame:
+    """Return weights as a table of parts x (known, new); `ValueError` for an unknown part."""
+    if wrong := [name for name, w in weights.items() if name not in parts or not w >= 0]:
+        raise ValueError(
+            f"`weights` must be 0 or more for any of {', '.join(parts)}; received {wrong[0]!r}"
+        )
+    values = [float(weights.get(name, 0)) for name in parts]
+    return pd.DataFrame({"known": values, "new": values}, index=pd.Index(parts, name="part"))
+
+# %% ../../nbs/34d_recommend.blend.ipynb #0058
 _FORMER = {"als": {"factors": 128, "regularization": 20.0}}  # options of version 0.1
 
 
@@ -296,7 +348,7 @@ def _part_names(models: Sequence[UserModel]) -> list[str]:
         n if n not in names[:i] else f"{n} {names[:i].count(n) + 1}" for i, n in enumerate(names)
     ]
 
-# %% ../../nbs/34d_recommend.blend.ipynb #0041
+# %% ../../nbs/34d_recommend.blend.ipynb #0060
 class _Parts(UserModel):
     "Hold the parts of a blend: fitted models, vectors of all products, and facts."
 
@@ -308,7 +360,10 @@ class _Parts(UserModel):
 
     @property
     def facts(self) -> dict[str, np.ndarray]:
-        "Return what is known of each product for everybody, float32 (known,) each; see `product_facts`."
+        """Return what is known of each product for everybody, float32 (known,) each.
+
+        See `product_facts`.
+        """
         return {name[5:]: a for name, a in self._arrays.items() if name.startswith("fact_")}
 
     def _fit_parts(self, history: History, ids, vectors) -> "Blend":
@@ -339,7 +394,10 @@ class _Parts(UserModel):
         ids: Sequence[str],  # products that the model does not know
         vectors: Mapping[str, np.ndarray] | np.ndarray | None = None,  # in the spaces of `fit`
     ) -> "Blend":
-        """Take in products that nobody has had; they can be recommended at once. `ValueError` for a known id."""
+        """Take in products that nobody has had; they can be recommended at once.
+
+        `ValueError` for a known id.
+        """
         models = [copy(m).add(ids, vectors) for m in self.models]
         super().add(ids, vectors)
         self.models = models
@@ -361,7 +419,10 @@ class _Parts(UserModel):
         rows: csr_matrix,  # (n, len(ids)), the worth of each product to each user
         users: np.ndarray | None = None,  # (n,) their rows in `users`; None: baskets
     ) -> np.ndarray:
-        """Return what each part says of each product, as `say_parts`: float32 (n, len(ids), parts)."""
+        """Return what each part says of each product, as `say_parts`.
+
+        float32 (n, len(ids), parts).
+        """
         fresh = rows
         if users is not None:
             fresh = self._arrays["fresh"][users]
@@ -373,7 +434,10 @@ class _Parts(UserModel):
         rows: csr_matrix,  # (n, len(ids)), the worth of each product to each user
         users: np.ndarray | None = None,  # (n,) their rows in `users`; None: baskets
     ) -> np.ndarray:
-        """Return the weighed sum of the parts: float32 (n, len(ids)), on the scale of the conditional logit."""
+        """Return the weighed sum of the parts.
+
+        float32 (n, len(ids)), on the scale of the conditional logit.
+        """
         said, known = self.parts_of(rows, users), self.placement.known
         weights = self.weights_.to_numpy(np.float32).T
         new = said[:, known:] @ weights[1] + np.float32(self.offset_)
@@ -384,14 +448,18 @@ class _Parts(UserModel):
         rows: csr_matrix,  # (n, len(ids)), the worth of each product to each user
         users: np.ndarray | None = None,  # (n,) their rows in `users`; None: baskets
     ) -> np.ndarray:
-        """Return the utilities scaled to 0 for the worst and 1 for the best product: float32 (n, len(ids))."""
+        """Return the utilities scaled to 0 for the worst and 1 for the best product.
+
+        float32 (n, len(ids)).
+        """
         return scale_rows(self.utilities(rows, users))
 
-# %% ../../nbs/34d_recommend.blend.ipynb #0042
+# %% ../../nbs/34d_recommend.blend.ipynb #0061
 class Blend(_Parts):
-    """Recommend by several user models, content, popularity, time and ratings, at weights learned from choices.
+    """Recommend by user models, content, popularity, time and ratings, weighed by choices.
 
-    Scores are between 0 and 1. After `fit`: `users`, `ids`, and `weights_`, a DataFrame of parts x (known, new).
+    Scores are between 0 and 1. After `fit`: `users`, `ids`, and `weights_`, a DataFrame of
+    parts x (known, new).
     """
 
     formats, former_names = (2,), ("Personal",)
@@ -432,10 +500,10 @@ class Blend(_Parts):
         ids: Sequence[str] | None = None,  # the catalogue; None: the products of the history
         vectors: Mapping[str, np.ndarray] | np.ndarray | None = None,  # of `ids`: space → (n, d)
     ) -> "Blend":
-        """Learn the parts and their weights from a history, and content from the vectors of the catalogue.
+        """Learn the parts and their weights from a history, and content from vectors.
 
-        Without `vectors` nothing is known of a product without a history. Raises `ValueError` where fewer than
-        ten users chose something in the later part of the history.
+        Without `vectors` nothing is known of a product without a history. Raises `ValueError` where
+        fewer than ten users chose something in the later part of the history.
         """
         if not isinstance(history, History):
             raise TypeError(f"`history` must be a History, received {type(history).__name__}")
@@ -445,21 +513,9 @@ class Blend(_Parts):
             new.half_life_ = max((times.max() - times.min()).total_seconds() / 86_400 / 8, 1e-6)
         weights = None if self.weights else learn_weights(new, history, ids, vectors)
         new._fit_parts(history, ids, vectors)
-        new.weights_, new.offset_ = weights or (new._given_weights(), 0.0)
+        new.weights_, new.offset_ = weights or (given_weights(new.parts, self.weights), 0.0)
         vars(self).update(vars(new))
         return self
-
-    def _given_weights(self) -> pd.DataFrame:
-        if wrong := [
-            name for name, w in self.weights.items() if name not in self.parts or not w >= 0
-        ]:
-            raise ValueError(
-                f"`weights` must be 0 or more for any of {', '.join(self.parts)}; received {wrong[0]!r}"
-            )
-        values = [float(self.weights.get(name, 0)) for name in self.parts]
-        return pd.DataFrame(
-            {"known": values, "new": values}, index=pd.Index(self.parts, name="part")
-        )
 
     def recommend(
         self,
@@ -483,38 +539,18 @@ class Blend(_Parts):
             wish = {"exclude_seen": exclude_seen, "allowed": allowed, "batch_size": batch_size}
             return super().recommend(user, k, basket=basket, **wish, **former)
         self._check_fitted()
-        rows, one = self._like(vector)
+        rows, one = vector_rows(self, vector)
         return self._ranked(rows, None, one, k, False, allowed, batch_size)
-
-    def _like(self, vector) -> tuple[csr_matrix, bool]:
-        "Return the products that vectors are like, as if they had been taken; and whether it is one vector."
-        given = vector
-        if not isinstance(vector, Mapping):
-            given = dict.fromkeys(self.spaces, vector) if len(self.spaces) == 1 else {}
-        if wrong := sorted(set(given) - set(self.spaces)) or not given:
-            received = wrong if given else type(vector).__name__
-            raise ValueError(
-                f"`vector` must be a dict of any of {self.spaces}, received {received}"
-            )
-        one = all(np.ndim(v) == 1 for v in given.values())
-        given = {space: np.atleast_2d(np.asarray(v, np.float32)) for space, v in given.items()}
-        for space, v in given.items():
-            d = self.vectors[space].shape[1]
-            if v.shape[1:] != (d,) or not np.isfinite(v).all():
-                raise ValueError(
-                    f"`vector` {space!r} must be {d} finite numbers, received {v.shape}"
-                )
-        n = max(map(len, given.values()))
-        full = {s: given.get(s, np.zeros((n, v.shape[1]))) for s, v in self.vectors.items()}
-        rows = neighbour_weights(full, self.vectors, weights=self.space_weights)
-        return csr_matrix(rows * np.float32(self._usual_worth())), one
 
     def contributions(
         self,
         user: str,  # one user
         ids: Sequence[str],  # products to explain; `KeyError` for an unknown one
     ) -> pd.DataFrame:
-        """Return what each part adds to the utility of products for a user: one row a product, one column a part."""
+        """Return what each part adds to the utility of products for a user.
+
+        One row a product, one column a part.
+        """
         self._check_fitted()
         ids = as_strings(ids, "ids")
         columns = np.array([self.placement.rows[i] for i in ids], int)

@@ -28,7 +28,10 @@ def event_weights(
     events: pd.DataFrame,  # columns event and value
     weights: Mapping[str, float],  # the worth of one event of each kind
 ) -> np.ndarray:
-    """Return the worth of each event, float32 (n,): its weight times its value, or the stars above two."""
+    """Return the worth of each event, float32 (n,).
+
+    Its weight times its value, or the stars above two.
+    """
     value = events["value"].to_numpy(np.float32)
     stars = np.maximum(value - NEUTRAL_STARS, 0)
     value = np.where(events["event"] == "rating", stars, value)
@@ -39,7 +42,8 @@ def _names(values: pd.Series) -> pd.Series:
     "Return users or products as strings; `ValueError` for floats and missing ones."
     if pd.api.types.is_float_dtype(values):
         raise ValueError(
-            f"`{values.name}` holds floats: read it as text (`dtype=str`), so that leading zeros are kept"
+            f"`{values.name}` holds floats: read it as text (`dtype=str`), "
+            "so that leading zeros are kept"
         )
     missing = values.isna() | (values.astype(str).str.strip() == "")
     if missing.any():
@@ -48,7 +52,10 @@ def _names(values: pd.Series) -> pd.Series:
 
 # %% ../../nbs/34_recommend.history.ipynb #0013
 def _kinds(events: pd.DataFrame, weights: Mapping[str, float]) -> pd.Series:
-    "Return the kind of each event, purchases where no column says it; `ValueError` for an unknown kind."
+    """Return the kind of each event, purchases where no column says it.
+
+    `ValueError` for an unknown kind.
+    """
     kinds = events["event"] if "event" in events else pd.Series("purchase", index=events.index)
     if (unknown := ~kinds.isin(list(weights))).any():
         raise ValueError(
@@ -79,7 +86,10 @@ _AMBIGUOUS = re.compile(r"\s*\d{1,2}\s*[/.-]\s*\d{1,2}\s*[/.-]\s*\d{2,4}\b")
 
 
 def _times(events: pd.DataFrame) -> pd.Series:
-    "Return the time of each event in UTC, NaT where no column says it; `ValueError` for an unclear one."
+    """Return the time of each event in UTC, NaT where no column says it.
+
+    `ValueError` for an unclear one.
+    """
     times = events.get("time", pd.Series(pd.NaT, index=events.index, dtype="datetime64[us]"))
     if times.dtype == "datetime64[us]" and times.isna().all():  # a history without times
         return times
@@ -103,14 +113,20 @@ def _other_times(times: pd.Series) -> pd.Series:
     unclear = times.astype(str).str.match(_AMBIGUOUS)
     if unclear.any():
         raise ValueError(
-            f"`time` holds {times[unclear].tolist()[0]!r}, which is ambiguous: the day or the month "
-            "may stand first. Convert it, e.g. `pandas.to_datetime(times, format='%d/%m/%Y')`"
+            f"`time` holds {times[unclear].tolist()[0]!r}, which is ambiguous: "
+            """the day or the month may stand first. Convert it, e.g.
+
+            `pandas.to_datetime(times, format='%d/%m/%Y')`.
+            """
         )
     return pd.to_datetime(times, errors="coerce", utc=True, format="mixed")
 
 # %% ../../nbs/34_recommend.history.ipynb #0018
 def _orders(events: pd.DataFrame) -> pd.Series:
-    "Return the position of each event, that of its row where no column says it; `ValueError` for no number."
+    """Return the position of each event, that of its row where no column says it.
+
+    `ValueError` for no number.
+    """
     if "order" not in events:
         return pd.Series(np.arange(len(events)), index=events.index)
     order = pd.to_numeric(events["order"], errors="coerce")
@@ -185,8 +201,12 @@ def _check_lengths(path: str | Path, sep: str, encoding: str):
         for row in rows:
             if any(extra.strip() for extra in row[len(names) :]):
                 raise ValueError(
-                    f"{str(path)!r}, line {rows.line_num}: expected {len(names)} fields, found {len(row)}. "
-                    "Put values with a comma in quotes, or name another separator: `read={'sep': ';'}`"
+                    f"{str(path)!r}, line {rows.line_num}: expected {len(names)} fields, "
+                    f"found {len(row)}. "
+                    """Put values with a comma in quotes, or name another separator.
+
+                    `read={'sep': ';'}`.
+                    """
                 )
 
 # %% ../../nbs/34_recommend.history.ipynb #0027
@@ -214,7 +234,10 @@ class _Counts:
         *,
         keep_zeros: bool = False,  # store pairs that are worth nothing as 0: they were seen
     ) -> csr_matrix:
-        """Return the worth of all events between a user and a product: sparse float32 (users, ids)."""
+        """Return the worth of all events between a user and a product.
+
+        Sparse float32 (users, ids).
+        """
         users = self.users if users is None else list(users)
         ids = self.ids if ids is None else list(ids)
         for name, names in (("users", users), ("ids", ids)):
@@ -233,7 +256,10 @@ class _Counts:
         return matrix
 
     def popularity(self) -> pd.Series:
-        """Return the number of users who had each product (an event worth more than 0), most popular first."""
+        """Return the number of users who had each product, most popular first.
+
+        A user had a product if their events with it are worth more than 0.
+        """
         matrix = self.matrix()
         counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
         counts = pd.Series(counts, index=pd.Index(self.ids, name="id"), name="users")
@@ -255,11 +281,12 @@ class _Counts:
 
 # %% ../../nbs/34_recommend.history.ipynb #0028
 class History(_Counts, Saved):
-    """Hold what users did with products: `events` with columns user, id, event, value, time and order.
+    """Hold what users did with products: a checked table of events in the order of time.
 
-    `user` and `id` must be there. Without `event` all are purchases, without `value` each counts once, and
-    without `time` the history cannot be split by time. Users and ids become strings; times become UTC without
-    a zone. Equal rows are kept and add up: drop them before where they are copies.
+    `events` has the columns user, id, event, value, time and order. `user` and `id` must be given.
+    Without `event` all are purchases, without `value` each counts once, and without `time` the
+    history cannot be split by time. Users and ids become strings; times become UTC without a zone.
+    Equal rows are kept and add up: drop them before where they are copies.
     """
 
     def __init__(
@@ -281,7 +308,10 @@ class History(_Counts, Saved):
         weights: Mapping[str, float] | None = None,  # as in `History`
         **columns: str | None,  # names in `df`, e.g. user="customer", id="sku", time="date"
     ) -> "History":
-        """Return a history from a table; a column that is not named is the one of its own name, if there is one."""
+        """Return a history from a table.
+
+        A column that is not named is the one of its own name, if there is one.
+        """
         return cls(_renamed(df, columns), weights)
 
     @classmethod
@@ -293,7 +323,10 @@ class History(_Counts, Saved):
         weights: Mapping[str, float] | None = None,  # as in `History`
         **columns: str | None,  # as in `from_frame`
     ) -> "History":
-        """Return a history from a CSV file; users and ids are read as text, so that leading zeros are kept."""
+        """Return a history from a CSV file.
+
+        Users and ids are read as text, so that leading zeros are kept.
+        """
         texts = {columns.get(name) or name: str for name in ("user", "id", "event")}
         options = {"dtype": texts, "keep_default_na": False, "na_values": [""]}
         df = _read_csv(path, **options | {"encoding": "utf-8-sig"} | (read or {}))
@@ -353,7 +386,10 @@ def warn_unknown_products(
     ids: Sequence[str],  # the products of the catalogue
     stacklevel: int = 2,  # of the warning, as in `warnings.warn`
 ):
-    """Warn where fewer than half of the events are of products in the catalogue, with counts and the likely cause."""
+    """Warn where fewer than half of the events are of products in the catalogue.
+
+    The warning counts them and names the likely cause.
+    """
     known = history.events["id"].isin(list(ids))
     if known.mean() >= 0.5:
         return
@@ -436,9 +472,10 @@ def split_by_order(
 
 # %% ../../nbs/34_recommend.history.ipynb #0047
 def leave_last_out(history: History) -> tuple[History, History]:
-    """Return (train, test): test holds all events of each user with the product of their last event.
+    """Return (train, test): test holds each user's events with the product of their last event.
 
-    A user with one product stays in train. Warns (`UserWarning`) how much of train is later than half of test.
+    A user with one product stays in train. Warns (`UserWarning`) how much of train is later than
+    half of test.
     """
     times, events = _known_times(history), history.events
     by_user = events.groupby("user")["id"]
@@ -460,7 +497,10 @@ def split_pairs(
     share: float = 0.2,  # how many of the pairs are kept for testing
     seed: int = 0,  # of the draw
 ) -> tuple[History, History]:
-    """Return (train, test): test holds all events of a random `share` of the pairs of user and product."""
+    """Return (train, test).
+
+    Test holds all events of a random `share` of the pairs of user and product.
+    """
     events = history.events[["user", "id"]]
     pairs = events.drop_duplicates().sort_values(["user", "id"])
     n = round(share * len(pairs))
@@ -477,7 +517,10 @@ def ground_truth(
     known: bool = True,  # only users of `train`; the others are cold
     new: bool = True,  # only products that the user had nothing to do with in `train`
 ) -> pd.Series:
-    """Return the right answers: for each user of `test` a list of ids; users without any are left out."""
+    """Return the right answers: for each user of `test` a list of ids.
+
+    Users without any are left out.
+    """
     pairs = test.events[["user", "id"]].drop_duplicates()
     if known:
         pairs = pairs[pairs["user"].isin(train.users)]

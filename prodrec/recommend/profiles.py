@@ -95,7 +95,8 @@ def _checked(user: str, id: str, event: str, value: float, kinds: Sequence[str])
     for name, text in (("user", user), ("id", id)):
         if not isinstance(text, str) or not text.strip() or len(text) > 255 or "\0" in text:
             raise ValueError(
-                f"`{name}` must be a text of 1 to 255 characters, none of them zero, received {text!r}"
+                f"`{name}` must be a text of 1 to 255 characters, none of them zero, "
+                f"received {text!r}"
             )
     if event not in kinds:
         raise ValueError(f"`event` must be one of {', '.join(kinds)}, received {event!r}")
@@ -210,7 +211,10 @@ def merged_history(
     new: pd.DataFrame | None,  # events of a `Feedback`
     weights: Mapping[str, float],  # the worth of one event of each kind
 ) -> History | None:
-    """Return both as one history, without times where one of them has none; None where both are empty."""
+    """Return both as one history, without times where one of them has none.
+
+    None where both are empty.
+    """
     parts = [] if history is None else [history.events]
     parts += [] if new is None or new.empty else [new]
     if not parts:
@@ -223,8 +227,8 @@ def merged_history(
 class Profiles(Saved):
     """Hold what is known of users: the history, the feedback since, and a user model.
 
-    After `fit`: `history`, and `model`, which learned from history and feedback; None where nobody did anything
-    that is worth something.
+    After `fit`: `history`, and `model`, which learned from history and feedback; None where nobody
+    did anything that is worth something.
     """
 
     formats, former_names = (1, 2), ("Tastes",)
@@ -251,7 +255,8 @@ class Profiles(Saved):
         """
         if history is not None and not isinstance(history, History):
             raise TypeError(
-                f"`history` must be a History, received {type(history).__name__}: `History(events)` makes one"
+                f"`history` must be a History, received {type(history).__name__}: "
+                "`History(events)` makes one"
             )
         if history is not None and ids is not None:
             warn_unknown_products(history, ids, stacklevel=3)
@@ -273,7 +278,10 @@ class Profiles(Saved):
         self,
         history: History | None = None,
     ) -> History | None:
-        """Return `history` and all feedback so far as one history; None where nothing has happened yet."""
+        """Return `history` and all feedback so far as one history.
+
+        None where nothing has happened yet.
+        """
         new = self.feedback.events() if self.feedback else None
         return merged_history(history, new, self._weights_of(history))
 
@@ -295,7 +303,7 @@ class Profiles(Saved):
         self,
         user: str,  # known or not
     ) -> tuple[UserProfile, bool]:
-        """Return the profile of a user from history and feedback, and whether there was feedback since `fit`."""
+        """Return the profile of a user, and True where there was feedback since `fit`."""
         events, new = [], 0
         if user in self._rows:
             events.append(self.history.events.iloc[self._rows[user]])
@@ -313,9 +321,10 @@ class Profiles(Saved):
         new: bool,  # there was feedback since `fit`: score by what the user likes
         ids: pd.Index,  # the products to score
     ) -> np.ndarray | None:
-        """Return how well each product suits a user: float32 (len(ids),) from 0 to 1; 0 for an unknown product.
+        """Return how well each product suits a user: float32 (len(ids),) from 0 to 1.
 
-        None where nothing can be said: there is no model, or it knows none of what the user likes.
+        An unknown product has 0. None where nothing can be said: there is no model, or it knows
+        none of what the user likes.
         """
         if self.model is None:
             return None
@@ -336,7 +345,10 @@ class Profiles(Saved):
         self,
         ids: pd.Index,  # the products to score
     ) -> np.ndarray:
-        """Return how popular each product is: float32 (len(ids),), 1 for the most popular, 0 for an unknown one."""
+        """Return how popular each product is.
+
+        float32 (len(ids),), 1 for the most popular, 0 for an unknown one.
+        """
         if self.model is None:
             return np.zeros(len(ids), np.float32)
         return self._spread(self.model.scores(), ids)
@@ -347,7 +359,10 @@ class Profiles(Saved):
         return scaled[self._rows_of(ids)]
 
     def _rows_of(self, ids: pd.Index) -> np.ndarray:
-        "Return the row of each of `ids` in the model, -1 for an unknown one; looked up once for each catalogue."
+        """Return the row of each of `ids` in the model, -1 for an unknown one.
+
+        Looked up once for each catalogue.
+        """
         if self._places[0] is not ids or self._places[1] is not self.model:
             self._places = (ids, self.model, pd.Index(self.model.ids).get_indexer(ids))
         return self._places[2]
@@ -357,7 +372,10 @@ class Profiles(Saved):
         ids: Sequence[str],  # products that came in or changed
         vectors: Mapping[str, np.ndarray],  # their vectors: space → (n, d)
     ) -> "Profiles":
-        """Tell the model of products that came in or changed; the model that is there stays as it was."""
+        """Tell the model of products that came in or changed.
+
+        The model that is there stays as it was.
+        """
         if self.model is None:
             return self
         model, known = copy(self.model), set(self.model.ids)
