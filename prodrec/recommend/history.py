@@ -81,7 +81,7 @@ def _values(events: pd.DataFrame) -> pd.Series:
         )
     return values
 
-# %% ../../nbs/34_recommend.history.ipynb #0015
+# %% ../../nbs/34_recommend.history.ipynb #0017
 _AMBIGUOUS = re.compile(r"\s*\d{1,2}\s*[/.-]\s*\d{1,2}\s*[/.-]\s*\d{2,4}\b")
 
 
@@ -121,7 +121,7 @@ def _other_times(times: pd.Series) -> pd.Series:
         )
     return pd.to_datetime(times, errors="coerce", utc=True, format="mixed")
 
-# %% ../../nbs/34_recommend.history.ipynb #0018
+# %% ../../nbs/34_recommend.history.ipynb #0020
 def _orders(events: pd.DataFrame) -> pd.Series:
     """Return the position of each event, that of its row where no column says it.
 
@@ -154,7 +154,7 @@ def _check_events(events: pd.DataFrame, weights: Mapping[str, float]) -> pd.Data
     table = pd.DataFrame(table | {"time": _times(events), "order": _orders(events)})
     return table.sort_values(["time", "order"], kind="stable", ignore_index=True)
 
-# %% ../../nbs/34_recommend.history.ipynb #0021
+# %% ../../nbs/34_recommend.history.ipynb #0023
 _COLUMNS = ("user", "id", "event", "value", "time", "order")
 
 
@@ -174,7 +174,7 @@ def _renamed(df: pd.DataFrame, columns: Mapping[str, str | None]) -> pd.DataFram
     taken = {name: columns.get(name, name) for name in _COLUMNS}
     return pd.DataFrame({name: df[column] for name, column in taken.items() if column in df})
 
-# %% ../../nbs/34_recommend.history.ipynb #0024
+# %% ../../nbs/34_recommend.history.ipynb #0026
 def _read_csv(path: str | Path, **options) -> pd.DataFrame:
     "Read a CSV file; `ValueError` where it is none, or a row is longer than the header."
     with warnings.catch_warnings(record=True) as caught:
@@ -209,7 +209,7 @@ def _check_lengths(path: str | Path, sep: str, encoding: str):
                     """
                 )
 
-# %% ../../nbs/34_recommend.history.ipynb #0027
+# %% ../../nbs/34_recommend.history.ipynb #0029
 class _Counts:
     "Count what is in `self.events`: users, products, and what they have in common."
 
@@ -279,7 +279,7 @@ class _Counts:
             "when": when,
         }
 
-# %% ../../nbs/34_recommend.history.ipynb #0028
+# %% ../../nbs/34_recommend.history.ipynb #0030
 class History(_Counts, Saved):
     """Hold what users did with products: a checked table of events in the order of time.
 
@@ -380,7 +380,7 @@ class History(_Counts, Saved):
     def _repr_html_(self):
         return pd.Series(self._summary(), name="History").to_frame().to_html()
 
-# %% ../../nbs/34_recommend.history.ipynb #0038
+# %% ../../nbs/34_recommend.history.ipynb #0040
 def warn_unknown_products(
     history: History,  # the events
     ids: Sequence[str],  # the products of the catalogue
@@ -421,7 +421,7 @@ def _likely_cause(lost: Sequence[str], ids: Sequence[str]) -> str:
             return f"{cause}, e.g. {twins[0][0]!r} for {twins[0][1]!r}; {cure}"
     return f"e.g. {lost[0]!r} is not; take the events and the catalogue of the same shop"
 
-# %% ../../nbs/34_recommend.history.ipynb #0041
+# %% ../../nbs/34_recommend.history.ipynb #0043
 def split_by_time(
     history: History,
     share: float = 0.2,  # about how much of the events is kept for testing
@@ -458,7 +458,7 @@ def _known_times(history: History) -> pd.Series:
         )
     return history.events["time"]
 
-# %% ../../nbs/34_recommend.history.ipynb #0044
+# %% ../../nbs/34_recommend.history.ipynb #0046
 def split_by_order(
     history: History,
     share: float = 0.2,  # how much of the events is kept for testing
@@ -470,7 +470,7 @@ def split_by_order(
     test = np.arange(len(history)) >= len(history) - n
     return history[~test], history[test]
 
-# %% ../../nbs/34_recommend.history.ipynb #0047
+# %% ../../nbs/34_recommend.history.ipynb #0049
 def leave_last_out(history: History) -> tuple[History, History]:
     """Return (train, test): test holds each user's events with the product of their last event.
 
@@ -491,7 +491,7 @@ def leave_last_out(history: History) -> tuple[History, History]:
     )
     return history[~test], history[test]
 
-# %% ../../nbs/34_recommend.history.ipynb #0049
+# %% ../../nbs/34_recommend.history.ipynb #0052
 def split_pairs(
     history: History,
     share: float = 0.2,  # how many of the pairs are kept for testing
@@ -510,7 +510,7 @@ def split_pairs(
     test = pd.MultiIndex.from_frame(events).isin(pd.MultiIndex.from_frame(chosen))
     return history[~test], history[test]
 
-# %% ../../nbs/34_recommend.history.ipynb #0052
+# %% ../../nbs/34_recommend.history.ipynb #0056
 def ground_truth(
     train: History,
     test: History,

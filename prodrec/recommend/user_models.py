@@ -27,13 +27,15 @@ from prodrec.recommend.cold_start import (
 from .history import History
 
 # %% ../../nbs/34b_recommend.user_models.ipynb #0009
-def check_k(k: int) -> int:
+def check_k(
+    k: int,  # number of products
+) -> int:
     """Return `k`; `ValueError` where it is no positive integer."""
     if not isinstance(k, int | np.integer) or k < 1:
         raise ValueError(f"`k` must be a positive integer, received {k!r}")
     return int(k)
 
-
+# %% ../../nbs/34b_recommend.user_models.ipynb #0012
 def allowed_mask(
     allowed: Sequence[bool] | Sequence[str] | str | None,  # mask over `ids`, or ids; None: all
     ids: Sequence[str],  # the products of a model
@@ -52,7 +54,7 @@ def allowed_mask(
         )
     return allowed
 
-
+# %% ../../nbs/34b_recommend.user_models.ipynb #0015
 def basket_rows(
     baskets: Sequence[Sequence[str]],  # the ids in each
     rows: Mapping[str, int],  # id → column
@@ -69,7 +71,7 @@ def basket_rows(
     data, ends = np.full(len(columns), worth, np.float32), np.cumsum([0, *map(len, known)])
     return csr_matrix((data, columns, ends), (len(known), len(rows)))
 
-# %% ../../nbs/34b_recommend.user_models.ipynb #0011
+# %% ../../nbs/34b_recommend.user_models.ipynb #0018
 def _former_where(allowed, options: dict):
     "Return the mask of the argument that was called `where` before."
     if "where" in options:
@@ -79,7 +81,7 @@ def _former_where(allowed, options: dict):
         raise TypeError(f"{next(iter(options))!r} is no argument of this method")
     return allowed
 
-# %% ../../nbs/34b_recommend.user_models.ipynb #0012
+# %% ../../nbs/34b_recommend.user_models.ipynb #0020
 class _Answers:
     "Answer by `score_rows`: scores, recommendations and similar products."
 
@@ -220,7 +222,7 @@ class _Answers:
         left = ~np.isnan(scores[0]) if one else None
         return (ids[0][left], scores[0][left]) if one else (ids, scores)
 
-# %% ../../nbs/34b_recommend.user_models.ipynb #0014
+# %% ../../nbs/34b_recommend.user_models.ipynb #0022
 def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray | csr_matrix]):
     "Write arrays by name: the dense ones to one file, each sparse one to its own."
     np.savez(folder / "arrays.npz", **{n: a for n, a in arrays.items() if not issparse(a)})
@@ -236,13 +238,13 @@ def _read_arrays(folder: Path) -> dict[str, np.ndarray | csr_matrix]:
     rest = [p for p in folder.glob("*.npz") if p.stem not in ("arrays", "spaces")]
     return arrays | {p.stem: csr_matrix(load_npz(p)) for p in rest}
 
-
+# %% ../../nbs/34b_recommend.user_models.ipynb #0025
 def _stacked(old, added, order: np.ndarray):
     "Return rows of `old` and, after its last one, `added`, in a new order."
     stack = vstack([old, added], format="csr") if issparse(old) else np.concatenate([old, added])
     return stack[order]
 
-# %% ../../nbs/34b_recommend.user_models.ipynb #0016
+# %% ../../nbs/34b_recommend.user_models.ipynb #0029
 class _Changes:
     "Take in new products, and write and read what was learned."
 
@@ -329,7 +331,7 @@ class _Changes:
         placement = Placement(names["ids"], vectors, borrow, self.space_weights)
         return self._set(names["users"], placement, arrays)
 
-# %% ../../nbs/34b_recommend.user_models.ipynb #0018
+# %% ../../nbs/34b_recommend.user_models.ipynb #0031
 class UserModel(_Answers, _Changes, Saved):
     """Recommend products by what users did: the base class of all user models.
 
