@@ -352,7 +352,7 @@ class TextClassifier(Classifier):
         self,
         test: Catalog,  # products with labels, best such that were not trained on
     ) -> Report:
-        """Return a `Report` on products with known labels; its notes have the baseline's accuracy."""
+        """Return a `Report` on products with known labels; its notes name the baseline."""
         report = super().evaluate(test)
         report.notes.append(mask_note(self.mask_labels))
         if self.baseline_ is not None:
@@ -363,7 +363,7 @@ class TextClassifier(Classifier):
         self,
         x,  # a catalogue, a text or a list of texts
     ) -> np.ndarray:
-        """Return the input of `model`: the words of each text with spaces between them, str (n,)."""
+        """Return the input of `model`: words with spaces between them, str (n,)."""
         self.check_fitted()
         return self.prepare(self._texts(x), self.classes_)
 

@@ -77,7 +77,7 @@ def slices_figure(
     space: dict,  # option -> domain as `describe_domain` gives it
     best: int,  # the number of the best trial
 ) -> np.ndarray:
-    """Draw the score of each completed trial by option, the best in red; return an array of Axes."""
+    """Draw the score of each completed trial by option; return an array of Axes."""
     table = table[table.status == "completed"]
     across, lines = min(3, len(space)), -(-len(space) // 3)
     size = (3.1 * across + 0.6, 2.8 * lines + 0.7)

@@ -215,7 +215,7 @@ def embedding_matrix(
     vocabulary: Sequence[str],  # of a `text_vectorizer`
     seed: int = 0,  # of the random vectors
 ) -> np.ndarray:
-    """Return the vector of each word, float32 (tokens, d); random ones of the same spread if new."""
+    """Return a vector for each word, float32 (tokens, d); random ones where none was found."""
     values = found.to_numpy(np.float32)
     rng = np.random.default_rng(seed)
     matrix = rng.normal(0, values.std(), (len(vocabulary), values.shape[1]))
