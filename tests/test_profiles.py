@@ -1,4 +1,4 @@
-"""Feedback and saved recommenders: what several processes write, and what a killed one leaves behind."""
+"""Feedback, profiles and saved recommenders, written by several processes and killed ones."""
 
 import subprocess
 import sys
@@ -11,10 +11,11 @@ from builders import shop
 
 from prodrec.core import load_folder, save_folder
 from prodrec.data.catalog import Catalog
+from prodrec.recommend.collaborative import ItemKNN
 from prodrec.recommend.embedders import TfidfEmbedder
-from prodrec.recommend.feedback import Feedback
-from prodrec.recommend.history import Collaborative, History
+from prodrec.recommend.history import History
 from prodrec.recommend.index import FaissIndex
+from prodrec.recommend.profiles import Feedback
 from prodrec.recommend.recommender import Recommender
 
 
@@ -31,7 +32,7 @@ def test_four_processes_lose_nothing(tmp_path):
     url = f"sqlite:///{tmp_path}/feedback.sqlite"
     code = """
         import sys
-        from prodrec.recommend.feedback import Feedback
+        from prodrec.recommend.profiles import Feedback
         assert "tensorflow" not in sys.modules
         feedback = Feedback(sys.argv[1])
         for i in range(50):
@@ -70,7 +71,7 @@ def test_what_is_refused(tmp_path):
 
 
 def recommender():
-    return Recommender(text=TfidfEmbedder(), collaborative=Collaborative("cosine"))
+    return Recommender(text=TfidfEmbedder(), collaborative=ItemKNN("cosine"))
 
 
 def events():
@@ -90,7 +91,7 @@ def test_feedback_counts_at_once_and_at_the_next_fit(tmp_path):
     made.feedback("u0", "012", "purchase")
     assert "012" not in made.recommend(99, user="u0").ids
     made.fit(shop20, events())
-    assert "eve" in made.profiles.model and not made.profiles.taste("eve")[1]
+    assert "eve" in made.profiles.model and not made.profiles.profile("eve")[1]
     assert first.ids[0] not in made.recommend(99, user="eve").ids
     assert len(made.profiles.history) == len(
         events()
@@ -158,8 +159,8 @@ def test_another_database(tmp_path):
     assert len(Recommender.load(tmp_path / "r").profiles.feedback) == 1
     other = Feedback(f"sqlite:///{tmp_path}/other.sqlite").add("eve", "001", "like")
     moved = Recommender.load(tmp_path / "r", feedback=other)
-    assert list(moved.profiles.taste("eve")[0].liked.index) == ["001"]
-    assert list(moved.attach(url).profiles.taste("eve")[0].liked.index) == ["000"]
+    assert list(moved.profiles.profile("eve")[0].liked.index) == ["001"]
+    assert list(moved.attach(url).profiles.profile("eve")[0].liked.index) == ["000"]
 
 
 # -- a process that is killed
@@ -181,7 +182,7 @@ def test_an_interrupted_add_adds_all_or_nothing(monkeypatch):
     assert len(made.index) == len(made.catalog) == 15
 
 
-KILLED = """
+KILLED = '''
     import os, signal, sys
     sys.path.insert(0, sys.argv[2])
     from builders import shop
@@ -190,7 +191,10 @@ KILLED = """
     path, log = sys.argv[1], sys.argv[1] + ".log"
 
     def child(moment):
-        "Adds products and saves; at file operation `moment`, or inside `add` where that is 0, the process is gone. None: a list of them."
+        """Add products and save; the process is gone at file operation `moment`, or inside `add` at 0.
+
+        None lists the operations.
+        """
         recommender, seen = Recommender.load(path), []
 
         def watch(event, details):
@@ -217,16 +221,17 @@ KILLED = """
         status = os.waitpid(process, 0)[1]
         found = Recommender.load(path)
         assert len(found.index) == len(found.catalog)
-        print(moment or 0, os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status), len(found.index), flush=True)
+        code = os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status)
+        print(moment or 0, code, len(found.index), flush=True)
         if len(found.index) == 15:
             found.remove([i for i in found.catalog.ids if i >= "050"]).save(path)
 
     killed(None)
     operations = open(log).read().split()
-    last = len(operations) - operations[::-1].index("os.rename")  # that which puts the new folder in
+    last = len(operations) - operations[::-1].index("os.rename")  # puts the new folder in
     for moment in sorted({*range(0, last, last // 3), last - 1, last, last + 1, last + 3}):
         killed(moment)
-"""
+'''
 
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs processes that fork")
