@@ -38,7 +38,12 @@ if _TYPE_CHECKING:
     from .recommend.blend import Blend as Blend
     from .recommend.complements import Complements as Complements
     from .recommend.embedders import Embedder as Embedder
-    from .recommend.history import Collaborative as Collaborative
+    from .recommend.collaborative import ALS as ALS
+    from .recommend.collaborative import BPR as BPR
+    from .recommend.collaborative import Collaborative as Collaborative
+    from .recommend.collaborative import ItemKNN as ItemKNN
+    from .recommend.collaborative import Popularity as Popularity
+    from .recommend.user_models import UserModel as UserModel
     from .recommend.history import History as History
     from .recommend.index import FaissIndex as FaissIndex
     from .recommend.index import Index as Index
@@ -69,7 +74,12 @@ _MODULES = {
     "FaissIndex": "recommend.index",
     "Recommender": "recommend.recommender",
     "History": "recommend.history",
-    "Collaborative": "recommend.history",
+    "UserModel": "recommend.user_models",
+    "Popularity": "recommend.collaborative",
+    "ItemKNN": "recommend.collaborative",
+    "ALS": "recommend.collaborative",
+    "BPR": "recommend.collaborative",
+    "Collaborative": "recommend.collaborative",
     "Blend": "recommend.blend",
     "Complements": "recommend.complements",
     "Browser": "apps.browser",
