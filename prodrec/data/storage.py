@@ -187,7 +187,7 @@ def write_products(
     beside = None
     if home is not None:
         try:
-            beside = Path(os.path.relpath(home, folder)).as_posix()
+            beside = Path(os.path.relpath(home.removesuffix("!/"), folder)).as_posix()
         except ValueError:  # on another drive
             pass
     return {"n": len(products), "root": home, "beside": beside, "lost": lost}
@@ -203,7 +203,7 @@ def read_products(
     refs = [r for r in products["image"] if isinstance(r, str) and not r.startswith("!/")]
     beside = state.get("beside")
     if beside is not None:
-        beside = os.path.normpath(folder / beside.removesuffix("!/"))
+        beside = os.path.normpath(folder / beside)
         beside += "!/" if str(state["root"]).endswith("!/") else ""
     if "root" in state:
         home = find_home(refs, state["root"], beside, root)
