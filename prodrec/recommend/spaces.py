@@ -8,6 +8,7 @@ __all__ = ['KINDS', 'modalities_of', 'as_embedder', 'named_spaces', 'Spaces', 'd
 
 # %% ../../nbs/32d_recommend.spaces.ipynb #0007
 from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -117,24 +118,27 @@ class Spaces(Mapping):
         """Return the names of the spaces that take pictures, or texts."""
         return [name for name, e in self.items() if kind in modalities_of(e)]
 
-    def fit(
-        self,
-        catalog: Catalog,  # the products to learn words, directions and the like from
-    ) -> np.ndarray:
-        """Fit every embedder and return the vectors of `catalog`, float32 (n, dim).
-
-        Where one fails, all are as they were before.
-        """
+    @contextmanager
+    def restored_on_error(self):
+        """Make every embedder what it was before where the `with` block fails."""
         before = {name: dict(vars(e)) for name, e in self.items()}
         try:
-            for e in self.embedders.values():
-                e.fit(catalog)
-            return self.embed(catalog)
+            yield
         except BaseException:
             for name, knew in before.items():
                 vars(self[name]).clear()
                 vars(self[name]).update(knew)
             raise
+
+    def fit(
+        self,
+        catalog: Catalog,  # the products to learn words, directions and the like from
+    ) -> np.ndarray:
+        """Fit every embedder and return the vectors of `catalog`, float32 (n, dim)."""
+        with self.restored_on_error():
+            for e in self.embedders.values():
+                e.fit(catalog)
+            return self.embed(catalog)
 
     def embed(
         self,
