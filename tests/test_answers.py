@@ -410,7 +410,7 @@ def test_a_matrix_in_a_file(both, tmp_path, dtype, monkeypatch):
         both.similarity_matrix(),
         atol=1e-6 if dtype == "float32" else 1e-3,
     )
-    monkeypatch.setattr(Recommender, "_weighted", lambda *a: 1 / 0)
+    monkeypatch.setattr("prodrec.recommend.similarity.product_queries", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         both.similarity_matrix(path=path)
     assert [p.name for p in path.parent.iterdir()] == ["matrix.parquet"] and pq.read_table(

@@ -143,8 +143,8 @@ class Asking(Collection):
     ) -> pd.DataFrame | Path:
         """Return the scores of all against all, (n, n), or the path of the file with them.
 
-        Rows are queries. The file has columns id and scores. `ValueError` where the matrix is larger
-        than 1 GB and no `path` is given.
+        Rows are queries. The file has columns id and scores. `ValueError` where the matrix is
+        larger than 1 GB and no `path` is given.
         """
         self._check_fitted()
         ids = self.catalog.ids if ids is None else as_list(ids)
