@@ -42,6 +42,7 @@ from prodrec.data.tables import (
     other_separator,
     picture_refs,
     read_csv,
+    words_among_numbers,
 )
 
 # %% ../../nbs/10_data.catalog.ipynb #0010
@@ -411,7 +412,8 @@ class Catalog(_Selectable, Saved):
     ) -> "Catalog":
         """Return a catalogue from a CSV file; ids, categories and brands are read as text.
 
-        An empty field is missing. Raises `ValueError` with the line where a row has too many fields or a price is no number.
+        An empty field is missing. Raises `ValueError` with the line where a row has too many fields
+        or a price is no number.
         """
         codes = [columns.get(name) or name for name in ("category", "brand")]
         df = read_csv(path, [id, *codes], read)
@@ -423,7 +425,17 @@ class Catalog(_Selectable, Saved):
             }
             values = df[price].set_axis(df[id]).rename("price")
             df = df.assign(**{price: as_numbers(values, path, **how).to_numpy()})
-        return cls.from_frame(df, id=id, root=root, **columns)
+        texts = [
+            id,
+            *codes,
+            *(columns.get(name) or name for name in ("title", "description", "image")),
+        ]
+        notes = words_among_numbers(df, texts)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
+        catalog = cls.from_frame(df, id=id, root=root, **columns)
+        catalog.note = "; ".join(filter(None, [catalog.note, *notes]))
+        return catalog
 
     def save(
         self,

@@ -277,7 +277,7 @@ def _fashion_details(path: Path) -> pd.DataFrame:
     )
     return df.astype({"price": float, "discountedPrice": float})
 
-# %% ../../nbs/11b_data.datasets.ipynb #0036
+# %% ../../nbs/11b_data.datasets.ipynb #0037
 def read_fashion(
     root: str
     | Path
@@ -311,7 +311,7 @@ def read_fashion(
         df = df.merge(_fashion_details(path), how="left", left_on="id", right_index=True)
     return Catalog.from_frame(df, id="id", title="productDisplayName", category=category)
 
-# %% ../../nbs/11b_data.datasets.ipynb #0044
+# %% ../../nbs/11b_data.datasets.ipynb #0046
 def _read_csv(ref: str) -> pd.DataFrame:
     "Return a CSV table as text; an empty field is missing, `NA` is a word."
     try:
@@ -319,7 +319,7 @@ def _read_csv(ref: str) -> pd.DataFrame:
     except ValueError as e:
         raise ValueError(f"{ref!r} is no CSV table that can be read: {e}") from e
 
-# %% ../../nbs/11b_data.datasets.ipynb #0046
+# %% ../../nbs/11b_data.datasets.ipynb #0048
 def read_retail(
     root: str | Path | None = None,  # the competition's folder or zip archive
     part: str = "train",  # "train", or "test", which has no categories
@@ -352,7 +352,7 @@ def read_retail(
     )
     return Catalog.from_frame(df, id="id", category="categories" if "categories" in df else None)
 
-# %% ../../nbs/11b_data.datasets.ipynb #0049
+# %% ../../nbs/11b_data.datasets.ipynb #0051
 _PRICE = re.compile(
     r"^\s*(?:from\s+)?[^\d\s.,<-]{0,3}\s*(\d[\d,]*(?:\.\d+)?|\.\d+)\s*(?:-.{0,24})?$", re.I
 )
@@ -368,7 +368,7 @@ def parse_price(
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and math.isfinite(value) else math.nan
 
-# %% ../../nbs/11b_data.datasets.ipynb #0052
+# %% ../../nbs/11b_data.datasets.ipynb #0054
 def _first_path(row: dict) -> list[str]:
     "Return the (first) path of categories, from the top down."
     path = row.get("category") or row.get("categories") or []
@@ -402,7 +402,7 @@ def _joined(value) -> str | None:
     texts = value if isinstance(value, list) else [value]
     return plain_text(" ".join(str(t) for t in texts if t)) or None
 
-# %% ../../nbs/11b_data.datasets.ipynb #0054
+# %% ../../nbs/11b_data.datasets.ipynb #0057
 def _amazon_row(row: dict, level: int, keep: Sequence[str], path) -> dict:
     id = row.get("parent_asin") or row.get("asin")
     if not id:
@@ -424,7 +424,7 @@ def _amazon_row(row: dict, level: int, keep: Sequence[str], path) -> dict:
         "image": _first_image(row),
     } | {field: row.get(field) for field in keep}
 
-# %% ../../nbs/11b_data.datasets.ipynb #0056
+# %% ../../nbs/11b_data.datasets.ipynb #0059
 def read_amazon(
     path: str | Path,  # a metadata file of 2014, 2018 or 2023, plain or gzipped
     limit: int | None = None,  # read only so many products
@@ -449,7 +449,7 @@ def read_amazon(
     nothing = [c for c in df if c not in ("id", "title") and df[c].isna().all()]
     return Catalog.from_frame(df.drop(columns=nothing), id="id")
 
-# %% ../../nbs/11b_data.datasets.ipynb #0062
+# %% ../../nbs/11b_data.datasets.ipynb #0065
 def read_amazon_reviews(
     path: str | Path,  # a file of reviews of 2014, 2018 or 2023, plain or gzipped
     limit: int | None = None,  # read only so many reviews
@@ -490,7 +490,7 @@ def _review_row(row: dict, path) -> tuple[str, str, float, int]:
             f"{str(path)!r}: a row without user, product, rating or time ({e!r}): {str(row)[:80]}"
         ) from e
 
-# %% ../../nbs/11b_data.datasets.ipynb #0065
+# %% ../../nbs/11b_data.datasets.ipynb #0068
 def _listing_files(root: Path) -> list[Path]:
     if root.is_file():
         return [root]
@@ -508,7 +508,7 @@ def _row_ids(df: pd.DataFrame) -> pd.Series:
     repeat = ids.groupby(ids).cumcount() + 1
     return ids.where(repeat == 1, ids + "-" + repeat.astype(str))
 
-# %% ../../nbs/11b_data.datasets.ipynb #0067
+# %% ../../nbs/11b_data.datasets.ipynb #0070
 def read_walmart(
     root: str
     | Path,  # a folder of CSV files (or its parent, where they lie in `listings`), or one such file

@@ -158,7 +158,8 @@ def decode(
 ) -> np.ndarray:
     """Return a picture as uint8 (height, width, 3), RGB, upright, transparency on white.
 
-    Of an animation it is the first frame. Raises `ImageError` with `reason` "truncated", "unreadable" or "too large".
+    Of an animation it is the first frame. Raises `ImageError` with `reason` "truncated",
+    "unreadable" or "too large".
     """
     if not data:
         raise ImageError("unreadable", "the file is empty")
@@ -237,7 +238,7 @@ class _Zip:
             raise zipfile.BadZipFile("its checksum is wrong")
         return data
 
-# %% ../../nbs/10a_data.pictures.ipynb #0036
+# %% ../../nbs/10a_data.pictures.ipynb #0037
 @lru_cache(maxsize=16)
 def _opened(path: str, mtime: int) -> _Zip:
     return _Zip(path)
@@ -264,7 +265,7 @@ def read_zip(
     except Exception as e:  # each way of compressing raises its own
         raise ImageError("unreadable", f"{member!r} in {str(path)!r}: {e}") from e
 
-# %% ../../nbs/10a_data.pictures.ipynb #0039
+# %% ../../nbs/10a_data.pictures.ipynb #0040
 MAX_BYTES = 50_000_000  # a larger file is no product picture
 
 
@@ -295,7 +296,7 @@ def _limited(response: requests.Response, max_bytes: int, max_seconds: float) ->
         yield chunk
     _check_head(head.ljust(16), response)
 
-# %% ../../nbs/10a_data.pictures.ipynb #0040
+# %% ../../nbs/10a_data.pictures.ipynb #0041
 def get_picture(
     url: str,  # http or https
     session: requests.Session | None = None,  # to reuse connections
@@ -320,7 +321,7 @@ def get_picture(
         raise ImageError("fetch", f"{url}: {e}") from e
     return data, content_type
 
-# %% ../../nbs/10a_data.pictures.ipynb #0043
+# %% ../../nbs/10a_data.pictures.ipynb #0044
 def is_url(
     ref: str | bytes | None,  # a reference to a picture, as `read_ref` takes it
 ) -> bool:
@@ -360,7 +361,7 @@ def fetch(
     store_url(url, data)
     return data
 
-# %% ../../nbs/10a_data.pictures.ipynb #0046
+# %% ../../nbs/10a_data.pictures.ipynb #0047
 def digest(
     data: bytes,  # a file
 ) -> bytes:
@@ -386,7 +387,7 @@ def read_ref(
     except (OSError, ValueError) as e:  # ValueError: no path at all, such as one with a zero byte
         raise ImageError("missing", f"no file {ref!r} ({getattr(e, 'strerror', e)})") from e
 
-# %% ../../nbs/10a_data.pictures.ipynb #0049
+# %% ../../nbs/10a_data.pictures.ipynb #0050
 _NO_SCHEME = re.compile(r"//[\w.-]+\.[a-z]{2,}(:\d+)?/", re.IGNORECASE)
 
 
@@ -400,9 +401,13 @@ def plain_ref(
         return scheme + bare[len(scheme) :]
     if scheme == "file":
         return url2pathname(unquote(urlsplit(bare).path))
-    return f"https:{bare}" if _NO_SCHEME.match(bare) and not os.path.exists(bare) else text
+    return (
+        f"https:{bare}"
+        if bare[:2] == "//" and _NO_SCHEME.match(bare) and not os.path.exists(bare)
+        else text
+    )
 
-# %% ../../nbs/10a_data.pictures.ipynb #0052
+# %% ../../nbs/10a_data.pictures.ipynb #0053
 def picture_root(
     images: str | Path | None,  # a folder or zip archive
 ) -> str | None:
@@ -419,7 +424,7 @@ def picture_root(
         "from_csv), is neither a folder nor a zip archive"
     )
 
-# %% ../../nbs/10a_data.pictures.ipynb #0055
+# %% ../../nbs/10a_data.pictures.ipynb #0056
 def _walk(folder: str, above: tuple = ()) -> Iterator[str]:
     "Yield the files below a folder, those in linked folders too; hidden ones are passed over."
     entries = sorted(os.scandir(folder), key=lambda e: e.name)
@@ -460,7 +465,7 @@ def list_pictures(
     """Return the refs of the picture files in `root`, sorted, by the suffixes in `SUFFIXES`."""
     return [ref for ref in list_files(root) if ref.lower().endswith(SUFFIXES)]
 
-# %% ../../nbs/10a_data.pictures.ipynb #0058
+# %% ../../nbs/10a_data.pictures.ipynb #0059
 def shrink(
     pixels: np.ndarray,  # uint8 (height, width, 3)
     side: int,  # the longer side afterwards, in pixels
@@ -483,7 +488,7 @@ def thumbnail(
     Image.fromarray(shrink(pixels, size)).save(out, "JPEG", quality=75)
     return out.getvalue()
 
-# %% ../../nbs/10a_data.pictures.ipynb #0061
+# %% ../../nbs/10a_data.pictures.ipynb #0062
 def read_image(
     picture,  # path, URL, bytes, PIL image, uint8 array (height, width, 3), or product id
     catalog=None,  # a `Catalog`, where ids are looked up

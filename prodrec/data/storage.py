@@ -96,7 +96,7 @@ def to_pack(
     small = images is None and _size_of(files.values()) <= PACK_BELOW
     return memory + ([*files] if small else leaning)
 
-# %% ../../nbs/10d_data.storage.ipynb #0015
+# %% ../../nbs/10d_data.storage.ipynb #0016
 def pack(
     refs: dict[str, str | bytes | None],  # product -> ref
     todo: Sequence[str],  # the products whose pictures to pack
@@ -118,7 +118,7 @@ def pack(
                 continue
     return refs | packed
 
-# %% ../../nbs/10d_data.storage.ipynb #0018
+# %% ../../nbs/10d_data.storage.ipynb #0019
 def missing_files(
     refs: Iterable[str | bytes | None],  # of pictures
 ) -> list[str]:
@@ -138,7 +138,7 @@ def missing_files(
             gone.append(ref)
     return gone
 
-# %% ../../nbs/10d_data.storage.ipynb #0020
+# %% ../../nbs/10d_data.storage.ipynb #0022
 def find_home(
     refs: Sequence,  # refs as they were saved
     former: str | None,  # the folder or archive in which the pictures lay
@@ -158,7 +158,7 @@ def find_home(
     lost = [len(missing_files([_absolute(r, p) for r in sample])) for p in places]
     return places[int(np.argmin(lost))] if places else None
 
-# %% ../../nbs/10d_data.storage.ipynb #0023
+# %% ../../nbs/10d_data.storage.ipynb #0025
 def _over_refs(products: pd.DataFrame, change) -> pd.DataFrame:
     "Return the table with `change(ref)` for each ref in it."
 
@@ -192,7 +192,7 @@ def write_products(
             pass
     return {"n": len(products), "root": home, "beside": beside, "lost": lost}
 
-# %% ../../nbs/10d_data.storage.ipynb #0025
+# %% ../../nbs/10d_data.storage.ipynb #0027
 def read_products(
     folder: Path,  # with products.parquet and perhaps images.zip
     state: dict,  # what `write_products` returned

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SEPARATORS', 'SCALARS', 'csv_line', 'other_separator', 'check_fields', 'read_csv', 'read_json_lines', 'scalar_text',
-           'as_text', 'one_type', 'check_storable', 'check_ids', 'as_numbers', 'split_cell', 'is_missing',
-           'picture_refs']
+           'as_text', 'one_type', 'words_among_numbers', 'check_storable', 'check_ids', 'as_numbers', 'split_cell',
+           'is_missing', 'picture_refs']
 
 # %% ../../nbs/10c_data.tables.ipynb #0005
 import ast
@@ -241,7 +241,8 @@ def as_text(
         if not isinstance(value, SCALARS):
             raise ValueError(
                 f"`{values.name}` of product {id!r} holds a {type(value).__name__}, "
-                f"{str(value)[:60]!r}: a label is one text, so choose one value, or join them to one text"
+                f"{str(value)[:60]!r}: a label is one text, "
+                "so choose one value, or join them to one text"
             )
     text = [
         scalar_text(v) if known else None for v, known in zip(values, values.notna(), strict=True)
@@ -289,6 +290,23 @@ def one_type(
     return df.assign(**changed) if changed else df, [note for _, note in settled.values() if note]
 
 # %% ../../nbs/10c_data.tables.ipynb #0034
+def words_among_numbers(
+    df: pd.DataFrame,  # a table, as it was read from a text file
+    skip: Iterable[str] = (),  # columns that are meant as text
+) -> list[str]:
+    """Return a sentence for each column of text whose values are numbers for the most part."""
+    notes = []
+    for column in [c for c in df if c not in set(skip)]:
+        if pd.api.types.infer_dtype(df[column], skipna=True) != "string":
+            continue
+        known = df[column].dropna()
+        words = known[pd.to_numeric(known, errors="coerce").isna()]
+        if 0 < len(words) < len(known) / 2:
+            example = f"{len(words):,} words, e.g. {words.iloc[0]!r}"
+            notes.append(f"column `{column}` holds numbers and {example}: kept as text")
+    return notes
+
+# %% ../../nbs/10c_data.tables.ipynb #0037
 _NOT_STORED = (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError)
 
 
@@ -321,7 +339,7 @@ def check_storable(
             f"or drop the column, e.g. `df.drop(columns={str(column)!r})`"
         )
 
-# %% ../../nbs/10c_data.tables.ipynb #0037
+# %% ../../nbs/10c_data.tables.ipynb #0040
 def check_ids(
     index: pd.Index,  # one id a product
 ) -> pd.Index:
@@ -346,7 +364,7 @@ def check_ids(
         )
     return index
 
-# %% ../../nbs/10c_data.tables.ipynb #0040
+# %% ../../nbs/10c_data.tables.ipynb #0043
 def as_numbers(
     values: pd.Series,  # one column, indexed by product id
     path: str | Path | None = None,  # the CSV file it comes from, to tell the line of an error
@@ -373,7 +391,7 @@ def as_numbers(
         )
     return found
 
-# %% ../../nbs/10c_data.tables.ipynb #0043
+# %% ../../nbs/10c_data.tables.ipynb #0046
 def _variants(path: str) -> list[str]:
     "List other spellings of a path, the likelier first."
     forms = [path, path.replace("\\", "/")]
@@ -398,8 +416,9 @@ def _path_ref(path: str, root: str | None) -> str:
         places = [next((p for p in places if os.path.exists(p)), places[0])]
     return places[0]
 
-# %% ../../nbs/10c_data.tables.ipynb #0046
+# %% ../../nbs/10c_data.tables.ipynb #0049
 _NEXT_URL = re.compile(r"[\s,;|]+(?=(?:https?:)?//)", re.IGNORECASE)
+_ONE = re.compile(r"[^\s,;|\[]+")
 _BETWEEN = re.compile(r"\s*[,;|\n]\s*")
 
 
@@ -408,6 +427,8 @@ def split_cell(
 ) -> list[str]:
     """Return the pictures that a cell names, as a JSON list, addresses, or paths."""
     cell = cell.strip()
+    if _ONE.fullmatch(cell):
+        return [cell]
     if cell.startswith("[") and cell.endswith("]"):
         try:
             names = json.loads(cell)
@@ -421,7 +442,7 @@ def split_cell(
     paths = _BETWEEN.split(cell)
     return paths if all(p.lower().endswith(SUFFIXES) for p in paths) else [cell]
 
-# %% ../../nbs/10c_data.tables.ipynb #0048
+# %% ../../nbs/10c_data.tables.ipynb #0052
 def is_missing(
     value,  # a value of a table
 ) -> bool:
