@@ -18,7 +18,8 @@ from scipy.optimize import minimize_scalar
 from ..data.catalog import Catalog
 from ..data.split import encode_labels
 from .batchnorm import bn_momentum
-from .classifier import Classifier, labels_of
+from .classifier import Classifier
+from .trainer import labels_of
 from .pixels import Batches, Pixels
 
 # %% ../../nbs/24a_models.fusion.ipynb #0010

@@ -20,7 +20,7 @@ import pandas as pd
 
 from ..data.catalog import Catalog
 from .batchnorm import bn_momentum
-from .classifier import Classifier, ImageClassifier, undone_on_failure
+from .classifier import Classifier, ImageClassifier
 from prodrec.models.fusion import (
     HidingBatches,
     OptionalPictures,
@@ -35,6 +35,7 @@ from .networks import embedding_network, find_network, split_frozen
 from .pixels import Batches, apply_network, stack_pictures
 from .report import Report
 from .text import TextClassifier, known_words, mask_note, warn_of_unknown
+from .trainer import undone_on_failure
 from .training import TRAINING, training_of
 from .words import as_texts
 from ..stats import unit_rows
