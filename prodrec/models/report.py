@@ -84,7 +84,7 @@ def class_scores(
 def top_confusions(
     confusion: pd.DataFrame,  # as for `class_scores`
 ) -> pd.DataFrame:
-    """Return the confusions, the most frequent first: true, predicted, count, share of the class."""
+    """Return the confusions, the most frequent first: true, predicted, count, share."""
     table = confusion.rename_axis(index="true", columns="predicted").stack()
     table = table.rename("count").reset_index()
     table["share"] = table["count"] / table["true"].map(confusion.sum(axis=1)).clip(lower=1)
