@@ -13,16 +13,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from prodrec.data.audit import (
-    DROP,
-    ISSUES,
-    audit,
-    duplicate_groups,
-    fingerprint,
-    near_candidates,
-    near_pairs,
-)
+from prodrec.data.audit import DROP, ISSUES, audit
 from prodrec.data.catalog import Catalog
+from prodrec.data.duplicates import duplicate_groups, fingerprint, near_candidates, near_pairs
 from prodrec.data.split import leaks, split
 
 
@@ -68,8 +61,15 @@ def test_nothing_is_wrong_with_what_is_right():
 
 def test_each_kind_of_bad_picture():
     blurred = cv2.GaussianBlur(scene(21), (0, 0), 4)
-    moving = encoded(Image.fromarray(scene(22)), "GIF", save_all=True, append_images=[Image.fromarray(scene(23))])
-    webp = encoded(Image.fromarray(scene(24)), "WEBP", save_all=True, append_images=[Image.fromarray(scene(25))])
+    moving = encoded(
+        Image.fromarray(scene(22)), "GIF", save_all=True, append_images=[Image.fromarray(scene(23))]
+    )
+    webp = encoded(
+        Image.fromarray(scene(24)),
+        "WEBP",
+        save_all=True,
+        append_images=[Image.fromarray(scene(25))],
+    )
     bad = {
         "none": (None, "missing_picture"),
         "lost": ("/no/such/file.jpg", "missing_picture"),
@@ -90,14 +90,28 @@ def test_each_kind_of_bad_picture():
     report = audit(catalog, min_class=1)
     assert "truncated" in report.issues.set_index("id").loc["cut", "detail"]
     assert report.clean().ids == [*GOOD, "small", "long", "dark", "soft"]
-    assert set(report.dropped["id"]) == {"none", "lost", "zero", "cut", "page", "moving", "webp", "white", "black"}
+    assert set(report.dropped["id"]) == {
+        "none",
+        "lost",
+        "zero",
+        "cut",
+        "page",
+        "moving",
+        "webp",
+        "white",
+        "black",
+    }
 
 
 def test_duplicates_name_the_first():
     one, again = encoded(scene(31), quality=95), encoded(scene(31), quality=70)
     catalog = shop({"a": one, **GOOD, "b": one, "c": again, "d": again})
     issues = audit(catalog, min_class=1).issues.set_index("id")
-    assert issues["issue"].to_dict() == {"b": "exact_duplicate", "c": "near_duplicate", "d": "exact_duplicate"}
+    assert issues["issue"].to_dict() == {
+        "b": "exact_duplicate",
+        "c": "near_duplicate",
+        "d": "exact_duplicate",
+    }
     assert issues["detail"].to_dict() == {
         "b": "the same file as 'a'",
         "c": "nearly the same as 'a'",
@@ -111,7 +125,9 @@ def test_a_conflict_is_reported_on_every_member():
     pictures = {"a": one, "b": one, "c": encoded(scene(31), quality=70), "d": one, **GOOD}
     labels = ["mug", "mug", "cap", None, *["mug"] * len(GOOD)]
     conflicts = {
-        i for i, issue in found(shop(pictures, category=labels), required=["title"]) if issue == "conflicting_label"
+        i
+        for i, issue in found(shop(pictures, category=labels), required=["title"])
+        if issue == "conflicting_label"
     }
     assert conflicts == {"a", "b", "c"}
 
@@ -138,7 +154,8 @@ def test_blank_pictures_tie_nothing_together():
 
 
 @pytest.mark.parametrize(
-    "catalog", [shop({"a": GOOD["good1"]}), shop({"a": None}), Catalog(pd.DataFrame({"x": [1]}, index=["a"]))]
+    "catalog",
+    [shop({"a": GOOD["good1"]}), shop({"a": None}), Catalog(pd.DataFrame({"x": [1]}, index=["a"]))],
 )
 def test_one_product(catalog):
     report = audit(catalog)
@@ -182,7 +199,9 @@ def test_noise_never_stops_the_audit():
         b"MM\0*",
         b"%PDF-1.4",
     ]
-    pictures = {f"n{i}": heads[i % len(heads)] + rng.bytes(int(rng.integers(1, 3000))) for i in range(200)}
+    pictures = {
+        f"n{i}": heads[i % len(heads)] + rng.bytes(int(rng.integers(1, 3000))) for i in range(200)
+    }
     damaged = bytearray(GOOD["good1"])
     for i in range(100):
         copy = bytearray(damaged)
@@ -197,11 +216,16 @@ def png_claiming(width, height):
     "A small PNG whose header promises a large picture."
 
     def chunk(kind, body):
-        return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
+        return (
+            len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
+        )
 
     header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + b"\x08\x02\0\0\0"
     return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(1000)))
+        + chunk(b"IEND", b"")
     )
 
 
@@ -255,11 +279,19 @@ def copies_of(pixels):
     yield "png", encoded(pixels, "PNG")
     yield (
         "smaller",
-        encoded(cv2.resize(pixels, (round(width * 0.9), round(height * 0.9)), interpolation=cv2.INTER_AREA)),
+        encoded(
+            cv2.resize(
+                pixels, (round(width * 0.9), round(height * 0.9)), interpolation=cv2.INTER_AREA
+            )
+        ),
     )
     yield (
         "larger",
-        encoded(cv2.resize(pixels, (round(width * 1.2), round(height * 1.2)), interpolation=cv2.INTER_CUBIC)),
+        encoded(
+            cv2.resize(
+                pixels, (round(width * 1.2), round(height * 1.2)), interpolation=cv2.INTER_CUBIC
+            )
+        ),
     )
     yield "darker", encoded((pixels * 0.97).astype(np.uint8), quality=85)
     yield "brighter", encoded(np.clip(pixels * 1.03, 0, 255).astype(np.uint8), quality=85)
@@ -269,7 +301,11 @@ def copies_of(pixels):
 
 def test_copies_are_found_and_strangers_are_not():
     pictures = {f"{seed}": encoded(scene(seed, 160, 120), quality=92) for seed in range(100, 140)}
-    copies = {f"{seed}-{kind}": data for seed in range(100, 140) for kind, data in copies_of(scene(seed, 160, 120))}
+    copies = {
+        f"{seed}-{kind}": data
+        for seed in range(100, 140)
+        for kind, data in copies_of(scene(seed, 160, 120))
+    }
     groups = duplicate_groups(shop(pictures | copies))
     right = [groups[i] == i.partition("-")[0] for i in copies]
     assert np.mean(right) > 0.97
@@ -301,8 +337,10 @@ def test_groups_do_not_depend_on_the_order_of_rows():
 
 
 def test_the_split_keeps_copies_together():
-    catalog = shop({f"{s}-{k}": d for s in range(60) for k, d in list(copies_of(scene(s, 160, 120)))[:2]})
-    options = {"by": None, "sizes": (0.6, 0.4)}
+    catalog = shop(
+        {f"{s}-{k}": d for s in range(60) for k, d in list(copies_of(scene(s, 160, 120)))[:2]}
+    )
+    options = {"target": None, "sizes": (0.6, 0.4)}
     kept, torn = split(catalog, **options), split(catalog, groups=None, **options)
     assert leaks(kept["train"], kept["test"]).empty
     assert set(leaks(torn["train"], torn["test"])["reason"]) == {"near duplicate"}
@@ -317,7 +355,10 @@ def test_the_real_fashion_catalogue():
     with zipfile.ZipFile(archive) as z, z.open("styles.csv") as f:
         frame = pd.read_csv(f, dtype={"id": str}, keep_default_na=False)
     frame = frame.assign(image="images/" + frame["id"] + ".jpg").set_index("id")
-    catalog = Catalog(frame.rename(columns={"productDisplayName": "title", "articleType": "category"}), images=archive)
+    catalog = Catalog(
+        frame.rename(columns={"productDisplayName": "title", "articleType": "category"}),
+        images=archive,
+    )
     report = audit(catalog)
     count = report.summary()["products"]
     assert count["missing_picture"] == 369 and count["unreadable_picture"] == 0

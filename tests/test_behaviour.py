@@ -1,6 +1,7 @@
 """One suite of behaviour that every classifier of the package passes: of pictures, of texts, of both."""
 
 import io
+import json
 import warnings
 from types import SimpleNamespace
 
@@ -11,12 +12,12 @@ import pytest
 from PIL import Image
 from sklearn.base import clone
 
-from prodrec.core import ImageError
+from prodrec.core import ImageError, file_digest
 from prodrec.data.catalog import Catalog
 from prodrec.models.batchnorm import batchnorm_layers
 from prodrec.models.classifier import Classifier, ImageClassifier
-from prodrec.models.networks import PRESETS
 from prodrec.models.hybrid import HybridClassifier
+from prodrec.models.networks import PRESETS
 from prodrec.models.text import NETWORKS, TextClassifier
 
 pytestmark = [
@@ -74,7 +75,9 @@ def frozen_network(image_size, n_classes):
 
 def text_network(vectorizer, n_classes, dims=6):
     inputs = keras.Input((), dtype="string")
-    x = keras.layers.Embedding(vectorizer.vocabulary_size(), dims, name="vectors")(vectorizer(inputs))
+    x = keras.layers.Embedding(vectorizer.vocabulary_size(), dims, name="vectors")(
+        vectorizer(inputs)
+    )
     x = keras.layers.GlobalAveragePooling1D()(x)
     return keras.Model(inputs, keras.layers.Dense(n_classes, activation="softmax")(x))
 
@@ -91,7 +94,9 @@ def pictures(network, **more):
 
 
 def texts(network):
-    return lambda **options: TextClassifier(network, length=6, baseline=False, **SMALL.get(network, {}), **options)
+    return lambda **options: TextClassifier(
+        network, length=6, baseline=False, **SMALL.get(network, {}), **options
+    )
 
 
 def both(fusion, image, text):
@@ -130,13 +135,21 @@ def fitted(request):
     classifier = new.fit(train, validation, epochs=2)
     assert classifier is new
     return SimpleNamespace(
-        kind=request.param, classifier=classifier, train=train, validation=validation, before=before, told=told
+        kind=request.param,
+        classifier=classifier,
+        train=train,
+        validation=validation,
+        before=before,
+        told=told,
     )
 
 
 def plain(params):
     "Parameters with those of classifiers in them, so that they can be compared."
-    return {k: plain(v.get_params()) | {"is": type(v)} if isinstance(v, Classifier) else v for k, v in params.items()}
+    return {
+        k: plain(v.get_params()) | {"is": type(v)} if isinstance(v, Classifier) else v
+        for k, v in params.items()
+    }
 
 
 def of_pictures(classifier):
@@ -148,7 +161,9 @@ def as_list(classifier, catalog):
     images, titles = [catalog.open(i) for i in catalog], catalog.texts().tolist()
     if of_pictures(classifier):
         return images
-    return titles if isinstance(classifier, TextClassifier) else list(zip(images, titles, strict=True))
+    return (
+        titles if isinstance(classifier, TextClassifier) else list(zip(images, titles, strict=True))
+    )
 
 
 # -- fit
@@ -194,7 +209,9 @@ def test_the_same_seed_gives_the_same_whatever_cannot_be_read(fitted):
         with pytest.warns(UserWarning, match="left out, e.g. |left out$|: left out") as said:
             classifier.fit(gaps, fitted.validation, epochs=2)
         assert any("2 " in str(w.message) and "s50" in str(w.message) for w in said)
-    np.testing.assert_allclose(classifier.predict_proba(test), fitted.classifier.predict_proba(test), atol=1e-5)
+    np.testing.assert_allclose(
+        classifier.predict_proba(test), fitted.classifier.predict_proba(test), atol=1e-5
+    )
     losses = [c.history_.drop(columns="seconds") for c in (classifier, fitted.classifier)]
     pd.testing.assert_frame_equal(*losses, atol=1e-5)
 
@@ -211,7 +228,9 @@ def test_new_labels_in_validation_and_another_seed(fitted):
     gap = np.abs(np.subtract(*(c.predict_proba(test) for c in seeded))).max()
     assert gap == 0 if kind == "tfidf" else gap > 1e-4
     known = fitted.validation[fitted.validation.ids[:3]]
-    proba = other.predict_proba(known)[np.arange(3), [CLASSES.index(c) for c in known.products.category]]
+    proba = other.predict_proba(known)[
+        np.arange(3), [CLASSES.index(c) for c in known.products.category]
+    ]
     if not batchnorm_layers(other.model):  # else its statistics are recomputed after the last epoch
         assert other.history_.val_loss.iloc[-1] == pytest.approx(-np.log(proba).mean(), abs=1e-4)
     with pytest.raises(ValueError, match="`validation` has n"):
@@ -232,7 +251,11 @@ def test_one_class(fitted):
 
 def test_answers_have_their_shapes(fitted):
     classifier, test = fitted.classifier, shop(18, 29)
-    proba, vectors, labels = classifier.predict_proba(test), classifier.embed(test), classifier.predict(test)
+    proba, vectors, labels = (
+        classifier.predict_proba(test),
+        classifier.embed(test),
+        classifier.predict(test),
+    )
     assert proba.shape == (11, 3) and proba.dtype == vectors.dtype == np.float32
     np.testing.assert_allclose(proba.sum(1), 1, atol=1e-5)
     assert (proba >= 0).all()
@@ -240,7 +263,9 @@ def test_answers_have_their_shapes(fitted):
     assert vectors.ndim == 2 and len(vectors) == 11
     lengths = np.linalg.norm(vectors, axis=1)
     assert (np.isclose(lengths, 1, atol=1e-5) | (lengths == 0)).all()
-    if fitted.kind != "mobilenetv2":  # whose weights are random here: after so many layers nothing is left of a picture
+    if (
+        fitted.kind != "mobilenetv2"
+    ):  # whose weights are random here: after so many layers nothing is left of a picture
         assert (proba != proba[0]).any() and lengths.any()
 
 
@@ -263,7 +288,9 @@ def test_nothing_is_asked(fitted):
 def test_pictures_and_texts_that_are_missing(fitted):
     classifier = fitted.classifier
     asked = (classifier.predict, classifier.predict_proba, classifier.embed, classifier.evaluate)
-    gone, junk = (shop(18, 22, image=[square(18), square(19), x, square(21)]) for x in (None, b"junk"))
+    gone, junk = (
+        shop(18, 22, image=[square(18), square(19), x, square(21)]) for x in (None, b"junk")
+    )
     for ask in asked:
         if of_pictures(classifier):
             for catalog in (gone, junk):
@@ -273,7 +300,10 @@ def test_pictures_and_texts_that_are_missing(fitted):
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # what is missing is no fault
                 ask(gone)
-            with pytest.warns(UserWarning, match="1 pictures cannot be read, e.g. .*'s20'.*: the texts stand alone"):
+            with pytest.warns(
+                UserWarning,
+                match="1 pictures cannot be read, e.g. .*'s20'.*: the texts stand alone",
+            ):
                 ask(junk)
         else:
             ask(Catalog(gone.products.assign(title=[None, "", "  ", "unheard of"])))
@@ -287,8 +317,15 @@ def test_labels_that_training_never_showed(fitted):
     classifier = fitted.classifier
     test = shop(18, 24, category=["new", *CLASSES, "new", "other"])
     report = classifier.evaluate(test)
-    assert report.unseen == ["new", "other"] and report.ids == test.ids and report.name == classifier.name
-    assert report.right.tolist() == (classifier.predict(test) == test.products.category.to_numpy()).tolist()
+    assert (
+        report.unseen == ["new", "other"]
+        and report.ids == test.ids
+        and report.name == classifier.name
+    )
+    assert (
+        report.right.tolist()
+        == (classifier.predict(test) == test.products.category.to_numpy()).tolist()
+    )
     assert report.accuracy == report.right.mean()
 
 
@@ -308,10 +345,18 @@ def test_save_and_load(fitted, tmp_path):
     classifier, test = fitted.classifier, shop(18, 29)
     classifier.save(tmp_path / "c")
     assert not list(tmp_path.rglob("*.pkl"))
-    proba, vectors, report = classifier.predict_proba(test), classifier.embed(test), classifier.evaluate(test)
+    proba, vectors, report = (
+        classifier.predict_proba(test),
+        classifier.embed(test),
+        classifier.evaluate(test),
+    )
     for cls in (type(classifier), Classifier):
         back = cls.load(tmp_path / "c")
-        assert type(back) is type(classifier) and repr(back) == repr(classifier) and back.name == classifier.name
+        assert (
+            type(back) is type(classifier)
+            and repr(back) == repr(classifier)
+            and back.name == classifier.name
+        )
         np.testing.assert_allclose(back.predict_proba(test), proba, atol=1e-6)
         np.testing.assert_allclose(back.embed(test), vectors, atol=1e-6)
         pd.testing.assert_frame_equal(back.history_, classifier.history_)
@@ -319,11 +364,42 @@ def test_save_and_load(fitted, tmp_path):
         assert comparable(plain(back.get_params())) == comparable(plain(classifier.get_params()))
         assert back.evaluate(test).notes == report.notes
     back.save(tmp_path / "c")  # over what it was loaded from
-    np.testing.assert_allclose(Classifier.load(tmp_path / "c").predict_proba(test), proba, atol=1e-6)
+    np.testing.assert_allclose(
+        Classifier.load(tmp_path / "c").predict_proba(test), proba, atol=1e-6
+    )
     others = {ImageClassifier, TextClassifier, HybridClassifier} - {type(classifier)}
     for other in others:
-        with pytest.raises(ValueError, match=f"holds a saved {type(classifier).__name__}, not a {other.__name__}"):
+        with pytest.raises(
+            ValueError, match=f"holds a saved {type(classifier).__name__}, not a {other.__name__}"
+        ):
             other.load(tmp_path / "c")
+
+
+def as_version_01(folder):
+    "Rewrite a saved folder as version 0.1 wrote it: the class as the kind, no format, the state as it is."
+    for inner in folder.glob("*/manifest.json"):
+        as_version_01(inner.parent)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    state, name = manifest["meta"]["state"], manifest["meta"]["class"]
+    for part in (state, state.get("image", {})):
+        if isinstance(part, dict):
+            part.pop("image_size", None)
+    old = {"kind": name, "prodrec": "0.1.0", "meta": state}
+    inner = {f: file_digest(folder / f) for f in manifest["files"]}
+    (folder / "manifest.json").write_text(json.dumps(old | {"files": inner}))
+
+
+def test_folders_of_version_01_load(fitted, tmp_path):
+    classifier, test = fitted.classifier, shop(18, 29)
+    classifier.save(tmp_path / "c")
+    as_version_01(tmp_path / "c")
+    for cls in (type(classifier), Classifier):
+        back = cls.load(tmp_path / "c")
+        assert type(back) is type(classifier) and back.classes_ == classifier.classes_
+        np.testing.assert_allclose(
+            back.predict_proba(test), classifier.predict_proba(test), atol=1e-6
+        )
+        np.testing.assert_allclose(back.embed(test), classifier.embed(test), atol=1e-6)
 
 
 def test_a_clone_has_learned_nothing(fitted):
@@ -337,20 +413,53 @@ def test_a_clone_has_learned_nothing(fitted):
 
 
 def training(**changed):
-    return {"learning_rate": 0.3, "optimizer": "sgd", "schedule": "cosine", "label_smoothing": 0.2} | changed
+    return {
+        "learning_rate": 0.3,
+        "optimizer": "sgd",
+        "schedule": "cosine",
+        "label_smoothing": 0.2,
+    } | changed
 
 
 PARAMS = {
-    **{f"ImageClassifier({name!r})": lambda name=name: ImageClassifier(name, (64, 48)) for name in PRESETS},
+    **{
+        f"ImageClassifier({name!r})": lambda name=name: ImageClassifier(name, (64, 48))
+        for name in PRESETS
+    },
     **{f"TextClassifier({name!r})": lambda name=name: TextClassifier(name) for name in NETWORKS},
     "pictures, all given": lambda: ImageClassifier(
-        "compact", [33, 34], "sort", 5, 7, "crop", "bfloat16", **training(balance="weights"), blocks=2, filters=[3, 4]
+        "compact",
+        [33, 34],
+        "sort",
+        5,
+        7,
+        "crop",
+        "bfloat16",
+        **training(balance="weights"),
+        blocks=2,
+        filters=[3, 4],
     ),
     "texts, all given": lambda: TextClassifier(
-        "conv1d", "sort", "title", 9, 8, "v.txt", {"of", "a"}, True, False, 5, 7, **training(), filters=3
+        "conv1d",
+        "sort",
+        "title",
+        9,
+        8,
+        "v.txt",
+        {"of", "a"},
+        True,
+        False,
+        5,
+        7,
+        **training(),
+        filters=3,
     ),
-    "names": lambda: HybridClassifier("compact", "conv1d", **training(balance="sampling", recompute_batchnorm=False)),
-    "both given": lambda: HybridClassifier(ImageClassifier("slash", seed=2), TextClassifier("tfidf", seed=3), "late"),
+    "names": lambda: HybridClassifier(
+        "compact", "conv1d", **training(balance="sampling", recompute_batchnorm=False)
+    ),
+    "both given": lambda: HybridClassifier(
+        ImageClassifier("slash", seed=2), TextClassifier("tfidf", seed=3), "late"
+    ),
 }
 
 
@@ -358,9 +467,20 @@ PARAMS = {
 def test_parameters_make_another_one_like_it(name):
     classifier = PARAMS[name]()
     params = classifier.get_params()
-    assert plain(type(classifier)(**params).get_params()) == plain(params) == plain(clone(classifier).get_params())
-    for key, value in {"seed": 11, "learning_rate": 0.7, "optimizer": "rmsprop", "batch_size": 13}.items():
-        assert plain(type(classifier)(**params | {key: value}).get_params()) == plain(params | {key: value})
+    assert (
+        plain(type(classifier)(**params).get_params())
+        == plain(params)
+        == plain(clone(classifier).get_params())
+    )
+    for key, value in {
+        "seed": 11,
+        "learning_rate": 0.7,
+        "optimizer": "rmsprop",
+        "batch_size": 13,
+    }.items():
+        assert plain(type(classifier)(**params | {key: value}).get_params()) == plain(
+            params | {key: value}
+        )
 
 
 # -- every network that is built in
@@ -375,8 +495,8 @@ BUILT_IN = {name: (ImageClassifier, {"image_size": SIZE}) for name in PRESETS} |
 def test_every_network_of_the_package_learns_and_answers(name):
     kind, options = BUILT_IN[name]
     classifier = kind(name, seed=3, batch_size=4, **options)
-    before, build = [], classifier._build
-    classifier._build = lambda *a: remembered(build(*a), before)
+    before, build = [], classifier.build
+    classifier.build = lambda *a: remembered(build(*a), before)
     classifier.fit(shop(0, 6), epochs=1)
     assert any((a != b).any() for a, b in zip(before, classifier.model.get_weights(), strict=True))
     proba, vectors = classifier.predict_proba(shop(6, 11)), classifier.embed(shop(6, 11))

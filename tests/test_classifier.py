@@ -1,6 +1,7 @@
 """Classifiers of pictures, on catalogues of coloured squares: what is theirs alone."""
 
 import io
+import json
 import os
 import warnings
 from functools import partial
@@ -12,13 +13,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from prodrec.core import ImageError
+from prodrec.core import ImageError, file_digest, read_manifest, save_folder
 from prodrec.data.catalog import Catalog
-from prodrec.models.pixels import fit_size
-from prodrec.models.classifier import ImageClassifier, labels_of
-from prodrec.stats import unit_rows
-from prodrec.models.networks import cnn
 from prodrec.models.backbones import backbone, features
+from prodrec.models.calibration import with_temperature
+from prodrec.models.classifier import Classifier, ImageClassifier, labels_of
+from prodrec.models.networks import cnn
+from prodrec.models.pixels import fit_size
+from prodrec.stats import unit_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras 3 with numpy 2
 SIZE = (32, 32)
@@ -38,9 +40,12 @@ def square(n):
 def squares(start, stop, **columns):
     "The products from `start` to `stop`, of three colours in turn."
     frame = pd.DataFrame(
-        {"image": [square(n) for n in range(start, stop)]}, index=[f"s{n}" for n in range(start, stop)]
+        {"image": [square(n) for n in range(start, stop)]},
+        index=[f"s{n}" for n in range(start, stop)],
     )
-    return Catalog(frame.assign(category=[list(COLOURS)[n % 3] for n in range(start, stop)], **columns))
+    return Catalog(
+        frame.assign(category=[list(COLOURS)[n % 3] for n in range(start, stop)], **columns)
+    )
 
 
 def tiny(image_size, n_classes, units=6):
@@ -59,7 +64,9 @@ NETWORKS = {
 
 def made(name, **options):
     network, more = NETWORKS[name]
-    return ImageClassifier(network, **{"image_size": SIZE, "batch_size": 8, "seed": 3, **more, **options})
+    return ImageClassifier(
+        network, **{"image_size": SIZE, "batch_size": 8, "seed": 3, **more, **options}
+    )
 
 
 def test_every_kind_of_input_gives_the_same(tmp_path):
@@ -68,8 +75,16 @@ def test_every_kind_of_input_gives_the_same(tmp_path):
     arrays = [test.pixels(i) for i in test]
     for n, i in enumerate(test):
         (tmp_path / f"{n}.png").write_bytes(test.open(i))
-    kinds = [arrays, np.stack(arrays), [test.open(i) for i in test], tuple(test.image(i) for i in test)]
-    kinds += [[tmp_path / f"{n}.png" for n in range(3)], [str(tmp_path / f"{n}.png") for n in range(3)]]
+    kinds = [
+        arrays,
+        np.stack(arrays),
+        [test.open(i) for i in test],
+        tuple(test.image(i) for i in test),
+    ]
+    kinds += [
+        [tmp_path / f"{n}.png" for n in range(3)],
+        [str(tmp_path / f"{n}.png") for n in range(3)],
+    ]
     for kind in kinds:
         np.testing.assert_allclose(classifier.predict_proba(kind), wanted, atol=1e-6)
     np.testing.assert_allclose(classifier.predict_proba(arrays[0]), wanted[:1], atol=1e-6)
@@ -93,7 +108,9 @@ def test_a_damaged_folder_is_refused(tmp_path):
 
 
 def test_what_is_loaded_learns_anew(tmp_path):
-    made("fashion-baseline").fit(squares(0, 3), epochs=1).save(tmp_path / "c")  # its name says how it is built
+    made("fashion-baseline").fit(squares(0, 3), epochs=1).save(
+        tmp_path / "c"
+    )  # its name says how it is built
     again = ImageClassifier.load(tmp_path / "c").fit(squares(0, 6), epochs=1)
     assert again.predict(squares(6, 8)).shape == (2,)
     with pytest.raises(ImageError, match="/no/such/file.png"):
@@ -113,15 +130,22 @@ def test_it_learns():
 
 def test_what_cannot_be_read_is_left_out_with_a_warning():
     products = squares(0, 9).products
-    products["image"] = products["image"].where(np.arange(9) != 4, None).where(np.arange(9) != 5, b"junk")
-    with pytest.warns(UserWarning, match="2 of 9 products cannot be read and are left out, e.g. .*'s4', 'missing'"):
+    products["image"] = (
+        products["image"].where(np.arange(9) != 4, None).where(np.arange(9) != 5, b"junk")
+    )
+    with pytest.warns(
+        UserWarning, match="2 of 9 products cannot be read and are left out, e.g. .*'s4', 'missing'"
+    ):
         classifier = fit_tiny(Catalog(products))
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         whole = fit_tiny(Catalog(products.drop(index=["s4", "s5"])))
     test = squares(9, 15)
     np.testing.assert_allclose(classifier.predict_proba(test), whole.predict_proba(test), atol=1e-5)
-    with pytest.raises(ValueError, match="none of the 9 products can be read"), pytest.warns(UserWarning):
+    with (
+        pytest.raises(ValueError, match="none of the 9 products can be read"),
+        pytest.warns(UserWarning),
+    ):
         fit_tiny(Catalog(products.assign(image=None)))
 
 
@@ -138,7 +162,10 @@ def test_labels_that_are_no_text():
     catalog = squares(0, 9)
     for values, classes in [
         (np.arange(9) % 3, ["0", "1", "2"]),
-        (pd.Categorical(["b", "a", "c"] * 3, categories=["c", "b", "a", "unused"]), ["a", "b", "c"]),
+        (
+            pd.Categorical(["b", "a", "c"] * 3, categories=["c", "b", "a", "unused"]),
+            ["a", "b", "c"],
+        ),
         (pd.array([10, 9, 1] * 3, dtype="Int64"), ["1", "10", "9"]),
     ]:
         with_target = Catalog(catalog.products.assign(kind=values))
@@ -152,7 +179,10 @@ def test_labels_that_are_missing():
     catalog = Catalog(squares(0, 3).products.assign(kind=["a", None, "b"]))
     with pytest.raises(ValueError, match="`kind` is missing for 1 products, e.g. 's1'"):
         fit_tiny(catalog, target="kind")
-    with pytest.raises(ValueError, match="`target` 'sort' is no column of the catalogue; it has image, category, kind"):
+    with pytest.raises(
+        ValueError,
+        match="`target` 'sort' is no column of the catalogue; it has image, category, kind",
+    ):
         fit_tiny(catalog, target="sort")
 
 
@@ -189,7 +219,9 @@ def test_an_interruption_keeps_what_was_learned(epoch, tmp_path):
     assert epoch == 0 or {"loss", "val_loss", "seconds"} <= set(classifier.history_)
     proba = classifier.predict_proba(squares(12, 18))
     classifier.save(tmp_path / "c")
-    np.testing.assert_allclose(ImageClassifier.load(tmp_path / "c").predict_proba(squares(12, 18)), proba, atol=1e-6)
+    np.testing.assert_allclose(
+        ImageClassifier.load(tmp_path / "c").predict_proba(squares(12, 18)), proba, atol=1e-6
+    )
     assert len(classifier.fit(squares(0, 12), epochs=1).history_) == 1
 
 
@@ -213,7 +245,9 @@ def test_a_fit_that_fails_changes_nothing():
 
 
 def test_networks_and_options_that_are_unknown():
-    with pytest.raises(ValueError, match="`network` 'resnet' is unknown: choose one of cnn, compact, convnexttiny"):
+    with pytest.raises(
+        ValueError, match="`network` 'resnet' is unknown: choose one of cnn, compact, convnexttiny"
+    ):
         ImageClassifier("resnet")
     with pytest.raises(TypeError, match="'depth'.*this network takes .*filters"):
         ImageClassifier("fashion-baseline", depth=3)
@@ -228,9 +262,15 @@ def test_functions_of_every_kind_have_a_name(tmp_path):
         def __call__(self, image_size, n_classes):
             return tiny(image_size, n_classes)
 
-    for network, name in [(partial(tiny, units=3), "tiny"), (Made(), "Made"), (lambda s, n: tiny(s, n), "<lambda>")]:
+    for network, name in [
+        (partial(tiny, units=3), "tiny"),
+        (Made(), "Made"),
+        (lambda s, n: tiny(s, n), "<lambda>"),
+    ]:
         classifier = ImageClassifier(network, image_size=SIZE).fit(squares(0, 6), epochs=1)
-        assert classifier.evaluate(squares(0, 6)).name == classifier.name == name and name in repr(classifier)
+        assert classifier.evaluate(squares(0, 6)).name == classifier.name == name and name in repr(
+            classifier
+        )
         classifier.save(tmp_path / "c")
         assert ImageClassifier.load(tmp_path / "c").name == name
 
@@ -296,8 +336,12 @@ def test_the_backbone_stays_as_it_is():
     classifier.fit(squares(0, 6), epochs=2)
     base = next(layer for layer in classifier.model.layers if isinstance(layer, keras.Model))
     assert not base.trainable_weights and base.weights
-    norm = next(layer for layer in base.layers if isinstance(layer, keras.layers.BatchNormalization))
-    assert (np.asarray(norm.moving_mean) == 0).all() and (np.asarray(norm.moving_variance) == 1).all()
+    norm = next(
+        layer for layer in base.layers if isinstance(layer, keras.layers.BatchNormalization)
+    )
+    assert (np.asarray(norm.moving_mean) == 0).all() and (
+        np.asarray(norm.moving_variance) == 1
+    ).all()
 
 
 def test_mobilenetv2_sees_what_keras_applications_sees():
@@ -308,8 +352,212 @@ def test_mobilenetv2_sees_what_keras_applications_sees():
     pixels = rng.integers(0, 256, (2, 96, 64, 3)).astype(np.uint8)
     with warnings.catch_warnings():  # Keras says that the weights are those for 224 x 224
         warnings.simplefilter("ignore")
-        network = keras.applications.MobileNetV2(weights="imagenet", include_top=False, pooling="avg")
-    wanted = network.predict(keras.applications.mobilenet_v2.preprocess_input(pixels.astype(np.float32)), verbose=0)
+        network = keras.applications.MobileNetV2(
+            weights="imagenet", include_top=False, pooling="avg"
+        )
+    wanted = network.predict(
+        keras.applications.mobilenet_v2.preprocess_input(pixels.astype(np.float32)), verbose=0
+    )
     found = features("mobilenetv2", (96, 64)).predict(pixels, verbose=0)
     assert found.shape == (2, 1280)
     np.testing.assert_allclose(found, wanted, atol=1e-3)
+
+
+# -- folders
+
+
+def as_version_01(path, classifier, meta):
+    "Write what version 0.1 wrote: the class as the kind, no number of the format, the state as it is."
+    path.mkdir()
+    classifier.model.save(path / "model.keras")
+    classifier.history_.to_parquet(path / "history.parquet")
+    files = {p.name: file_digest(p) for p in sorted(path.iterdir())}
+    manifest = {"kind": "ImageClassifier", "prodrec": "0.1.0", "meta": meta, "files": files}
+    (path / "manifest.json").write_text(json.dumps(manifest, indent=1))
+
+
+def test_a_folder_of_version_01_loads(tmp_path):
+    classifier, test = fit_tiny(squares(0, 6), epochs=2), squares(6, 9)
+    params = {
+        "target": "category",
+        "seed": 3,
+        "batch_size": 8,
+        "image_size": [32, 32],
+        "fit_mode": "pad",
+    }
+    meta = {
+        "network": "tiny",
+        "params": params | {"options": {"units": 6}},
+        "classes": classifier.classes_,
+    }
+    as_version_01(tmp_path / "old", classifier, meta | {"temperature": 2.0})
+    wanted = with_temperature(classifier.predict_proba(test), 2.0)
+    for load in (Classifier.load, ImageClassifier.load):
+        old = load(tmp_path / "old")
+        np.testing.assert_allclose(old.predict_proba(test), wanted, atol=1e-6)
+        assert type(old) is ImageClassifier and old.image_size == old.image_size_ == (32, 32)
+        assert (old.name, old.temperature_, old.optimizer, old.options) == (
+            "tiny",
+            2.0,
+            "adam",
+            {"units": 6},
+        )
+    as_version_01(tmp_path / "older", classifier, meta)  # without a temperature
+    assert Classifier.load(tmp_path / "older").temperature_ == 1.0
+    old.save(tmp_path / "new")
+    assert read_manifest(tmp_path / "new")["kind"] == "Classifier"
+    np.testing.assert_allclose(
+        Classifier.load(tmp_path / "new").predict_proba(test), wanted, atol=1e-6
+    )
+
+
+def test_a_classifier_is_found_in_the_folder_that_holds_it(tmp_path):
+    classifier = fit_tiny(squares(0, 6))
+    with save_folder(tmp_path / "model", "Trained") as folder:
+        classifier.save(folder / "classifier")
+        squares(0, 6).save(folder / "catalog")
+    for load in (Classifier.load, ImageClassifier.load):
+        assert load(tmp_path / "model").predict(squares(0, 3)).shape == (3,)
+    squares(0, 3).save(tmp_path / "catalog")
+    with pytest.raises(ValueError, match="holds a saved Catalog, not a Classifier"):
+        ImageClassifier.load(tmp_path / "catalog")
+
+
+def test_a_sequential_network_is_saved_again_after_loading(tmp_path):
+    def sequential(image_size, n_classes):
+        first = [keras.Input((*image_size, 3), dtype="uint8"), keras.layers.Rescaling(1 / 255)]
+        last = [keras.layers.Flatten(), keras.layers.Dense(n_classes, activation="softmax")]
+        return keras.Sequential(first + last)
+
+    classifier, test = ImageClassifier(sequential, SIZE).fit(squares(0, 6), epochs=1), squares(6, 9)
+    proba, vectors = classifier.predict_proba(test), classifier.embed(test)
+    for n in range(3):
+        classifier.save(tmp_path / f"{n}")
+        classifier = Classifier.load(tmp_path / f"{n}")
+        np.testing.assert_allclose(classifier.predict_proba(test), proba, atol=1e-6)
+        np.testing.assert_allclose(classifier.embed(test), vectors, atol=1e-6)
+
+
+class Mirrored(ImageClassifier):
+    "Look at each picture twice."
+
+    def raw_proba(self, inputs):
+        seen = inputs[:]
+        return (super().raw_proba(seen) + super().raw_proba(seen[:, :, ::-1])) / 2
+
+
+class Named(ImageClassifier):
+    "Has a constructor of its own, and does not say how it is saved."
+
+    def __init__(self, title="x"):
+        super().__init__(tiny, SIZE)
+        self.title = title
+
+
+def test_a_class_of_ones_own_comes_back_as_what_it_was(tmp_path):
+    classifier = Mirrored(tiny, SIZE, batch_size=8).fit(squares(0, 6), epochs=1)
+    classifier.save(tmp_path / "c")
+    for load in (Classifier.load, ImageClassifier.load, Mirrored.load):
+        again = load(tmp_path / "c")
+        assert type(again) is Mirrored
+        np.testing.assert_allclose(
+            again.predict_proba(squares(6, 9)), classifier.predict_proba(squares(6, 9))
+        )
+    with pytest.raises(TypeError, match="Named has a constructor of its own"):
+        Named().fit(squares(0, 3), epochs=1).save(tmp_path / "named")
+
+
+# -- sizes of pictures
+
+
+def test_the_size_of_pictures_follows_from_the_pictures(tmp_path):
+    classifier = ImageClassifier(tiny).fit(squares(0, 6), epochs=1)  # they are 32 x 24
+    assert classifier.image_size is None and classifier.image_size_ == (32, 32)
+    assert classifier.model.input_shape[1:3] == (32, 32)
+    classifier.save(tmp_path / "c")
+    again = ImageClassifier.load(tmp_path / "c")
+    assert (
+        again.image_size is None
+        and again.image_size_ == (32, 32)
+        and repr(again) == repr(classifier)
+    )
+    assert again.predict(square(1)).shape == (1,)
+    assert ImageClassifier(tiny).image_size_ is None
+
+
+def test_a_small_picture_is_enlarged_for_a_backbone_unless_it_does_so():
+    options = {"weights": None, "alpha": 0.35, "dense": (4,), "batch_size": 8}
+    wide = ImageClassifier("mobilenetv2", **options).fit(squares(0, 3), epochs=1)
+    assert wide.image_size_ == (112, 88)
+    inside = ImageClassifier("mobilenetv2", resize=(48, 40), **options).fit(squares(0, 3), epochs=1)
+    assert inside.image_size_ == (32, 32)
+
+
+def test_a_fit_that_fails_leaves_size_and_temperature():
+    classifier = ImageClassifier(tiny).fit(squares(0, 6), epochs=1)
+    classifier.temperature_ = 2.0
+    before = classifier.predict_proba(squares(6, 9))
+    broken = Catalog(squares(0, 3).products.assign(image=None))
+    with (
+        pytest.raises(ValueError, match="none of the 3 products can be read"),
+        pytest.warns(UserWarning),
+    ):
+        classifier.fit(broken)
+    np.testing.assert_array_equal(classifier.predict_proba(squares(6, 9)), before)
+
+
+# -- labels
+
+
+def test_whole_numbers_are_the_same_labels_with_and_without_decimals():
+    train = Catalog(squares(0, 9).products.assign(kind=np.arange(9) % 3))
+    classifier = fit_tiny(train, target="kind")
+    for values in (np.arange(9) % 3 + 0.0, pd.array(np.arange(9) % 3 + 0.0, dtype="Float64")):
+        report = classifier.evaluate(Catalog(squares(0, 9).products.assign(kind=values)))
+        assert report.unseen == [] and set(report.labels) == {"0", "1", "2"}
+    mixed = Catalog(
+        squares(0, 3).products.assign(kind=pd.Series([1.0, 1.5, "a"], dtype=object).to_numpy())
+    )
+    assert labels_of(mixed, "kind").tolist() == ["1", "1.5", "a"]
+
+
+@pytest.mark.parametrize("value", [["a", "b"], {"a": 1}, ("a",), {"a"}, np.array(["a"])], ids=str)
+def test_a_label_is_one_value(value):
+    catalog = squares(0, 3)
+    kinds = np.empty(3, object)
+    for n in range(3):
+        kinds[n] = value
+    with pytest.raises(
+        ValueError, match=f"holds a {type(value).__name__} for product 's0'.*a label is one value"
+    ):
+        fit_tiny(Catalog(catalog.products.assign(kind=kinds)), target="kind")
+
+
+def test_columns_that_are_no_good_as_labels_are_named():
+    catalog = squares(0, 60)
+    paths = [f"Home >> Room {n % 3} >> {n % 6}" for n in range(60)]
+    with pytest.warns(
+        UserWarning, match="looks like paths, e.g. 'Home >> Room 0 >> 0': to learn the first step"
+    ):
+        fit_tiny(Catalog(catalog.products.assign(kind=paths)), target="kind")
+    with pytest.warns(UserWarning, match="has 60 different values for 60 products"):
+        fit_tiny(Catalog(catalog.products.assign(kind=[f"n{n}" for n in range(60)])), target="kind")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        fit_tiny(catalog)
+
+
+def test_what_it_looks_like():
+    classifier = ImageClassifier("compact", SIZE)
+    assert "not fitted" in classifier._repr_html_()
+    fitted = fit_tiny(squares(0, 6), squares(6, 9))
+    html = fitted._repr_html_()
+    assert (
+        "32 x 32" in html
+        and "3 classes" in html
+        and "validation accuracy" in html
+        and "<script" not in html
+    )
+    assert repr(fitted).startswith(
+        "ImageClassifier('tiny', image_size=(32, 32), 3 classes of 'category', 1 epoch"
+    )

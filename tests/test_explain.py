@@ -177,7 +177,7 @@ def test_what_has_no_maps(monkeypatch):
     with pytest.raises(ValueError, match="call `fit` or `load` first"):
         grad_cam(fresh, scenes(1, 1)[0])
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    fresh.model, fresh.classes_ = fresh._build(None, 3), NAMES
+    fresh.model, fresh.classes_ = fresh.build(None, 3), NAMES
     with pytest.raises(RuntimeError, match="KERAS_BACKEND=tensorflow"):
         grad_cam(fresh, scenes(1, 1)[0])
 

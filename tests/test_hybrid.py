@@ -184,7 +184,7 @@ def test_what_the_normalisation_has_gathered_is_what_training_saw():
     hybrid = made("concat", hide=0.0).fit(train, epochs=4)
     layer = hybrid.model.get_layer("normalised")
     seen = keras.Model(hybrid.model.inputs, hybrid.model.get_layer("both").output)
-    x = hybrid._read_all(train)[:]
+    x = hybrid.inputs(train)[:]
     values = np.concatenate([seen.predict_on_batch(tuple(part[i : i + 32] for part in x)) for i in range(0, 96, 32)])
     gap = np.abs(np.asarray(layer.moving_mean) - values.mean(0)) / (values.std(0) + 1e-2)
     assert layer.momentum == bn_momentum(12) and gap.max() < 0.6

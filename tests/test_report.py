@@ -25,9 +25,9 @@ from prodrec.data.catalog import Catalog
 from prodrec.models.calibration import fit_temperature, with_temperature
 from prodrec.models.classifier import Classifier, ImageClassifier
 from prodrec.models.hybrid import HybridClassifier
-from prodrec.models.report import Report, compare, difference, draw_comparison
-from prodrec.stats import bootstrap_interval
+from prodrec.models.report import Report, compare, comparison_figure, difference
 from prodrec.models.text import TextClassifier
+from prodrec.stats import bootstrap_interval
 
 matplotlib.use("Agg")
 quick = settings(max_examples=25, deadline=None)
@@ -41,7 +41,9 @@ def answers(draw, unseen=("new", "newer")):
     n = draw(st.integers(1, 40))
     labels = draw(st.lists(st.sampled_from([*classes, *unseen]), min_size=n, max_size=n))
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
-    proba = rng.dirichlet(np.full(len(classes), draw(st.sampled_from([0.05, 0.5, 5]))), n).astype(np.float32)
+    proba = rng.dirichlet(np.full(len(classes), draw(st.sampled_from([0.05, 0.5, 5]))), n).astype(
+        np.float32
+    )
     return labels, proba, classes
 
 
@@ -53,11 +55,18 @@ def test_figures_are_those_of_scikit_learn(answer):
     report = Report(labels, proba, classes)
     predicted = [classes[c] for c in proba.argmax(1)]
     names = classes + sorted(set(labels) - set(classes))
-    assert list(report.confusion.index) == list(report.confusion.columns) == list(report.per_class.index) == names
+    assert (
+        list(report.confusion.index)
+        == list(report.confusion.columns)
+        == list(report.per_class.index)
+        == names
+    )
     assert report.predicted.tolist() == predicted and report.unseen == names[len(classes) :]
     assert report.accuracy == pytest.approx(accuracy_score(labels, predicted), abs=1e-12)
     assert report.macro_f1 == pytest.approx(f1_score(labels, predicted, average="macro"), abs=1e-12)
-    np.testing.assert_array_equal(report.confusion, confusion_matrix(labels, predicted, labels=names))
+    np.testing.assert_array_equal(
+        report.confusion, confusion_matrix(labels, predicted, labels=names)
+    )
     found = report.per_class[["precision", "recall", "f1", "support"]].to_numpy(float).T
     wanted = precision_recall_fscore_support(labels, predicted, labels=names, zero_division=np.nan)
     np.testing.assert_allclose(found[:2], wanted[:2], atol=1e-12)
@@ -65,14 +74,19 @@ def test_figures_are_those_of_scikit_learn(answer):
     defined = ~np.isnan(found[2])
     np.testing.assert_allclose(found[2][defined], np.nan_to_num(wanted[2])[defined], atol=1e-12)
     assert (defined == [n in {*labels, *predicted} for n in names]).all()
-    assert report.interval[0] - 1e-12 <= report.accuracy <= report.interval[1] + 1e-12 or len(labels) < 10
+    assert (
+        report.interval[0] - 1e-12 <= report.accuracy <= report.interval[1] + 1e-12
+        or len(labels) < 10
+    )
 
 
 @quick
 @given(answers(unseen=()))
 def test_top_k_is_that_of_scikit_learn(answer):
     labels, proba, classes = answer
-    assume(all(len(set(row)) == len(row) for row in proba))  # among equals each library takes another one
+    assume(
+        all(len(set(row)) == len(row) for row in proba)
+    )  # among equals each library takes another one
     report = Report(labels, proba, classes)
     assert report.top_k(1) == report.accuracy
     assert report.top_k(len(classes)) == report.top_k(99) == 1
@@ -171,15 +185,31 @@ def test_the_worst_errors():
     proba = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.05, 0.95], [0.4, 0.6]])
     worst = Report(labels, proba, ["a", "b"], ids=list("vwxyz")).worst()
     assert worst["id"].tolist() == ["y", "w", "x"]
-    assert worst["label"].tolist() == ["new", "b", "a"] and worst["predicted"].tolist() == ["b", "a", "b"]
-    assert worst["confidence"].tolist() == [0.95, 0.8, 0.7] and worst["of_truth"].tolist() == [0, 0.2, 0.3]
+    assert worst["label"].tolist() == ["new", "b", "a"] and worst["predicted"].tolist() == [
+        "b",
+        "a",
+        "b",
+    ]
+    assert worst["confidence"].tolist() == [0.95, 0.8, 0.7] and worst["of_truth"].tolist() == [
+        0,
+        0.2,
+        0.3,
+    ]
     assert Report(labels, proba, ["a", "b"]).worst(1)["id"].tolist() == [3]
 
 
-@pytest.mark.parametrize("labels", [["a", "b"], ["x", "x"], ["a", "new"], ["a"] * 40, ["<script>", "a"]])
+@pytest.mark.parametrize(
+    "labels", [["a", "b"], ["x", "x"], ["a", "new"], ["a"] * 40, ["<script>", "a"]]
+)
 def test_what_is_shown(labels):
-    report = Report(labels, np.tile([0.7, 0.3], (len(labels), 1)), ["a", "b"], name="<i>net</i>", seed=5)
-    assert "seed 5" in repr(report) and "<script>" not in report._repr_html_() and "<i>" not in report._repr_html_()
+    report = Report(
+        labels, np.tile([0.7, 0.3], (len(labels), 1)), ["a", "b"], name="<i>net</i>", seed=5
+    )
+    assert (
+        "seed 5" in repr(report)
+        and "<script>" not in report._repr_html_()
+        and "<i>" not in report._repr_html_()
+    )
     row = report.to_frame()
     assert row.index.tolist() == ["<i>net</i>"] and row["accuracy"].item() == report.accuracy
     assert row["n"].item() == len(labels) and not row.isna().any(axis=None)
@@ -225,7 +255,9 @@ def test_classes_that_are_confused_stand_together():
     assert all(abs(shown.index(a) - shown.index(b)) == 1 for a, b in pairs)
     found = report.confusions(100)
     assert len(found) == 40 and (found["count"] == 6).all() and np.allclose(found["share"], 0.3)
-    assert {(r.true, r.predicted) for r in found.itertuples()} == {(names[n], names[partner[n]]) for n in range(40)}
+    assert {(r.true, r.predicted) for r in found.itertuples()} == {
+        (names[n], names[partner[n]]) for n in range(40)
+    }
     assert len(report.confusions_figure(7).patches) == 7
     plt.close("all")
 
@@ -235,7 +267,10 @@ def test_classes_that_are_confused_stand_together():
 def test_confusions_are_the_errors(answer):
     report = Report(*answer)
     table = report.confusions(1000)
-    assert table["count"].sum() == (~report.right).sum() and (table["true"] != table["predicted"]).all()
+    assert (
+        table["count"].sum() == (~report.right).sum()
+        and (table["true"] != table["predicted"]).all()
+    )
     assert table["count"].is_monotonic_decreasing
     for row in table.itertuples():
         truly = report.labels == row.true
@@ -258,7 +293,9 @@ def overconfident(n=3000, classes=5, by=3.0, seed=0):
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 1.5, (n, classes))
     honest = softmax(logits, axis=1)
-    return softmax(by * logits, axis=1).astype(np.float32), (honest.cumsum(1) > rng.random((n, 1))).argmax(1)
+    return softmax(by * logits, axis=1).astype(np.float32), (
+        honest.cumsum(1) > rng.random((n, 1))
+    ).argmax(1)
 
 
 @pytest.mark.parametrize("by", [0.4, 1.0, 3.0])
@@ -268,7 +305,10 @@ def test_the_temperature_is_found(by):
     assert found == pytest.approx(by, rel=0.08)
     exact = with_temperature(proba, found).astype(float)
     exact /= exact.sum(1, keepdims=True)
-    grid = [log_loss(labels, softmax(np.log(proba.astype(float)) / t, axis=1)) for t in np.geomspace(0.05, 20, 200)]
+    grid = [
+        log_loss(labels, softmax(np.log(proba.astype(float)) / t, axis=1))
+        for t in np.geomspace(0.05, 20, 200)
+    ]
     assert log_loss(labels, exact) <= min(grid) + 1e-5
 
 
@@ -285,7 +325,9 @@ def test_temperature_is_a_softmax_of_divided_logits(seed, temperature, classes):
 @pytest.mark.parametrize("temperature", [0.05, 3.0, 20.0, 1e6])
 def test_no_answer_changes(temperature):
     near = np.float32(0.5)
-    proba = np.array([[near, np.nextafter(near, np.float32(1))], [0, 1], [1, 0], [1e-30, 1]], np.float32)
+    proba = np.array(
+        [[near, np.nextafter(near, np.float32(1))], [0, 1], [1, 0], [1e-30, 1]], np.float32
+    )
     cooled = with_temperature(proba, temperature)
     assert cooled.argmax(1).tolist() == [1, 1, 0, 1]
     assert np.isfinite(cooled).all() and np.allclose(cooled.sum(1), 1, atol=1e-5)
@@ -293,8 +335,12 @@ def test_no_answer_changes(temperature):
 
 
 def test_what_has_no_temperature():
-    assert fit_temperature([[0.0, 1.0], [0.4, 0.6]], [0, 1]) > 1  # sure, and wrong: a zero is no infinite loss
-    assert 0.05 <= fit_temperature([[0.2, 0.8]] * 3, [1, 1, 1]) < 0.1  # never wrong: as sure as may be
+    assert (
+        fit_temperature([[0.0, 1.0], [0.4, 0.6]], [0, 1]) > 1
+    )  # sure, and wrong: a zero is no infinite loss
+    assert (
+        0.05 <= fit_temperature([[0.2, 0.8]] * 3, [1, 1, 1]) < 0.1
+    )  # never wrong: as sure as may be
     for labels in ([], [0], [0, 2], [0, -1]):
         with pytest.raises(ValueError, match="`labels` must be"):
             fit_temperature([[0.5, 0.5], [0.5, 0.5]], labels)
@@ -312,7 +358,13 @@ def shop(start, stop, seed=0):
         pixels = rng.integers(0, 120, (32, 32, 3), np.uint8)
         pixels[8:24, 8:24, seen] = 220
         ok, png = cv2.imencode(".png", pixels)
-        rows.append({"image": png.tobytes(), "title": f"{('sip', 'glow', 'sole')[seen]} {n}", "category": "abc"[kind]})
+        rows.append(
+            {
+                "image": png.tobytes(),
+                "title": f"{('sip', 'glow', 'sole')[seen]} {n}",
+                "category": "abc"[kind],
+            }
+        )
     return Catalog(pd.DataFrame(rows, index=[f"s{n}" for n in range(start, stop)]))
 
 
@@ -320,7 +372,9 @@ def part(kind, **more):
     same = {"batch_size": 16, "learning_rate": 0.01, **more}
     if kind == "image":
         return ImageClassifier("cnn", (32, 32), filters=(4,), dense=(16,), dropout=0.0, **same)
-    return TextClassifier("conv1d", fields="title", length=4, dims=8, filters=8, dense=8, baseline=False, **same)
+    return TextClassifier(
+        "conv1d", fields="title", length=4, dims=8, filters=8, dense=8, baseline=False, **same
+    )
 
 
 @pytest.fixture(scope="module", params=["image", "text", "concat", "late", "late of calibrated"])
@@ -345,7 +399,9 @@ def calibrated(request):
 
 def loss_of(report):
     return log_loss(
-        report.labels, report.proba / report.proba.sum(1, keepdims=True, dtype=float), labels=report.classes
+        report.labels,
+        report.proba / report.proba.sum(1, keepdims=True, dtype=float),
+        labels=report.classes,
     )
 
 
@@ -353,8 +409,14 @@ def test_calibration_lowers_the_loss_and_changes_no_label(calibrated):
     classifier, before, after = calibrated
     assert classifier.temperature_ != 1
     assert loss_of(after) < loss_of(before)
-    assert after.predicted.tolist() == before.predicted.tolist() == classifier.predict(shop(60, 120)).tolist()
-    np.testing.assert_allclose(after.proba, with_temperature(before.proba, classifier.temperature_), atol=1e-6)
+    assert (
+        after.predicted.tolist()
+        == before.predicted.tolist()
+        == classifier.predict(shop(60, 120)).tolist()
+    )
+    np.testing.assert_allclose(
+        after.proba, with_temperature(before.proba, classifier.temperature_), atol=1e-6
+    )
     assert f"temperature {classifier.temperature_:.2f}, fitted on validation" in after.notes
 
 
@@ -385,7 +447,10 @@ def test_a_mixture_is_that_of_calibrated_answers():
         p.calibrate(validation)
     late = HybridClassifier(*parts, fusion="late").fit(train, validation)
     w = np.clip([late.weight_, 1 - late.weight_], 1e-4, 1)
-    wanted = sum(v * with_temperature(q, p.temperature_) for v, q, p in zip(w / w.sum(), raw, parts, strict=True))
+    wanted = sum(
+        v * with_temperature(q, p.temperature_)
+        for v, q, p in zip(w / w.sum(), raw, parts, strict=True)
+    )
     np.testing.assert_allclose(late.predict_proba(validation), wanted, atol=1e-5)
     assert np.abs(wanted - sum(v * q for v, q in zip(w / w.sum(), raw, strict=True))).max() > 0.01
 
@@ -402,7 +467,9 @@ def test_calibration_needs_labels_it_knows():
     gone = Catalog(shop(90, 93).products.assign(image=b"no picture"))
     strange = Catalog(shop(93, 96).products.assign(category="new"))
     with pytest.warns(UserWarning, match="3 of 36 products cannot be read"):
-        assert classifier.calibrate(Catalog.concat([gone, new, strange])).temperature_ == pytest.approx(alone, rel=1e-4)
+        assert classifier.calibrate(
+            Catalog.concat([gone, new, strange])
+        ).temperature_ == pytest.approx(alone, rel=1e-4)
     assert classifier.fit(shop(0, 30), epochs=1).temperature_ == 1
 
 
@@ -422,10 +489,15 @@ def test_the_difference_is_that_of_the_accuracies(seed, n):
 
 def test_the_difference_is_paired():
     labels, right = ["a"] * 400, np.arange(400) < 200
-    a, b = (Report(labels, np.stack([r, ~r], 1).astype(float), ["a", "b"]) for r in (right, np.arange(400) < 192))
+    a, b = (
+        Report(labels, np.stack([r, ~r], 1).astype(float), ["a", "b"])
+        for r in (right, np.arange(400) < 192)
+    )
     low, mid, high = difference(a, b)
     error = np.sqrt(0.02 * 0.98 / 400)  # eight of 400 differ, all in one direction
-    assert mid == pytest.approx(0.02) and (high - low) / (2 * 1.96 * error) == pytest.approx(1, abs=0.15)
+    assert mid == pytest.approx(0.02) and (high - low) / (2 * 1.96 * error) == pytest.approx(
+        1, abs=0.15
+    )
     with pytest.raises(ValueError, match="the same products"):
         difference(a, Report(labels, b.proba, b.classes, ids=range(1, 401)))
 
@@ -437,28 +509,115 @@ def test_comparing(tmp_path):
     assert table.index.tolist() == [image.name, text.name] and not table.isna().any(axis=None)
     for c, row in zip((image, text), table.itertuples(), strict=True):
         report = c.evaluate(test)
-        assert (row.accuracy, row.macro_f1, row.ece) == (report.accuracy, report.macro_f1, report.ece)
+        assert (row.accuracy, row.macro_f1, row.ece) == (
+            report.accuracy,
+            report.macro_f1,
+            report.ece,
+        )
         assert (row.accuracy_low, row.accuracy_high) == report.interval
         assert row.parameters == sum(int(np.prod(w.shape)) for w in c.model.weights)
-        assert row.train_seconds == pytest.approx(c.history_["seconds"].sum()) and row.ms_per_product > 0
+        assert (
+            row.train_seconds == pytest.approx(c.history_["seconds"].sum())
+            and row.ms_per_product > 0
+        )
         c.save(tmp_path / row.Index)
         size = sum(f.stat().st_size for f in (tmp_path / row.Index).rglob("*") if f.is_file())
         assert row.megabytes == pytest.approx(size / 1e6, rel=0.02)
     with pytest.raises(ValueError, match="two of the same name"):
         compare([image, image], test)
     assert compare({"one": image, "two": image}, test).index.tolist() == ["one", "two"]
-    assert draw_comparison(table, "parameters").get_xscale() == "log"
+    assert comparison_figure(table, "parameters").get_xscale() == "log"
     with pytest.raises(ValueError, match="`cost` 'price' is no column"):
-        draw_comparison(table, "price")
+        comparison_figure(table, "price")
     plt.close("all")
 
 
 def test_the_worst_errors_are_shown():
     test = shop(0, 6)
     broken = Catalog(test.products.assign(image=[b"no picture", *test.products["image"][1:]]))
-    report = Report(["a", "b", "c"] * 2, np.eye(3)[[1, 2, 0] * 2] * 0.8 + 0.0667, list("abc"), ids=test.ids, name="net")
+    report = Report(
+        ["a", "b", "c"] * 2,
+        np.eye(3)[[1, 2, 0] * 2] * 0.8 + 0.0667,
+        list("abc"),
+        ids=test.ids,
+        name="net",
+    )
     axes = report.worst_figure(broken, n=5, columns=3)
     assert len(axes) == 5 and axes[0].get_title() == "a\ntaken for b\n87% sure"
     assert [len(ax.images) for ax in axes] == [0, 1, 1, 1, 1]
     assert report.reliability_figure(before=report).get_title().count(f"{report.ece:.3f}") == 2
+    plt.close("all")
+
+
+# -- without the rare classes
+
+
+def tail():
+    "Ninety-six products of two kinds, four of four rare kinds, and answers that name the rare kinds now and then."
+    names = ["a", "b", "r0", "r1", "r2", "r3"]
+    labels = ["a"] * 48 + ["b"] * 48 + names[2:]
+    proba = np.full((100, 6), 0.02)
+    proba[np.arange(100), [names.index(label) for label in labels]] = 0.9
+    proba[:3] = [[0.3, 0.1, 0.5, 0.1, 0, 0], [0.3, 0.1, 0, 0.6, 0, 0], [0.1, 0.3, 0, 0.6, 0, 0]]
+    return Report(
+        labels,
+        proba,
+        names,
+        ids=[f"p{n}" for n in range(100)],
+        name="net",
+        seed=4,
+        notes=["so it is"],
+    )
+
+
+def test_rare_classes_are_neither_asked_nor_answered():
+    whole = tail()
+    report = whole.restrict(0.02)
+    assert report.classes == ["a", "b"] and report.ids == whole.ids[:96] and report.seed == 4
+    assert list(report.confusion) == ["a", "b"] and not report.unseen
+    np.testing.assert_allclose(report.proba.sum(1), 1, atol=1e-6)
+    assert report.predicted[:3].tolist() == ["a", "a", "b"]  # the best answers that are left
+    wanted = f1_score(report.labels, report.predicted, average="macro")
+    assert report.macro_f1 == pytest.approx(wanted) and report.macro_f1 > 0.98
+    # the same products with the rare columns kept: three classes that nothing can belong to
+    kept = Report(whole.labels[:96], whole.proba[:96], whole.classes)
+    assert kept.macro_f1 < 0.6
+    assert (
+        report.notes[0] == "so it is"
+        and "4 products of 4 classes with less than 2%" in report.notes[1]
+    )
+    assert report.name == "net, kinds of at least 2%"
+
+
+def test_what_restricting_leaves_alone():
+    whole = tail()
+    same = whole.restrict(0.0)
+    assert (same.accuracy, same.macro_f1, same.classes) == (
+        whole.accuracy,
+        whole.macro_f1,
+        whole.classes,
+    )
+    with pytest.raises(ValueError, match="`min_share` 0.6 leaves no class"):
+        whole.restrict(0.6)
+    new = Report(["a"] * 5 + ["new"] * 5, np.tile([1.0, 0.0], (10, 1)), ["a", "r"]).restrict(0.1)
+    assert (
+        new.unseen == ["new"] and new.accuracy == 0.5
+    )  # frequent, and never shown: still an error
+    nothing = Report(["a", "b", "b"], np.array([[0, 0, 1.0]] * 3), ["a", "b", "r"]).restrict(0.1)
+    np.testing.assert_allclose(nothing.proba, 0.5)  # no answer among the kinds that are left
+
+
+def test_a_confusion_matrix_of_many_classes_can_be_read():
+    "The labels of neighbouring ticks do not overlap, whatever the number of classes."
+    for n in (5, 30, 31, 104):
+        names = [f"a class with a rather long name {k}" for k in range(n)]
+        rng = np.random.default_rng(n)
+        labels = [names[k] for k in rng.integers(n, size=20 * n)]
+        ax = Report(labels, rng.dirichlet(np.ones(n), 20 * n), names).figure()
+        ax.figure.canvas.draw()
+        boxes = [t.get_window_extent() for t in ax.get_yticklabels()]
+        assert len(boxes) == min(n, 50)
+        assert all(
+            a.y0 >= b.y1 - 1 or b.y0 >= a.y1 - 1 for a, b in zip(boxes, boxes[1:], strict=False)
+        )
     plt.close("all")

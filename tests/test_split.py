@@ -1,5 +1,7 @@
 """Properties that every split keeps, whatever the catalogue."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodrec.data.catalog import Catalog
-from prodrec.data.split import classes_of, encode_labels, leaks, split, split_by_time, split_by_value
+from prodrec.data.split import (
+    classes_of,
+    encode_labels,
+    leaks,
+    split,
+    split_by_time,
+    split_by_value,
+    unseen,
+)
 
 
 @st.composite
@@ -76,7 +86,9 @@ def test_the_order_of_rows_does_not_matter(catalog, seed, random):
     parts = [split_or_none(c, groups="family", seed=seed) for c in (catalog, catalog[order])]
     assert (parts[0] is None) == (parts[1] is None)
     if parts[0]:
-        assert {n: set(p.ids) for n, p in parts[0].items()} == {n: set(p.ids) for n, p in parts[1].items()}
+        assert {n: set(p.ids) for n, p in parts[0].items()} == {
+            n: set(p.ids) for n, p in parts[1].items()
+        }
 
 
 @settings(deadline=None, max_examples=40)
@@ -85,13 +97,15 @@ def test_counts_come_out_exactly(catalog, data):
     n = len(catalog)
     train = data.draw(st.integers(1, n - 2))
     test = data.draw(st.integers(1, n - train))
-    parts = split(catalog, by=None, sizes=(train, test), groups=None)
+    parts = split(catalog, target=None, sizes=(train, test), groups=None)
     assert [len(p) for p in parts.values()] == [train, test]
 
 
 def test_the_published_sizes():
     rng = np.random.default_rng(0)
-    labels = rng.choice([f"c{i}" for i in range(40)], 7_656, p=np.random.default_rng(1).dirichlet(np.ones(40)))
+    labels = rng.choice(
+        [f"c{i}" for i in range(40)], 7_656, p=np.random.default_rng(1).dirichlet(np.ones(40))
+    )
     catalog = Catalog(pd.DataFrame({"category": labels}, index=[str(i) for i in range(7_656)]))
     parts = split(catalog, sizes=(5_511, 613, 1_532), groups=None)
     assert [len(p) for p in parts.values()] == [5_511, 613, 1_532]
@@ -100,7 +114,9 @@ def test_the_published_sizes():
 def test_groups_spread_over_all_parts():
     "Families are not all put into the largest part."
     family = np.repeat(np.arange(300), 2)
-    catalog = Catalog(pd.DataFrame({"category": "x", "family": family}, index=[str(i) for i in range(600)]))
+    catalog = Catalog(
+        pd.DataFrame({"category": "x", "family": family}, index=[str(i) for i in range(600)])
+    )
     parts = split(catalog, groups="family")
     assert [len(p) for p in parts.values()] == [420, 120, 60]
 
@@ -108,7 +124,7 @@ def test_groups_spread_over_all_parts():
 def test_a_group_larger_than_the_training_part_still_stays_whole():
     family = ["big"] * 8 + ["a", "b", "c", "d"]
     catalog = Catalog(pd.DataFrame({"family": family}, index=[str(i) for i in range(12)]))
-    parts = split(catalog, by=None, sizes=(0.5, 0.5), groups="family")
+    parts = split(catalog, target=None, sizes=(0.5, 0.5), groups="family")
     assert sorted(len(p) for p in parts.values()) == [4, 8]
 
 
@@ -117,16 +133,24 @@ def test_rare_classes():
     catalog = Catalog(pd.DataFrame({"category": labels}, index=[str(i) for i in range(23)]))
     parts = split(catalog, groups=None)
     assert set(parts["train"].products["category"]) == {"a", "b", "c"}
-    assert set(parts["validation"].products["category"]) == set(parts["test"].products["category"]) == {"a"}
+    assert (
+        set(parts["validation"].products["category"])
+        == set(parts["test"].products["category"])
+        == {"a"}
+    )
     dropped = split(catalog, groups=None, rare="drop")
     assert sum(map(len, dropped.values())) == 20
-    with pytest.raises(ValueError, match="2 classes of 'category' have fewer than 3 groups: 'b', 'c'"):
+    with pytest.raises(
+        ValueError, match="2 classes of 'category' have fewer than 3 groups: 'b', 'c'"
+    ):
         split(catalog, groups=None, rare="error")
 
 
 def test_missing_labels_and_missing_groups():
     labels = ["a", None] * 30
-    catalog = Catalog(pd.DataFrame({"category": labels, "family": [None] * 60}, index=[str(i) for i in range(60)]))
+    catalog = Catalog(
+        pd.DataFrame({"category": labels, "family": [None] * 60}, index=[str(i) for i in range(60)])
+    )
     parts = split(catalog, groups="family")
     assert [len(p) for p in parts.values()] == [42, 12, 6]
     assert [int(p.products["category"].isna().sum()) for p in parts.values()] == [21, 6, 3]
@@ -139,14 +163,16 @@ def test_missing_labels_and_missing_groups():
         ({"sizes": (0.5, 0.5, 0.0)}, "above zero"),
         ({"sizes": (0.4, 0.3, 0.2, 0.1)}, "a dict name -> size"),
         ({"sizes": (50, 20)}, "ask for 70 products, there are 30"),
-        ({"by": "colour"}, "`by` names 'colour'"),
+        ({"target": "colour"}, "`target` names 'colour'"),
         ({"groups": "colour"}, "`groups` names 'colour'"),
         ({"rare": "keep"}, '`rare` must be "train", "drop" or "error"'),
         ({"sizes": (0.98, 0.01, 0.01)}, "leave 'validation' empty|leave 'test' empty"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(options, words):
-    catalog = Catalog(pd.DataFrame({"category": ["a", "b", "c"] * 10}, index=[str(i) for i in range(30)]))
+    catalog = Catalog(
+        pd.DataFrame({"category": ["a", "b", "c"] * 10}, index=[str(i) for i in range(30)])
+    )
     with pytest.raises(ValueError, match=words):
         split(catalog, **{"groups": None, **options})
 
@@ -156,9 +182,9 @@ def test_one_product_and_no_category():
     with pytest.raises(ValueError, match="empty"):
         split(one)
     plain = Catalog(pd.DataFrame({"title": list("abcdefghij")}, index=list("abcdefghij")))
-    with pytest.raises(ValueError, match="`by` names 'category'"):
+    with pytest.raises(ValueError, match="`target` names 'category'"):
         split(plain)
-    assert [len(p) for p in split(plain, by=None).values()] == [7, 2, 1]
+    assert [len(p) for p in split(plain, target=None).values()] == [7, 2, 1]
 
 
 @settings(deadline=None, max_examples=60)
@@ -183,10 +209,18 @@ def test_time_as_text_and_missing_times():
 
 
 def test_a_group_stays_in_the_past():
-    frame = pd.DataFrame({"year": [1, 1, 2, 2, 3, 3], "family": ["x", "y", "x", "z", "y", "v"]}, index=list("abcdef"))
+    frame = pd.DataFrame(
+        {"year": [1, 1, 2, 2, 3, 3], "family": ["x", "y", "x", "z", "y", "v"]}, index=list("abcdef")
+    )
     parts = split_by_time(Catalog(frame), "year", groups="family")
-    assert {n: p.ids for n, p in parts.items()} == {"train": ["a", "b"], "validation": ["d"], "test": ["f"]}
-    given_parts = split_by_value(Catalog(frame), "year", {"test": [3], "train": [1]}, groups="family")
+    assert {n: p.ids for n, p in parts.items()} == {
+        "train": ["a", "b"],
+        "validation": ["d"],
+        "test": ["f"],
+    }
+    given_parts = split_by_value(
+        Catalog(frame), "year", {"test": [3], "train": [1]}, groups="family"
+    )
     assert {n: p.ids for n, p in given_parts.items()} == {"test": ["e", "f"], "train": ["a"]}
 
 
@@ -194,7 +228,9 @@ def test_leaks_names_every_kind():
     def shop(ids, titles):
         return Catalog(pd.DataFrame({"title": titles}, index=ids))
 
-    found = leaks(shop(["1", "2", "3"], ["Mug", "MUG!", ""]), shop(["2", "9", "8"], ["other", "mug", ""]))
+    found = leaks(
+        shop(["1", "2", "3"], ["Mug", "MUG!", ""]), shop(["2", "9", "8"], ["other", "mug", ""])
+    )
     assert found.to_dict("records") == [
         {"id_a": "2", "id_b": "2", "reason": "same id", "count": 1},
         {"id_a": "1", "id_b": "9", "reason": "same title", "count": 2},
@@ -208,4 +244,49 @@ def test_labels_come_back(labels):
     classes = classes_of(labels)
     codes = encode_labels(labels, classes)
     assert codes.dtype == np.int32
-    assert [None if c < 0 else classes[c] for c in codes] == labels.where(labels.notna(), None).tolist()
+    assert [None if c < 0 else classes[c] for c in codes] == labels.where(
+        labels.notna(), None
+    ).tolist()
+
+
+def test_titles_stay_on_one_side():
+    titles = [f"title {i // 2}" for i in range(60)]
+    catalog = Catalog(
+        pd.DataFrame({"title": titles, "family": np.arange(60) // 3}, index=map(str, range(60)))
+    )
+    for groups in (None, "duplicates", "family"):
+        parts = split(catalog, None, groups=groups, titles=True)
+        side = pd.Series({i: name for name, part in parts.items() for i in part.ids})
+        assert (side.groupby(catalog.products["title"]).nunique() == 1).all()
+        if groups == "family":
+            assert (side.groupby(catalog.products["family"]).nunique() == 1).all()
+    apart = split(catalog, None, groups=None)
+    assert "same title" in set(leaks(apart["train"], apart["test"])["reason"])
+
+
+def test_sides_say_what_they_hold():
+    catalog = Catalog(pd.DataFrame({"category": ["a", "b"] * 15}, index=map(str, range(30))))
+    parts = split(catalog, groups=None)
+    assert isinstance(parts, dict) and list(parts) == ["train", "validation", "test"]
+    assert repr(parts).startswith("Sides(train 21 products of 2 classes; ")
+    assert parts.to_frame()["products"].tolist() == [21, 6, 3]
+    assert "<table" in parts._repr_html_() and "70.0%" in parts._repr_html_()
+    assert "classes" not in repr(split(catalog, None, groups=None))
+    again = pickle.loads(pickle.dumps(parts))
+    assert again.target == "category" and repr(again) == repr(parts)
+
+
+def test_the_former_name_of_the_target_warns():
+    catalog = Catalog(pd.DataFrame({"brand": ["a", "b"] * 15}, index=map(str, range(30))))
+    with pytest.warns(DeprecationWarning, match="`by` is now `target`"):
+        parts = split(catalog, by="brand", groups=None)
+    assert parts.target == "brand"
+
+
+def test_unseen_products_are_new_in_every_way():
+    known = Catalog(pd.DataFrame({"title": ["Mug", "Cap"]}, index=["1", "2"]))
+    new = Catalog(pd.DataFrame({"title": ["mug!", "Lamp", "Hat"]}, index=["7", "2", "9"]))
+    assert unseen(new, known).ids == ["7", "9"]
+    assert unseen(new, known, titles=True).ids == ["9"]
+    with pytest.raises(ValueError, match="holds nothing new: all 2 products are known"):
+        unseen(known, known)

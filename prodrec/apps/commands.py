@@ -81,7 +81,7 @@ def clean(
 ) -> tuple[Catalog, Audit]:
     """The catalogue without what is no use for learning, and the audit that says why; how many are dropped is said on stderr."""
     say(f"audit      {len(catalog):,} products")
-    found = audit(catalog, by=target)
+    found = audit(catalog, target=target)
     kept = found.clean(DROP if pictures else _WITH_WORDS)
     if dropped := len(catalog) - len(kept):
         say(f"           {dropped:,} dropped, {len(kept):,} left")
@@ -127,7 +127,7 @@ def image_size(args: argparse.Namespace) -> tuple[int, int]:
 
 def checked_network(network: str) -> str:
     """`network`, if there is one of that name; else a wrong call, before the minutes are spent."""
-    from prodrec.models.classifier import find_network
+    from prodrec.models.networks import find_network
 
     try:
         find_network(network)

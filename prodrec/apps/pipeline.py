@@ -114,7 +114,7 @@ def run_demo(
         clean = found.clean()
     dropped = f"{len(clean):,} clean products, {len(catalog) - len(clean):,} dropped"
     with stage("split", f"{dropped}; into training, validation and test, duplicates on one side"):
-        sides = split(clean, by=target, sizes=(0.7, 0.1, 0.2), seed=seed)
+        sides = split(clean, target, (0.7, 0.1, 0.2), found.groups, seed)
     with stage("train", f"{network} on {len(sides['train']):,} pictures, {epochs} epochs"):
         classifier = ImageClassifier(
             network, image_size=image_size, target=target, seed=seed, batch_size=batch_size, **options

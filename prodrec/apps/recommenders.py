@@ -23,9 +23,10 @@ import pandas as pd
 from .cli import load_data, wrong_call
 from .commands import Answer, check_out, clean, clean_data, kind_of, leans_on_saved, save_figure, say
 from .monitor import BAD, GOOD, Drift, Observed, Versions, advise, drift, observe, quality, retrain
-from .workspace import Trained, current, fit_on, model_beside, open_trained, split_labelled, unseen
+from .workspace import Trained, current, fit_on, model_beside, open_trained, split_labelled, told
 from ..core import save_folder, saved_kind
 from ..data.catalog import Catalog
+from ..data.split import unseen
 from ..models.classifier import Classifier, ImageClassifier
 from ..models.hybrid import HybridClassifier
 from ..models.text import TextClassifier
@@ -195,9 +196,8 @@ def monitor_data(args: argparse.Namespace) -> Answer:
     """Run `prodrec monitor`: what has changed, and the advice; the exit code is 3 where `--exit-code` asks for it and retraining is advised."""
     out = args.out and check_out(args.out, "Monitor")
     trained, events = open_trained(args.folder), read_feedback(args.feedback, args.folder)
-    new = unseen(
-        clean_data(args, trained.classifier.target, pictures=not trained.words), trained.catalog, trained.words
-    )
+    given = clean_data(args, trained.classifier.target, pictures=not trained.words)
+    new = told(unseen(given, trained.catalog, trained.words), given, "are known already and left out")
     if (few := len(trained.sides["test"])) < 20:
         raise ValueError(
             f"only {few} products were held out, too few to tell a change from chance: train with more, or a larger --test"
@@ -236,7 +236,7 @@ def relearn(trained: Trained, catalog: Catalog, old: Recommender, epochs: int | 
     """A new version, trained as `trained` was on what of `catalog` it does not hold out, and comparing by what `old` compares by."""
     test, before = trained.side("test"), trained.classifier
     how = trained.how | ({} if epochs is None else {"epochs": epochs})
-    learn = unseen(catalog, test, trained.words)
+    learn = told(unseen(catalog, test, trained.words), catalog, "are known already and left out")
     shares = {"train": 1 - how["validation"], "validation": how["validation"]}
     sides = split_labelled(learn, before.target, shares, trained.words, before.seed)
     classifier = fit_on(type(before)(**before.get_params()), sides, how)

@@ -35,7 +35,9 @@ def batchnorm_layers(
 ) -> list[keras.layers.BatchNormalization]:
     """The BatchNorm layers that learn, those of nested models too; a frozen one keeps the statistics it came with."""
     return [
-        layer for layer in all_layers(model) if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+        layer
+        for layer in all_layers(model)
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
     ]
 
 
@@ -45,7 +47,10 @@ def _without_dropout(model: keras.Model) -> Iterator[None]:
     dropping = [
         (layer, layer.rate)
         for layer in all_layers(model)
-        if isinstance(layer, keras.layers.Dropout | keras.layers.SpatialDropout1D | keras.layers.SpatialDropout2D)
+        if isinstance(
+            layer,
+            keras.layers.Dropout | keras.layers.SpatialDropout1D | keras.layers.SpatialDropout2D,
+        )
     ]
     for layer, _ in dropping:
         layer.rate = 0
@@ -66,7 +71,11 @@ def batchnorm_gap(
     Running statistics are left as they were.
     """
     layers = batchnorm_layers(model)
-    kept = [(v, ops.convert_to_numpy(v)) for layer in layers for v in (layer.moving_mean, layer.moving_variance)]
+    kept = [
+        (v, ops.convert_to_numpy(v))
+        for layer in layers
+        for v in (layer.moving_mean, layer.moving_variance)
+    ]
     right = []
     with _without_dropout(model):
         for training in (True, False):

@@ -22,7 +22,9 @@ def calibration_table(
 ) -> pd.DataFrame:
     """For each bin that holds anything: mean confidence, accuracy and count."""
     which = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    table = pd.DataFrame({"confidence": confidence, "accuracy": right.astype(float), "count": 1, "bin": which})
+    table = pd.DataFrame(
+        {"confidence": confidence, "accuracy": right.astype(float), "count": 1, "bin": which}
+    )
     return table.groupby("bin").agg({"confidence": "mean", "accuracy": "mean", "count": "sum"})
 
 
@@ -45,9 +47,21 @@ def reliability_figure(
     for name, table in tables.items():
         (line,) = ax.plot(table["confidence"], table["accuracy"], linewidth=1.2, label=name)
         size = 12 + 240 * table["count"] / table["count"].sum()
-        ax.scatter(table["confidence"], table["accuracy"], s=size, color=line.get_color(), alpha=0.7, zorder=3)
+        ax.scatter(
+            table["confidence"],
+            table["accuracy"],
+            s=size,
+            color=line.get_color(),
+            alpha=0.7,
+            zorder=3,
+        )
     errors = ", ".join(f"{calibration_error(t):.3f} {name}" for name, t in tables.items())
-    ax.set(xlim=(0, 1.02), ylim=(-0.02, 1.02), xlabel="confidence: what it says", ylabel="accuracy: what comes true")
+    ax.set(
+        xlim=(0, 1.02),
+        ylim=(-0.02, 1.02),
+        xlabel="confidence: what it says",
+        ylabel="accuracy: what comes true",
+    )
     ax.set_title(f"Calibration error (ECE): {errors}", fontsize=10)
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, loc="upper left")
@@ -90,7 +104,9 @@ def fit_temperature(
     """
     scores, labels = _log(proba), np.asarray(labels)
     if not len(labels) or scores.shape[:1] != labels.shape:
-        raise ValueError(f"`labels` must be one for each row of `proba`, received {labels.shape} for {scores.shape}")
+        raise ValueError(
+            f"`labels` must be one for each row of `proba`, received {labels.shape} for {scores.shape}"
+        )
     if labels.min() < 0 or labels.max() >= scores.shape[1]:
         raise ValueError(
             f"`labels` must be numbers from 0 to {scores.shape[1] - 1}, received {labels.min()} to {labels.max()}"
@@ -101,5 +117,7 @@ def fit_temperature(
         t = np.exp(log_t)
         return (logsumexp(scores / t, axis=1) - truth / t).mean()
 
-    found = minimize_scalar(loss, bounds=np.log([0.05, 20]), method="bounded", options={"xatol": 1e-4}).x
+    found = minimize_scalar(
+        loss, bounds=np.log([0.05, 20]), method="bounded", options={"xatol": 1e-4}
+    ).x
     return float(np.exp(min(found, 0.0, key=loss)))

@@ -138,8 +138,8 @@ def grad_cam(
     All zero where nothing in the picture speaks for the class. Raises `ValueError` for a label or layer that is not there, and
     `RuntimeError` where Keras computes with something else than TensorFlow.
     """
-    classifier._check_fitted()
-    return _heat_of(classifier, classifier._read_all(pictures), label, layer)
+    classifier.check_fitted()
+    return _heat_of(classifier, classifier.inputs(pictures), label, layer)
 
 
 def _heat_of(classifier: Classifier, x, label, layer: str | None) -> np.ndarray:
@@ -202,8 +202,8 @@ def grad_cam_figure(
     columns: int = 4,
 ) -> np.ndarray:
     """Each picture in grey, the places where the class is seen in yellow to red, above it the answer; an array of Axes."""
-    classifier._check_fitted()
-    x = classifier._read_all(pictures)
+    classifier.check_fitted()
+    x = classifier.inputs(pictures)
     heat, seen, proba = (
         _heat_of(classifier, x, label, layer),
         _pictures(x[:]),

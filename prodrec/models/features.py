@@ -16,24 +16,33 @@ import keras
 import numpy as np
 
 from ..core import cache_dir
-from .pixels import Pixels, _answers, _Store
+from .pixels import Pixels, RowStore, batch_answers
 
 # %% ../../nbs/20a_models.features.ipynb #0007
 def _nameless(value, names: dict):
     "A network's configuration with layers numbered in order, without what does not change an answer."
     if isinstance(value, dict):
         kept = {k: v for k, v in value.items() if k not in ("trainable", "compile_config")}
-        return {k: _numbered(v, names) if k in NAMED else _nameless(v, names) for k, v in kept.items()}
+        return {
+            k: _numbered(v, names) if k in NAMED else _nameless(v, names) for k, v in kept.items()
+        }
     return [_nameless(v, names) for v in value] if isinstance(value, list) else value
 
 
 def _numbered(value, names: dict):
     if isinstance(value, str):
         return names.setdefault(value, len(names))
-    return [_numbered(v, names) for v in value] if isinstance(value, list) else _nameless(value, names)
+    return (
+        [_numbered(v, names) for v in value] if isinstance(value, list) else _nameless(value, names)
+    )
 
 
-NAMED = ("name", "keras_history", "input_layers", "output_layers")  # where Keras writes the names of layers
+NAMED = (
+    "name",
+    "keras_history",
+    "input_layers",
+    "output_layers",
+)  # where Keras writes the names of layers
 
 
 def network_digest(
@@ -86,7 +95,7 @@ class Features:
     `shape` is (n, …); `computed` says how many pictures were sent through the network, the others were there already.
     """
 
-    def __init__(self, rows: Sequence[int], store: _Store, computed: int):
+    def __init__(self, rows: Sequence[int], store: RowStore, computed: int):
         self.rows, self._store, self.computed = np.asarray(rows, np.int64), store, computed
         self.shape = (len(self.rows), *store.shape)
 
@@ -119,10 +128,10 @@ def bottleneck(
     with store.lock:
         known = store.open()
         new = sorted({d: n for n, d in enumerate(digests) if d not in known}.values())
-        asked = Pixels([pixels.ids[n] for n in new], pixels.rows[new], pixels._store, pixels.failed)
+        asked = Pixels([pixels.ids[n] for n in new], pixels.rows[new], pixels.store, pixels.failed)
         network = engine or (in_bfloat16(model) if precision == "bfloat16" and new else model)
         done = 0
-        for y in _answers(network, asked, batch_size, "features"):
+        for y in batch_answers(network, asked, batch_size, "features"):
             keys = [digests[n] for n in new[done : done + len(y)]]
             store.append(_as_kept(y, keep), keys)
             known |= {key: len(known) + n for n, key in enumerate(keys)}
@@ -130,26 +139,39 @@ def bottleneck(
     return Features([known[d] for d in digests], store, done)
 
 
-def _feature_store(model: keras.Model, pixels: Pixels, precision: str, keep: str, engine) -> _Store:
+def _feature_store(
+    model: keras.Model, pixels: Pixels, precision: str, keep: str, engine
+) -> RowStore:
     for name, given, known in (
         ("precision", precision, ("float32", "bfloat16")),
         ("keep", keep, ("float32", "float16")),
     ):
         if given not in known:
-            raise ValueError(f"`{name}` must be {' or '.join(map(repr, known))}, received {given!r}")
+            raise ValueError(
+                f"`{name}` must be {' or '.join(map(repr, known))}, received {given!r}"
+            )
     shape = model.output_shape
     if not isinstance(shape, tuple) or None in shape[1:]:
-        raise ValueError(f"`model` must give one array of one shape for each picture, it gives {shape}")
+        raise ValueError(
+            f"`model` must give one array of one shape for each picture, it gives {shape}"
+        )
     if precision == "bfloat16" and engine is None and not has_bfloat16():
-        warnings.warn("this processor has no bfloat16: `precision='float32'` is faster and exact", stacklevel=3)
+        warnings.warn(
+            "this processor has no bfloat16: `precision='float32'` is faster and exact",
+            stacklevel=3,
+        )
     computed = precision if engine is None else engine.name
-    folder = cache_dir("features", f"{network_digest(model)}-{computed}-{keep}", pixels._store.folder.name)
-    return _Store(folder, f"rows.{keep}", shape[1:], keep)
+    folder = cache_dir(
+        "features", f"{network_digest(model)}-{computed}-{keep}", pixels.store.folder.name
+    )
+    return RowStore(folder, f"rows.{keep}", shape[1:], keep)
 
 
 def _as_kept(y: np.ndarray, keep: str) -> np.ndarray:
     with np.errstate(over="ignore"):
         kept = y.astype(keep)
     if np.isinf(kept).any() and not np.isinf(y).any():
-        raise ValueError(f"`keep` 'float16' holds numbers up to 65,504, the network answers {np.abs(y).max():,.0f}")
+        raise ValueError(
+            f"`keep` 'float16' holds numbers up to 65,504, the network answers {np.abs(y).max():,.0f}"
+        )
     return kept

@@ -23,7 +23,9 @@ from ..data.catalog import Catalog
 from .pixels import Batches, Pixels, apply_network, stack_pictures
 from ..data.split import encode_labels
 from .batchnorm import bn_momentum
-from .classifier import Classifier, ImageClassifier, embedding_network, find_network, labels_of, split_frozen, training_of
+from .classifier import Classifier, ImageClassifier, labels_of, undone_on_failure
+from .training import training_of
+from .networks import embedding_network, find_network, split_frozen
 from ..stats import unit_rows
 from .text import TextClassifier, as_texts, mask_note
 from .training import TRAINING
@@ -213,11 +215,16 @@ class HybridClassifier(Classifier):
         if self.fusion == "late":
             return self._fit_late(train, validation, epochs, callbacks, patience, checkpoint)
         super().fit(train, validation, epochs, callbacks, patience, checkpoint)
-        self.image_, self.text_ = copy.copy(self.image), copy.copy(self.text)
         self.image_.classes_ = self.text_.classes_ = self.classes_
         return self
 
     fit.__doc__ = Classifier.fit.__doc__
+
+    def settle(self, train: Catalog):
+        "Choose the size of pictures where none was given."
+        self.image_, self.text_ = copy.copy(self.image), copy.copy(self.text)
+        if self.image_.model is None:
+            self.image_.settle(train)
 
     def evaluate(self, test):
         report = super().evaluate(test)
@@ -226,49 +233,49 @@ class HybridClassifier(Classifier):
 
     evaluate.__doc__ = Classifier.evaluate.__doc__
 
-    def _read(self, catalog: Catalog):
-        pixels, _, failed = self.image._read(catalog)
+    def read_catalog(self, catalog: Catalog):
+        pixels, _, failed = self.image_.read_catalog(catalog)
         if damaged := [f for f in failed if f[1] != "missing"]:
             warnings.warn(
                 f"{len(damaged):,} pictures cannot be read, e.g. {damaged[0]}: the texts stand alone", stacklevel=5
             )
-        texts = pd.Series(self.text._read(catalog)[0], catalog.ids)
+        texts = pd.Series(self.text.read_catalog(catalog)[0], catalog.ids)
         ids = [i for i, known in zip(texts.index, texts.index.isin(pixels.ids) | (texts != ""), strict=True) if known]
         gone = [(i, "neither a picture nor a text") for i in texts.index[~texts.index.isin(ids)]]
         pictures = _Pictures(ids, pixels)
         return (pictures, pictures.rows >= 0, texts[ids].tolist()), ids, gone
 
-    def _prepare(self, x, classes: Sequence[str]) -> _Together:
+    def prepare(self, x, classes: Sequence[str]) -> _Together:
         pictures, has_picture, texts = x
-        words = self.text._prepare(texts, classes)
+        words = self.text.prepare(texts, classes)
         # of a product with neither, the text network says what is likely before anything is known
         has_text = np.array([w != "" for w in words], bool) | ~has_picture
         return _Together(pictures, words, np.stack([has_picture, has_text], axis=1).astype(np.float32))
 
-    def _read_all(self, x) -> _Together:
+    def inputs(self, x) -> _Together:
         if isinstance(x, Catalog):
-            raw, ids, gone = self._read(x)
+            raw, ids, gone = self.read_catalog(x)
             if gone:
                 pictures = _Pictures(x.ids, raw[0].pixels)
-                raw = pictures, pictures.rows >= 0, self.text._read(x)[0]
-            return self._prepare(raw, self.text_.classes_)
+                raw = pictures, pictures.rows >= 0, self.text.read_catalog(x)[0]
+            return self.prepare(raw, self.text_.classes_)
         pairs = _pairs(x)
         has_picture = np.array([picture is not None for picture, _ in pairs], bool)
-        pictures = np.zeros((len(pairs), *self.image.image_size, 3), np.uint8)
+        pictures = np.zeros((len(pairs), *self.image_.image_size_, 3), np.uint8)
         shown = [picture for picture, _ in pairs if picture is not None]
-        pictures[has_picture] = stack_pictures(shown, self.image.image_size, self.image.fit_mode)
-        return self._prepare((pictures, has_picture, as_texts([text for _, text in pairs])), self.text_.classes_)
+        pictures[has_picture] = stack_pictures(shown, self.image_.image_size_, self.image.fit_mode)
+        return self.prepare((pictures, has_picture, as_texts([text for _, text in pairs])), self.text_.classes_)
 
-    def _build(self, x: _Together, n_classes: int) -> keras.Model:
+    def build(self, x: _Together, n_classes: int) -> keras.Model:
         parts = []
-        for part, name, seen in zip((self.image, self.text), ("image", "text"), x.parts, strict=False):
-            whole = embedding_network(part._build(seen, n_classes))
+        for part, name, seen in zip((self.image_, self.text_), ("image", "text"), x.parts, strict=False):
+            whole = embedding_network(part.build(seen, n_classes))
             parts.append(keras.Model(whole.input, whole.output, name=name))
         inputs = _inputs(*parts)
         head = fusion_layers(n_classes, bn_momentum(-(-len(x) // self.batch_size)))
         return keras.Model(inputs, fuse(parts[0](inputs[0]), parts[1](inputs[1]), inputs[2], head))
 
-    def _learning_part(self, xs: list) -> tuple[keras.Model, list]:
+    def learning_part(self, xs: list) -> tuple[keras.Model, list]:
         "What the frozen parts of both sides say is computed once, as in any other classifier."
         columns, parts = [list(x.parts) for x in xs], []
         for n, name in enumerate(("image", "text")):
@@ -282,13 +289,16 @@ class HybridClassifier(Classifier):
         learns = keras.Model(inputs, fuse(parts[0](inputs[0]), parts[1](inputs[1]), inputs[2], head))
         return learns, [_Together(*seen) for seen in columns]
 
-    def _batches(self, x: _Together, y: np.ndarray) -> Batches:
-        return _Hiding(x, y, self.batch_size, self.seed, self.hide, **self._balanced(y))
+    def batches(self, x: _Together, y: np.ndarray) -> Batches:
+        return _Hiding(x, y, self.batch_size, self.seed, self.hide, **self.balance_options(y))
 
     def _fit_late(self, train: Catalog, validation: Catalog | None, epochs: int, callbacks, patience, checkpoint):
         if validation is None:
             raise ValueError('`validation` is missing: fusion="late" learns on it how much each of the two counts')
-        start, data = time.perf_counter(), [self._sides(train), self._sides(validation)]
+        start = time.perf_counter()
+        with undone_on_failure(self):
+            self.settle(train)
+            data = [self._sides(train), self._sides(validation)]
         parts = []
         for n, part in enumerate((self.image, self.text)):
             if part.model is None:
@@ -309,7 +319,7 @@ class HybridClassifier(Classifier):
 
     def _sides(self, catalog: Catalog) -> list[Catalog | None]:
         "The products with a picture, those with a text, those with both; None where there is none."
-        (_, has_picture, texts), ids, gone = self._read(catalog)
+        (_, has_picture, texts), ids, gone = self.read_catalog(catalog)
         if gone:
             warnings.warn(
                 f"{len(gone):,} products have neither a picture nor a text, e.g. {gone[0][0]!r}: left out", stacklevel=4
@@ -319,10 +329,10 @@ class HybridClassifier(Classifier):
                 for mask in (has_picture, has_text, has_picture & has_text)]  # fmt: skip
 
     def embed(self, x) -> np.ndarray:
-        self._check_fitted()
+        self.check_fitted()
         if self.fusion == "concat":
             return super().embed(x)
-        seen, shares, sides = self._read_all(x), (self.weight_, 1 - self.weight_), []
+        seen, shares, sides = self.inputs(x), (self.weight_, 1 - self.weight_), []
         for n, (part, share) in enumerate(zip((self.image_, self.text_), shares, strict=True)):
             vectors = unit_rows(apply_network(embedding_network(part.model), seen.parts[n], self.batch_size, "embed"))
             sides.append(vectors * seen.parts[2][:, n : n + 1] * max(share, 1e-4) ** 0.5)
@@ -333,35 +343,34 @@ class HybridClassifier(Classifier):
         + " After late fusion, the vectors of both sides, so that cosines are mixed as answers are."
     )
 
-    def _state(self) -> dict:
-        parts = {
-            k: p._state() | {"classes": p.classes_, "temperature": p.temperature_}
-            for k, p in (("image", self.image_), ("text", self.text_))
-        }
-        return {
-            "network": self.name,
-            "params": {k: getattr(self, k) for k in self._params},
-            "weight": self.weight_,
-            **parts,
-        }
+    def to_state(self) -> dict:
+        parts = {"image": self.image_.to_state(), "text": self.text_.to_state()}
+        params = {k: getattr(self, k) for k in self._params}
+        learned = {"classes": self.classes_, "temperature": self.temperature_}
+        return {"network": self.name, "params": params, "weight": self.weight_, **learned, **parts}
 
     @classmethod
-    def _from_state(cls, state: dict):
+    def from_state(cls, state: dict):
         new = object.__new__(cls)
         for key, value in (TRAINING | state["params"]).items():
             setattr(new, key, value)
-        new.weight_, new.model, new.classes_, new.history_ = state["weight"], None, None, None
+        new.weight_, new.model, new.history_ = state["weight"], None, None
+        new.classes_, new.temperature_ = state["classes"], state.get("temperature", 1.0)
         for name, kind in (("image", ImageClassifier), ("text", TextClassifier)):
-            part = kind._from_state(state[name])
-            setattr(new, name, copy.copy(part))
-            part.classes_, part.temperature_ = state[name]["classes"], state[name].get("temperature", 1.0)
+            part = kind.from_state(state[name])
+            asked = copy.copy(part)
+            asked.classes_, asked.temperature_ = None, 1.0
+            setattr(new, name, asked)
             part.history_ = pd.DataFrame()  # that of the whole is kept
             setattr(new, f"{name}_", part)
         return new
 
-    def _load_more(self, folder: Path):
-        if self.fusion == "late":
-            self.image_.model, self.text_.model = self.model.get_layer("image"), self.model.get_layer("text")
+    @classmethod
+    def _read(cls, folder: Path, meta: dict):
+        new = super()._read(folder, meta)
+        if new.fusion == "late":
+            new.image_.model, new.text_.model = new.model.get_layer("image"), new.model.get_layer("text")
+        return new
 
     def __repr__(self):
         state = f"{len(self.classes_)} classes of {self.target!r}" if self.classes_ else "not fitted"

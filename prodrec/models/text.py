@@ -28,15 +28,11 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from sklearn.linear_model import LogisticRegression
 
 from ..data.catalog import Catalog
-from prodrec.models.classifier import (
-    Classifier,
-    check_options,
-    find_network,
-    split_frozen,
-    training_of,
-)
+from .classifier import Classifier
+from .networks import check_options, find_network, split_frozen
 from .pixels import apply_network
 from .report import difference
+from .training import training_of
 
 # %% ../../nbs/24_models.text.ipynb #0010
 _WORD = re.compile(r"[^\W_]+")
@@ -478,29 +474,29 @@ class TextClassifier(Classifier):
 
     def prepared(self, x) -> np.ndarray:
         "What `model` is given for `x`: each text as words with spaces between them, without those left out; str (n,)."
-        self._check_fitted()
-        return self._read_all(x)
+        self.check_fitted()
+        return self.inputs(x)
 
-    def _read(self, catalog: Catalog) -> tuple[list[str], list[str], list]:
+    def read_catalog(self, catalog: Catalog) -> tuple[list[str], list[str], list]:
         if not set(self.fields) & set(catalog.products):
             raise ValueError(
                 f"`fields` {self.fields} are no columns of the catalogue; it has {', '.join(catalog.products)}"
             )
         return catalog.texts(self.fields).tolist(), catalog.ids, []
 
-    def _read_all(self, x) -> np.ndarray:
-        return self._prepare(
-            self._read(x)[0] if isinstance(x, Catalog) else as_texts(x), self.classes_
+    def inputs(self, x) -> np.ndarray:
+        return self.prepare(
+            self.read_catalog(x)[0] if isinstance(x, Catalog) else as_texts(x), self.classes_
         )
 
-    def _prepare(self, texts: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    def prepare(self, texts: Sequence[str], classes: Sequence[str]) -> np.ndarray:
         texts = mask_label_words(texts, classes) if self.mask_labels else texts
         gone = frozenset(
             ENGLISH_STOP_WORDS if self.stop_words == "english" else self.stop_words or ()
         )
         return np.array([" ".join(w for w in words_of(t) if w not in gone) for t in texts], object)
 
-    def _build(self, texts: np.ndarray, n_classes: int) -> keras.Model:
+    def build(self, texts: np.ndarray, n_classes: int) -> keras.Model:
         build = find_network(self.network, NETWORKS)
         if self.network == "tfidf":
             return build(tfidf_vectorizer(texts, self.max_tokens), n_classes, **self.options)
@@ -511,9 +507,9 @@ class TextClassifier(Classifier):
         vectors = embedding_matrix(read_vectors(self.embedding, words), words, self.seed)
         return build(vectorizer, n_classes, vectors=vectors, **self.options)
 
-    def _train(self, sides: list, epochs: int, *args):
+    def train_on(self, sides: list, epochs: int, *args):
         if self.network != "tfidf":
-            return super()._train(sides, epochs, *args)
+            return super().train_on(sides, epochs, *args)
         start = time.perf_counter()
         fit_linear(self.model, *sides[0])
         row = {"seconds": time.perf_counter() - start}
@@ -525,14 +521,16 @@ class TextClassifier(Classifier):
             row[f"{prefix}accuracy"] = float((proba.argmax(1) == y[y >= 0]).mean())
         self.history_ = pd.DataFrame([row]).rename_axis("epoch")
 
-    def _save_more(self, folder: Path):
+    def _write(self, folder: Path) -> dict:
         if self.baseline_ is not None:
             self.baseline_.save(folder / "baseline")
+        return super()._write(folder)
 
-    def _load_more(self, folder: Path):
-        self.baseline_ = (
-            TextClassifier.load(folder / "baseline") if (folder / "baseline").exists() else None
-        )
+    @classmethod
+    def _read(cls, folder: Path, meta: dict):
+        new = super()._read(folder, meta)
+        new.baseline_ = TextClassifier.load(folder / "baseline") if (folder / "baseline").exists() else None
+        return new
 
     def __repr__(self):
         state = (

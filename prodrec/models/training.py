@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['OPTIMIZERS', 'SCHEDULES', 'BALANCES', 'TRAINING', 'PRECISIONS', 'scheduled_rate', 'make_optimizer',
-           'balanced_weights', 'smoothed_crossentropy', 'check_training', 'precision_policy', 'EpochLogger',
-           'epochs_since_best', 'run_training', 'Checkpoint', 'training_figure']
+           'balanced_weights', 'smoothed_crossentropy', 'training_of', 'check_training', 'precision_policy',
+           'EpochLogger', 'epochs_since_best', 'run_training', 'Checkpoint', 'training_figure']
 
 # %% ../../nbs/22_models.training.ipynb #0005
 import json
@@ -26,6 +26,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from ..core import progress
 from .features import has_bfloat16
+from .networks import network_entry
 
 # %% ../../nbs/22_models.training.ipynb #0009
 OPTIMIZERS = {
@@ -107,6 +108,15 @@ TRAINING = {
     "balance": None,
     "recompute_batchnorm": True,
 }
+
+
+def training_of(
+    network,  # a name or a function
+    *given,  # values for the keys of `TRAINING`, in that order; None where nothing is said
+) -> dict:
+    """Return how `network` learns: what is given, else what suits the network, else `TRAINING`."""
+    suits = TRAINING | network_entry(network).training
+    return suits | {k: v for k, v in zip(TRAINING, given, strict=bool(given)) if v is not None}
 
 
 def check_training(

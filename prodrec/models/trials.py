@@ -76,7 +76,7 @@ class Candidates(kt.HyperModel):
         classifier = self.classifier(seed=self.seed, **given)
         named = inspect.signature(self.classifier).parameters
         reads = {k: v for k, v in given.items() if k not in Classifier._params and k in named}
-        classifier._read = self._once(classifier._read, repr(sorted(reads.items())))
+        classifier.read_catalog = self._once(classifier.read_catalog, repr(sorted(reads.items())))
         return classifier
 
     def _once(self, read: Callable, how: str) -> Callable:
@@ -101,10 +101,10 @@ class Candidates(kt.HyperModel):
         more = {k: v for k, v in (self.params | self.values(hp)).items() if k in self._of_fit}
         keep = EarlyStopping("val_accuracy", mode="max", patience=epochs, restore_best_weights=True)
         classifier.fit(self.train, self.validation, epochs=epochs, callbacks=[keep], **more)
-        x, labels = classifier._training_data(self.validation)
-        seen = classifier._prepare(x, classifier.classes_)
+        x, labels = classifier.training_data(self.validation)
+        seen = classifier.prepare(x, classifier.classes_)
         proba = apply_network(classifier.model, seen, classifier.batch_size)
-        del classifier._read
+        del classifier.read_catalog
         predicted = np.asarray(classifier.classes_, object)[proba.argmax(1)]
         return float((predicted == labels.to_numpy(object)).mean())
 

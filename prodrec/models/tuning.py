@@ -30,7 +30,8 @@ import pandas as pd
 
 from ..core import cache_dir, progress
 from ..data.catalog import Catalog
-from .classifier import Classifier, ImageClassifier, network_name
+from .classifier import Classifier, ImageClassifier
+from .networks import network_name
 from .search_spaces import check_space, describe_domain, plain_choice
 from prodrec.models.trials import (
     METHODS,

@@ -21,7 +21,8 @@ from ..core import ImageError, load_folder, optional, progress, save_folder
 from ..data.catalog import Catalog
 from ..models.features import bottleneck, in_bfloat16
 from ..models.pixels import Pixels, apply_network, load_pixels, stack_pictures
-from ..models.classifier import ImageClassifier, embedding_network
+from ..models.classifier import ImageClassifier
+from ..models.networks import embedding_network
 from ..stats import unit_rows
 from ..models.backbones import features
 
@@ -56,7 +57,7 @@ class Embedder:
         self.precision, self.keep, self.engine = precision, keep, engine
         _check_engine(engine, precision)
         if isinstance(network, ImageClassifier):
-            network._check_fitted()
+            network.check_fitted()
             self.name, self.fit_mode = network.name, network.fit_mode
             self.model = embedding_network(network.model)
         elif isinstance(network, keras.Model):
