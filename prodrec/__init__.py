@@ -22,11 +22,13 @@ if _TYPE_CHECKING:
     from .data.demo import load_demo as load_demo
     from .data.demo import load_demo_defects as load_demo_defects
     from .data.demo import load_demo_events as load_demo_events
-    from .data.readers import read_amazon as read_amazon
-    from .data.readers import read_fashion as read_fashion
+    from .data.datasets import read_amazon as read_amazon
+    from .data.datasets import read_fashion as read_fashion
+    from .data.readers import read_data as read_data
     from .data.readers import read_folder as read_folder
-    from .data.readers import read_retail as read_retail
-    from .data.readers import read_walmart as read_walmart
+    from .data.readers import read_table as read_table
+    from .data.datasets import read_retail as read_retail
+    from .data.datasets import read_walmart as read_walmart
     from .data.split import leaks as leaks
     from .data.split import split as split
     from .models.classifier import ImageClassifier as ImageClassifier
@@ -36,7 +38,12 @@ if _TYPE_CHECKING:
     from .recommend.blend import Blend as Blend
     from .recommend.complements import Complements as Complements
     from .recommend.embedders import Embedder as Embedder
-    from .recommend.history import Collaborative as Collaborative
+    from .recommend.collaborative import ALS as ALS
+    from .recommend.collaborative import BPR as BPR
+    from .recommend.collaborative import Collaborative as Collaborative
+    from .recommend.collaborative import ItemKNN as ItemKNN
+    from .recommend.collaborative import Popularity as Popularity
+    from .recommend.user_models import UserModel as UserModel
     from .recommend.history import History as History
     from .recommend.index import FaissIndex as FaissIndex
     from .recommend.index import Index as Index
@@ -47,11 +54,13 @@ _MODULES = {
     "load_demo": "data.demo",
     "load_demo_events": "data.demo",
     "load_demo_defects": "data.demo",
-    "read_fashion": "data.readers",
-    "read_retail": "data.readers",
-    "read_amazon": "data.readers",
-    "read_walmart": "data.readers",
+    "read_fashion": "data.datasets",
+    "read_retail": "data.datasets",
+    "read_amazon": "data.datasets",
+    "read_walmart": "data.datasets",
     "read_folder": "data.readers",
+    "read_table": "data.readers",
+    "read_data": "data.readers",
     "BlueCart": "data.bluecart",
     "audit": "data.audit",
     "split": "data.split",
@@ -65,7 +74,12 @@ _MODULES = {
     "FaissIndex": "recommend.index",
     "Recommender": "recommend.recommender",
     "History": "recommend.history",
-    "Collaborative": "recommend.history",
+    "UserModel": "recommend.user_models",
+    "Popularity": "recommend.collaborative",
+    "ItemKNN": "recommend.collaborative",
+    "ALS": "recommend.collaborative",
+    "BPR": "recommend.collaborative",
+    "Collaborative": "recommend.collaborative",
     "Blend": "recommend.blend",
     "Complements": "recommend.complements",
     "Browser": "apps.browser",

@@ -81,6 +81,17 @@ def history() -> History:
     return History(pd.DataFrame(rows, columns=["user", "id", "event", "value"]))
 
 
+def checkerboard(n=20, hole=True):
+    "Users like the products of their own colour; each misses the one on the diagonal."
+    rows = [
+        (f"{u:02d}", f"p{p:02d}")
+        for u in range(n)
+        for p in range(n)
+        if u % 2 == p % 2 and not (hole and u == p)
+    ]
+    return History(pd.DataFrame(rows, columns=["user", "id"]))
+
+
 # -- what hypothesis draws
 
 number = st.none() | st.integers(-2, 25) | st.sampled_from([0.5, 3.25])
@@ -128,3 +139,24 @@ def check(hits, scores: pd.Series, k: int, allowed: set, least: float | None = N
     parts = [c for c in ("image", "text") if c in table]
     np.testing.assert_allclose(table[parts].sum(axis=1), hits.scores, atol=2e-6)
     assert all(table["reason"])
+
+
+KINDS = ["view", "purchase", "dislike"]
+
+
+@st.composite
+def events(draw, max_events=30):
+    "Few users and products, so that pairs repeat; all kinds of events, on a few days."
+    n = draw(st.integers(1, max_events))
+    user = draw(st.lists(st.integers(0, 6), min_size=n, max_size=n))
+    product = draw(st.lists(st.integers(0, 8), min_size=n, max_size=n))
+    return pd.DataFrame(
+        {
+            "user": [f"{u:03d}" for u in user],
+            "id": [f"{p:04d}" for p in product],
+            "event": draw(st.lists(st.sampled_from(KINDS), min_size=n, max_size=n)),
+            "value": draw(st.lists(st.integers(0, 3), min_size=n, max_size=n)),
+            "time": pd.Timestamp("2024-01-01")
+            + pd.to_timedelta(draw(st.lists(st.integers(0, 5), min_size=n, max_size=n)), unit="D"),
+        }
+    )

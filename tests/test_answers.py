@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from prodrec.core import ImageError
 from prodrec.data.catalog import Catalog
+from prodrec.recommend.collaborative import ItemKNN
 from prodrec.recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
 from prodrec.recommend.filters import where_mask
-from prodrec.recommend.history import Collaborative
 from prodrec.recommend.index import FaissIndex
 from prodrec.recommend.profiles import user_profile
 from prodrec.recommend.ranking import rocchio
 from prodrec.recommend.recommender import Recommender
+from prodrec.recommend.user_models import UserModel
 
 quick = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -43,7 +44,7 @@ def both():
         image=ColorHistogram(SIZE),
         text=TfidfEmbedder(),
         classifier=Eyes(),
-        collaborative=Collaborative("cosine"),
+        collaborative=ItemKNN("cosine"),
     )
     return made.fit(shop(45), history())
 
@@ -295,10 +296,10 @@ def test_nobody_is_known():
 
 def test_cold_products_are_recommended_at_once():
     recommender = Recommender(
-        image=ColorHistogram(SIZE), text=TfidfEmbedder(), collaborative=Collaborative("cosine")
+        image=ColorHistogram(SIZE), text=TfidfEmbedder(), collaborative=ItemKNN("cosine")
     )
     recommender.fit(shop(36), history())
-    liked = recommender.profiles.taste("u4")[0].liked.index[0]
+    liked = recommender.profiles.profile("u4")[0].liked.index[0]
     twin = Catalog(shop(36)[[liked]].products.set_axis(["brand new"], axis=0))
     recommender.add(twin)
     assert "brand new" in recommender.recommend(5, user="u4").ids
@@ -321,24 +322,22 @@ def test_a_taste():
     )
 
 
-class Hybrid:
+class Hybrid(UserModel):
     "A model that knows what products are like: who likes one likes all, in the order of their first number."
 
-    def fit(self, history, ids, vectors):
-        self.users, self.ids, self.numbers = history.users, list(ids), vectors["text"][:, 0]
-        return self
+    knows_content = True
 
-    def __contains__(self, user):
-        return user in self.users
+    def _learn(self, history, matrix):
+        return {}
 
-    def scores(self, user, ids=None):
-        return self.numbers
+    def _learn_content(self, arrays, vectors):
+        return {"known": vectors["text"][:, 0]}
 
-    def recommend(self, user=None, k=10, *, basket=None, exclude_seen=None):
-        return np.array(self.ids, object), self.numbers
+    def _place_new(self, arrays, vectors):
+        return {"new": vectors["text"][:, 0]}
 
-    def add(self, ids, vectors):
-        self.ids, self.numbers = [*self.ids, *ids], np.append(self.numbers, vectors["text"][:, 0])
+    def score_rows(self, rows, users=None):
+        return np.tile(np.append(self._arrays["known"], self._arrays["new"]), (rows.shape[0], 1))
 
 
 def test_a_model_that_knows_what_products_are_like():

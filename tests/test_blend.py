@@ -12,17 +12,20 @@ from scipy.sparse import csr_matrix
 from prodrec.recommend.blend import (
     Blend,
     bayesian_rating,
+    blend,
+    blend_weights,
     fit_conditional_logit,
-    nearest_scores,
-    neighbour_weights,
     time_decay,
 )
+from prodrec.recommend.cold_start import rank_scores
+from prodrec.recommend.collaborative import ALS, ItemKNN
 from prodrec.recommend.history import History, split_pairs
+from prodrec.recommend.user_models import UserModel
 
 IDS = [f"p{n:02d}" for n in range(24)]
 NEW = ["n0", "n1"]  # what nobody has had: one of either colour
 COLOURS = np.eye(2, dtype=np.float32)[[*(n % 2 for n in range(24)), 0, 1]]
-SMALL = {"als": {"factors": 4}}
+SMALL = [ALS(4), ItemKNN("cosine"), ItemKNN("cooccurrence")]
 
 
 def shop(seed=0):
@@ -40,9 +43,7 @@ def shop(seed=0):
 
 def fitted(**options):
     vectors = {"colour": COLOURS.copy(), "noise": np.random.default_rng(1).normal(size=(26, 3))}
-    return Blend(options=SMALL, split=split_pairs, **options).fit(
-        History(shop()), [*IDS, *NEW], vectors
-    )
+    return Blend(SMALL, split=split_pairs, **options).fit(History(shop()), [*IDS, *NEW], vectors)
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +68,8 @@ def test_weights_are_of_every_part_and_none_is_negative(model):
         "noise",
         "popularity",
         "trend",
-        "stars",
-        "own",
+        "rating",
+        "repeat",
     } <= set(model.parts)
     assert (model.weights_ >= 0).all(axis=None) and np.isfinite(model.offset_)
     assert (
@@ -86,7 +87,7 @@ def test_new_products_are_reached_by_who_likes_their_kind(model, user):
     assert scores[mine] > scores[other]
     ids, _ = model.recommend(user, len(model))
     assert set(NEW) <= set(ids)
-    assert model.recommend(user, 1, where=NEW)[0].tolist() == [mine]
+    assert model.recommend(user, 1, allowed=NEW)[0].tolist() == [mine]
 
 
 def test_who_and_what_is_not_known_does_not_raise(model):
@@ -98,7 +99,7 @@ def test_who_and_what_is_not_known_does_not_raise(model):
     assert scores.shape == (2, 3) and scores.dtype == np.float32 and scores[:, 0].tolist() == [0, 0]
     assert model.scores([], ["p01"]).shape == (0, 1) and model.scores("u00", []).shape == (0,)
     assert model.recommend([], 3)[0].shape == (0, 3)
-    assert model.recommend("u00", where=["unheard of"])[0].tolist() == []
+    assert model.recommend("u00", allowed=["unheard of"])[0].tolist() == []
     assert "p00" not in model.recommend("hater", 26)[0]
     assert model.known("u00") and not model.known("stranger") and "hater" in model
 
@@ -130,16 +131,16 @@ def test_a_basket_and_a_vector_say_what_somebody_likes(model):
     st.booleans(),
 )
 def test_lists_hold_what_they_promise(model, user, k, exclude_seen, allowed, as_mask):
-    where = [i in allowed for i in model.ids] if as_mask else sorted(allowed)
+    mask = [i in allowed for i in model.ids] if as_mask else sorted(allowed)
     ids, scores = model.recommend(
-        user, k, exclude_seen=exclude_seen, where=np.array(where) if as_mask else where
+        user, k, exclude_seen=exclude_seen, allowed=np.array(mask) if as_mask else mask
     )
     seen = set(shop().query("user == @user")["id"]) if exclude_seen else set()
     assert len(ids) == len(set(ids)) == min(k, len(allowed - seen)) and set(ids) <= allowed - seen
     assert np.isfinite(scores).all() and (np.diff(scores) <= 0).all()
     np.testing.assert_allclose(scores, model.scores(user, ids), atol=1e-6)
     many, _ = model.recommend(
-        [user, "u01"], k, exclude_seen=exclude_seen, where=where, batch_size=1
+        [user, "u01"], k, exclude_seen=exclude_seen, allowed=mask, batch_size=1
     )
     assert many[0][: len(ids)].tolist() == ids.tolist() and all(
         i is None for i in many[0][len(ids) :]
@@ -158,7 +159,7 @@ def test_the_same_seed_is_the_same_model_and_saved_it_stays(model, tmp_path, mon
     vectors = {"colour": COLOURS[:1], "noise": np.zeros((1, 3))}
     loaded.add(["later"], vectors)
     assert (
-        loaded.recommend("u00", 1, where=["later"])[0].tolist() == ["later"]
+        loaded.recommend("u00", 1, allowed=["later"])[0].tolist() == ["later"]
         and "later" not in model.ids
     )
     with pytest.raises(ValueError, match="'later'"):
@@ -171,19 +172,19 @@ def test_the_same_seed_is_the_same_model_and_saved_it_stays(model, tmp_path, mon
 def test_what_is_given_is_not_changed():
     history, ids, vectors = History(shop()), [*IDS, *NEW], COLOURS.copy()
     events = history.events.copy()
-    model = Blend(options=SMALL, split=split_pairs).fit(history, ids, vectors)
-    rows, scores = model._had.copy(), model.scores(["u00"])
+    model = Blend(SMALL, split=split_pairs).fit(history, ids, vectors)
+    rows, scores = model._arrays["seen"].copy(), model.scores(["u00"])
     model.recommend("u00", 5)
     model.recommend(basket=["p00"], k=5)
     pd.testing.assert_frame_equal(history.events, events)
     assert ids == [*IDS, *NEW] and (vectors == COLOURS).all()
-    assert (rows != model._had).nnz == 0 and (model.scores(["u00"]) == scores).all()
+    assert (rows != model._arrays["seen"]).nnz == 0 and (model.scores(["u00"]) == scores).all()
 
 
 def test_without_vectors_and_without_times():
     table = shop().drop(columns="time").query("event == 'purchase'")
-    model = Blend(("cosine",), repeats=True).fit(History(table))
-    assert model.parts == ["cosine", "popularity", "trend", "own"]
+    model = Blend([ItemKNN("cosine")], repeats=True).fit(History(table))
+    assert model.parts == ["cosine", "popularity", "trend", "repeat"]
     assert len(model.recommend("u00", 30)[0]) == 24  # what was had may be had again
     assert len(model.recommend("u00", 30, exclude_seen=True)[0]) == 16
     with pytest.raises(ValueError, match="`vector` must be a dict"):
@@ -192,22 +193,24 @@ def test_without_vectors_and_without_times():
 
 def test_weights_can_be_given():
     history = History(shop())
-    model = Blend(("cosine",), weights={"popularity": 1.0}).fit(history)
+    model = Blend([ItemKNN("cosine")], weights={"popularity": 1.0}).fit(history)
     order = model.recommend("u00", 30, exclude_seen=False)[1]
     assert (np.diff(order) <= 0).all()
     best = history.popularity()
     assert best[model.recommend("stranger", 1)[0][0]] == best.iloc[0]
     with pytest.raises(ValueError, match="`weights` must be .* received 'fame'"):
-        Blend(("cosine",), weights={"fame": 1.0}).fit(history)
+        Blend([ItemKNN("cosine")], weights={"fame": 1.0}).fit(history)
     with pytest.raises(ValueError, match="10 are needed"):
-        Blend(("cosine",)).fit(History(shop().head(30)))
+        Blend([ItemKNN("cosine")]).fit(History(shop().head(30)))
 
 
 def test_contributions_add_up(model):
     ids = ["p01", "n0", "p10"]
     table = model.contributions("u00", ids)
     assert table.index.tolist() == ids and table.columns.tolist() == model.parts
-    utilities = model._utilities(*model._rows_of(["u00"]))[0, [model.ids.index(i) for i in ids]]
+    utilities = model.utilities(model.seen_rows(["u00"]), model.user_rows(["u00"]))[
+        0, [model.ids.index(i) for i in ids]
+    ]
     new = np.array([0, model.offset_, 0])
     np.testing.assert_allclose(table.sum(axis=1) + new, utilities, atol=1e-4)
 
@@ -224,7 +227,7 @@ def test_wrong_arguments_are_named(model):
         (lambda: model.recommend(basket="p00"), "received the string 'p00'"),
         (lambda: model.recommend(vector=COLOURS[0]), "`vector` must be a dict"),
         (lambda: model.recommend(vector={"colour": [1.0]}), "'colour' must be 2 finite numbers"),
-        (lambda: model.recommend("u00", where=[True]), "a mask of 1 values for 26 products"),
+        (lambda: model.recommend("u00", allowed=[True]), "a mask of 1 values for 26 products"),
         (lambda: model.add(["x"], {"colour": COLOURS[:1]}), "`vectors` must be given for"),
     ]:
         with pytest.raises((ValueError, TypeError), match=message):
@@ -232,32 +235,6 @@ def test_wrong_arguments_are_named(model):
 
 
 # -- the pieces
-
-
-def test_the_nearest_is_that_of_a_loop():
-    rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(9, 4))
-    rows = csr_matrix(rng.integers(0, 2, (5, 9)).astype(np.float32))
-    rows.data[0] = 0  # seen, and worth nothing
-    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    dense = rows.toarray()
-    expected = [
-        [max([u @ units[j] for j in np.flatnonzero(r)], default=0) for u in units] for r in dense
-    ]
-    np.testing.assert_allclose(nearest_scores(rows, vectors), expected, atol=1e-6)
-    assert not nearest_scores(csr_matrix((2, 9)), vectors).any()
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.integers(1, 6), st.integers(1, 12), st.integers(1, 15))
-def test_shares_sum_to_one(n, m, neighbours):
-    rng = np.random.default_rng(n)
-    shares = neighbour_weights(rng.normal(size=(n, 3)), rng.normal(size=(m, 3)), neighbours)
-    assert (
-        shares.shape == (n, m)
-        and np.allclose(shares.sum(1), 1)
-        and (np.diff(shares.indptr) <= neighbours).all()
-    )
 
 
 def test_a_useless_part_counts_nothing_and_impossible_choices_are_passed_over():
@@ -277,3 +254,60 @@ def test_recency_and_stars():
     np.testing.assert_allclose(time_decay(times, 2), [0.25, 0.5, 1])
     assert time_decay(pd.Series([pd.NaT])).tolist() == [1] and time_decay(times[:1]).tolist() == [1]
     assert bayesian_rating(shop().query("event == 'purchase'"), ["p00"]).tolist() == [0]
+
+
+def test_two_opinions_are_weighed_by_who_is_right():
+    ids, truth = ["a", "b", "c", "d"], [["a"], ["b"]]
+    good, bad = np.array([[9, 1, 2, 3], [10, 90, 20, 0]]), np.array([[0, 5, 5, 6], [0, 0, 9, 9]])
+    assert blend_weights(good, bad, ids, truth, k=1).idxmax() == 0
+    assert blend_weights(bad, good, ids, truth, k=1).loc[1.0] == 1
+    hide = csr_matrix(([0.0], ([0], [0])), (2, 4))  # a stored 0 was seen too
+    assert rank_scores(good, ids, 2, hide)[0].tolist() == [["d", "c"], ["b", "c"]]
+    both = blend(good, bad, 0.25)
+    expected = [
+        0.75 * (g - g.mean()) / g.std() + 0.25 * (b - b.mean()) / b.std()
+        for g, b in zip(good, bad, strict=True)
+    ]
+    np.testing.assert_allclose(both, expected, atol=1e-6)
+    assert np.isfinite(blend(np.zeros((2, 4)), bad)).all()
+    with pytest.raises(ValueError, match="`weight` must lie between 0 and 1"):
+        blend(good, bad, 2)
+
+
+# -- models and their former names
+
+
+def test_any_user_model_is_a_part(tmp_path):
+    class Alphabet(UserModel):
+        def _learn(self, history, matrix):
+            return {}
+
+        def _predict(self, rows, users):
+            return np.tile(np.arange(self.placement.known, 0, -1, np.float32), (rows.shape[0], 1))
+
+    model = Blend([Alphabet(), ItemKNN(), ItemKNN()], weights={"alphabet": 1.0}).fit(
+        History(shop())
+    )
+    assert model.parts[:3] == ["alphabet", "cosine", "cosine 2"]
+    assert model.recommend("u00", 2, exclude_seen=False)[0].tolist() == ["p00", "p01"]
+    model.save(tmp_path / "model")
+    again = UserModel.load(tmp_path / "model")
+    assert type(again.models[0]) is Alphabet
+    assert (again.scores("u00") == model.scores("u00")).all()
+
+
+def test_names_of_models_work_and_warn():
+    with pytest.warns(DeprecationWarning):
+        model = Blend(methods=("als", "cosine"), options={"als": {"factors": 4}}, seed=5)
+    assert (model.models[0].factors, model.models[0].seed) == (4, 5)
+    assert model.models[0].regularization == 0.1 and model.models[1].similarity == "cosine"
+    with pytest.warns(DeprecationWarning):
+        assert Blend(("als",)).models[0].regularization == 20.0
+
+
+def test_a_fit_that_fails_leaves_the_model_as_it_was():
+    model = Blend(SMALL, split=split_pairs).fit(History(shop()))
+    before = model.scores("u00")
+    with pytest.raises(ValueError, match="10 are needed"):
+        model.fit(History(shop().head(30)))
+    assert (model.scores("u00") == before).all()

@@ -25,7 +25,7 @@ from sheet import Canvas, chromium, launched  # noqa: E402
 from prodrec.apps.browser import Browser  # noqa: E402
 from prodrec.data.demo import load_demo  # noqa: E402
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder  # noqa: E402
-from prodrec.recommend.feedback import Feedback  # noqa: E402
+from prodrec.recommend.profiles import Feedback  # noqa: E402
 from prodrec.recommend.recommender import Recommender  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent

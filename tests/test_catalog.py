@@ -1,18 +1,22 @@
 """Catalogues of any ids and columns: selected, mapped, saved, shown."""
 
+import io
 import os
 import string
+import unicodedata
 from html.parser import HTMLParser
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from builders import encoded, pixels
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from prodrec.data.catalog import Catalog
+from prodrec.data.catalog import Catalog, draw_picture
 
 quick = settings(
     max_examples=30,
@@ -305,3 +309,148 @@ def test_pictures_are_found_by_their_names(tmp_path):
     )
     found = catalog.products["image"].map(os.path.basename, na_action="ignore").tolist()
     assert found[:4] == ["007.png", "7.jpg", "a.b.webp", "A.PNG"] and pd.isna(found[4])
+
+
+# -- tables that go wrong in silence
+
+
+def csv_catalog(tmp_path, text, **how):
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    return Catalog.from_csv(tmp_path / "a.csv", **how)
+
+
+def test_separators_at_the_end_of_a_line_make_no_ids(tmp_path):
+    for end in (",", ",,"):
+        catalog = csv_catalog(tmp_path, f"id,title,category\n1,Mug,a{end}\n2,Cup,b{end}\n")
+        assert catalog.ids == ["1", "2"] and catalog.products["title"].tolist() == ["Mug", "Cup"]
+    text = "id;title;category\n1;Mug;a;\n2;Cup;b;\n"
+    assert csv_catalog(tmp_path, text, read={"sep": ";"}).ids == ["1", "2"]
+    with pytest.raises(ValueError, match="separated by ';', so give `read="):
+        csv_catalog(tmp_path, text.replace(";\n", "\n"))
+    with pytest.raises(ValueError, match="line 2: 4 fields where the header has 3"):
+        csv_catalog(tmp_path, "id,title,category\n1,Mug, red,a\n2,Cup,b\n3,Pan,b\n")
+
+
+def test_categories_and_brands_are_text(tmp_path):
+    text = "id,title,kind,brand\n1,Mug,007,01\n2,Cup,7,1\n3,Pan,,\n"
+    table = csv_catalog(tmp_path, text, category="kind").products
+    assert table["category"].tolist()[:2] == ["007", "7"] and table["brand"][0:2].tolist() == [
+        "01",
+        "1",
+    ]
+    assert table[["category", "brand"]].isna().sum().tolist() == [1, 1]
+    for codes in ([10, 40], [10.0, 40.0], ["10", "40"], pd.Categorical([10, 40])):
+        frame = pd.DataFrame({"category": codes}, index=["a", "b"])
+        assert Catalog(frame).products["category"].tolist() == ["10", "40"]
+    for odd in (["a"], {"a": 1}):
+        with pytest.raises(ValueError, match="`category` of product 'p' holds a"):
+            Catalog(pd.DataFrame({"category": [odd]}, index=["p"]))
+
+
+def test_a_column_has_one_type_and_a_note_says_so(tmp_path):
+    frame = pd.DataFrame({"size": [38, "M", 38.0]}, index=["a", "b", "c"])
+    with pytest.warns(UserWarning, match="`size` holds float and int and str: kept as text"):
+        catalog = Catalog(frame)
+    assert catalog.note == "column `size` holds float and int and str: kept as text"
+    assert catalog.note in catalog._repr_html_() and catalog[["a"]].note == catalog.note
+    assert catalog.products["size"].tolist() == ["38", "M", "38"]
+    catalog.save(tmp_path / "c")
+    same(catalog, Catalog.load(tmp_path / "c"))
+    lines = "".join(f"{n},{38 + n % 8}\n" for n in range(60_000))
+    sizes = csv_catalog(tmp_path, f"id,size\n{lines}x,M\n").products["size"]
+    assert (sizes == "38").sum() == 7_500
+
+
+def test_what_cannot_be_saved_is_refused_at_the_beginning():
+    for odd in (["a", 1], Path("a"), 2**64, "\ud800", {}):
+        frame = pd.DataFrame({"odd": pd.Series([None, odd], index=["p", "q"], dtype=object)})
+        with pytest.raises(ValueError, match="column `odd` of product 'q' holds"):
+            Catalog(frame)
+
+
+def test_a_price_that_is_none_is_shown_with_its_line(tmp_path):
+    text = "id,title,cost\n" + "".join(f"{n},Mug,{n % 9 + 0.5}\n" for n in range(2000))
+    says = "`price` must hold numbers, and 1 of 2,001 .*product '2000', line 2002 of .* is 'N/A'"
+    with pytest.raises(ValueError, match=says):
+        csv_catalog(tmp_path, text + "2000,Cup,N/A\n", price="cost")
+    assert csv_catalog(tmp_path, text, price="cost").products["price"].sum() > 0
+    late = pd.DataFrame({"price": ["1", "2", "x"]}, index=["a", "b", "c"])
+    with pytest.raises(ValueError, match="of product 'c', is 'x'"):
+        Catalog(late)
+    assert Catalog(late[:2]).products["price"].tolist() == [1.0, 2.0]
+
+
+def test_pictures_of_a_table_are_found_however_they_are_written(tmp_path):
+    (tmp_path / "photos/a").mkdir(parents=True)
+    for n in range(3):
+        (tmp_path / f"photos/a/{n}.png").write_bytes(encoded(pixels(seed=n)))
+    for path in ("a\\{}.png", "/a/{}.png", '"[""a/{}.png"", ""a/0.png""]"', "a/{}.png|a/0.png"):
+        text = "id,image\n" + "".join(f"{n},{path.format(n)}\n" for n in range(3))
+        catalog = csv_catalog(tmp_path, text, root=tmp_path / "photos")
+        assert [catalog.open(i) for i in catalog] == [encoded(pixels(seed=n)) for n in range(3)]
+        several = "|" in path or "[" in path
+        assert ("more_images" in catalog.products) == several
+        if several:
+            assert catalog.products["more_images"]["2"] == str(tmp_path / "photos/a/0.png")
+    data = encoded(pixels())
+    cells = {
+        "hub": {"bytes": data, "path": None},
+        "pil": Image.open(io.BytesIO(data)),
+        "np": pixels(),
+    }
+    catalog = Catalog(pd.DataFrame({"image": pd.Series(cells, dtype=object)}))
+    assert all((catalog.pixels(i) == pixels()).all() for i in catalog)
+    with pytest.raises(ValueError, match="`image` of product 'p': a picture is a path, .* '17'"):
+        Catalog(pd.DataFrame({"image": [17]}, index=["p"]))
+
+
+@pytest.mark.parametrize("file, id", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_are_one_character_or_two(tmp_path, file, id):
+    name = unicodedata.normalize(file, "é 1")
+    (tmp_path / f"{name}.png").write_bytes(encoded(pixels()))
+    id = unicodedata.normalize(id, "é 1")
+    assert Catalog(pd.DataFrame({"title": ["x"]}, index=[id]), tmp_path).image(id).size == (30, 20)
+    frame = pd.DataFrame({"image": [f"{id}.png"]}, index=["p"])
+    assert Catalog(frame, tmp_path).image("p").size == (30, 20)
+
+
+# -- rows
+
+
+def test_rows_of_ids():
+    catalog = Catalog(pd.DataFrame({"title": list("abc")}, index=["007", "mug-1", "mug-2"]))
+    assert catalog.rows(["mug-2", "007", "007"]).tolist() == [2, 0, 0]
+    assert catalog.rows("mug-1").tolist() == [1] and catalog.rows([]).tolist() == []
+    assert catalog.rows(pd.Index(["007"])).dtype == catalog.rows([]).dtype == np.int64
+    for unknown, says in [
+        (["mug-3"], "did you mean 'mug-.' or"),
+        (["7"], "differ here in their leading zeros"),
+        ([7], "leading zeros"),
+        (["xyz", "007"], "1 not in the catalogue, e.g. 'xyz'\""),
+    ]:
+        with pytest.raises(KeyError, match=says):
+            catalog.rows(unknown)
+    numbers = Catalog(pd.DataFrame({"title": ["a"]}, index=[7]))
+    with pytest.raises(KeyError, match="ids are text, received int"):
+        numbers.rows([7])
+
+
+def test_columns_with_other_names_than_text(tmp_path):
+    catalog = Catalog(pd.DataFrame({1: ["a"], "1.5": [2]}, index=["p"]))
+    catalog.save(tmp_path / "c")
+    assert list(Catalog.load(tmp_path / "c").products) == ["1", "1.5", "image"]
+    with pytest.raises(ValueError, match="columns of the same name"):
+        Catalog(pd.DataFrame({1: ["a"], "1": [2]}, index=["p"]))
+
+
+def test_a_product_is_drawn_or_the_reason_is():
+    _, axes = plt.subplots(1, 3)
+    images = [encoded(pixels()), None]
+    catalog = Catalog(pd.DataFrame({"image": pd.Series(images, dtype=object)}).set_axis(["p", "q"]))
+    assert draw_picture(catalog, "p", axes[0]) is axes[0] and len(axes[0].images) == 1
+    draw_picture(catalog, "q", axes[1])
+    assert axes[1].texts[0].get_text() == "(missing)"
+    draw_picture(catalog, "p", axes[2], box=(10, 20, 30))
+    left, right, bottom, top = axes[2].images[0].get_extent()
+    assert (left, right, top, bottom) == (10, 40, 20, 40)
+    plt.close("all")

@@ -1,69 +1,24 @@
-"""What holds for every history and every method of learning from it, whatever the events."""
+"""What holds for every history, whatever the events."""
 
-import json
-import os
+import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from builders import events
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.sparse import csr_matrix
-from sklearn.linear_model import Ridge
 
 from prodrec.recommend.history import (
-    METHODS,
-    Collaborative,
     History,
-    _fold_in,
-    _top,
-    apply_map,
-    blend,
-    blend_weights,
-    content_map,
-    content_scores,
     ground_truth,
     leave_last_out,
-    rank_scores,
+    split_by_order,
     split_by_time,
     split_pairs,
+    warn_unknown_products,
 )
-from prodrec.recommend.metrics import evaluate_ranking
-
-KINDS = ["view", "purchase", "dislike"]
-PERSONAL = [m for m in METHODS if m != "popularity"]
-
-
-@st.composite
-def events(draw, max_events=30):
-    "Few users and products, so that pairs repeat; all kinds of events, on a few days."
-    n = draw(st.integers(1, max_events))
-    user = draw(st.lists(st.integers(0, 6), min_size=n, max_size=n))
-    product = draw(st.lists(st.integers(0, 8), min_size=n, max_size=n))
-    return pd.DataFrame(
-        {
-            "user": [f"{u:03d}" for u in user],
-            "id": [f"{p:04d}" for p in product],
-            "event": draw(st.lists(st.sampled_from(KINDS), min_size=n, max_size=n)),
-            "value": draw(st.lists(st.integers(0, 3), min_size=n, max_size=n)),
-            "time": pd.Timestamp("2024-01-01")
-            + pd.to_timedelta(draw(st.lists(st.integers(0, 5), min_size=n, max_size=n)), unit="D"),
-        }
-    )
-
-
-def checkerboard(n=20, hole=True):
-    "Users like the products of their own colour; each misses the one on the diagonal."
-    rows = [
-        (f"{u:02d}", f"p{p:02d}")
-        for u in range(n)
-        for p in range(n)
-        if u % 2 == p % 2 and not (hole and u == p)
-    ]
-    return History(pd.DataFrame(rows, columns=["user", "id"]))
-
 
 # -- the table
 
@@ -245,266 +200,111 @@ def test_right_answers_are_new_products_of_known_users():
     assert ground_truth(train, test, known=False).to_dict() == {"a": ["y"], "c": ["x"]}
 
 
-# -- every method
+# -- times, order, and products that are not there
 
 
-@settings(deadline=None, max_examples=100)
-@given(
-    st.lists(st.lists(st.integers(-2, 2), min_size=6, max_size=6), min_size=1, max_size=5),
-    st.integers(1, 6),
+def test_iso_times_of_every_precision_and_zone_are_read_together():
+    times = ["2024-01-01", "2024-01-01 10:00:00", "2024-01-01T10:00:00.123456Z", "20240101T1015"]
+    times += ["2024-01-01T10:00+02:00", "2024-01-01T10:00:00-0330", "2024-01"]
+    history = History(pd.DataFrame({"user": "a", "id": [f"{n}" for n in range(7)], "time": times}))
+    found = history.events.set_index("id")["time"].sort_index()
+    assert found.dt.strftime("%H:%M").tolist() == [
+        "00:00",
+        "10:00",
+        "10:00",
+        "10:15",
+        "08:00",
+        "13:30",
+        "00:00",
+    ]
+    for other in ("02/01/2024", "2.1.2024", "02-01-24 10:00"):
+        with pytest.raises(ValueError, match="`time` holds .*ambiguous.*format="):
+            History(pd.DataFrame({"user": "a", "id": "x", "time": ["2024-01-01", other]}))
+    assert len(
+        History(pd.DataFrame({"user": "a", "id": "x", "time": ["1 May 2024", "2024-05-02"]}))
+    )
+
+
+def test_an_order_is_kept_and_split_by():
+    table = pd.DataFrame({"user": list("aabb"), "id": list("wxyz"), "step": [3, 1, 4, 2]})
+    history = History.from_frame(table, order="step")
+    assert history.events["id"].tolist() == ["x", "z", "w", "y"]
+    assert History(history.events).events["id"].tolist() == ["x", "z", "w", "y"]
+    train, test = split_by_order(history, 0.25)
+    assert train.events["id"].tolist() == ["x", "z", "w"] and test.ids == ["y"]
+    for share in (0, 1, 0.01):
+        with pytest.raises(ValueError, match="`share`.*one side empty"):
+            split_by_order(history, share)
+    with pytest.raises(ValueError, match="`order` must hold numbers, found None"):
+        History(pd.DataFrame({"user": ["a"], "id": ["x"], "order": [None]}))
+    timed = History(
+        pd.DataFrame({"user": "a", "id": ["x", "y"], "time": "2024-01-01", "order": [2, 1]})
+    )
+    assert timed.events["id"].tolist() == ["y", "x"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("user,id,value\nu1,p1,2,5\nu2,p2,1,0\n", "line 2: expected 3 fields, found 4"),
+        ("user,id,value\nu1,p1,2,\nu2,p2,1,0\n", "line 3"),
+        ("user,id,value\nu1,p1,2\nu2,p2,1,0\n", "line 3"),
+        ('user,id,value\n"u\n1",p1,2,\nu2,p2,1,0\n', "line 4"),
+    ],
 )
-def test_the_best_are_those_of_a_sort(scores, k):
-    scores = np.array(scores, np.float32)
-    columns, best = _top(scores, k)
-    assert columns.tolist() == np.argsort(-scores, axis=1, kind="stable")[:, :k].tolist()
-    assert best.tolist() == np.take_along_axis(scores, columns, 1).tolist()
+def test_a_row_that_is_too_long_is_named_by_its_line(text, message, tmp_path):
+    (tmp_path / "events.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        History.from_csv(tmp_path / "events.csv")
 
 
-@settings(deadline=None, max_examples=40)
-@given(events(), st.sampled_from(METHODS), st.integers(1, 12), st.booleans(), st.data())
-def test_lists_hold_what_they_promise(table, method, k, exclude_seen, data):
-    history = History(table)
-    if not history.matrix().nnz:
-        with pytest.raises(ValueError, match="nothing to learn from"):
-            Collaborative(method).fit(history)
-        return
-    model = Collaborative(method, factors=3).fit(history)
-    allowed = data.draw(st.sets(st.sampled_from(model.ids)))
-    where = data.draw(st.sampled_from([None, sorted(allowed), [i in allowed for i in model.ids]]))
-    users = [*model.users, "nobody"]
-    many, many_scores = model.recommend(
-        users, k, exclude_seen=exclude_seen, where=where, batch_size=2
-    )
-    for row, user in enumerate(users):
-        ids, scores = model.recommend(user, k, exclude_seen=exclude_seen, where=where)
-        seen = set(table["id"][table["user"] == user]) if exclude_seen else set()
-        matching = (set(model.ids) if where is None else allowed) - seen
-        assert len(ids) == len(set(ids)) == min(k, len(matching)) and set(ids) <= matching
-        assert np.isfinite(scores).all() and (np.diff(scores) <= 0).all()
-        assert len(many[row]) == min(k, len(model.ids if where is None else allowed))
-        assert many[row][: len(ids)].tolist() == ids.tolist() and all(
-            i is None for i in many[row][len(ids) :]
-        )
-        np.testing.assert_allclose(many_scores[row][: len(ids)], scores, rtol=1e-5, atol=1e-6)
-    alike, _ = model.similar(model.ids[0], k)
-    assert len(alike) == min(k, len(model) - 1) and model.ids[0] not in alike
-
-
-@pytest.mark.parametrize("method", PERSONAL)
-def test_the_checkerboard(method):
-    model = Collaborative(method, factors=2).fit(checkerboard())
-    for user in model.users:
-        ids, _ = model.recommend(user, k=1)
-        assert ids.tolist() == [f"p{user}"]
-        colour = [f"p{p:02d}" for p in range(20) if p % 2 == int(user) % 2]
-        assert sorted(model.recommend(user, 10, exclude_seen=False)[0]) == colour
-        assert sorted(model.similar(f"p{user}", 9)[0]) == sorted(set(colour) - {f"p{user}"})
-    baskets, _ = model.recommend_basket([["p00", "p02"], ["p01"]], 8)
-    assert sorted(baskets[0]) == [f"p{p:02d}" for p in range(4, 20, 2)]
-    assert set(baskets[1]) <= {f"p{p:02d}" for p in range(3, 20, 2)}
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("pairs", ["ax", "ax ay", "ax bx", "ax by"])
-def test_the_smallest_shops(method, pairs):
-    model = Collaborative(method).fit(
-        History(pd.DataFrame([list(p) for p in pairs.split()], columns=["user", "id"]))
-    )
-    for user in ("a", "b", "nobody"):
-        ids, scores = model.recommend(user, exclude_seen=False)
-        assert sorted(ids) == model.ids and np.isfinite(scores).all()
-    assert len(model.recommend_basket(["x"])[0]) == len(model) - 1
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_who_is_not_known_gets_what_is_popular(method):
-    table = pd.DataFrame(
-        [(f"{u}", f"p{p}") for p in range(6) for u in range(p + 2)], columns=["user", "id"]
-    )
-    model = Collaborative(method, factors=4).fit(History(table))
-    most = ["p5", "p4", "p3"]
-    assert "stranger" not in model and "0" in model
-    ids, scores = model.recommend("stranger", k=3)
-    assert ids.tolist() == most
-    np.testing.assert_allclose(scores, [7 / 7, 6 / 7, 5 / 7], rtol=1e-6)
-    assert model.recommend_basket([], 3)[0].tolist() == most
-    assert model.recommend_basket(["unheard of"], 3)[0].tolist() == most
-    assert model.similar("unheard of", 3)[0].tolist() == most
-    assert model.recommend("stranger", 3, where=["p0", "p1", "unheard of"])[0].tolist() == [
-        "p1",
-        "p0",
+def test_empty_fields_at_the_end_are_passed_over(tmp_path):
+    (tmp_path / "events.csv").write_text("user;id;value\n1;01;2;\n2;02;1;\n", encoding="utf-8")
+    history = History.from_csv(tmp_path / "events.csv", read={"sep": ";"})
+    assert history.events[["user", "id", "value"]].values.tolist() == [
+        ["1", "01", 2],
+        ["2", "02", 1],
     ]
-    assert model.recommend([], 3)[0].shape == (0, 3)
-    assert model.recommend("stranger", where=[])[0].tolist() == []
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_what_was_disliked_is_seen_but_not_liked(method):
-    table = pd.DataFrame(
-        {
-            "user": ["a", "b", "b"],
-            "id": ["x", "x", "y"],
-            "event": ["dislike", "purchase", "purchase"],
-        }
-    )
-    model = Collaborative(method, factors=2).fit(History(table))
-    assert model.recommend("a")[0].tolist() == ["y"]
-    assert model.popularity().to_dict() == {"x": 1, "y": 1}
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_the_same_seed_is_the_same_model_and_saved_it_stays(method, tmp_path, monkeypatch):
-    history = checkerboard(30)
-    model, twin = (Collaborative(method, factors=6, seed=3).fit(history) for _ in range(2))
-    users = [*model.users, "nobody"]
-    assert (model.scores(users) == twin.scores(users)).all()
-    model.save(tmp_path / "model")
-    monkeypatch.setitem(sys.modules, "implicit", None)  # what is loaded must do without it
-    loaded = Collaborative.load(tmp_path / "model")
-    assert (loaded.scores(users) == model.scores(users)).all()
-    assert (
-        loaded.recommend_basket(["p01"], 5)[0].tolist()
-        == model.recommend_basket(["p01"], 5)[0].tolist()
-    )
-    assert (loaded.seed, loaded.options, loaded.factors) == (
-        model.seed,
-        model.options,
-        model.factors,
-    )
-    assert not [f for f in (tmp_path / "model").rglob("*") if f.suffix in (".pkl", ".pickle")]
-    names = json.loads((tmp_path / "model" / "names.json").read_text(encoding="utf-8"))
-    (tmp_path / "model" / "names.json").write_text(
-        json.dumps(names | {"ids": names["ids"][::-1]}), encoding="utf-8"
-    )
-    with pytest.raises(ValueError, match="damaged"):
-        Collaborative.load(tmp_path / "model")
-
-
-@pytest.mark.parametrize("method", PERSONAL)
-def test_a_missing_extra_is_named_when_it_is_needed(method, monkeypatch):
-    for name in [m for m in sys.modules if m.split(".")[0] == "implicit"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "implicit", None)
-    with pytest.raises(ImportError, match=r'pip install "prodrec\[history\]"'):
-        Collaborative(method).fit(checkerboard(4))
-
-
-def test_a_basket_has_the_factors_that_implicit_gives_it():
-    from implicit.als import AlternatingLeastSquares
-
-    matrix = History(checkerboard(12).events).matrix()
-    model = AlternatingLeastSquares(factors=5, alpha=7.0, regularization=0.3, random_state=0)
-    model.fit(matrix, show_progress=False)
-    expected = model.recalculate_user(np.arange(4), matrix[:4])
-    np.testing.assert_allclose(
-        _fold_in(matrix[:4], model.item_factors, 7.0, 0.3), expected, atol=1e-4
-    )
-
-
-def test_wrong_arguments_are_named():
-    with pytest.raises(ValueError, match="`method` must be one of als, .*'svd'"):
-        Collaborative("svd")
-    with pytest.raises(ValueError, match="`factors` must be a positive integer, received 0"):
-        Collaborative(factors=0)
-    with pytest.raises(ValueError, match="call `fit` or `load` first"):
-        Collaborative().recommend("a")
-    model = Collaborative("popularity").fit(checkerboard(4))
-    with pytest.raises(ValueError, match="`k` must be a positive integer, received 0"):
-        model.recommend("00", k=0)
-    with pytest.raises(TypeError, match="`user` must be a string or a list of strings, received 7"):
-        model.recommend([7])
-    with pytest.raises(TypeError, match="received the string 'p00'"):
-        model.recommend_basket("p00")
-    with pytest.raises(ValueError, match="a mask of 1 values for 4 products"):
-        model.recommend("00", where=[True])
-    with pytest.raises(ValueError, match="'popularity' has no factors"):
-        model.learn_content(["p00"], np.ones((1, 2)))
-
-
-# -- what is new, and two opinions
-
-
-def test_the_map_is_a_ridge_regression():
-    rng = np.random.default_rng(0)
-    vectors, factors = rng.normal(size=(30, 4)), rng.normal(size=(30, 3))
-    found = content_map(vectors, factors)
-    candidates = [
-        Ridge(alpha=a).fit(vectors, factors).predict(vectors) for a in np.logspace(-2, 4, 7)
-    ]
-    assert min(np.abs(apply_map(vectors, found) - c).max() for c in candidates) < 1e-5
-    with pytest.raises(ValueError, match="two or more"):
-        content_map(vectors[:1], factors[:1])
-    with pytest.raises(ValueError, match=r"`vectors` must be \(n, 4\)"):
-        apply_map(vectors[:, :3], found)
-
-
-@pytest.mark.parametrize("method", ["als", "bpr"])
-def test_a_new_product_is_recommended_to_those_who_like_its_kind(method, tmp_path):
-    history = checkerboard(hole=False)
-    colours = np.eye(2)[[int(i[1:]) % 2 for i in history.ids]]
-    model = Collaborative(method, factors=2).fit(history).learn_content(history.ids, colours)
-    model.add(["new even", "new odd"], np.eye(2))
-    model.save(tmp_path / "model")
-    model = Collaborative.load(tmp_path / "model").add(["later odd"], np.eye(2)[1:])
-    for user in model.users:
-        kind = "odd" if int(user) % 2 else "even"
-        assert model.recommend(user, 1)[0][0].endswith(kind)
-    assert model.recommend_basket(["new odd"], 1)[0][0] in {
-        "later odd",
-        *(f"p{p:02d}" for p in range(1, 20, 2)),
-    }
-    with pytest.raises(ValueError, match="'p00'"):
-        model.add(["p00"], np.ones((1, 2)))
-    with pytest.raises(ValueError, match="`vectors` must be finite"):
-        model.add(["other"], np.full((1, 2), np.nan))
-    with pytest.raises(ValueError, match="call `learn_content` first"):
-        Collaborative(method, factors=2).fit(history).add(["other"], np.ones((1, 2)))
-
-
-def test_two_opinions_are_weighed_by_who_is_right():
-    ids, truth = ["a", "b", "c", "d"], [["a"], ["b"]]
-    good, bad = np.array([[9, 1, 2, 3], [10, 90, 20, 0]]), np.array([[0, 5, 5, 6], [0, 0, 9, 9]])
-    assert blend_weights(good, bad, ids, truth, k=1).idxmax() == 0
-    assert blend_weights(bad, good, ids, truth, k=1).loc[1.0] == 1
-    hide = csr_matrix(([0.0], ([0], [0])), (2, 4))  # a stored 0 was seen too
-    assert rank_scores(good, ids, 2, hide)[0].tolist() == [["d", "c"], ["b", "c"]]
-    both = blend(good, bad, 0.25)
-    expected = [
-        0.75 * (g - g.mean()) / g.std() + 0.25 * (b - b.mean()) / b.std()
-        for g, b in zip(good, bad, strict=True)
-    ]
-    np.testing.assert_allclose(both, expected, atol=1e-6)
-    assert np.isfinite(blend(np.zeros((2, 4)), bad)).all()
-    scores = content_scores(
-        csr_matrix([[1.0, 0, 3, 0], [0, 0, 0, 0]]), [[2, 0], [0, 1], [0, 0], [1, 1]]
-    )
-    np.testing.assert_allclose(scores, [[1, 0, 0, np.sqrt(0.5)], [0, 0, 0, 0]], atol=1e-6)
-    with pytest.raises(ValueError, match="`weight` must lie between 0 and 1"):
-        blend(good, bad, 2)
-
-
-# -- a real shop
-
-
-@pytest.mark.skipif(
-    "PRODREC_DATA" not in os.environ, reason="needs real data: let PRODREC_DATA name a folder with `hm/`"
+@pytest.mark.parametrize(
+    ("ids", "cause"),
+    [
+        (["100", "101", "102"], "0 of 3 products.*0 of 3 events.*leading zeros.*'100' for '0100'"),
+        (["A1", "a2 ", "A3"], "case or spaces"),
+        (["7.0", "8.0", "9.0"], "decimals were probably added"),
+        (["x", "y", "z"], "e.g. 'x' is not"),
+    ],
 )
-def test_purchases_of_a_real_week_predict_the_last_day():
-    path = Path(os.environ["PRODREC_DATA"]) / "hm" / "transactions.csv.gz"
-    history = History.from_csv(path, user="customer_id", id="article_id", time="t_dat")
-    assert len(history) == 86_159 and len(history.users) == 20_127
-    assert all(len(i) == 10 and i[0] == "0" for i in history.ids)
-    train, test = split_by_time(history, cut="2020-09-22")
-    truth = ground_truth(train, test, new=False)
-    assert len(truth) == 835
-    recall = {}
-    for method in ("popularity", "cosine", "als", "bpr"):
-        found, _ = (
-            Collaborative(method, factors=64)
-            .fit(train)
-            .recommend(truth.index, 12, exclude_seen=False)
-        )
-        recall[method] = evaluate_ranking(found, truth, 12).loc["recall@12"]
-    assert all(
-        recall[m]["low"] > 3 * recall["popularity"]["value"] for m in ("cosine", "als", "bpr")
-    )
+def test_a_history_of_other_products_is_said(ids, cause):
+    history = History(pd.DataFrame({"user": ["a", "b", "c"], "id": ids}))
+    catalogue = ["0100", "0101", "0102", "a1", "a2", "a3", "7", "8", "9"]
+    with pytest.warns(UserWarning, match=cause):
+        warn_unknown_products(history, catalogue)
+
+
+def test_a_history_of_the_catalogue_warns_of_nothing(recwarn):
+    history = History(pd.DataFrame({"user": ["a", "b", "c"], "id": ["1", "2", "gone"]}))
+    warn_unknown_products(history, ["1", "2"])
+    assert not recwarn
+
+
+def test_a_history_is_saved_and_shown(tmp_path):
+    history = History(pd.DataFrame(GOOD), weights={"view": 0.5})
+    history.save(tmp_path / "history")
+    again = History.load(tmp_path / "history")
+    pd.testing.assert_frame_equal(again.events, history.events)
+    assert again.weights == history.weights
+    assert "2 events: 1 view, 1 purchase; 2 users, 2 products" in repr(history)
+    assert "1 purchase" in history._repr_html_()
+
+
+MODULES = ("history", "cold_start", "user_models", "collaborative", "blend", "profiles")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_here_loads_tensorflow(module):
+    code = f"""import sys, prodrec.recommend.{module}
+assert not [m for m in sys.modules if m.split(".")[0] in ("keras", "tensorflow", "implicit")]"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

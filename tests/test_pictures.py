@@ -15,7 +15,15 @@ from PIL import Image
 
 from prodrec.core import ImageError
 from prodrec.data.catalog import Catalog
-from prodrec.data.pictures import decode, read_image, read_ref, thumbnail
+from prodrec.data.pictures import (
+    check_upload,
+    decode,
+    read_image,
+    read_ref,
+    store_url,
+    thumbnail,
+    zip_members,
+)
 
 quick = settings(
     max_examples=30,
@@ -409,3 +417,56 @@ def test_what_is_no_kind_of_picture(tmp_path):
     catalog = Catalog(pd.DataFrame({"image": [None]}, index=["p"]))
     with pytest.raises(ImageError, match="picture of product 'p' is missing"):
         read_image("p", catalog)
+
+
+# -- what cameras and other tools write
+
+
+def test_a_film_behind_a_photograph_is_passed_over():
+    for film in (b"\0\0\0\x18ftypmp42" + os.urandom(5000), bytes(70_000), b"\xff" * 3000):
+        for kind in ("jpeg", "progressive"):
+            out = decode(FORMATS[kind] + film)
+            np.testing.assert_array_equal(out, decode(FORMATS[kind]))
+            with pytest.raises(ImageError) as e:  # the picture itself is cut off
+                decode(
+                    FORMATS[kind][: len(FORMATS[kind]) * 2 // 3] + film.replace(b"\xff\xd9", b"")
+                )
+            assert e.value.reason == "truncated"
+
+
+def test_the_end_of_a_thumbnail_is_not_the_end_of_the_picture():
+    small = encoded(pixels(8, 8), "JPEG")
+    block = b"\xff\xe1" + struct.pack(">H", len(small) + 2) + small
+    whole = FORMATS["jpeg"][:2] + block + FORMATS["jpeg"][2:]
+    assert decode(whole).shape == (20, 30, 3)
+    with pytest.raises(ImageError, match="without its end"):
+        decode(whole[:-40] + bytes(2000))
+
+
+def test_the_first_frame_of_a_camera_file_is_the_picture():
+    preview = Image.fromarray(pixels(10, 15))
+    data = encoded(pixels(), "MPO", save_all=True, append_images=[preview])
+    assert check_upload(data).shape == decode(data).shape == (20, 30, 3)
+    film = encoded(pixels(), "WEBP", save_all=True, append_images=[Image.fromarray(pixels(seed=1))])
+    with pytest.raises(ImageError, match="an animation"):
+        check_upload(film)
+
+
+def test_members_are_found_by_any_spelling(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as z:
+        z.writestr(zipfile.ZipInfo("ds\\cafe\u0301\\1.png"), FORMATS["png"])
+        z.writestr(zipfile.ZipInfo("ds\\"), b"")
+    assert zip_members(path) == ["ds/caf\u00e9/1.png"]
+    for name in ("ds/caf\u00e9/1.png", "ds\\cafe\u0301\\1.png", "./ds/caf\u00e9/1.png"):
+        assert read_ref(f"{path}!/{name}") == FORMATS["png"]
+
+
+def test_addresses_in_every_spelling(tmp_path):
+    (tmp_path / "a b.png").write_bytes(FORMATS["png"])
+    uri = (tmp_path / "a b.png").as_uri()
+    for spelling in (uri, " " + uri, uri.replace("file:", "FILE:"), str(tmp_path / "a b.png")):
+        np.testing.assert_array_equal(read_image(spelling), pixels())
+    store_url("https://x.example/1.png", FORMATS["png"])
+    for spelling in ("HTTPS://x.example/1.png", "//x.example/1.png", "\thttps://x.example/1.png"):
+        np.testing.assert_array_equal(read_image(spelling), pixels())

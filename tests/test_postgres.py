@@ -17,7 +17,7 @@ from test_server import KEY, born, catalog, check_all, folder, killed_after, mot
 
 from prodrec.apps.live import ChangeLog
 from prodrec.recommend import feedback as module
-from prodrec.recommend.feedback import Feedback
+from prodrec.recommend.profiles import Feedback
 
 __all__ = ["catalog", "folder", "mother"]  # fixtures
 
@@ -61,7 +61,7 @@ def test_changes_are_kept_in_their_order(url):
 def test_processes_that_begin_at_once_lose_nothing(url):
     code = """
         import sys
-        from prodrec.recommend.feedback import Feedback
+        from prodrec.recommend.profiles import Feedback
         print("ready", flush=True)
         sys.stdin.readline()  # all of them make the tables at the same moment
         feedback = Feedback(sys.argv[1])

@@ -12,7 +12,7 @@ from prodrec.apps.browser import Browser
 from prodrec.recommend import index as index_module
 from prodrec.recommend.embedders import ColorHistogram, Embedder, PCAEmbedder, TfidfEmbedder
 from prodrec.recommend.filters import where_mask, where_note
-from prodrec.recommend.history import Collaborative
+from prodrec.recommend.collaborative import ItemKNN, Popularity
 from prodrec.recommend.index import FaissIndex
 from prodrec.recommend.recommender import Recommender
 
@@ -33,7 +33,7 @@ def blank(n):
 @pytest.fixture(scope="module")
 def both():
     made = Recommender(
-        image=ColorHistogram(SIZE), text=TfidfEmbedder(), collaborative=Collaborative("cosine")
+        image=ColorHistogram(SIZE), text=TfidfEmbedder(), collaborative=ItemKNN("cosine")
     )
     return made.fit(shop(45), history())
 
@@ -57,7 +57,7 @@ def graph():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(index_module, "MANY", 1000)
         made = Recommender(
-            image=ColorHistogram(SIZE), text=TfidfEmbedder(), collaborative=Collaborative("cosine")
+            image=ColorHistogram(SIZE), text=TfidfEmbedder(), collaborative=ItemKNN("cosine")
         )
         made.fit(
             Catalog(
@@ -90,7 +90,7 @@ def test_under_any_filter_a_graph_gives_as_many_as_match(graph, where, k, query,
             .to_numpy()
         )
     if "user" in query:
-        taste = graph.profiles.taste(query["user"])[0]
+        taste = graph.profiles.profile(query["user"])[0]
         hidden |= {*taste.had, *taste.disliked} | (
             set(taste.liked.index) if query == {"user": query["user"]} else set()
         )
@@ -298,7 +298,7 @@ def test_unknown_names_stop_nothing(both):
 
 def test_what_users_like_of_products_unknown_and_known_counts(tmp_path):
     made = Recommender(
-        image=ColorHistogram(SIZE), text=TfidfEmbedder(), collaborative=Collaborative("cosine")
+        image=ColorHistogram(SIZE), text=TfidfEmbedder(), collaborative=ItemKNN("cosine")
     )
     made.fit(shop(45), history()).attach(f"sqlite:///{tmp_path / 'f.sqlite'}")
     for id in ("004", "006"):
@@ -326,7 +326,7 @@ def test_the_weights_of_a_history_count_at_the_first_fit():
         ("b", "002", "purchase"),
     ]
     events = pd.DataFrame(rows, columns=["user", "id", "event"])
-    made = Recommender(text=TfidfEmbedder(), collaborative=Collaborative("popularity"))
+    made = Recommender(text=TfidfEmbedder(), collaborative=Popularity())
     made.fit(shop(9), History(events, {"view": 0.0}))
     assert made.profiles.model.popularity()["000"] == 0
     assert made.recommend(9, user="stranger").to_frame().set_index("id")["score"]["000"] == 0

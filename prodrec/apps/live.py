@@ -22,8 +22,8 @@ import sqlalchemy as sa
 from ..core import ImageError
 from ..data.catalog import Catalog
 from ..data.pictures import check_upload, shrink
-from ..recommend.feedback import _opened
 from ..recommend.filters import filter_table, is_plain
+from ..recommend.profiles import open_database
 from ..recommend.recommender import Recommender
 
 # %% ../../nbs/42a_apps.live.ipynb #0007
@@ -42,7 +42,7 @@ class ChangeLog:
     "The products that were added, changed and removed since a recommender was saved, in the database at `url`."
 
     def __init__(self, url: str):
-        self._engine = _opened(url, _CHANGES)
+        self._engine = open_database(url, _CHANGES)
 
     def add(self, id: str, fields: dict | None, picture: bytes | None = None):
         "Keep one change, `fields` None for a product that is gone; when this returns, it is in the database."
@@ -53,10 +53,15 @@ class ChangeLog:
     def last(self) -> dict[str, tuple[dict | None, bytes | None]]:
         "The last change of each product."
         newest = sa.select(sa.func.max(_CHANGES.c.seq)).group_by(_CHANGES.c.id)
-        query = sa.select(_CHANGES.c.id, _CHANGES.c.fields, _CHANGES.c.picture).where(_CHANGES.c.seq.in_(newest))
+        query = sa.select(_CHANGES.c.id, _CHANGES.c.fields, _CHANGES.c.picture).where(
+            _CHANGES.c.seq.in_(newest)
+        )
         with self._engine.connect() as connection:
             rows = connection.execute(query.order_by(_CHANGES.c.seq)).all()
-        return {id: (None if fields is None else json.loads(fields), picture) for id, fields, picture in rows}
+        return {
+            id: (None if fields is None else json.loads(fields), picture)
+            for id, fields, picture in rows
+        }
 
 # %% ../../nbs/42a_apps.live.ipynb #0009
 MAX_FIELDS = 100
@@ -68,15 +73,21 @@ def check_fields(
 ):
     """`ValueError` for fields that are none: neither text nor number, or of another kind than their column in `table`."""
     if not isinstance(fields, dict) or not 0 < len(fields) <= MAX_FIELDS:
-        raise ValueError(f'`fields` must be an object of 1 to {MAX_FIELDS} fields, e.g. {{"title": "Red mug"}}')
+        raise ValueError(
+            f'`fields` must be an object of 1 to {MAX_FIELDS} fields, e.g. {{"title": "Red mug"}}'
+        )
     for name, value in fields.items():
         if not is_plain(name) or not name.strip() or name == "id":
             raise ValueError(f"`fields`: {name!r} cannot be the name of a field")
         if not is_plain(value):
-            raise ValueError(f"`fields`: {name!r} must be a text or a finite number, received {value!r}")
+            raise ValueError(
+                f"`fields`: {name!r} must be a text or a finite number, received {value!r}"
+            )
         found = table[name].dropna() if name in table and name != "image" else ()
         if value is not None and len(found) and _kind(found.iloc[0]) != _kind(value):
-            raise ValueError(f"`fields`: {name!r} holds values like {found.iloc[0]!r}, received {value!r}")
+            raise ValueError(
+                f"`fields`: {name!r} holds values like {found.iloc[0]!r}, received {value!r}"
+            )
 
 
 def _kind(value) -> type:
@@ -86,12 +97,16 @@ def _kind(value) -> type:
 # %% ../../nbs/42a_apps.live.ipynb #0010
 def as_catalog(products: dict[str, tuple[dict, bytes | None]]) -> Catalog:
     """Products as clients send them, {id: (fields, picture or None)}, as a catalogue; a field `image` is left out: nothing that it names is opened."""
-    table = pd.DataFrame([fields for fields, _ in products.values()], index=pd.Index(list(products), name="id"))
+    table = pd.DataFrame(
+        [fields for fields, _ in products.values()], index=pd.Index(list(products), name="id")
+    )
     pictures = [picture for _, picture in products.values()]
     return Catalog(table.drop(columns="image", errors="ignore").assign(image=pictures))
 
 
-def apply_changes(recommender: Recommender, changes: dict[str, tuple[dict | None, bytes | None]]) -> Recommender:
+def apply_changes(
+    recommender: Recommender, changes: dict[str, tuple[dict | None, bytes | None]]
+) -> Recommender:
     """Bring a recommender up to date with `ChangeLog.last`; those that it has already are replaced."""
     new = {i: product for i, product in changes.items() if product[0] is not None}
     if new:
@@ -109,8 +124,13 @@ class MicroBatcher:
 
     def __init__(self, answer: Callable[[list], list], limit: int = 16):
         self.answer, self.limit, self.sizes = answer, limit, []
-        self.seen: Callable[[int], object] = lambda size: None  # is told how many were answered together
-        self._thread, self._decoders = ThreadPoolExecutor(1, "model"), ThreadPoolExecutor(2, "decode")
+        self.seen: Callable[[int], object] = lambda size: (
+            None
+        )  # is told how many were answered together
+        self._thread, self._decoders = (
+            ThreadPoolExecutor(1, "model"),
+            ThreadPoolExecutor(2, "decode"),
+        )
         self._waiting: list[tuple] = []
         self._busy = None
 
@@ -131,7 +151,9 @@ class MicroBatcher:
             for (_, future), result in zip(batch, results, strict=True):
                 if future.cancelled():
                     continue
-                future.set_exception(result) if isinstance(result, Exception) else future.set_result(result)
+                future.set_exception(result) if isinstance(
+                    result, Exception
+                ) else future.set_result(result)
 
     def _answers(self, items: list) -> list:
         try:
@@ -160,10 +182,14 @@ def answer_batch(recommender: Recommender, asked: list[tuple[dict, dict]]) -> li
     """
     groups: dict[str, list[int]] = {}
     for n, (query, options) in enumerate(asked):
-        groups.setdefault(json.dumps([sorted(query), options], sort_keys=True, default=str), []).append(n)
+        groups.setdefault(
+            json.dumps([sorted(query), options], sort_keys=True, default=str), []
+        ).append(n)
     results: list = [None] * len(asked)
     for members in groups.values():
-        for n, hits in zip(members, _answer_group(recommender, [asked[n] for n in members]), strict=True):
+        for n, hits in zip(
+            members, _answer_group(recommender, [asked[n] for n in members]), strict=True
+        ):
             results[n] = hits
     return results
 
@@ -171,8 +197,12 @@ def answer_batch(recommender: Recommender, asked: list[tuple[dict, dict]]) -> li
 def _answer_group(recommender: Recommender, asked: list[tuple[dict, dict]]) -> list:
     kinds, options = list(asked[0][0]), asked[0][1]
     if len(asked) > 1 and kinds:  # what asks by `more` alone has nothing to list
-        with contextlib.suppress(Exception):  # one of them is to blame: below each is told of its own
-            return recommender.recommend(**{k: [q[k] for q, _ in asked] for k in kinds}, **options, each=True)
+        with contextlib.suppress(
+            Exception
+        ):  # one of them is to blame: below each is told of its own
+            return recommender.recommend(
+                **{k: [q[k] for q, _ in asked] for k in kinds}, **options, each=True
+            )
     results = []
     for query, _ in asked:
         try:
@@ -193,18 +223,24 @@ class LiveRecommender:
     products as they are between two changes. `together` answers what `recommend` takes, `classify` pictures. Two shops cannot share a database.
     """
 
-    def __init__(self, source: Recommender | str | Path, database: str, max_pixels: int = 25_000_000):
+    def __init__(
+        self, source: Recommender | str | Path, database: str, max_pixels: int = 25_000_000
+    ):
         self._source, self._database, self.max_pixels = source, database, max_pixels
         self.recommender: Recommender | None = None
         self.version = self.changes = self.catalog = self._table = None
         self.together = MicroBatcher(lambda items: answer_batch(self.recommender, items))
-        self.classify = MicroBatcher(lambda items: list(self.recommender.classifier.predict_proba(items)))
+        self.classify = MicroBatcher(
+            lambda items: list(self.recommender.classifier.predict_proba(items))
+        )
         self.classify._thread = self.together._thread  # one thread for all that the networks do
 
     def open(self) -> "Shop":
         "Load the recommender and bring it up to date."
         loaded = isinstance(self._source, Recommender)
-        recommender = self._source if loaded else Recommender.load(self._source, feedback=self._database)
+        recommender = (
+            self._source if loaded else Recommender.load(self._source, feedback=self._database)
+        )
         if loaded:
             recommender.attach(self._database)
         self.changes = ChangeLog(self._database)
@@ -237,9 +273,15 @@ class LiveRecommender:
         check_fields(fields, self.catalog.products)
         if data is not None:
             self.picture(data)
-        product = as_catalog({id: (fields, data)})  # what is wrong with it is said before it is kept
-        if not any(e.embed(product, missing="zero").any() for e in self.recommender.embedders.values()):
-            raise ValueError("a product needs a picture, or words that are known: it could never be recommended")
+        product = as_catalog(
+            {id: (fields, data)}
+        )  # what is wrong with it is said before it is kept
+        if not any(
+            e.embed(product, missing="zero").any() for e in self.recommender.embedders.values()
+        ):
+            raise ValueError(
+                "a product needs a picture, or words that are known: it could never be recommended"
+            )
         self._change(id, fields, data)
 
     def drop(self, id: str):

@@ -31,7 +31,7 @@ from ..models.classifier import Classifier, ImageClassifier
 from ..models.hybrid import HybridClassifier
 from ..models.text import TextClassifier
 from ..recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
-from ..recommend.feedback import Feedback
+from ..recommend.profiles import Feedback
 from ..recommend.filters import read_where
 from ..recommend.history import History
 from ..recommend.index import FaissIndex

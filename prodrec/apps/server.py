@@ -25,14 +25,17 @@ import prodrec
 from .live import LiveRecommender, UploadError
 from ..core import ImageError, optional, saved_kind
 from ..data.pictures import thumbnail
-from ..recommend.feedback import KINDS
 from ..recommend.filters import json_object, parse_where
+from ..recommend.profiles import KINDS
 from ..recommend.ranking import NEAR_DUPLICATE
 from ..recommend.recommender import Recommender
 
 # %% ../../nbs/42_apps.server.ipynb #0007
 fastapi, responses = optional("fastapi", "serve"), optional("fastapi.responses", "serve")
-exceptions, security = optional("fastapi.exceptions", "serve"), optional("fastapi.security", "serve")
+exceptions, security = (
+    optional("fastapi.exceptions", "serve"),
+    optional("fastapi.security", "serve"),
+)
 pydantic, prometheus = optional("pydantic", "serve"), optional("prometheus_client", "serve")
 h11_impl = optional("uvicorn.protocols.http.h11_impl", "serve")
 
@@ -61,7 +64,9 @@ class _Limits:
             content = json.dumps(body.refused[1]).encode()
             headers = [(k.lower().encode(), v.encode()) for k, v in _HEADERS.items()]
             headers += [(b"content-type", b"application/json"), (b"connection", b"close")]
-            await send({"type": "http.response.start", "status": body.refused[0], "headers": headers})
+            await send(
+                {"type": "http.response.start", "status": body.refused[0], "headers": headers}
+            )
             await send({"type": "http.response.body", "body": content})
 
 
@@ -74,13 +79,20 @@ class _Body:
 
     def __init__(self, receive, most: int, seconds: float):
         self._receive, self._most, self._seconds = receive, most, seconds
-        self._deadline, self._size, self._whole, self.refused = time.monotonic() + seconds, 0, False, None
+        self._deadline, self._size, self._whole, self.refused = (
+            time.monotonic() + seconds,
+            0,
+            False,
+            None,
+        )
 
     async def receive(self):
         if self._whole:  # afterwards one waits for the client to go away, as long as that takes
             return await self._receive()
         try:
-            message = await asyncio.wait_for(self._receive(), max(0.0, self._deadline - time.monotonic()))
+            message = await asyncio.wait_for(
+                self._receive(), max(0.0, self._deadline - time.monotonic())
+            )
         except TimeoutError:
             self._refuse(408, f"the request did not arrive within {self._seconds:g} seconds")
         self._size += len(message.get("body", b""))
@@ -158,8 +170,10 @@ def _is_ours(e: Exception) -> bool:
 def make_app(
     recommender: Recommender | str | Path,  # or the folder where one was saved
     *,
-    database: str | None = None,  # URL for changes and feedback; None: a SQLite file beside the folder
-    api_key: str | None = None,  # what changes state needs it as X-API-Key; None: nothing can be changed
+    database: str
+    | None = None,  # URL for changes and feedback; None: a SQLite file beside the folder
+    api_key: str
+    | None = None,  # what changes state needs it as X-API-Key; None: nothing can be changed
     max_body: int = 10_000_000,  # bytes
     max_pixels: int = 25_000_000,
     patience: float = 20.0,  # seconds for a request to arrive
@@ -169,7 +183,10 @@ def make_app(
     `ValueError` for a recommender that was not saved, without `database`: it has no place for changes. `FileNotFoundError` and
     `ValueError` for a folder in which none was saved.
     """
-    if not isinstance(recommender, Recommender) and (kind := saved_kind(recommender)) != "Recommender":
+    if (
+        not isinstance(recommender, Recommender)
+        and (kind := saved_kind(recommender)) != "Recommender"
+    ):
         raise ValueError(f"{str(recommender)!r} holds a saved {kind}, not a Recommender")
     if database is None:
         if isinstance(recommender, Recommender):
@@ -187,7 +204,9 @@ def make_app(
         shop.close()
 
     about = {"title": "prodrec", "version": prodrec.__version__, "description": _ABOUT}
-    app = fastapi.FastAPI(**about, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = fastapi.FastAPI(
+        **about, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     app.state.shop = shop
     _add_errors(app)
     _add_metrics(app, shop)
@@ -229,10 +248,16 @@ def _logged(e: Exception):
 def _add_metrics(app, shop: LiveRecommender):
     "The headers, a count and the seconds for every answer, and how many pictures or questions were answered together."
     registry = prometheus.CollectorRegistry()
-    count = prometheus.Counter("prodrec_requests", "Requests answered", ["path", "status"], registry=registry)
-    seconds = prometheus.Histogram("prodrec_seconds", "Seconds until the answer", ["path"], registry=registry)
+    count = prometheus.Counter(
+        "prodrec_requests", "Requests answered", ["path", "status"], registry=registry
+    )
+    seconds = prometheus.Histogram(
+        "prodrec_seconds", "Seconds until the answer", ["path"], registry=registry
+    )
     sizes = {"buckets": (1, 2, 4, 8, 16), "registry": registry}
-    together = prometheus.Histogram("prodrec_together", "Questions answered in one call", ["path"], **sizes)
+    together = prometheus.Histogram(
+        "prodrec_together", "Questions answered in one call", ["path"], **sizes
+    )
     app.state.shop.together.seen = together.labels("/recommend").observe
     app.state.shop.classify.seen = together.labels("/classify").observe
 
@@ -254,13 +279,18 @@ def _add_metrics(app, shop: LiveRecommender):
     @app.get("/metrics", tags=["state"], response_class=responses.PlainTextResponse)
     async def metrics():
         "Counts and seconds in Prometheus' format."
-        return responses.Response(prometheus.generate_latest(registry), media_type=prometheus.CONTENT_TYPE_LATEST)
+        return responses.Response(
+            prometheus.generate_latest(registry), media_type=prometheus.CONTENT_TYPE_LATEST
+        )
 
 # %% ../../nbs/42_apps.server.ipynb #0018
 _field, _form = pydantic.Field, fastapi.Form
 _NAME = r"^[^\x00]*$"  # PostgreSQL keeps no text with a zero in it
 _file_of = fastapi.File(description="a JPEG, PNG or WebP picture; no animation")
-_Picture, _MaybePicture = Annotated[fastapi.UploadFile, _file_of], Annotated[fastapi.UploadFile | None, _file_of]
+_Picture, _MaybePicture = (
+    Annotated[fastapi.UploadFile, _file_of],
+    Annotated[fastapi.UploadFile | None, _file_of],
+)
 
 
 def _asked(kind, description: str, **limits):
@@ -277,11 +307,20 @@ def _ids(description: str):
 
 
 def _json_of(example: dict, kind=str | None):
-    return _asked(kind, f"JSON, e.g. {json.dumps(example)}", max_length=100_000, examples=[json.dumps(example)])
+    return _asked(
+        kind,
+        f"JSON, e.g. {json.dumps(example)}",
+        max_length=100_000,
+        examples=[json.dumps(example)],
+    )
 
 
-_KEY = security.APIKeyHeader(name="X-API-Key", auto_error=False, description="the key that the server was started with")
-_Id = Annotated[str, fastapi.Path(description="a product", min_length=1, max_length=255, pattern=_NAME)]
+_KEY = security.APIKeyHeader(
+    name="X-API-Key", auto_error=False, description="the key that the server was started with"
+)
+_Id = Annotated[
+    str, fastapi.Path(description="a product", min_length=1, max_length=255, pattern=_NAME)
+]
 
 # %% ../../nbs/42_apps.server.ipynb #0019
 class Problem(pydantic.BaseModel):
@@ -296,7 +335,9 @@ class State(pydantic.BaseModel):
 
     status: str = _field(description="`ready`")
     products: int = _field(description="how many products there are")
-    version: str = _field(description="of the model: the beginning of the checksum of what was saved")
+    version: str = _field(
+        description="of the model: the beginning of the checksum of what was saved"
+    )
 
 
 class Hit(pydantic.BaseModel, extra="allow"):
@@ -313,7 +354,9 @@ class Answer(pydantic.BaseModel):
 
     version: str
     hits: list[Hit]
-    note: str = _field(description="what was passed over, or why there are so few; empty where there is nothing to say")
+    note: str = _field(
+        description="what was passed over, or why there are so few; empty where there is nothing to say"
+    )
 
 
 class Label(pydantic.BaseModel):
@@ -343,7 +386,9 @@ class Filters(pydantic.BaseModel):
 
     version: str
     classifies: bool = _field(description="whether /classify answers")
-    weights: dict[str, float] = _field(description="how much each part of a score counts where nothing is said")
+    weights: dict[str, float] = _field(
+        description="how much each part of a score counts where nothing is said"
+    )
     filters: dict[str, Filter] = _field(description="by column")
 
 
@@ -366,13 +411,19 @@ class Event(pydantic.BaseModel):
 
     user: str = _field(min_length=1, max_length=255, pattern=_NAME, description="who")
     id: str = _field(min_length=1, max_length=255, pattern=_NAME, description="the product")
-    event: str = _field("like", json_schema_extra={"enum": list(KINDS)}, description="what was done")
-    value: float = _field(1.0, ge=0, le=1e9, allow_inf_nan=False, description="the pieces, or the stars of a rating")
+    event: str = _field(
+        "like", json_schema_extra={"enum": list(KINDS)}, description="what was done"
+    )
+    value: float = _field(
+        1.0, ge=0, le=1e9, allow_inf_nan=False, description="the pieces, or the stars of a rating"
+    )
 
 # %% ../../nbs/42_apps.server.ipynb #0020
 def _errors(*statuses: int) -> dict:
     "What the OpenAPI document says of the errors of a route."
-    content = {"application/json": {"schema": Problem.model_json_schema()}}  # JSON, whatever the route else answers
+    content = {
+        "application/json": {"schema": Problem.model_json_schema()}
+    }  # JSON, whatever the route else answers
     return {s: {"description": _CODES[s].replace("_", " "), "content": content} for s in statuses}
 
 
@@ -386,7 +437,9 @@ def _filters_of(table: pd.DataFrame) -> dict:
     found = {}
     for name, values in table.items():
         if isinstance(values.dtype, pd.CategoricalDtype):
-            found[name] = {"values": values.value_counts().loc[lambda c: c > 0].index.astype(str).tolist()}
+            found[name] = {
+                "values": values.value_counts().loc[lambda c: c > 0].index.astype(str).tolist()
+            }
         elif pd.api.types.is_numeric_dtype(values) and values.notna().any():
             found[name] = {"from": float(values.min()), "to": float(values.max())}
         elif values.notna().any():
@@ -402,7 +455,9 @@ def _records(table: pd.DataFrame) -> list[dict]:
 def _weights(text: str) -> dict[str, float]:
     weights = json_object(text, "weights", '{"image": 0.5, "text": 0.5}')
     if wrong := [
-        w for w in weights.values() if isinstance(w, bool) or not isinstance(w, int | float) or not 0 <= w <= 1
+        w
+        for w in weights.values()
+        if isinstance(w, bool) or not isinstance(w, int | float) or not 0 <= w <= 1
     ]:
         raise ValueError(f"`weights` are numbers from 0 to 1, received {wrong[0]!r}")
     return weights
@@ -447,16 +502,28 @@ class Routes:
         exclude: _ids("products not to recommend") = [],  # noqa: B006
         k: _asked(int, "how many products", ge=1, le=200) = 12,
         where: _json_of({"category": ["mug"], "price": {"from": 5, "to": 20}}) = None,
-        within: _name("`predicted`, to keep to the category that the picture shows, or a column to stay in") = None,
+        within: _name(
+            "`predicted`, to keep to the category that the picture shows, or a column to stay in"
+        ) = None,
         min_score: _asked(float | None, "leave out what is less similar", ge=-1, le=1) = None,
-        diversity: _asked(float, "from 0, the most similar, to 1, the most varied", ge=0, le=1) = 0.0,
+        diversity: _asked(
+            float, "from 0, the most similar, to 1, the most varied", ge=0, le=1
+        ) = 0.0,
         collapse: _asked(
-            float, f"products of this cosine, e.g. {NEAR_DUPLICATE}, are shown once; 0: all are", ge=0, le=1
+            float,
+            f"products of this cosine, e.g. {NEAR_DUPLICATE}, are shown once; 0: all are",
+            ge=0,
+            le=1,
         ) = 0.0,
         weights: _json_of({"image": 0.7, "text": 0.3, "history": 0.5}) = None,
     ):
         "The products most like the query: any of a picture, a product, words, a person, and products to be more like."
-        asked = {"id": id or None, "image": await self._decoded(image), "text": text or None, "user": user or None}
+        asked = {
+            "id": id or None,
+            "image": await self._decoded(image),
+            "text": text or None,
+            "user": user or None,
+        }
         given = {
             "more": more,
             "less": less,
@@ -474,16 +541,22 @@ class Routes:
             options["weights"] = _weights(weights)
         query = {name: value for name, value in asked.items() if value is not None}
         hits = await self.shop.together.ask((query, options))
-        return responses.JSONResponse({"version": self.shop.version, "hits": hits.to_dicts(), "note": hits.note})
+        return responses.JSONResponse(
+            {"version": self.shop.version, "hits": hits.to_dicts(), "note": hits.note}
+        )
 
-    async def classify(self, image: _Picture, k: _asked(int, "how many categories", ge=1, le=100) = 5):
+    async def classify(
+        self, image: _Picture, k: _asked(int, "how many categories", ge=1, le=100) = 5
+    ):
         "What the classifier takes the picture for: the `k` most probable categories."
         classifier = self.shop.recommender.classifier
         if classifier is None:
             raise fastapi.HTTPException(503, "this recommender was saved without a classifier")
         proba = await self.shop.classify.ask(await self._decoded(image))
         best = np.argsort(-proba, kind="stable")[:k]
-        found = [{"label": str(classifier.classes_[n]), "probability": float(proba[n])} for n in best]
+        found = [
+            {"label": str(classifier.classes_[n]), "probability": float(proba[n])} for n in best
+        ]
         return responses.JSONResponse({"version": self.shop.version, "classes": found})
 
     def _rows(self, rows: pd.DataFrame) -> list[dict]:
@@ -496,7 +569,9 @@ class Routes:
 
     async def products(
         self,
-        offset: Annotated[int, fastapi.Query(ge=0, le=2**31, description="how many to pass over")] = 0,
+        offset: Annotated[
+            int, fastapi.Query(ge=0, le=2**31, description="how many to pass over")
+        ] = 0,
         limit: Annotated[int, fastapi.Query(ge=1, le=500, description="how many at most")] = 50,
     ):
         "Products in the order of the catalogue, `limit` of them from `offset` on."
@@ -515,15 +590,24 @@ class Routes:
         try:
             data = await self.shop.together.decode(lambda: thumbnail(catalog.pixels(id), 320))
         except ImageError:
-            raise fastapi.HTTPException(404, f"product {id!r} has no picture that can be shown") from None
-        return responses.Response(data, media_type="image/jpeg", headers={"Cache-Control": "max-age=300"})
+            raise fastapi.HTTPException(
+                404, f"product {id!r} has no picture that can be shown"
+            ) from None
+        return responses.Response(
+            data, media_type="image/jpeg", headers={"Cache-Control": "max-age=300"}
+        )
 
     async def put(
-        self, id: _Id, fields: _json_of({"title": "Red mug", "price": 9.5}, str), image: _MaybePicture = None
+        self,
+        id: _Id,
+        fields: _json_of({"title": "Red mug", "price": 9.5}, str),
+        image: _MaybePicture = None,
     ):
         "Add a product or replace it; it is recommended at once, and kept when this answers."
         data = None if image is None else await image.read()
-        await self.shop.together.alone(self.shop.put, id, json_object(fields, "fields", '{"title": "Red mug"}'), data)
+        await self.shop.together.alone(
+            self.shop.put, id, json_object(fields, "fields", '{"title": "Red mug"}'), data
+        )
         return {"id": id, "products": len(self.shop.catalog)}
 
     async def drop(self, id: _Id):
@@ -533,12 +617,16 @@ class Routes:
 
     async def feedback(self, event: Event):
         "What a person did with a product; counted from the next question on, and kept when this answers."
-        await self.shop.together.alone(self.shop.recommender.feedback, event.user, event.id, event.event, event.value)
+        await self.shop.together.alone(
+            self.shop.recommender.feedback, event.user, event.id, event.event, event.value
+        )
         return {"id": event.id, "products": len(self.shop.catalog)}
 
     async def may_change(self, key: Annotated[str | None, fastapi.Security(_KEY)] = None):
         if self._key is None:
-            raise fastapi.HTTPException(403, "nothing can be changed here: the server was started without a key")
+            raise fastapi.HTTPException(
+                403, "nothing can be changed here: the server was started without a key"
+            )
         if not hmac.compare_digest((key or "").encode(), self._key.encode()):
             raise fastapi.HTTPException(401, "the header X-API-Key is missing or wrong")
 
@@ -558,15 +646,53 @@ def _add_routes(app, routes: Routes):
         ("GET", "/products", routes.products, Products, "products", (422,), {}),
         ("GET", "/products/{id:path}/picture", routes.picture, None, "products", (404, 422), jpeg),
         ("GET", "/products/{id:path}", routes.product, dict[str, Any], "products", (404, 422), {}),
-        ("PUT", "/products/{id:path}", routes.put, Changed, "products", (*sends, *keyed), picture | key),
-        ("DELETE", "/products/{id:path}", routes.drop, Changed, "products", (404, 422, *keyed), key),
-        ("POST", "/feedback", routes.feedback, Changed, "feedback", (*sends, *keyed), key | {"status_code": 201}),
+        (
+            "PUT",
+            "/products/{id:path}",
+            routes.put,
+            Changed,
+            "products",
+            (*sends, *keyed),
+            picture | key,
+        ),
+        (
+            "DELETE",
+            "/products/{id:path}",
+            routes.drop,
+            Changed,
+            "products",
+            (404, 422, *keyed),
+            key,
+        ),
+        (
+            "POST",
+            "/feedback",
+            routes.feedback,
+            Changed,
+            "feedback",
+            (*sends, *keyed),
+            key | {"status_code": 201},
+        ),
     ]
     for method, path, route, model, tag, errors, options in table:
         answers = {"response_model": model} if model else {}
-        app.add_api_route(path, route, methods=[method], tags=[tag], responses=_errors(*errors), **answers, **options)
-    for name, kind in (("page.html", "text/html"), ("page.js", "text/javascript"), ("page.css", "text/css")):
-        app.add_api_route("/" if name == "page.html" else f"/{name}", _file(name, kind), include_in_schema=False)
+        app.add_api_route(
+            path,
+            route,
+            methods=[method],
+            tags=[tag],
+            responses=_errors(*errors),
+            **answers,
+            **options,
+        )
+    for name, kind in (
+        ("page.html", "text/html"),
+        ("page.js", "text/javascript"),
+        ("page.css", "text/css"),
+    ):
+        app.add_api_route(
+            "/" if name == "page.html" else f"/{name}", _file(name, kind), include_in_schema=False
+        )
 
 
 _HERE = Path(prodrec.__file__).parent / "apps"
@@ -580,7 +706,9 @@ def _file(name: str, kind: str) -> Callable:
     "One of the page's three files; there is nothing from elsewhere."
 
     async def file():
-        return responses.FileResponse(_HERE / name, media_type=kind, headers={"Cache-Control": "no-cache"})
+        return responses.FileResponse(
+            _HERE / name, media_type=kind, headers={"Cache-Control": "no-cache"}
+        )
 
     return file
 

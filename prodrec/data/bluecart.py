@@ -30,7 +30,7 @@ import prodrec
 from ..core import ImageError, cache_dir, progress
 from .catalog import Catalog
 from .pictures import get_picture, picture_format, store_url, url_path
-from .readers import parse_price, plain_text
+from .datasets import parse_price, plain_text
 
 # %% ../../nbs/13_data.bluecart.ipynb #0008
 class _Pace:

@@ -52,7 +52,7 @@ _PICTURES = ("image", "more_images")
 def check_products(
     products: pd.DataFrame,  # indexed by product id
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Return the table with ids as text and one type a column, and a sentence for each column made text.
+    """Return the table with one type a column, and a sentence for each column made text.
 
     Raises `TypeError` where it is no DataFrame, `ValueError` where a row or value is wrong.
     """
@@ -167,7 +167,7 @@ def product_card(
     lines: Sequence[str] = (),  # texts to show first, for example a score
     size: int = 96,  # the longer side of the thumbnail, in pixels
 ) -> tuple[bytes | None, list[str]]:
-    """Return (thumbnail as JPEG or None, lines of text) of one product, as `picture_table` shows it.
+    """Return (thumbnail as JPEG or None, lines of text) of one product, for `picture_table`.
 
     A picture behind a URL is shown once it is in the cache: to look at a catalogue fetches nothing.
     """
@@ -249,7 +249,7 @@ class _Selectable:
         self,
         ids: str | Sequence[str],  # one id or several
     ) -> np.ndarray:
-        """Return the positions of products as int64; `KeyError`, with the nearest ids, where one is unknown."""
+        """Return the positions of products as int64; `KeyError` where one is unknown."""
         ids = [ids] if isinstance(ids, str) else list(ids)
         unknown = [i for i in ids if i not in self._refs]
         if unknown:
@@ -257,7 +257,7 @@ class _Selectable:
         return self.products.index.get_indexer(pd.Index(ids, dtype=object)).astype(np.int64)
 
     def __getitem__(self, key):
-        "Return the product of one id as a Series; of a list of ids or a boolean mask a `Catalog`, in that order."
+        "Return the product of one id as a Series, or of several ids or a mask a `Catalog`."
         if isinstance(key, str):
             return self.products.iloc[self.rows(key)[0]]
         return self._part(self.products.iloc[self._selected(key)])
@@ -312,10 +312,12 @@ def joined_text(
 class Catalog(_Selectable, Saved):
     """Products, and where their pictures are.
 
-    `products` is a DataFrame whose index is the product id. Standard columns are `title`, `description`, `category`, `brand`,
-    `price` and `image`; any others are kept, one type a column. `image` may hold a path, a URL, `archive.zip!/member`, the
-    bytes of a file, a PIL image or an array. Without this column the picture of product `id` is the file in `images` called
-    `id` with any picture suffix. Pictures stay where they are until they are asked for. `note` says what was changed.
+    `products` is a DataFrame whose index is the product id. Standard columns are `title`,
+    `description`, `category`, `brand`, `price` and `image`; any others are kept, one type a column.
+    `image` may hold a path, a URL, `archive.zip!/member`, the bytes of a file, a PIL image or an
+    array. Without this column the picture of product `id` is the file in `images` called `id` with
+    any picture suffix. Pictures stay where they are until they are asked for. `note` says what was
+    changed.
     """
 
     formats = (1, 2)
@@ -329,8 +331,8 @@ class Catalog(_Selectable, Saved):
     ):
         """Check the table and find its pictures.
 
-        Raises `ValueError` for an empty table, ids that are missing or not unique, prices that are no numbers and values
-        that cannot be saved; `FileNotFoundError` where `images` is not there.
+        Raises `ValueError` for an empty table, ids that are missing or not unique, prices that are
+        no numbers and values that cannot be saved; `FileNotFoundError` where `images` is not there.
         """
         products, notes = check_products(products)
         for note in notes:
@@ -355,7 +357,7 @@ class Catalog(_Selectable, Saved):
         self,
         id: str,  # a product
     ) -> np.ndarray:
-        "Return the picture of a product as uint8 (height, width, 3); `ImageError` where it cannot be read."
+        "Return the picture of a product as uint8 (height, width, 3), or raise `ImageError`."
         try:
             return decode(self.open(id))
         except ImageError as e:
@@ -365,15 +367,12 @@ class Catalog(_Selectable, Saved):
         self,
         id: str,  # a product
     ) -> Image.Image:
-        "Return the picture of a product as a PIL image, upright, RGB; `ImageError` where it cannot be read."
+        "Return the picture of a product as a PIL image, upright, RGB, or raise `ImageError`."
         return Image.fromarray(self.pixels(id))
 
     def texts(
         self,
-        fields: Sequence[str] = (
-            "title",
-            "description",
-        ),  # columns; those that are not there are left out
+        fields: Sequence[str] = ("title", "description"),  # columns to join
     ) -> pd.Series:
         """Return the texts of each product joined by a space, "" where there is none."""
         return joined_text(self.products, fields)
@@ -392,12 +391,11 @@ class Catalog(_Selectable, Saved):
         *,
         id: str | None = None,  # the column of the ids; None: a column "id", else the index
         root: str | Path | None = None,  # the folder or zip archive of the pictures
-        **columns: str
-        | None,  # title, description, category, brand, price, image: the column of `df` that holds it
+        **columns: str | None,  # each of `STANDARD`: the column of `df` that holds it
     ) -> "Catalog":
-        """Return a catalogue from any table: `from_frame(df, id="sku", title="name", image="photo", root="photos/")`.
+        """Return a catalogue from any table; columns that are not named are kept as they are.
 
-        Columns that are not named are kept as they are.
+        For example `from_frame(df, id="sku", title="name", image="photo", root="photos/")`.
         """
         return cls(map_columns(df, id, columns), images=root)
 
@@ -411,9 +409,9 @@ class Catalog(_Selectable, Saved):
         read: dict | None = None,  # options for `pandas.read_csv`, e.g. {"sep": ";"}
         **columns: str | None,  # as in `from_frame`
     ) -> "Catalog":
-        """Return a catalogue from a CSV file; ids, categories and brands are read as text, an empty field is missing.
+        """Return a catalogue from a CSV file; ids, categories and brands are read as text.
 
-        Raises `ValueError` with the line where a row has too many fields or a price is no number.
+        An empty field is missing. Raises `ValueError` with the line where a row has too many fields or a price is no number.
         """
         codes = [columns.get(name) or name for name in ("category", "brand")]
         df = read_csv(path, [id, *codes], read)
@@ -431,7 +429,7 @@ class Catalog(_Selectable, Saved):
         self,
         path: str | Path,  # the folder to write; replaced if prodrec saved it
         images: bool
-        | None = None,  # pack the pictures: True all, False as few as possible, None if below 64 MB together
+        | None = None,  # pack all pictures, as few as possible; None: all if below 64 MB
     ):
         "Write the catalogue to folder `path`, whole or not at all."
         super().save(path, images=images)

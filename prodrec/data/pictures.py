@@ -46,7 +46,7 @@ _BEGINNINGS = {
 def picture_format(
     data: bytes,  # at least the first 16 bytes of a file
 ) -> str | None:
-    """Return "JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP" or "TIFF"; None where the bytes are none of these."""
+    """Return "JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", or None for other bytes."""
     for beginning, name in _BEGINNINGS.items():
         if data.startswith(beginning):
             return name
@@ -67,7 +67,7 @@ def check_size(
     width: int,  # of a picture, in pixels
     max_pixels: int = MAX_PIXELS,  # the limit for height times width
 ):
-    """Raise `ImageError` with reason "too large" where a picture has more than `max_pixels` pixels."""
+    """Raise `ImageError` with reason "too large" for more than `max_pixels` pixels."""
     if height * width > max_pixels:
         raise ImageError("too large", f"{width} x {height} is more than {max_pixels:,} pixels")
 
@@ -109,7 +109,7 @@ def _jpeg_facts(data: bytes) -> tuple[tuple[int, int] | None, bool]:
 def upright(
     picture: Image.Image,  # of any mode
 ) -> np.ndarray:
-    """Return a Pillow picture as uint8 (height, width, 3): turned as its tag says, transparency on white."""
+    """Return a Pillow picture as uint8 (height, width, 3): upright, transparency on white."""
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I"):  # 16 bits of grey, which `convert` would cut off at 255
         picture = Image.fromarray((np.asarray(picture).clip(0, 65535) // 257).astype(np.uint8))
@@ -120,7 +120,7 @@ def upright(
 
 
 def _damage(e: Exception, what: str = "") -> ImageError:
-    "Return the `ImageError` for an exception of Pillow, whose readers raise whatever the damage leads to."
+    "Return the `ImageError` for an exception of Pillow, whose readers raise all kinds."
     reason = "truncated" if "truncated" in str(e).lower() else "unreadable"
     return ImageError(reason, f"{what}{e or type(e).__name__}")
 
@@ -156,9 +156,9 @@ def decode(
     data: bytes,  # a whole JPEG, PNG, WebP, GIF, … file
     max_pixels: int = MAX_PIXELS,  # refuse larger pictures before they are decoded
 ) -> np.ndarray:
-    """Return a picture as uint8 (height, width, 3), RGB, upright, transparency on white; of an animation the first frame.
+    """Return a picture as uint8 (height, width, 3), RGB, upright, transparency on white.
 
-    Raises `ImageError` with `reason` "truncated", "unreadable" or "too large".
+    Of an animation it is the first frame. Raises `ImageError` with `reason` "truncated", "unreadable" or "too large".
     """
     if not data:
         raise ImageError("unreadable", "the file is empty")
@@ -174,9 +174,10 @@ def check_upload(
     data: bytes,  # a whole file
     max_pixels: int = MAX_PIXELS,  # refuse larger pictures before they are decoded
 ) -> np.ndarray:
-    """Return the picture in an uploaded file as uint8 (height, width, 3); `ImageError` says why it is refused.
+    """Return the picture in an uploaded file as uint8 (height, width, 3).
 
-    JPEG, PNG and WebP are taken. Animations, pictures below 8 pixels or above `max_pixels`, and files above 10 MB are not.
+    JPEG, PNG and WebP are taken. `ImageError` says why a file is refused: animations, pictures
+    below 8 pixels or above `max_pixels`, and files above 10 MB are.
     """
     if len(data) > MAX_UPLOAD:
         raise ImageError("too large", f"{len(data):,} bytes, at most {MAX_UPLOAD:,} can be sent")
@@ -245,7 +246,7 @@ def _opened(path: str, mtime: int) -> _Zip:
 def zip_members(
     path: str | Path,  # a zip archive
 ) -> list[str]:
-    """Return the files in a zip archive, with forward slashes, in the archive's order; folders are left out."""
+    """Return the files in a zip archive, with forward slashes, in the archive's order."""
     return [*_opened(str(path), os.stat(path).st_mtime_ns).names][::-1]
 
 
@@ -304,7 +305,7 @@ def get_picture(
 ) -> tuple[bytes, str]:
     """Return the picture behind `url` and the content type that its server names, past the cache.
 
-    Raises `ImageError` with `reason` "fetch", "too large", or "unreadable" where the answer is no picture.
+    Raises `ImageError` with `reason` "fetch", "too large", or "unreadable" for no picture.
     """
     try:
         with (session or requests).get(url, timeout=timeout, stream=True) as response:
@@ -351,7 +352,7 @@ def fetch(
     session: requests.Session | None = None,  # to reuse connections
     timeout: tuple[float, float] = (5, 30),  # seconds to connect, seconds between two packets
 ) -> bytes:
-    """Return the picture behind `url`, from the cache where it was fetched before; raises as `get_picture`."""
+    """Return the picture behind `url`, from the cache if it is there; raise as `get_picture`."""
     path = url_path(url)
     if path.exists():
         return path.read_bytes()
@@ -370,7 +371,7 @@ def digest(
 def read_ref(
     ref: str | bytes | None,  # a path, "archive.zip!/member", a URL, the bytes themselves, or None
 ) -> bytes:
-    """Return the file of the picture at `ref`; `ImageError` with `reason` "missing", "unreadable" or "fetch"."""
+    """Return the file of a picture; `ImageError` ("missing", "unreadable", "fetch") without one."""
     if ref is None:
         raise ImageError("missing", "the catalogue names none")
     if isinstance(ref, bytes):
@@ -392,7 +393,7 @@ _NO_SCHEME = re.compile(r"//[\w.-]+\.[a-z]{2,}(:\d+)?/", re.IGNORECASE)
 def plain_ref(
     text: str,  # a path, "archive.zip!/member" or an address, as it was typed
 ) -> str:
-    """Return `text` as a ref: a lower-case scheme, a path for a `file://` address; a path stays as it is."""
+    """Return `text` as a ref: a lower-case scheme, a path for `file://`; a path stays as it is."""
     bare = text.strip()
     scheme = bare.partition("://")[0].lower()
     if scheme in ("http", "https"):
@@ -405,7 +406,7 @@ def plain_ref(
 def picture_root(
     images: str | Path | None,  # a folder or zip archive
 ) -> str | None:
-    """Return `images` as the beginning of a ref, None for None; `FileNotFoundError` where it is not there."""
+    """Return `images` as the beginning of a ref; `FileNotFoundError` where it is not there."""
     if images is None:
         return None
     path = Path(images).expanduser().absolute()
@@ -414,8 +415,8 @@ def picture_root(
     if path.is_file() and zipfile.is_zipfile(path):
         return f"{path}!/"
     raise FileNotFoundError(
-        f"{str(images)!r}, where the pictures should be (`images`, or `root` in from_frame and from_csv), "
-        "is neither a folder nor a zip archive"
+        f"{str(images)!r}, where the pictures should be (`images`, or `root` in from_frame and "
+        "from_csv), is neither a folder nor a zip archive"
     )
 
 # %% ../../nbs/10a_data.pictures.ipynb #0055
@@ -484,12 +485,13 @@ def thumbnail(
 
 # %% ../../nbs/10a_data.pictures.ipynb #0061
 def read_image(
-    picture,  # a path, URL, bytes, PIL image, uint8 array (height, width, 3), or the id of a product of `catalog`
+    picture,  # path, URL, bytes, PIL image, uint8 array (height, width, 3), or product id
     catalog=None,  # a `Catalog`, where ids are looked up
 ) -> np.ndarray:
     """Return the picture as uint8 (height, width, 3), RGB.
 
-    Raises `ImageError` where it cannot be read, `TypeError` where the value is no picture, `ValueError` for another array.
+    Raises `ImageError` where it cannot be read, `TypeError` where the value is no picture,
+    `ValueError` for another array.
     """
     if isinstance(picture, np.ndarray):
         if (
@@ -498,9 +500,8 @@ def read_image(
             or picture.dtype != np.uint8
             or 0 in picture.shape
         ):
-            raise ValueError(
-                f"an array must be uint8 (height, width, 3), received {picture.dtype} {picture.shape}"
-            )
+            found = f"{picture.dtype} {picture.shape}"
+            raise ValueError(f"an array must be uint8 (height, width, 3), received {found}")
         return picture
     if isinstance(picture, Image.Image):
         try:
@@ -514,5 +515,6 @@ def read_image(
     if isinstance(picture, str | Path):
         return decode(read_ref(plain_ref(str(picture))))
     raise TypeError(
-        f"a picture is a path, URL, bytes, PIL image, uint8 array or product id, received {type(picture).__name__}"
+        "a picture is a path, URL, bytes, PIL image, uint8 array or product id, "
+        f"received {type(picture).__name__}"
     )

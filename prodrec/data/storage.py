@@ -21,7 +21,7 @@ from .pictures import canonical, is_url, picture_root, read_ref, zip_members
 def home_of(
     refs: Iterable[str | bytes | None],  # of pictures
 ) -> str | None:
-    """Return the folder, or the beginning "archive.zip!/", that all pictures in files lie in; None where there is none."""
+    """Return the folder, or "archive.zip!/", in which all picture files lie; None without one."""
     paths = [r for r in refs if isinstance(r, str) and not is_url(r)]
     archives = {
         archive if inside else None for archive, inside, _ in (r.partition("!/") for r in paths)
@@ -122,7 +122,7 @@ def pack(
 def missing_files(
     refs: Iterable[str | bytes | None],  # of pictures
 ) -> list[str]:
-    """Return the refs of files and members of archives that are not there; each folder is listed once."""
+    """Return the refs of files and archive members that are not there."""
     listed, gone = {}, []
     for ref in refs:
         if not isinstance(ref, str) or is_url(ref):
@@ -145,7 +145,7 @@ def find_home(
     beside: str | None = None,  # the same as seen from the saved catalogue
     root: str | Path | None = None,  # the folder or archive in which they lie now
 ) -> str | None:
-    """Return the folder or archive in which most of the pictures are, of all places where they may be."""
+    """Return the folder or archive that has most of the pictures, of all possible places."""
     if root is not None:
         start, parts = picture_root(root), Path((former or "").removesuffix("!/")).parts
         places = [start]
@@ -187,7 +187,7 @@ def write_products(
     beside = None
     if home is not None:
         try:
-            beside = Path(os.path.relpath(home, folder)).as_posix()
+            beside = Path(os.path.relpath(home.removesuffix("!/"), folder)).as_posix()
         except ValueError:  # on another drive
             pass
     return {"n": len(products), "root": home, "beside": beside, "lost": lost}
@@ -203,7 +203,7 @@ def read_products(
     refs = [r for r in products["image"] if isinstance(r, str) and not r.startswith("!/")]
     beside = state.get("beside")
     if beside is not None:
-        beside = os.path.normpath(folder / beside.removesuffix("!/"))
+        beside = os.path.normpath(folder / beside)
         beside += "!/" if str(state["root"]).endswith("!/") else ""
     if "root" in state:
         home = find_home(refs, state["root"], beside, root)

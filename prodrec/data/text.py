@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WORD', 'fold', 'words', 'character_pairs', 'stem', 'is_unspaced', 'tokenize', 'normalise', 'normalise_titles',
-           'short_label']
+           'short_label', 'short_labels']
 
 # %% ../../nbs/10b_data.text.ipynb #0007
 import re
@@ -172,3 +172,17 @@ def short_label(
     text = " ".join(str(text).split())
     text = text if len(text) <= n else f"{text[: n - 1].rstrip()}…"
     return text.replace("$", r"\$")
+
+# %% ../../nbs/10b_data.text.ipynb #0030
+def short_labels(
+    names: Iterable[object],  # of one figure
+    n: int = 28,  # characters at most
+) -> list[str]:
+    """Return each name as `short_label` does; names that would look the same lose their middle."""
+    names = [" ".join(str(name).split()) for name in names]
+    cut = [short_label(name, n) for name in names]
+    tail = 2 * n // 3
+    middle = [f"{name[: n - tail - 1].rstrip()}…{name[-tail:].lstrip()}" for name in names]
+    same = [len(name) > n and cut.count(short) > 1 for name, short in zip(names, cut, strict=True)]
+    pairs = zip(cut, middle, same, strict=True)
+    return [short_label(longer, n) if twice else short for short, longer, twice in pairs]

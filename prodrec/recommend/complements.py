@@ -17,10 +17,12 @@ from scipy.sparse import csr_matrix, load_npz, save_npz
 
 from ..core import load_folder, save_folder
 from ..data.catalog import Catalog
-from .filters import where_mask, where_note
-from .history import History, _check_vectors, _top, _unit
-from .hits import Hits
 from .blend import fit_conditional_logit
+from .cold_start import check_vectors, top_columns
+from .filters import where_mask, where_note
+from .history import History
+from .hits import Hits
+from ..stats import unit_rows
 
 # %% ../../nbs/35_recommend.complements.ipynb #0009
 def baskets(
@@ -50,7 +52,11 @@ def basket_pairs(
     table = table.assign(weight=1 / (size - 1))
     pairs = table.merge(table, on="basket", suffixes=("", "_b"))
     pairs = pairs[(pairs["id"] != pairs["id_b"]) & ~(pairs["time"] > pairs["time_b"])]
-    return pairs[["id", "id_b", "weight"]].set_axis(["a", "b", "weight"], axis=1).reset_index(drop=True)
+    return (
+        pairs[["id", "id_b", "weight"]]
+        .set_axis(["a", "b", "weight"], axis=1)
+        .reset_index(drop=True)
+    )
 
 # %% ../../nbs/35_recommend.complements.ipynb #0015
 def log_lift(
@@ -133,10 +139,15 @@ class Complements:
                 f"`history` must be a History of what was bought together, received {type(history).__name__}"
             )
         if self.by not in catalog.products:
-            raise ValueError(f"`by` names column {self.by!r}; `catalog` has {', '.join(catalog.products)}")
-        _, vectors = _check_vectors(catalog.ids, vectors)
+            raise ValueError(
+                f"`by` names column {self.by!r}; `catalog` has {', '.join(catalog.products)}"
+            )
+        _, vectors = check_vectors(catalog.ids, vectors)
         self._set_products(catalog, vectors)
-        bought, viewed = (self._known(baskets(history, kind, self.within)) for kind in (self.bought, self.compared))
+        bought, viewed = (
+            self._known(baskets(history, kind, self.within))
+            for kind in (self.bought, self.compared)
+        )
         if basket_pairs(bought).empty:
             raise ValueError(
                 f"no basket of `history` holds two products of `catalog`: nothing of kind {self.bought!r} was taken together"
@@ -151,7 +162,12 @@ class Complements:
     def _set_products(self, catalog: Catalog, vectors: np.ndarray):
         self.catalog, self._vectors = catalog, vectors
         self._rows = {i: n for n, i in enumerate(catalog.ids)}
-        names = catalog.products[self.by].astype(object).where(catalog.products[self.by].notna(), "").astype(str)
+        names = (
+            catalog.products[self.by]
+            .astype(object)
+            .where(catalog.products[self.by].notna(), "")
+            .astype(str)
+        )
         if self.kinds_ is None:
             self.kinds_ = pd.DataFrame(0.0, sorted(names.unique()), sorted(names.unique()))
         self._kind = self.kinds_.index.get_indexer(names)  # -1 for a kind that is new
@@ -166,15 +182,21 @@ class Complements:
         names = self.kinds_.index
         self.kinds_ = pd.DataFrame(self._lifts(bought), names, names)
         compared = self._lifts(viewed)
-        np.fill_diagonal(compared, np.maximum(compared.diagonal(), 0.01))  # things of a kind are compared, seen or not
+        np.fill_diagonal(
+            compared, np.maximum(compared.diagonal(), 0.01)
+        )  # things of a kind are compared, seen or not
         self._compared = compared
         shape = (len(self.catalog),) * 2
         self._together = csr_matrix((np.ones(len(a), np.float32), (a, b)), shape)
-        self._popularity = np.bincount([self._rows[i] for i in bought["id"]], minlength=shape[0]).astype(np.float32)
+        self._popularity = np.bincount(
+            [self._rows[i] for i in bought["id"]], minlength=shape[0]
+        ).astype(np.float32)
         self._means = np.stack([self._vectors[self._kind == k].mean(0) for k in range(len(names))])
         content = self._content(np.eye(self._vectors.shape[1], dtype=np.float32))
         turn = _widest(content, _DIRECTIONS)
-        left, right, strengths = pair_map(content[a] @ turn, content[b] @ turn, pairs["weight"].to_numpy(), self.rank)
+        left, right, strengths = pair_map(
+            content[a] @ turn, content[b] @ turn, pairs["weight"].to_numpy(), self.rank
+        )
         self._pair_map = (turn @ left, turn @ right, strengths)
 
     def _pair_rows(self, pairs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -185,7 +207,9 @@ class Complements:
         pairs = basket_pairs(table)
         counts, (a, b) = np.zeros(self.kinds_.shape), self._pair_rows(pairs)
         np.add.at(counts, (self._kind[a], self._kind[b]), pairs["weight"])
-        each = np.bincount(self._kind[table["id"].map(self._rows).to_numpy(int)], minlength=len(counts))
+        each = np.bincount(
+            self._kind[table["id"].map(self._rows).to_numpy(int)], minlength=len(counts)
+        )
         return log_lift(counts, each / max(each.sum(), 1), self.prior)
 
     def _early(self, bought: pd.DataFrame) -> np.ndarray:
@@ -229,12 +253,20 @@ class Complements:
             said[at, b[part]] = said[at, a[part]] = np.nan
             some = np.stack([rng.permutation(said.shape[1])[:300] for _ in at])
             others.append(np.take_along_axis(said, some[:, :, None], 1))
-        return fit_conditional_logit(np.concatenate(taken), np.arange(len(a)), np.concatenate(others))
+        return fit_conditional_logit(
+            np.concatenate(taken), np.arange(len(a)), np.concatenate(others)
+        )
 
     def _labels(self, row: int) -> np.ndarray:
         "What each product is to that of `row`: 0 goes with it, 1 instead of it, -1 neither."
-        bought, compared = (np.pad(x, (0, 1))[self._kind[row]][self._kind] for x in (self.kinds_, self._compared))
-        return np.where((bought > 0) & (bought >= compared), 0, np.where((compared > 0) & (compared > bought), 1, -1))
+        bought, compared = (
+            np.pad(x, (0, 1))[self._kind[row]][self._kind] for x in (self.kinds_, self._compared)
+        )
+        return np.where(
+            (bought > 0) & (bought >= compared),
+            0,
+            np.where((compared > 0) & (compared > bought), 1, -1),
+        )
 
     def _check_fitted(self):
         if self.weights_ is None:
@@ -256,11 +288,21 @@ class Complements:
         """
         self._check_fitted()
         if relation not in RELATIONS:
-            raise ValueError(f"`relation` must be 'goes with' or 'instead of', received {relation!r}")
+            raise ValueError(
+                f"`relation` must be 'goes with' or 'instead of', received {relation!r}"
+            )
         if not isinstance(k, int | np.integer) or k < 1:
             raise ValueError(f"`k` must be a positive integer, received {k!r}")
-        allowed = np.ones(len(self.catalog), bool) if where is None else where_mask(self.catalog.products, where)
-        hits = self._related(self._rows[id], k, allowed, relation) if id in self._rows else self._popular(k, allowed)
+        allowed = (
+            np.ones(len(self.catalog), bool)
+            if where is None
+            else where_mask(self.catalog.products, where)
+        )
+        hits = (
+            self._related(self._rows[id], k, allowed, relation)
+            if id in self._rows
+            else self._popular(k, allowed)
+        )
         said = [] if id in self._rows else [f"{id!r} is not known: this is what is popular"]
         said += [where_note(self.catalog.products, where)] if allowed.sum() < k else []
         hits.note = "; ".join(filter(None, said))
@@ -270,13 +312,15 @@ class Complements:
         allowed = allowed & (self._labels(row) == RELATIONS.index(relation))
         allowed[row] = False
         if relation == "instead of":
-            scores = _unit(self._vectors) @ _unit(self._vectors[[row]])[0]
+            scores = unit_rows(self._vectors) @ unit_rows(self._vectors[[row]])[0]
             rows, scores = _best(scores, allowed, k)
             return self._hits(rows, scores, relation, {}, ["alike"] * len(rows))
         parts = self._say([row])[0] * self.weights_.to_numpy(np.float32)
         rows, scores = _best(parts.sum(1) - np.float32(self._level(parts)), allowed, k)
         reasons = [self._reason(row, r) for r in rows]
-        return self._hits(rows, scores, relation, dict(zip(_PARTS, parts[rows].T, strict=True)), reasons)
+        return self._hits(
+            rows, scores, relation, dict(zip(_PARTS, parts[rows].T, strict=True)), reasons
+        )
 
     @staticmethod
     def _level(parts: np.ndarray) -> float:
@@ -296,20 +340,31 @@ class Complements:
 
     def _hits(self, rows, scores, relation: str, parts: dict, reasons: list[str]) -> Hits:
         ids = np.array(self.catalog.ids, object)[rows].tolist()
-        return Hits(ids, scores, {"relation": np.full(len(ids), relation, object), **parts}, reasons, self.catalog)
+        return Hits(
+            ids,
+            scores,
+            {"relation": np.full(len(ids), relation, object), **parts},
+            reasons,
+            self.catalog,
+        )
 
     def scores(self, ids: Sequence[str]) -> np.ndarray:
         "How well every product of the catalogue goes with each of `ids`: float32 (n, len(catalog)), for measuring. `KeyError` for one not known."
         self._check_fitted()
         rows = [self._rows[i] for i in ids]
         weights = self.weights_.to_numpy(np.float32)
-        return np.concatenate([np.zeros((0, len(self.catalog)), np.float32)] + [self._say([r]) @ weights for r in rows])
+        return np.concatenate(
+            [np.zeros((0, len(self.catalog)), np.float32)]
+            + [self._say([r]) @ weights for r in rows]
+        )
 
     def add(self, catalog: Catalog, vectors: np.ndarray) -> "Complements":
         "Take in products that nobody has bought; they have their place at once. `ValueError` for an id that is there."
         self._check_fitted()
         _, vectors = self._check_place(catalog, vectors)
-        return self.place(Catalog.concat([self.catalog, catalog]), np.vstack([self._vectors, vectors]))
+        return self.place(
+            Catalog.concat([self.catalog, catalog]), np.vstack([self._vectors, vectors])
+        )
 
     def place(self, catalog: Catalog, vectors: np.ndarray) -> "Complements":
         "The products are those of `catalog` from now on, and look like `vectors`; those that were there keep what was bought of them."
@@ -318,26 +373,42 @@ class Complements:
         old = np.array([self._rows.get(i, len(self._rows)) for i in ids], int)
         new, together = copy(self), self._together.copy()
         together.resize(len(self._rows) + 1, len(self._rows) + 1)
-        new._popularity, new._together = np.append(self._popularity, np.float32(0))[old], together[old][:, old]
+        new._popularity, new._together = (
+            np.append(self._popularity, np.float32(0))[old],
+            together[old][:, old],
+        )
         new._set_products(catalog, vectors)
         vars(self).update(vars(new))  # at once, so that an interrupt leaves all of it or nothing
         return self
 
     def _check_place(self, catalog: Catalog, vectors: np.ndarray) -> tuple[list[str], np.ndarray]:
-        ids, vectors = _check_vectors(catalog.ids, vectors)
+        ids, vectors = check_vectors(catalog.ids, vectors)
         if vectors.shape[1] != self._vectors.shape[1]:
-            raise ValueError(f"`vectors` must be (n, {self._vectors.shape[1]}), received {vectors.shape}")
+            raise ValueError(
+                f"`vectors` must be (n, {self._vectors.shape[1]}), received {vectors.shape}"
+            )
         return ids, vectors
 
     def save(self, path: str | Path):
         "Write everything to folder `path`, the catalogue without its pictures."
         self._check_fitted()
         names = ("by", "bought", "compared", "within", "rank", "prior", "seed")
-        with save_folder(path, "Complements", **{name: getattr(self, name) for name in names}) as folder:
-            arrays = {n: getattr(self, f"_{n}") for n in ("vectors", "compared", "popularity", "means")}
+        with save_folder(
+            path, "Complements", **{name: getattr(self, name) for name in names}
+        ) as folder:
+            arrays = {
+                n: getattr(self, f"_{n}") for n in ("vectors", "compared", "popularity", "means")
+            }
             arrays |= dict(zip(("left", "right", "strengths"), self._pair_map, strict=True))
-            np.savez(folder / "arrays.npz", lifts=self.kinds_.to_numpy(), weights=self.weights_.to_numpy(), **arrays)
-            (folder / "kinds.json").write_text(json.dumps(self.kinds_.index.tolist()), encoding="utf-8")
+            np.savez(
+                folder / "arrays.npz",
+                lifts=self.kinds_.to_numpy(),
+                weights=self.weights_.to_numpy(),
+                **arrays,
+            )
+            (folder / "kinds.json").write_text(
+                json.dumps(self.kinds_.index.tolist()), encoding="utf-8"
+            )
             save_npz(folder / "together.npz", self._together)
             self.catalog.save(folder / "catalog", images=False)
 
@@ -371,5 +442,5 @@ def _best(scores: np.ndarray, allowed: np.ndarray, k: int) -> tuple[np.ndarray, 
     rows = np.flatnonzero(allowed)
     if not len(rows):
         return rows, np.zeros(0, np.float32)
-    columns, best = _top(np.asarray(scores)[None, rows], min(int(k), len(rows)))
+    columns, best = top_columns(np.asarray(scores)[None, rows], min(int(k), len(rows)))
     return rows[columns[0]], best[0]

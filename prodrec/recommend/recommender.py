@@ -29,12 +29,11 @@ from .attributes import Attributes
 from .complements import Complements
 from .embedders import Embedder
 from .explain import explain_figure, similarity_map
-from .feedback import Feedback
 from .filters import where_mask, where_note
-from .history import Collaborative, History
+from .history import History
 from .hits import SAYS, Hits, reason
 from .index import FaissIndex, Index, ReadWriteLock
-from .profiles import Profiles, UserProfile
+from .profiles import Feedback, Profiles, UserProfile
 from prodrec.recommend.ranking import (
     NEAR_DUPLICATE,
     MinScore,
@@ -43,6 +42,7 @@ from prodrec.recommend.ranking import (
     rocchio,
     suggest_threshold,
 )
+from .user_models import UserModel
 from ..stats import unit_rows
 
 # %% ../../nbs/33_recommend.recommender.ipynb #0007
@@ -117,12 +117,11 @@ class _Asked:
 
 # %% ../../nbs/33_recommend.recommender.ipynb #0009
 class _Shelf:
-    "What is looked up once for each catalogue: where its products stand, what they share, from whom the new ones borrow."
+    "What is looked up once for each catalogue: where its products stand and what they share."
 
     def __init__(self, catalog: Catalog):
         self.catalog, self.names = catalog, np.array(catalog.ids, object)
         self.ids, self._rows = pd.Index(self.names), {i: n for n, i in enumerate(catalog.ids)}
-        self.lenders = None
 
     @cached_property
     def attributes(self) -> Attributes:
@@ -232,8 +231,8 @@ class Recommender:
     `image` is an `Embedder` or a fitted `ImageClassifier`, `text` a `TfidfEmbedder`; at least one. `weights` say how much each
     part counts in a query that has several, by default {"image": 0.7, "text": 0.3, "history": 0.5}: `history` is the share of a score that comes
     from what people did, picture and text have the rest between them. `classifier` predicts the category for
-    `within="predicted"`; it is `image`, where that is one. `collaborative` is the model that learns from the history
-    (`Collaborative()`), or one that knows what products are like as well (see `Profiles`), `feedback` a `Feedback` or the URL of its database.
+    `within="predicted"`; it is `image`, where that is one. `collaborative` is the `UserModel` that learns from the
+    history (`ALS()`), `feedback` a `Feedback` or the URL of its database.
     `complements` (`Complements()`) learns from the history what goes with what, for `complementary`. `index` is where the vectors
     are kept, an empty `Index`: `FaissIndex()` by default. After `fit`: `catalog` and `index`.
     """
@@ -245,7 +244,7 @@ class Recommender:
         weights: dict[str, float] | None = None,
         *,
         classifier: ImageClassifier | None = None,
-        collaborative: Collaborative | None = None,
+        collaborative: UserModel | None = None,
         complements: Complements | None = None,
         feedback: Feedback | str | None = None,
         index: Index | None = None,
@@ -304,7 +303,9 @@ class Recommender:
                 vars(e).clear()
                 vars(e).update(knew)
             raise
-        self.profiles.fit(history, catalog.ids, self._split(vectors))
+        self.profiles.fit(
+            history, catalog.ids, self._split(vectors), {k: self.weights[k] for k in self.embedders}
+        )
         if self.complements is not None:
             self.complements.fit(self.profiles.everything(history), catalog, vectors)
         with self._lock.writing(), defer_interrupt():
@@ -525,33 +526,12 @@ class Recommender:
 
     def _person(self, group: dict[str, list]) -> _Asked:
         "The query `group` with what is known of its users."
-        asked = _Asked(group, [(u, *self.profiles.taste(u)) for u in group.get("user", [])])
+        asked = _Asked(group, [(u, *self.profiles.profile(u)) for u in group.get("user", [])])
         scores = [self.profiles.scores(*taste, self._shelf.ids) for taste in asked.profiles]
-        scores = [self._borrowed(s) for s in scores if s is not None]
+        scores = [s for s in scores if s is not None]
         if scores:
             asked.history = np.mean(scores, axis=0)
         return asked
-
-    def _borrowed(self, scores: np.ndarray) -> np.ndarray:
-        "What nobody had yet gets the mean score of the most similar products that somebody had, by their likeness."
-        if (shelf := self._shelf).lenders is None:
-            known = self.profiles.known(shelf.ids)
-            rows, had = np.flatnonzero(~known), np.flatnonzero(known)
-            lenders = FaissIndex().add(self.index.take(had))  # faster for many than a mask
-            shelf.lenders = [
-                self._lent(rows[i : i + 2048], had, lenders) for i in range(0, len(rows), 2048)
-            ]
-        for rows, lenders, shares in shelf.lenders:
-            scores[rows] = (scores[lenders] * shares).sum(axis=1)
-        return scores
-
-    def _lent(self, rows: np.ndarray, had: np.ndarray, lenders: Index) -> tuple:
-        "(rows, the rows they borrow from, and how much of each)"
-        vectors = self._weighted(self.index.take(rows), None, strict=False)
-        found, scores = lenders.search(vectors, 10)
-        shares = np.exp(10 * scores) * vectors.any(axis=1)[:, None]
-        total = shares.sum(axis=1, keepdims=True)
-        return rows, had[found], shares / np.where(total > 0, total, 1)
 
     def _directions(
         self, asked: list[_Asked], query: dict, more: np.ndarray, less: np.ndarray
@@ -575,7 +555,7 @@ class Recommender:
         zero, directions = np.zeros((1, self.index.dim), np.float32), []
         for row, a in zip(rows, asked, strict=True):
             # a model of what products are like has said it all in its scores
-            said = not row and a.history is not None and self.profiles.content
+            said = not row and a.history is not None and self.profiles.knows_content
             bad = [
                 i for _, t, _ in a.profiles for i in t.disliked if i in self.catalog and not said
             ]

@@ -11,10 +11,11 @@ from builders import shop
 
 from prodrec.core import load_folder, save_folder
 from prodrec.data.catalog import Catalog
+from prodrec.recommend.collaborative import ItemKNN
 from prodrec.recommend.embedders import TfidfEmbedder
-from prodrec.recommend.feedback import Feedback
-from prodrec.recommend.history import Collaborative, History
+from prodrec.recommend.history import History
 from prodrec.recommend.index import FaissIndex
+from prodrec.recommend.profiles import Feedback
 from prodrec.recommend.recommender import Recommender
 
 
@@ -31,7 +32,7 @@ def test_four_processes_lose_nothing(tmp_path):
     url = f"sqlite:///{tmp_path}/feedback.sqlite"
     code = """
         import sys
-        from prodrec.recommend.feedback import Feedback
+        from prodrec.recommend.profiles import Feedback
         assert "tensorflow" not in sys.modules
         feedback = Feedback(sys.argv[1])
         for i in range(50):
@@ -70,7 +71,7 @@ def test_what_is_refused(tmp_path):
 
 
 def recommender():
-    return Recommender(text=TfidfEmbedder(), collaborative=Collaborative("cosine"))
+    return Recommender(text=TfidfEmbedder(), collaborative=ItemKNN("cosine"))
 
 
 def events():
@@ -90,7 +91,7 @@ def test_feedback_counts_at_once_and_at_the_next_fit(tmp_path):
     made.feedback("u0", "012", "purchase")
     assert "012" not in made.recommend(99, user="u0").ids
     made.fit(shop20, events())
-    assert "eve" in made.profiles.model and not made.profiles.taste("eve")[1]
+    assert "eve" in made.profiles.model and not made.profiles.profile("eve")[1]
     assert first.ids[0] not in made.recommend(99, user="eve").ids
     assert len(made.profiles.history) == len(
         events()
@@ -158,8 +159,8 @@ def test_another_database(tmp_path):
     assert len(Recommender.load(tmp_path / "r").profiles.feedback) == 1
     other = Feedback(f"sqlite:///{tmp_path}/other.sqlite").add("eve", "001", "like")
     moved = Recommender.load(tmp_path / "r", feedback=other)
-    assert list(moved.profiles.taste("eve")[0].liked.index) == ["001"]
-    assert list(moved.attach(url).profiles.taste("eve")[0].liked.index) == ["000"]
+    assert list(moved.profiles.profile("eve")[0].liked.index) == ["001"]
+    assert list(moved.attach(url).profiles.profile("eve")[0].liked.index) == ["000"]
 
 
 # -- a process that is killed
