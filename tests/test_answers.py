@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prodrec.core import ImageError
 from prodrec.data.catalog import Catalog
 from prodrec.recommend.collaborative import ItemKNN
-from prodrec.recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
+from prodrec.recommend.embedders import ColorHistogram, ImageEmbedder, TfidfEmbedder
 from prodrec.recommend.filters import where_mask
 from prodrec.recommend.index import FaissIndex
 from prodrec.recommend.profiles import user_profile
@@ -436,7 +436,7 @@ def test_why(tmp_path):
         keras.layers.Conv2D(4, 3, activation="relu"),
     ]
     network = keras.Sequential([*layers, keras.layers.GlobalAveragePooling2D()])
-    recommender = Recommender(image=Embedder(network)).fit(shop(5))
+    recommender = Recommender(image=ImageEmbedder(network)).fit(shop(5))
     heat = recommender.why("000", "001")
     assert (
         heat.shape == (16, 16) and heat.dtype == np.float32 and 0 <= heat.min() and heat.max() == 1

@@ -21,20 +21,48 @@ import numpy as np
 import pandas as pd
 
 from .cli import load_data, wrong_call
-from .commands import Answer, check_out, clean, clean_data, kind_of, leans_on_saved, save_figure, say
-from .monitor import BAD, GOOD, Drift, Observed, Versions, advise, drift, observe, quality, retrain
-from .workspace import Trained, current, fit_on, model_beside, open_trained, split_labelled, told
+from prodrec.apps.commands import (
+    Answer,
+    check_out,
+    clean,
+    clean_data,
+    kind_of,
+    leans_on_saved,
+    save_figure,
+    say,
+)
+from prodrec.apps.monitor import (
+    BAD,
+    GOOD,
+    Drift,
+    Observed,
+    Versions,
+    advise,
+    drift,
+    observe,
+    quality,
+    retrain,
+)
+from prodrec.apps.workspace import (
+    Trained,
+    current,
+    fit_on,
+    model_beside,
+    open_trained,
+    split_labelled,
+    told,
+)
 from ..core import save_folder, saved_kind
 from ..data.catalog import Catalog
 from ..data.split import unseen
 from ..models.classifier import Classifier, ImageClassifier
 from ..models.hybrid import HybridClassifier
 from ..models.text import TextClassifier
-from ..recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
-from ..recommend.profiles import Feedback
+from ..recommend.embedders import ColorHistogram, Embedder, ImageEmbedder, TfidfEmbedder
 from ..recommend.filters import read_where
 from ..recommend.history import History
 from ..recommend.index import FaissIndex
+from ..recommend.profiles import Feedback
 from ..recommend.recommender import Recommender
 
 # %% ../../nbs/43a_apps.recommenders.ipynb #0007
@@ -53,7 +81,7 @@ def find_embedder(args: argparse.Namespace) -> Embedder | Classifier:
         raise wrong_call(
             f"--network {network!r} is unknown: choose colours, words, or one of {', '.join(BACKBONES.index)}"
         )
-    return Embedder(network, args.image_size)
+    return ImageEmbedder(network, args.image_size)
 
 
 def embed_data(args: argparse.Namespace) -> Answer:
@@ -166,7 +194,7 @@ def serve_shop(args: argparse.Namespace):
 def observed(trained: Trained, catalogs: Mapping[str, Catalog], seed: int = 0) -> dict[str, Observed]:
     """What there is to compare of each of `catalogs`, as the classifier of `trained` sees it, and in words where there are any."""
     learned, classifier = trained.side("train"), trained.classifier
-    embedders = {"image": Embedder(classifier)} if isinstance(classifier, ImageClassifier) else {}
+    embedders = {"image": ImageEmbedder(classifier)} if isinstance(classifier, ImageClassifier) else {}
     if learned.texts().ne("").any():
         embedders["text"] = TfidfEmbedder(seed=seed).fit(learned)
     eyes = argparse.Namespace(embedders=embedders)

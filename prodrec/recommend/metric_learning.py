@@ -223,9 +223,7 @@ class MetricEmbedder(_Metric):
             text = "`by` is now `target`: the old name works until the next version"
             warnings.warn(text, DeprecationWarning, stacklevel=2)
             target = by
-        self.encoders = [
-            ImageEmbedder(e) if isinstance(e, ImageClassifier) else e for e in encoders
-        ]
+        self.encoders = [ImageEmbedder(e) if isinstance(e, ImageClassifier) else e for e in encoders]
         self.target = (target,) if isinstance(target, str) else tuple(target)
         self.weights = tuple(weights or (1.0, *[0.5] * (len(self.target) - 1)))
         self.loss, self._dim, self.hidden, self.dropout = loss, dim, hidden, dropout
@@ -275,9 +273,7 @@ class MetricEmbedder(_Metric):
         self.check_learned()
         seen = self._seen(x, kind, missing)
         some = min(1024, 1 << max(0, len(seen) - 1).bit_length())
-        return unit_rows(apply_network(self.model, seen, some, "embed")) * seen.any(
-            1, keepdims=True
-        )
+        return unit_rows(apply_network(self.model, seen, some, "embed")) * seen.any(1, keepdims=True)
 
     def _write(self, folder: Path) -> dict:
         self.check_learned()

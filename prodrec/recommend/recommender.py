@@ -27,7 +27,7 @@ from ..models.classifier import ImageClassifier
 from ..models.pixels import stack_pictures
 from .attributes import Attributes
 from .complements import Complements
-from .embedders import Embedder
+from .embedders import Embedder, ImageEmbedder
 from .explain import explain_figure, similarity_map
 from .filters import where_mask, where_note
 from .history import History
@@ -257,7 +257,7 @@ class Recommender:
             image if classifier is None and isinstance(image, ImageClassifier) else classifier
         )
         self._sees = self.classifier is image is not None  # one network embeds and predicts
-        image = Embedder(image) if isinstance(image, ImageClassifier) else image
+        image = ImageEmbedder(image) if isinstance(image, ImageClassifier) else image
         self.embedders = {
             kind: e for kind, e in (("image", image), ("text", text)) if e is not None
         }
