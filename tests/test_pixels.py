@@ -135,7 +135,11 @@ def test_a_fill_that_is_killed_is_finished_later(big):
     process = filling(folder, slow=0.002)
     digests = cache_dir("pixels", "16x12-pad") / "digests"
     until = time.monotonic() + 60
-    while time.monotonic() < until and process.poll() is None and not (digests.exists() and digests.stat().st_size):
+    while (
+        time.monotonic() < until
+        and process.poll() is None
+        and not (digests.exists() and digests.stat().st_size)
+    ):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -178,7 +182,7 @@ def test_wrong_sizes_and_fits():
         lambda: load_pixels(catalog, (8, 8), "squash"),
         lambda: fit_size(decode(encoded(0)), (8, 8), "squash"),
     ):
-        with pytest.raises(ValueError, match="`fit` must be one of"):
+        with pytest.raises(ValueError, match="`fit_mode` must be one of"):
             call()
 
 
@@ -193,12 +197,17 @@ def test_every_shape_fits(h, w, height, width, fit):
     for picture in (white, black):
         before = picture.copy()
         out = fit_size(picture, (height, width), fit)
-        assert out.shape == (height, width, 3) and out.dtype == np.uint8 and out.flags["C_CONTIGUOUS"]
+        assert (
+            out.shape == (height, width, 3) and out.dtype == np.uint8 and out.flags["C_CONTIGUOUS"]
+        )
         np.testing.assert_array_equal(picture, before)
     assert (fit_size(white, (height, width), fit) == 255).all()
     out = fit_size(black, (height, width), fit)
     if fit == "pad":  # the picture lies in the middle, whole, and touches two sides
-        rows, columns = np.flatnonzero((out == 0).any((1, 2))), np.flatnonzero((out == 0).any((0, 2)))
+        rows, columns = (
+            np.flatnonzero((out == 0).any((1, 2))),
+            np.flatnonzero((out == 0).any((0, 2))),
+        )
         assert len(rows) == height or len(columns) == width
         assert abs((rows[0] - 0) - (height - 1 - rows[-1])) <= 1
         assert abs(columns[0] - (width - 1 - columns[-1])) <= 1
@@ -216,7 +225,8 @@ def test_crop_keeps_the_middle():
 def test_crop_of_a_thread_takes_no_gigabytes(monkeypatch):
     sizes = []
     monkeypatch.setattr(
-        "prodrec.models.pixels._scale", lambda p, h, w: sizes.append(h * w) or np.zeros((h, w, 3), np.uint8)
+        "prodrec.models.pixels._scale",
+        lambda p, h, w: sizes.append(h * w) or np.zeros((h, w, 3), np.uint8),
     )
     for shape in ((1, 60_000, 3), (60_000, 1, 3)):
         for fit in FITS:
@@ -282,7 +292,9 @@ def test_apply_network_is_predict(network, n, batch_size):
         np.testing.assert_allclose(out, network.predict(x, verbose=0), atol=1e-6)
 
 
-@pytest.mark.parametrize("n, sizes", [(0, []), (1, [1]), (3, [4]), (8, [8]), (9, [8, 8]), (17, [8, 8, 8])])
+@pytest.mark.parametrize(
+    "n, sizes", [(0, []), (1, [1]), (3, [4]), (8, [8]), (9, [8, 8]), (17, [8, 8, 8])]
+)
 def test_a_few_pictures_are_not_filled_up_to_a_batch(n, sizes):
     class Counting:
         output_shape, seen = (None, 3), None
@@ -301,7 +313,9 @@ def test_apply_network_on_a_store(network):
     catalog = shop([encoded(n) if n % 4 else None for n in range(11)])
     pixels = load_pixels(catalog, (6, 5))
     np.testing.assert_allclose(
-        apply_network(network, pixels, 3), network.predict(np.asarray(pixels[:]), verbose=0), atol=1e-6
+        apply_network(network, pixels, 3),
+        network.predict(np.asarray(pixels[:]), verbose=0),
+        atol=1e-6,
     )
     assert apply_network(network, load_pixels(shop([None]), (6, 5)), 3).shape == (0, 7)
 

@@ -158,7 +158,8 @@ def decode(
 ) -> np.ndarray:
     """Return a picture as uint8 (height, width, 3), RGB, upright, transparency on white.
 
-    Of an animation it is the first frame. Raises `ImageError` with `reason` "truncated", "unreadable" or "too large".
+    Of an animation it is the first frame. Raises `ImageError` with `reason` "truncated",
+    "unreadable" or "too large".
     """
     if not data:
         raise ImageError("unreadable", "the file is empty")
@@ -400,7 +401,11 @@ def plain_ref(
         return scheme + bare[len(scheme) :]
     if scheme == "file":
         return url2pathname(unquote(urlsplit(bare).path))
-    return f"https:{bare}" if _NO_SCHEME.match(bare) and not os.path.exists(bare) else text
+    return (
+        f"https:{bare}"
+        if bare[:2] == "//" and _NO_SCHEME.match(bare) and not os.path.exists(bare)
+        else text
+    )
 
 # %% ../../nbs/10a_data.pictures.ipynb #0052
 def picture_root(

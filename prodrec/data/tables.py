@@ -241,7 +241,8 @@ def as_text(
         if not isinstance(value, SCALARS):
             raise ValueError(
                 f"`{values.name}` of product {id!r} holds a {type(value).__name__}, "
-                f"{str(value)[:60]!r}: a label is one text, so choose one value, or join them to one text"
+                f"{str(value)[:60]!r}: a label is one text, "
+                "so choose one value, or join them to one text"
             )
     text = [
         scalar_text(v) if known else None for v, known in zip(values, values.notna(), strict=True)
@@ -400,6 +401,7 @@ def _path_ref(path: str, root: str | None) -> str:
 
 # %% ../../nbs/10c_data.tables.ipynb #0046
 _NEXT_URL = re.compile(r"[\s,;|]+(?=(?:https?:)?//)", re.IGNORECASE)
+_ONE = re.compile(r"[^\s,;|\[]+")
 _BETWEEN = re.compile(r"\s*[,;|\n]\s*")
 
 
@@ -408,6 +410,8 @@ def split_cell(
 ) -> list[str]:
     """Return the pictures that a cell names, as a JSON list, addresses, or paths."""
     cell = cell.strip()
+    if _ONE.fullmatch(cell):
+        return [cell]
     if cell.startswith("[") and cell.endswith("]"):
         try:
             names = json.loads(cell)

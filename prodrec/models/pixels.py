@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['FITS', 'check_image_size', 'fit_size', 'stack_pictures', 'RowStore', 'Pixels', 'load_pixels', 'picture_sizes',
-           'Batches', 'apply_network', 'batch_answers', 'augmentation']
+           'Batches', 'batch_answers', 'apply_network', 'augmentation']
 
-# %% ../../nbs/20_models.pixels.ipynb #0005
+# %% ../../nbs/20_models.pixels.ipynb #0009
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,47 +23,45 @@ from ..core import ImageError, cache_dir, progress
 from ..data.catalog import Catalog
 from ..data.pictures import decode, digest, read_image
 
-# %% ../../nbs/20_models.pixels.ipynb #0008
-FITS = ("pad", "crop", "stretch")
-
-
-def check_image_size(image_size) -> tuple[int, int]:
-    """`image_size` as two positive integers; `ValueError` where it is something else."""
+# %% ../../nbs/20_models.pixels.ipynb #0011
+def check_image_size(
+    image_size,  # (height, width) in pixels, as a tuple, list or array
+) -> tuple[int, int]:
+    """Return `image_size` as two positive integers; `ValueError` where it is something else."""
     try:
         height, width = (int(s) for s in image_size)
     except (TypeError, ValueError):
         height = width = 0
     if height < 1 or width < 1:
         raise ValueError(f"`image_size` must be (height, width) in pixels, received {image_size!r}")
-    return (
-        image_size
-        if isinstance(image_size, tuple) and image_size == (height, width)
-        else (height, width)
-    )
+    same = isinstance(image_size, tuple) and image_size == (height, width)
+    return image_size if same else (height, width)
 
-
+# %% ../../nbs/20_models.pixels.ipynb #0014
 def _scale(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    "Return the picture at another size, averaged or interpolated."
     shrinks = height * width < pixels.shape[0] * pixels.shape[1]
-    return cv2.resize(
-        pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    )
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return cv2.resize(pixels, (width, height), interpolation=how)
 
-# %% ../../nbs/20_models.pixels.ipynb #0009
+# %% ../../nbs/20_models.pixels.ipynb #0017
+FITS = ("pad", "crop", "stretch")
+
+
 def fit_size(
     pixels: np.ndarray,  # uint8 (height, width, 3)
     image_size: tuple[int, int],  # (height, width) wanted
-    fit: str = "pad",  # "pad", "crop" or "stretch"
+    fit_mode: str = "pad",  # "pad", "crop" or "stretch"
 ) -> np.ndarray:
-    """The picture as uint8 `(*image_size, 3)`."""
+    """Return the picture as uint8 `(*image_size, 3)`; `ValueError` for an unknown `fit_mode`."""
     (h, w), (height, width) = pixels.shape[:2], image_size
     if (h, w) == (height, width):
         return pixels
-    if fit == "stretch":
+    if fit_mode == "stretch":
         return _scale(pixels, height, width)
-    if fit not in FITS:
-        raise ValueError(f"`fit` must be one of {', '.join(FITS)}, received {fit!r}")
-    scale = (min if fit == "pad" else max)(height / h, width / w)
-    if fit == "crop":  # before it is scaled: what stands over may be a thousand times what is kept
+    _check_fit_mode(fit_mode)
+    scale = (min if fit_mode == "pad" else max)(height / h, width / w)
+    if fit_mode == "crop":  # before it is scaled: the rest may be a thousand times what is kept
         kept_h, kept_w = min(h, max(1, round(height / scale))), min(w, max(1, round(width / scale)))
         top, left = (h - kept_h) // 2, (w - kept_w) // 2
         return _scale(pixels[top : top + kept_h, left : left + kept_w], height, width)
@@ -73,79 +71,93 @@ def fit_size(
     frame[top : top + new_h, left : left + new_w] = _scale(pixels, new_h, new_w)
     return frame
 
-# %% ../../nbs/20_models.pixels.ipynb #0012
+
+def _check_fit_mode(fit_mode: str):
+    "Raise `ValueError` for an unknown mode."
+    if fit_mode not in FITS:
+        raise ValueError(f"`fit_mode` must be one of {', '.join(FITS)}, received {fit_mode!r}")
+
+# %% ../../nbs/20_models.pixels.ipynb #0022
 def stack_pictures(
     pictures: Sequence,  # whatever `read_image` takes, each
     image_size: tuple[int, int],  # (height, width) wanted
-    fit: str = "pad",  # "pad", "crop" or "stretch"
+    fit_mode: str = "pad",  # "pad", "crop" or "stretch"
 ) -> np.ndarray:
-    """The pictures as uint8 `(n, *image_size, 3)`; `ImageError` for one that cannot be read."""
+    """Return the pictures as uint8 `(n, *image_size, 3)`; `ImageError` for one that cannot be read."""
     out = np.empty((len(pictures), *image_size, 3), np.uint8)
     for n, picture in enumerate(pictures):
-        out[n] = fit_size(read_image(picture), image_size, fit)
+        out[n] = fit_size(read_image(picture), image_size, fit_mode)
     return out
 
-# %% ../../nbs/20_models.pixels.ipynb #0015
+# %% ../../nbs/20_models.pixels.ipynb #0025
 class RowStore:
-    "Two files that grow together in `folder`: `file`, rows of one shape, and `digests`, 16 bytes a row."
+    """Keep rows of one shape in a file that grows, found again by 16 bytes of a digest each."""
 
-    def __init__(self, folder: Path, file: str, shape: Sequence[int], dtype=np.uint8):
+    def __init__(
+        self,
+        folder: Path,  # where the files are
+        file: str,  # name of the file of rows; `digests` stands beside it
+        shape: Sequence[int],  # of a row
+        dtype=np.uint8,  # of its values
+    ):
         self.shape, self.dtype, self.folder = tuple(shape), np.dtype(dtype), folder
         self.row_bytes = int(np.prod(self.shape)) * self.dtype.itemsize
-        self.file, self.digests, self.lock = (
-            folder / file,
-            folder / "digests",
-            FileLock(folder / "lock"),
-        )
+        self.file, self.digests = folder / file, folder / "digests"
+        self.lock = FileLock(folder / "lock")
 
     def open(self) -> dict[bytes, int]:
-        "Cut both files to the rows that are whole; the row of each digest."
+        """Cut both files to the rows that are whole, and return the row of each digest."""
         for path in (self.file, self.digests):
             path.touch()
-        n = min(self.file.stat().st_size // self.row_bytes, self.digests.stat().st_size // 16)
+        whole = self.file.stat().st_size // self.row_bytes
+        n = min(whole, self.digests.stat().st_size // 16)
         os.truncate(self.file, n * self.row_bytes)
         os.truncate(self.digests, n * 16)
         data = self.digests.read_bytes()
         return {data[i : i + 16]: i // 16 for i in range(0, len(data), 16)}
 
-    def append(self, rows: Sequence[np.ndarray], digests: Sequence[bytes]):
+    def append(
+        self,
+        rows: Sequence[np.ndarray],  # each of the store's shape and dtype
+        digests: Sequence[bytes],  # 16 bytes for each row
+    ):
+        """Add rows at the end."""
         for path, data in ((self.file, rows), (self.digests, digests)):
             with open(path, "ab") as f:
                 f.write(b"".join(data))
 
     def array(self) -> np.ndarray:
-        "All rows, read from disk when they are looked at."
-        n = self.digests.stat().st_size // 16
-        whole = (n, *self.shape)
-        return (
-            np.memmap(self.file, self.dtype, "r", shape=whole) if n else np.empty(whole, self.dtype)
-        )
+        """Return all rows, (n, *shape), read from disk when they are looked at."""
+        whole = (self.digests.stat().st_size // 16, *self.shape)
+        if not whole[0]:
+            return np.empty(whole, self.dtype)
+        return np.memmap(self.file, self.dtype, "r", shape=whole)
 
-
-def _pixel_store(image_size: tuple[int, int], fit: str) -> RowStore:
-    folder = cache_dir("pixels", f"{image_size[0]}x{image_size[1]}-{fit}")
+# %% ../../nbs/20_models.pixels.ipynb #0028
+def _pixel_store(image_size: tuple[int, int], fit_mode: str) -> RowStore:
+    "Return the store of pictures of this size."
+    folder = cache_dir("pixels", f"{image_size[0]}x{image_size[1]}-{fit_mode}")
     return RowStore(folder, "pixels.u8", (*image_size, 3))
 
-# %% ../../nbs/20_models.pixels.ipynb #0017
+# %% ../../nbs/20_models.pixels.ipynb #0031
 def _decode_chunk(
-    catalog: Catalog, ids: Sequence[str], known: dict, image_size, fit: str
+    catalog: Catalog, ids: Sequence[str], known: dict, image_size, fit_mode: str
 ) -> list[tuple]:
-    "For each id: (id, digest, pixels or None if known, error or None)."
+    "Return for each id: (id, digest, pixels or None if known, error or None)."
     out = []
     for i in ids:
         try:
             data = catalog.open(i)
             key = digest(data)
-            out.append(
-                (i, key, None if key in known else fit_size(decode(data), image_size, fit), None)
-            )
+            found = None if key in known else fit_size(decode(data), image_size, fit_mode)
+            out.append((i, key, found, None))
         except ImageError as e:
             out.append((i, None, None, e))
     return out
 
-
+# %% ../../nbs/20_models.pixels.ipynb #0034
 def _in_order(work, chunks: Sequence, threads: int) -> Iterator:
-    "The results of `work` for each chunk, in order, with only a few chunks under way at a time."
+    "Yield the result of `work` for each chunk, in order."
     with ThreadPoolExecutor(threads) as pool:
         pending = []
         for chunk in chunks:
@@ -155,22 +167,17 @@ def _in_order(work, chunks: Sequence, threads: int) -> Iterator:
         while pending:
             yield pending.pop(0).result()
 
-# %% ../../nbs/20_models.pixels.ipynb #0018
-def _fill(
-    store: RowStore, catalog: Catalog, image_size, fit: str, threads: int
-) -> tuple[dict, list]:
-    "Bring every picture of `catalog` into the store; the row of each id, and what failed."
+# %% ../../nbs/20_models.pixels.ipynb #0037
+def _fill(store: RowStore, catalog: Catalog, fit_mode: str, threads: int) -> tuple[dict, list]:
+    "Bring every picture of `catalog` into the store; return the row of each id, and what failed."
     rows, failed, ids = {}, [], catalog.ids
     chunks = [ids[i : i + 256] for i in range(0, len(ids), 256)]
     with store.lock, progress(desc="decode", total=len(ids), unit="picture") as bar:
         known = store.open()
-        work = partial(_decode_chunk, catalog, known=known, image_size=image_size, fit=fit)
-        for results in _in_order(work, chunks, threads):
-            new = {
-                key: pixels
-                for _, key, pixels, _ in results
-                if pixels is not None and key not in known
-            }
+        how = {"known": known, "image_size": store.shape[:2], "fit_mode": fit_mode}
+        for results in _in_order(partial(_decode_chunk, catalog, **how), chunks, threads):
+            made = {key: pixels for _, key, pixels, _ in results if pixels is not None}
+            new = {key: pixels for key, pixels in made.items() if key not in known}
             if new:
                 store.append(list(new.values()), list(new))
                 known.update({key: len(known) + n for n, key in enumerate(new)})
@@ -179,15 +186,21 @@ def _fill(
             bar.update(len(results))
     return rows, failed
 
-# %% ../../nbs/20_models.pixels.ipynb #0020
+# %% ../../nbs/20_models.pixels.ipynb #0039
 class Pixels:
-    """The decoded pictures of a catalogue: `pixels[i]` is a uint8 array for a position, slice, or array of positions.
+    """The decoded pictures of a catalogue: `pixels[i]` is uint8 for a position, slice, or array of positions.
 
-    `ids` are the products whose picture could be decoded, in the order of the catalogue; `failed` is a DataFrame of the
-    others: id, reason, detail. `shape` is (n, height, width, 3).
+    `ids` are the products whose picture could be decoded, in the order of the catalogue; `failed` is a
+    DataFrame of the others: id, reason, detail. `shape` is (n, height, width, 3).
     """
 
-    def __init__(self, ids: Sequence[str], rows: np.ndarray, store: RowStore, failed: pd.DataFrame):
+    def __init__(
+        self,
+        ids: Sequence[str],  # the products
+        rows: np.ndarray,  # (n,) the row of each in the store
+        store: RowStore,  # where the pixels are
+        failed: pd.DataFrame,  # id, reason, detail
+    ):
         self.ids, self.rows, self.failed = list(ids), np.asarray(rows, np.int64), failed
         self.store, self.shape = store, (len(self.ids), *store.shape)
 
@@ -200,44 +213,40 @@ class Pixels:
 
     @property
     def digests(self) -> list[bytes]:
-        "Of the file that each picture was decoded from, 16 bytes: the same bytes, the same picture."
+        """Return the digest of each picture's file, 16 bytes: the same bytes, the same picture."""
         data = self.store.digests.read_bytes()
         return [data[16 * row : 16 * row + 16] for row in self.rows]
 
     def __repr__(self):
         n, h, w, _ = self.shape
         size = self.rows.size * h * w * 3 / 2**20
-        return f"Pixels({n:,} pictures of {h} x {w}, {size:,.0f} MB on disk; {len(self.failed):,} could not be decoded)"
+        failed = f"{len(self.failed):,} could not be decoded"
+        return f"Pixels({n:,} pictures of {h} x {w}, {size:,.0f} MB on disk; {failed})"
 
-
+# %% ../../nbs/20_models.pixels.ipynb #0040
 def load_pixels(
-    catalog: Catalog,
+    catalog: Catalog,  # products with pictures
     image_size: tuple[int, int],  # (height, width) in pixels
-    fit: str = "pad",  # how other shapes become this one: "pad", "crop" or "stretch"
-    threads: int | None = None,  # decoding threads; all cores by default
+    fit_mode: str = "pad",  # how other shapes become this one: "pad", "crop" or "stretch"
+    threads: int | None = None,  # decoding threads; None: all cores
 ) -> Pixels:
-    """The pictures of `catalog` as a `Pixels` array, decoded once and kept in the cache folder.
+    """Return the pictures of `catalog` as a `Pixels` array, decoded once and kept in the cache folder.
 
     An interrupted call has kept what it decoded; the next one finishes the rest.
     """
     image_size = check_image_size(image_size)
-    if fit not in FITS:
-        raise ValueError(f"`fit` must be one of {', '.join(FITS)}, received {fit!r}")
-    store = _pixel_store(image_size, fit)
-    rows, failed = _fill(store, catalog, image_size, fit, threads or os.cpu_count() or 1)
-    return Pixels(
-        list(rows),
-        np.array(list(rows.values()), np.int64),
-        store,
-        pd.DataFrame(failed, columns=["id", "reason", "detail"]),
-    )
+    _check_fit_mode(fit_mode)
+    store = _pixel_store(image_size, fit_mode)
+    rows, failed = _fill(store, catalog, fit_mode, threads or os.cpu_count() or 1)
+    failed = pd.DataFrame(failed, columns=["id", "reason", "detail"])
+    return Pixels(list(rows), np.array(list(rows.values()), np.int64), store, failed)
 
-# %% ../../nbs/20_models.pixels.ipynb #0025
+# %% ../../nbs/20_models.pixels.ipynb #0047
 def picture_sizes(
     catalog: Catalog,  # products with pictures
     n: int = 50,  # pictures to look at, evenly spread over the catalogue
 ) -> list[tuple[int, int]]:
-    """Return (height, width) in pixels of some of the pictures; those that cannot be read are passed over."""
+    """Return (height, width) in pixels of some pictures, those that can be read."""
     ids, sizes = catalog.ids, []
     for i in ids[:: max(1, len(ids) // n)][:n]:
         try:
@@ -246,37 +255,37 @@ def picture_sizes(
             continue
     return sizes
 
-# %% ../../nbs/20_models.pixels.ipynb #0031
+# %% ../../nbs/20_models.pixels.ipynb #0050
 class Batches(keras.utils.PyDataset):
-    """Batches of (pictures, labels[, sample weights]) for `keras.Model.fit`.
+    """Serve batches of (pictures, labels[, sample weights]) to `keras.Model.fit`.
 
-    `pixels` is indexed by an array of positions (a `Pixels`, or any numpy array), `labels` has one int32 class for each.
-    With `shuffle`, epoch `e` of seed `s` always has the same order. With `balance`, a positive weight for each, an epoch is
-    drawn with replacement, in proportion to the weights.
+    Epoch `e` of seed `s` always has the same order.
     """
 
     def __init__(
         self,
-        pixels,
-        labels,
-        batch_size: int = 64,
-        shuffle: bool = False,
-        seed: int = 0,
-        weights=None,
-        balance=None,
+        pixels,  # a `Pixels`, a numpy array, or what else is indexed by an array of positions
+        labels,  # (n,) numbers of classes
+        batch_size: int = 64,  # pictures in a batch; the last one may be smaller
+        shuffle: bool = False,  # a new order in each epoch
+        seed: int = 0,  # of the order
+        weights=None,  # (n,) weights in the loss
+        balance=None,  # (n,) positive weights in proportion to which pictures are drawn
     ):
         super().__init__()
         if len(pixels) != len(labels):
             raise ValueError(f"`labels` has {len(labels):,} values for {len(pixels):,} pictures")
         self.pixels, self.labels, self.weights = pixels, np.asarray(labels), weights
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
-        self.balance = (
-            None if balance is None else np.asarray(balance, float) / np.sum(balance, dtype=float)
-        )
+        shares = None if balance is None else np.asarray(balance, float)
+        self.balance = None if shares is None else shares / shares.sum()
         self.go_to(0)
 
-    def go_to(self, epoch: int):
-        "Give the batches of this epoch."
+    def go_to(
+        self,
+        epoch: int,  # counted from 0
+    ):
+        """Serve the batches of this epoch."""
         self.epoch, n = epoch, len(self.labels)
         rng = np.random.default_rng([self.seed, epoch])
         if self.balance is not None:
@@ -293,29 +302,23 @@ class Batches(keras.utils.PyDataset):
         return batch if self.weights is None else (*batch, self.weights[at])
 
     def on_epoch_end(self):
+        """Go on to the next epoch; Keras calls it."""
         self.go_to(self.epoch + 1)
 
-# %% ../../nbs/20_models.pixels.ipynb #0034
-def apply_network(
-    model: keras.Model,  # takes what `pixels` holds, e.g. uint8 (n, height, width, 3)
-    pixels,  # a `Pixels`, a numpy array, or what else has a length and gives arrays, or tuples of them, by slice
-    batch_size: int = 64,
-    desc: str = "predict",  # name of the progress bar
-) -> np.ndarray:
-    """What `model` answers for each picture: float32 (n, …)."""
-    out, start = None, 0
-    for y in batch_answers(model, pixels, batch_size, desc):
-        out = np.empty((len(pixels), *y.shape[1:]), np.float32) if out is None else out
-        out[start : start + len(y)] = y
-        start += len(y)
-    return np.empty((0, *model.output_shape[1:]), np.float32) if out is None else out
+# %% ../../nbs/20_models.pixels.ipynb #0054
+def _filled(x: np.ndarray, n: int) -> np.ndarray:
+    "Return `x` with its first row repeated to `n` rows."
+    return x if len(x) == n else np.concatenate([x, np.repeat(x[:1], n - len(x), axis=0)])
 
 
-def batch_answers(model: keras.Model, pixels, batch_size: int, desc: str) -> Iterator[np.ndarray]:
-    "What `model` answers, float32, one batch after the other."
-    few = (
-        1 << max(0, len(pixels) - 1).bit_length()
-    )  # one picture is not filled up to a batch of them
+def batch_answers(
+    model: keras.Model,  # takes what `pixels` holds
+    pixels,  # as in `apply_network`
+    batch_size: int,  # pictures sent at once
+    desc: str,  # name of the progress bar
+) -> Iterator[np.ndarray]:
+    """Yield the answers of `model`, float32, one batch after the other."""
+    few = 1 << max(0, len(pixels) - 1).bit_length()  # one picture is not filled up to many
     batch_size = min(batch_size, few)
     with progress(desc=desc, total=len(pixels), unit="picture") as bar:
         for start in range(0, len(pixels), batch_size):
@@ -324,25 +327,36 @@ def batch_answers(model: keras.Model, pixels, batch_size: int, desc: str) -> Ite
             yield np.asarray(model.predict_on_batch(x), np.float32)[:n]
             bar.update(n)
 
+# %% ../../nbs/20_models.pixels.ipynb #0055
+def apply_network(
+    model: keras.Model,  # takes what `pixels` holds, e.g. uint8 (n, height, width, 3)
+    pixels,  # a `Pixels`, a numpy array, or what else gives arrays, or tuples of them, by slice
+    batch_size: int = 64,  # pictures sent at once
+    desc: str = "predict",  # name of the progress bar
+) -> np.ndarray:
+    """Return the answer of `model` to each picture: float32 (n, …)."""
+    out, start = None, 0
+    for y in batch_answers(model, pixels, batch_size, desc):
+        out = np.empty((len(pixels), *y.shape[1:]), np.float32) if out is None else out
+        out[start : start + len(y)] = y
+        start += len(y)
+    return np.empty((0, *model.output_shape[1:]), np.float32) if out is None else out
 
-def _filled(x: np.ndarray, n: int) -> np.ndarray:
-    "`x` with its first row repeated to `n` rows."
-    return x if len(x) == n else np.concatenate([x, np.repeat(x[:1], n - len(x), axis=0)])
-
-# %% ../../nbs/20_models.pixels.ipynb #0037
+# %% ../../nbs/20_models.pixels.ipynb #0058
 def augmentation(
     flip: bool = True,  # mirror half of the pictures left to right
     shift: float = 0.0,  # move by up to this share of height and width
     rotation: float = 0.0,  # turn by up to this share of a full circle
     zoom: float = 0.0,  # grow or shrink by up to this share
-    seed: int = 0,
+    seed: int = 0,  # of the random numbers
 ) -> list[keras.layers.Layer]:
-    """Layers that vary training pictures and leave all others alone; white is what comes into view at the borders."""
+    """Return layers that vary training pictures and leave all others alone; borders are filled with white."""
     at_border = {"fill_mode": "constant", "fill_value": 255.0}
     layers = [keras.layers.RandomFlip("horizontal", seed=seed)] if flip else []
-    layers += (
-        [keras.layers.RandomTranslation(shift, shift, seed=seed, **at_border)] if shift else []
-    )
-    layers += [keras.layers.RandomRotation(rotation, seed=seed, **at_border)] if rotation else []
-    layers += [keras.layers.RandomZoom(zoom, seed=seed, **at_border)] if zoom else []
+    if shift:
+        layers.append(keras.layers.RandomTranslation(shift, shift, seed=seed, **at_border))
+    if rotation:
+        layers.append(keras.layers.RandomRotation(rotation, seed=seed, **at_border))
+    if zoom:
+        layers.append(keras.layers.RandomZoom(zoom, seed=seed, **at_border))
     return layers
