@@ -31,7 +31,7 @@ from prodrec.recommend.embedders import (
 from prodrec.stats import unit_rows
 
 
-class Letters(TextEmbedder):
+class LetterCount(TextEmbedder):
     "An encoder of text of somebody's own: how often each letter occurs."
 
     name, dim, fields = "letters", 26, ("title",)
@@ -84,7 +84,7 @@ EMBEDDERS = {
     "reduced words": lambda: PCAEmbedder(TfidfEmbedder(), 5, whiten=True),
     "reduced joint": lambda: PCAEmbedder(ColourWords(), 2),
     "joint": ColourWords,
-    "own text": Letters,
+    "own text": LetterCount,
     "own subclass": Sharper,
     "own argument": Louder,
 }
@@ -333,12 +333,8 @@ def test_openvino_answers_as_keras_does(catalog):
     pytest.importorskip("openvino")
     pictured = catalog[[i for n, i in enumerate(catalog.ids) if n % 5 != 3]]
     keras_way = ImageEmbedder(tiny_network()).embed(pictured)
-    ways = {
-        p: ImageEmbedder(tiny_network(), engine="openvino", precision=p)
-        for p in ("float32", "bfloat16")
-    }
-    np.testing.assert_allclose(ways["float32"].embed(pictured), keras_way, atol=1e-5)
-    assert (ways["bfloat16"].embed(pictured) * keras_way).sum(1).min() > 0.999
+    found = ImageEmbedder(tiny_network(), engine="openvino").embed(pictured)
+    np.testing.assert_allclose(found, keras_way, atol=1e-5)
 
 
 # -- smaller vectors

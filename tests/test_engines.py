@@ -1,5 +1,10 @@
 """Engines give the vectors of Keras, or say that they do not."""
 
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -45,15 +50,33 @@ def test_an_inference_copy_answers_the_same_in_training(make):
         )
 
 
-@pytest.mark.parametrize("make", [tiny_network, resized_and_normalised])
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_openvino_gives_the_vectors_of_keras(make, precision):
-    pytest.importorskip("openvino")
+def least_cosine(make, precision):
     model = make()
     x = np.random.default_rng(0).integers(0, 256, (9, *model.input_shape[1:]), np.uint8)
     found = network_on("openvino", model, precision).predict_on_batch(x)
-    least = smallest_cosine(found, model.predict_on_batch(x))
-    assert found.dtype == np.float32 and least > (0.99999 if precision == "float32" else 0.999)
+    assert found.dtype == np.float32
+    return smallest_cosine(found, model.predict_on_batch(x))
+
+
+@pytest.mark.parametrize("make", [tiny_network, resized_and_normalised])
+def test_openvino_gives_the_vectors_of_keras(make):
+    pytest.importorskip("openvino")
+    assert least_cosine(make, "float32") > 0.99999
+
+
+def test_openvino_in_bfloat16_gives_nearly_the_vectors_of_keras():
+    "In a process of its own: where the processor has AMX, its registers do not fit where Ctrl-C is handled."
+    pytest.importorskip("openvino")
+    program = """
+        import sys
+        sys.path.insert(0, sys.argv[1])
+        from test_engines import least_cosine, resized_and_normalised, tiny_network
+
+        for make in (tiny_network, resized_and_normalised):
+            assert least_cosine(make, "bfloat16") > 0.999
+    """
+    here = str(Path(__file__).parent)
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program), here], check=True, timeout=120)
 
 
 def test_an_engine_that_disagrees_is_refused(monkeypatch):
