@@ -9,14 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from prodrec.recommend.blend import (
-    Blend,
-    bayesian_rating,
-    blend,
-    blend_weights,
-    fit_conditional_logit,
-    time_decay,
-)
+from prodrec.recommend.blend import Blend, blend, blend_weights
 from prodrec.recommend.cold_start import rank_scores
 from prodrec.recommend.collaborative import ALS, ItemKNN
 from prodrec.recommend.history import History, split_pairs
@@ -235,25 +228,6 @@ def test_wrong_arguments_are_named(model):
 
 
 # -- the pieces
-
-
-def test_a_useless_part_counts_nothing_and_impossible_choices_are_passed_over():
-    rng = np.random.default_rng(0)
-    offers = rng.normal(size=(500, 8, 2))
-    best = offers[..., 0].argmax(1)
-    people, others = np.arange(500), offers.copy()
-    others[people, best] = np.nan
-    weights = fit_conditional_logit(offers[people, best], people, others, l2=1e-3)
-    assert weights[0] > 2 and weights[1] < 0.3 * weights[0]
-    nothing = np.full((1, 3, 2), np.nan)
-    assert np.isfinite(fit_conditional_logit(np.ones((1, 2)), np.zeros(1, int), nothing)).all()
-
-
-def test_recency_and_stars():
-    times = pd.Series(pd.to_datetime(["2024-01-01", "2024-01-03", "2024-01-05"]))
-    np.testing.assert_allclose(time_decay(times, 2), [0.25, 0.5, 1])
-    assert time_decay(pd.Series([pd.NaT])).tolist() == [1] and time_decay(times[:1]).tolist() == [1]
-    assert bayesian_rating(shop().query("event == 'purchase'"), ["p00"]).tolist() == [0]
 
 
 def test_two_opinions_are_weighed_by_who_is_right():

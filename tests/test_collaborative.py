@@ -107,7 +107,8 @@ def test_options_survive_before_any_history(tmp_path):
 
 
 @pytest.mark.skipif(
-    "PRODREC_DATA" not in os.environ, reason="needs real data: let PRODREC_DATA name a folder with `hm/`"
+    "PRODREC_DATA" not in os.environ,
+    reason="needs real data: let PRODREC_DATA name a folder with `hm/`",
 )
 def test_purchases_of_a_real_week_predict_the_last_day():
     path = Path(os.environ["PRODREC_DATA"]) / "hm" / "transactions.csv.gz"

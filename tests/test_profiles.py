@@ -1,4 +1,4 @@
-"""Feedback and saved recommenders: what several processes write, and what a killed one leaves behind."""
+"""Feedback, profiles and saved recommenders, written by several processes and killed ones."""
 
 import subprocess
 import sys
@@ -182,7 +182,7 @@ def test_an_interrupted_add_adds_all_or_nothing(monkeypatch):
     assert len(made.index) == len(made.catalog) == 15
 
 
-KILLED = """
+KILLED = '''
     import os, signal, sys
     sys.path.insert(0, sys.argv[2])
     from builders import shop
@@ -191,7 +191,10 @@ KILLED = """
     path, log = sys.argv[1], sys.argv[1] + ".log"
 
     def child(moment):
-        "Adds products and saves; at file operation `moment`, or inside `add` where that is 0, the process is gone. None: a list of them."
+        """Add products and save; the process is gone at file operation `moment`, or inside `add` at 0.
+
+        None lists the operations.
+        """
         recommender, seen = Recommender.load(path), []
 
         def watch(event, details):
@@ -218,16 +221,17 @@ KILLED = """
         status = os.waitpid(process, 0)[1]
         found = Recommender.load(path)
         assert len(found.index) == len(found.catalog)
-        print(moment or 0, os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status), len(found.index), flush=True)
+        code = os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status)
+        print(moment or 0, code, len(found.index), flush=True)
         if len(found.index) == 15:
             found.remove([i for i in found.catalog.ids if i >= "050"]).save(path)
 
     killed(None)
     operations = open(log).read().split()
-    last = len(operations) - operations[::-1].index("os.rename")  # that which puts the new folder in
+    last = len(operations) - operations[::-1].index("os.rename")  # puts the new folder in
     for moment in sorted({*range(0, last, last // 3), last - 1, last, last + 1, last + 3}):
         killed(moment)
-"""
+'''
 
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs processes that fork")

@@ -1,4 +1,4 @@
-"""The promises of the contract, kept by every user model: those of prodrec, and one that is defined here."""
+"""The promises of the contract, kept by every user model of prodrec and by one of a test."""
 
 import json
 import sys

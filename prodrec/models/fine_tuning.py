@@ -17,10 +17,11 @@ from keras import layers
 from ..data.catalog import Catalog
 from ..data.split import encode_labels
 from .backbones import BACKBONES
-from .classifier import ImageClassifier, check_epochs
+from .classifier import ImageClassifier
 from .features import bottleneck
 from .networks import embedding_network, network_alone
 from .pixels import augmentation
+from .trainer import check_epochs
 
 # %% ../../nbs/22c_models.fine_tuning.ipynb #0011
 def _inputs_of(layer) -> list:

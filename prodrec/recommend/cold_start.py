@@ -41,7 +41,10 @@ def top_columns(
     scores: np.ndarray,  # (n, m)
     k: int,  # at most m
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (columns, scores) of the `k` largest of each row, best first, both (n, k); of equals the leftmost."""
+    """Return (columns, scores) of the `k` largest of each row, best first, both (n, k).
+
+    Of equals the leftmost.
+    """
     kth = np.partition(scores, -k, axis=1)[:, -k, None]
     tied = scores == kth
     room = k - (scores > kth).sum(1, keepdims=True)
@@ -58,7 +61,10 @@ def rank_scores(
     k: int = 10,  # number of products
     hide: csr_matrix | None = None,  # (n, m), what is stored there is left out, e.g. what was seen
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (ids, scores) of the best products of each row, both (n, min(k, m)); None and NaN where too few are left."""
+    """Return (ids, scores) of the best products of each row, both (n, min(k, m)).
+
+    None and NaN where too few are left.
+    """
     if k < 1:
         raise ValueError(f"`k` must be at least 1, received {k!r}")
     scores = np.array(scores, np.float32)
@@ -76,7 +82,10 @@ def rank_scores(
 def scale_rows(
     scores: np.ndarray,  # (…, m)
 ) -> np.ndarray:
-    """Scale each row from its lowest, 0, to its highest, 1, float32; zeros where all are equal. NaN counts as 0."""
+    """Scale each row from its lowest, 0, to its highest, 1, float32; zeros where all are equal.
+
+    NaN counts as 0.
+    """
     scores = np.nan_to_num(scores, posinf=0, neginf=0)
     low, high = scores.min(-1, keepdims=True), scores.max(-1, keepdims=True)
     return ((scores - low) / np.where(high > low, high - low, 1)).astype(np.float32)
@@ -86,7 +95,10 @@ def check_vectors(
     ids: Sequence[str],  # one product a row
     vectors: np.ndarray,  # (len(ids), d)
 ) -> tuple[list[str], np.ndarray]:
-    """Return ids as a list and vectors as float32; `ValueError` where they do not belong together."""
+    """Return ids as a list and vectors as float32.
+
+    `ValueError` where they do not belong together.
+    """
     ids, vectors = as_strings(ids, "ids"), np.asarray(vectors, np.float32)
     if vectors.ndim != 2 or len(vectors) != len(ids) or not np.isfinite(vectors).all():
         raise ValueError(
@@ -100,7 +112,7 @@ def check_vectors(
 
 def named_vectors(
     ids: Sequence[str],  # one product a row
-    vectors: Mapping[str, np.ndarray] | np.ndarray | None,  # space → (n, d); one array is "content"
+    vectors: Mapping[str, np.ndarray] | np.ndarray | None,  # space → (n, d); or one, "content"
 ) -> dict[str, np.ndarray]:
     """Return vectors by the name of their space, checked as in `check_vectors`; {} for None."""
     if vectors is None:
@@ -115,7 +127,10 @@ def join_spaces(
     *,
     query: bool = False,  # weigh the spaces, and divide by the weight of those that a row has
 ) -> np.ndarray:
-    """Return unit rows of all spaces side by side, float32 (n, sum of d); zeros where a space is not known."""
+    """Return unit rows of all spaces side by side, float32 (n, sum of d).
+
+    Zeros where a space is not known.
+    """
     units = [unit_rows(v) for v in vectors.values()]
     if not query:
         return np.hstack(units)
@@ -129,9 +144,8 @@ def join_spaces(
 
 # %% ../../nbs/34a_recommend.cold_start.ipynb #0025
 def neighbour_weights(
-    vectors: np.ndarray | Mapping[str, np.ndarray],  # (n, d), or space → (n, d): products to place
-    known: np.ndarray
-    | Mapping[str, np.ndarray],  # (m, d), or space → (m, d): products with a history
+    vectors: np.ndarray | Mapping[str, np.ndarray],  # (n, d), or by space: to place
+    known: np.ndarray | Mapping[str, np.ndarray],  # (m, d), or by space: with a history
     neighbours: int = 10,  # number of products that each of them borrows from
     weights: Mapping[str, float] | None = None,  # of each space; None: all alike
 ) -> csr_matrix:
@@ -189,7 +203,10 @@ class Placement:
         self,
         scores: np.ndarray,  # (n, known)
     ) -> np.ndarray:
-        """Return the scores of all products, (n, len(ids)): those given, and those borrowed from them."""
+        """Return the scores of all products, (n, len(ids)).
+
+        Those given, and those borrowed from them.
+        """
         if self.known == len(self.ids):
             return scores
         return np.hstack([scores, scores @ self.borrow.T])
@@ -198,7 +215,10 @@ class Placement:
         self,
         rows: csr_matrix,  # (n, len(ids)), what users had
     ) -> csr_matrix:
-        """Return what users had among known products, (n, known); a new product counts as its neighbours."""
+        """Return what users had among known products, (n, known).
+
+        A new product counts as its neighbours.
+        """
         if self.known == len(self.ids):
             return csr_matrix(rows)
         return csr_matrix(rows[:, : self.known] + rows[:, self.known :] @ self.borrow)
@@ -210,7 +230,7 @@ def place_products(
     vectors: Mapping[str, np.ndarray] | np.ndarray | None,  # of `ids`: space → (n, d)
     weights: Mapping[str, float] | None = None,  # of each space; None: all alike
 ) -> tuple[Placement, dict[str, np.ndarray]]:
-    """Return the placement of a catalogue, and the vectors of its new products, space → (new, d)."""
+    """Return the placement of a catalogue, and the vectors of its new products by space."""
     if ids is None and vectors is not None:
         raise ValueError("`ids` must say of which product each row of `vectors` is")
     ids = list(history_ids) if ids is None else as_strings(ids, "ids")
@@ -241,7 +261,10 @@ def content_map(
     factors: np.ndarray,  # (n, f), of the same products
     counts: np.ndarray | None = None,  # (n,) users of each product, to trust those with more
 ) -> np.ndarray:
-    """Learn the ridge regression from vectors to factors: float32 (d + 1, f), the last row the intercept."""
+    """Learn the ridge regression from vectors to factors.
+
+    float32 (d + 1, f), the last row the intercept.
+    """
     vectors, factors = np.asarray(vectors, float), np.asarray(factors, float)
     if len(vectors) != len(factors) or len(vectors) < 2:
         raise ValueError(
@@ -269,7 +292,10 @@ def mean_factors(
     rows: csr_matrix,  # (n, m), what users had, each at its worth
     items: np.ndarray,  # (m, f)
 ) -> np.ndarray:
-    """Return the weighted mean of the factors of each row's products: float32 (n, f); zeros for an empty row."""
+    """Return the weighted mean of the factors of each row's products: float32 (n, f).
+
+    Zeros for an empty row.
+    """
     total = np.asarray(rows.sum(1))
     zeros = np.zeros((rows.shape[0], items.shape[1]), np.float32)
     return np.divide(rows @ items, total, out=zeros, where=total > 0)
@@ -279,7 +305,10 @@ def content_scores(
     rows: csr_matrix,  # (n, m), what users had: `history.matrix(users, ids)`
     vectors: np.ndarray,  # (m, d), of the products of the columns
 ) -> np.ndarray:
-    """Return the cosine of each product with the mean of what each user had: float32 (n, m); 0 for an empty row."""
+    """Return the cosine of each product with the mean of what each user had: float32 (n, m).
+
+    0 for an empty row.
+    """
     units = unit_rows(vectors)
     return unit_rows(mean_factors(csr_matrix(rows), units)) @ units.T
 
@@ -288,7 +317,10 @@ def nearest_scores(
     rows: csr_matrix,  # (n, m), what users had, each at its worth
     vectors: np.ndarray,  # (m, d), of the products of the columns
 ) -> np.ndarray:
-    """Return the largest cosine of each product with what each user had: float32 (n, m); 0 for an empty row."""
+    """Return the largest cosine of each product with what each user had: float32 (n, m).
+
+    0 for an empty row.
+    """
     units, rows = unit_rows(vectors), csr_matrix(rows)
     used = np.unique(rows.indices[rows.data > 0])
     alike, scores = units[used] @ units.T, np.zeros(rows.shape, np.float32)

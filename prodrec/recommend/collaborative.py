@@ -155,7 +155,10 @@ def fold_in(
 
 # %% ../../nbs/34c_recommend.collaborative.ipynb #0023
 class ALS(FactorModel):
-    """Learn factors by alternating least squares on implicit feedback. The same `seed` gives the same model."""
+    """Learn factors by alternating least squares on implicit feedback.
+
+    The same `seed` gives the same model.
+    """
 
     def __init__(
         self,
@@ -196,7 +199,10 @@ class ALS(FactorModel):
 
 # %% ../../nbs/34c_recommend.collaborative.ipynb #0026
 class BPR(FactorModel):
-    """Learn factors that rank what was taken above what was not. The same `seed` gives the same model."""
+    """Learn factors that rank what was taken above what was not.
+
+    The same `seed` gives the same model.
+    """
 
     def __init__(
         self,

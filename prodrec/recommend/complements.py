@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix, load_npz, save_npz
 
 from ..core import load_folder, save_folder
 from ..data.catalog import Catalog
-from .blend import fit_conditional_logit
+from .choices import fit_conditional_logit
 from .cold_start import check_vectors, top_columns
 from .filters import where_mask, where_note
 from .history import History

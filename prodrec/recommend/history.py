@@ -28,7 +28,10 @@ def event_weights(
     events: pd.DataFrame,  # columns event and value
     weights: Mapping[str, float],  # the worth of one event of each kind
 ) -> np.ndarray:
-    """Return the worth of each event, float32 (n,): its weight times its value, or the stars above two."""
+    """Return the worth of each event, float32 (n,).
+
+    Its weight times its value, or the stars above two.
+    """
     value = events["value"].to_numpy(np.float32)
     stars = np.maximum(value - NEUTRAL_STARS, 0)
     value = np.where(events["event"] == "rating", stars, value)
@@ -39,7 +42,8 @@ def _names(values: pd.Series) -> pd.Series:
     "Return users or products as strings; `ValueError` for floats and missing ones."
     if pd.api.types.is_float_dtype(values):
         raise ValueError(
-            f"`{values.name}` holds floats: read it as text (`dtype=str`), so that leading zeros are kept"
+            f"`{values.name}` holds floats: read it as text (`dtype=str`), "
+            "so that leading zeros are kept"
         )
     missing = values.isna() | (values.astype(str).str.strip() == "")
     if missing.any():
@@ -48,7 +52,10 @@ def _names(values: pd.Series) -> pd.Series:
 
 # %% ../../nbs/34_recommend.history.ipynb #0013
 def _kinds(events: pd.DataFrame, weights: Mapping[str, float]) -> pd.Series:
-    "Return the kind of each event, purchases where no column says it; `ValueError` for an unknown kind."
+    """Return the kind of each event, purchases where no column says it.
+
+    `ValueError` for an unknown kind.
+    """
     kinds = events["event"] if "event" in events else pd.Series("purchase", index=events.index)
     if (unknown := ~kinds.isin(list(weights))).any():
         raise ValueError(
@@ -74,12 +81,15 @@ def _values(events: pd.DataFrame) -> pd.Series:
         )
     return values
 
-# %% ../../nbs/34_recommend.history.ipynb #0015
+# %% ../../nbs/34_recommend.history.ipynb #0017
 _AMBIGUOUS = re.compile(r"\s*\d{1,2}\s*[/.-]\s*\d{1,2}\s*[/.-]\s*\d{2,4}\b")
 
 
 def _times(events: pd.DataFrame) -> pd.Series:
-    "Return the time of each event in UTC, NaT where no column says it; `ValueError` for an unclear one."
+    """Return the time of each event in UTC, NaT where no column says it.
+
+    `ValueError` for an unclear one.
+    """
     times = events.get("time", pd.Series(pd.NaT, index=events.index, dtype="datetime64[us]"))
     if times.dtype == "datetime64[us]" and times.isna().all():  # a history without times
         return times
@@ -103,14 +113,20 @@ def _other_times(times: pd.Series) -> pd.Series:
     unclear = times.astype(str).str.match(_AMBIGUOUS)
     if unclear.any():
         raise ValueError(
-            f"`time` holds {times[unclear].tolist()[0]!r}, which is ambiguous: the day or the month "
-            "may stand first. Convert it, e.g. `pandas.to_datetime(times, format='%d/%m/%Y')`"
+            f"`time` holds {times[unclear].tolist()[0]!r}, which is ambiguous: "
+            """the day or the month may stand first. Convert it, e.g.
+
+            `pandas.to_datetime(times, format='%d/%m/%Y')`.
+            """
         )
     return pd.to_datetime(times, errors="coerce", utc=True, format="mixed")
 
-# %% ../../nbs/34_recommend.history.ipynb #0018
+# %% ../../nbs/34_recommend.history.ipynb #0020
 def _orders(events: pd.DataFrame) -> pd.Series:
-    "Return the position of each event, that of its row where no column says it; `ValueError` for no number."
+    """Return the position of each event, that of its row where no column says it.
+
+    `ValueError` for no number.
+    """
     if "order" not in events:
         return pd.Series(np.arange(len(events)), index=events.index)
     order = pd.to_numeric(events["order"], errors="coerce")
@@ -138,7 +154,7 @@ def _check_events(events: pd.DataFrame, weights: Mapping[str, float]) -> pd.Data
     table = pd.DataFrame(table | {"time": _times(events), "order": _orders(events)})
     return table.sort_values(["time", "order"], kind="stable", ignore_index=True)
 
-# %% ../../nbs/34_recommend.history.ipynb #0021
+# %% ../../nbs/34_recommend.history.ipynb #0023
 _COLUMNS = ("user", "id", "event", "value", "time", "order")
 
 
@@ -158,7 +174,7 @@ def _renamed(df: pd.DataFrame, columns: Mapping[str, str | None]) -> pd.DataFram
     taken = {name: columns.get(name, name) for name in _COLUMNS}
     return pd.DataFrame({name: df[column] for name, column in taken.items() if column in df})
 
-# %% ../../nbs/34_recommend.history.ipynb #0024
+# %% ../../nbs/34_recommend.history.ipynb #0026
 def _read_csv(path: str | Path, **options) -> pd.DataFrame:
     "Read a CSV file; `ValueError` where it is none, or a row is longer than the header."
     with warnings.catch_warnings(record=True) as caught:
@@ -185,11 +201,15 @@ def _check_lengths(path: str | Path, sep: str, encoding: str):
         for row in rows:
             if any(extra.strip() for extra in row[len(names) :]):
                 raise ValueError(
-                    f"{str(path)!r}, line {rows.line_num}: expected {len(names)} fields, found {len(row)}. "
-                    "Put values with a comma in quotes, or name another separator: `read={'sep': ';'}`"
+                    f"{str(path)!r}, line {rows.line_num}: expected {len(names)} fields, "
+                    f"found {len(row)}. "
+                    """Put values with a comma in quotes, or name another separator.
+
+                    `read={'sep': ';'}`.
+                    """
                 )
 
-# %% ../../nbs/34_recommend.history.ipynb #0027
+# %% ../../nbs/34_recommend.history.ipynb #0029
 class _Counts:
     "Count what is in `self.events`: users, products, and what they have in common."
 
@@ -214,7 +234,10 @@ class _Counts:
         *,
         keep_zeros: bool = False,  # store pairs that are worth nothing as 0: they were seen
     ) -> csr_matrix:
-        """Return the worth of all events between a user and a product: sparse float32 (users, ids)."""
+        """Return the worth of all events between a user and a product.
+
+        Sparse float32 (users, ids).
+        """
         users = self.users if users is None else list(users)
         ids = self.ids if ids is None else list(ids)
         for name, names in (("users", users), ("ids", ids)):
@@ -233,7 +256,10 @@ class _Counts:
         return matrix
 
     def popularity(self) -> pd.Series:
-        """Return the number of users who had each product (an event worth more than 0), most popular first."""
+        """Return the number of users who had each product, most popular first.
+
+        A user had a product if their events with it are worth more than 0.
+        """
         matrix = self.matrix()
         counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
         counts = pd.Series(counts, index=pd.Index(self.ids, name="id"), name="users")
@@ -253,13 +279,14 @@ class _Counts:
             "when": when,
         }
 
-# %% ../../nbs/34_recommend.history.ipynb #0028
+# %% ../../nbs/34_recommend.history.ipynb #0030
 class History(_Counts, Saved):
-    """Hold what users did with products: `events` with columns user, id, event, value, time and order.
+    """Hold what users did with products: a checked table of events in the order of time.
 
-    `user` and `id` must be there. Without `event` all are purchases, without `value` each counts once, and
-    without `time` the history cannot be split by time. Users and ids become strings; times become UTC without
-    a zone. Equal rows are kept and add up: drop them before where they are copies.
+    `events` has the columns user, id, event, value, time and order. `user` and `id` must be given.
+    Without `event` all are purchases, without `value` each counts once, and without `time` the
+    history cannot be split by time. Users and ids become strings; times become UTC without a zone.
+    Equal rows are kept and add up: drop them before where they are copies.
     """
 
     def __init__(
@@ -281,7 +308,10 @@ class History(_Counts, Saved):
         weights: Mapping[str, float] | None = None,  # as in `History`
         **columns: str | None,  # names in `df`, e.g. user="customer", id="sku", time="date"
     ) -> "History":
-        """Return a history from a table; a column that is not named is the one of its own name, if there is one."""
+        """Return a history from a table.
+
+        A column that is not named is the one of its own name, if there is one.
+        """
         return cls(_renamed(df, columns), weights)
 
     @classmethod
@@ -293,7 +323,10 @@ class History(_Counts, Saved):
         weights: Mapping[str, float] | None = None,  # as in `History`
         **columns: str | None,  # as in `from_frame`
     ) -> "History":
-        """Return a history from a CSV file; users and ids are read as text, so that leading zeros are kept."""
+        """Return a history from a CSV file.
+
+        Users and ids are read as text, so that leading zeros are kept.
+        """
         texts = {columns.get(name) or name: str for name in ("user", "id", "event")}
         options = {"dtype": texts, "keep_default_na": False, "na_values": [""]}
         df = _read_csv(path, **options | {"encoding": "utf-8-sig"} | (read or {}))
@@ -347,13 +380,16 @@ class History(_Counts, Saved):
     def _repr_html_(self):
         return pd.Series(self._summary(), name="History").to_frame().to_html()
 
-# %% ../../nbs/34_recommend.history.ipynb #0038
+# %% ../../nbs/34_recommend.history.ipynb #0040
 def warn_unknown_products(
     history: History,  # the events
     ids: Sequence[str],  # the products of the catalogue
     stacklevel: int = 2,  # of the warning, as in `warnings.warn`
 ):
-    """Warn where fewer than half of the events are of products in the catalogue, with counts and the likely cause."""
+    """Warn where fewer than half of the events are of products in the catalogue.
+
+    The warning counts them and names the likely cause.
+    """
     known = history.events["id"].isin(list(ids))
     if known.mean() >= 0.5:
         return
@@ -385,7 +421,7 @@ def _likely_cause(lost: Sequence[str], ids: Sequence[str]) -> str:
             return f"{cause}, e.g. {twins[0][0]!r} for {twins[0][1]!r}; {cure}"
     return f"e.g. {lost[0]!r} is not; take the events and the catalogue of the same shop"
 
-# %% ../../nbs/34_recommend.history.ipynb #0041
+# %% ../../nbs/34_recommend.history.ipynb #0043
 def split_by_time(
     history: History,
     share: float = 0.2,  # about how much of the events is kept for testing
@@ -422,7 +458,7 @@ def _known_times(history: History) -> pd.Series:
         )
     return history.events["time"]
 
-# %% ../../nbs/34_recommend.history.ipynb #0044
+# %% ../../nbs/34_recommend.history.ipynb #0046
 def split_by_order(
     history: History,
     share: float = 0.2,  # how much of the events is kept for testing
@@ -434,11 +470,12 @@ def split_by_order(
     test = np.arange(len(history)) >= len(history) - n
     return history[~test], history[test]
 
-# %% ../../nbs/34_recommend.history.ipynb #0047
+# %% ../../nbs/34_recommend.history.ipynb #0049
 def leave_last_out(history: History) -> tuple[History, History]:
-    """Return (train, test): test holds all events of each user with the product of their last event.
+    """Return (train, test): test holds each user's events with the product of their last event.
 
-    A user with one product stays in train. Warns (`UserWarning`) how much of train is later than half of test.
+    A user with one product stays in train. Warns (`UserWarning`) how much of train is later than
+    half of test.
     """
     times, events = _known_times(history), history.events
     by_user = events.groupby("user")["id"]
@@ -454,13 +491,16 @@ def leave_last_out(history: History) -> tuple[History, History]:
     )
     return history[~test], history[test]
 
-# %% ../../nbs/34_recommend.history.ipynb #0049
+# %% ../../nbs/34_recommend.history.ipynb #0052
 def split_pairs(
     history: History,
     share: float = 0.2,  # how many of the pairs are kept for testing
     seed: int = 0,  # of the draw
 ) -> tuple[History, History]:
-    """Return (train, test): test holds all events of a random `share` of the pairs of user and product."""
+    """Return (train, test).
+
+    Test holds all events of a random `share` of the pairs of user and product.
+    """
     events = history.events[["user", "id"]]
     pairs = events.drop_duplicates().sort_values(["user", "id"])
     n = round(share * len(pairs))
@@ -470,14 +510,17 @@ def split_pairs(
     test = pd.MultiIndex.from_frame(events).isin(pd.MultiIndex.from_frame(chosen))
     return history[~test], history[test]
 
-# %% ../../nbs/34_recommend.history.ipynb #0052
+# %% ../../nbs/34_recommend.history.ipynb #0056
 def ground_truth(
     train: History,
     test: History,
     known: bool = True,  # only users of `train`; the others are cold
     new: bool = True,  # only products that the user had nothing to do with in `train`
 ) -> pd.Series:
-    """Return the right answers: for each user of `test` a list of ids; users without any are left out."""
+    """Return the right answers: for each user of `test` a list of ids.
+
+    Users without any are left out.
+    """
     pairs = test.events[["user", "id"]].drop_duplicates()
     if known:
         pairs = pairs[pairs["user"].isin(train.users)]

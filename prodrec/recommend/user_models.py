@@ -27,13 +27,15 @@ from prodrec.recommend.cold_start import (
 from .history import History
 
 # %% ../../nbs/34b_recommend.user_models.ipynb #0009
-def check_k(k: int) -> int:
+def check_k(
+    k: int,  # number of products
+) -> int:
     """Return `k`; `ValueError` where it is no positive integer."""
     if not isinstance(k, int | np.integer) or k < 1:
         raise ValueError(f"`k` must be a positive integer, received {k!r}")
     return int(k)
 
-
+# %% ../../nbs/34b_recommend.user_models.ipynb #0012
 def allowed_mask(
     allowed: Sequence[bool] | Sequence[str] | str | None,  # mask over `ids`, or ids; None: all
     ids: Sequence[str],  # the products of a model
@@ -52,13 +54,16 @@ def allowed_mask(
         )
     return allowed
 
-
+# %% ../../nbs/34b_recommend.user_models.ipynb #0015
 def basket_rows(
     baskets: Sequence[Sequence[str]],  # the ids in each
     rows: Mapping[str, int],  # id → column
     worth: float = 1.0,  # of each product in a basket
 ) -> csr_matrix:
-    """Return baskets as rows of a matrix: float32 (len(baskets), len(rows)). Unknown ids are passed over."""
+    """Return baskets as rows of a matrix: float32 (len(baskets), len(rows)).
+
+    Unknown ids are passed over.
+    """
     known = [
         [rows[i] for i in dict.fromkeys(as_strings(b, "basket")) if i in rows] for b in baskets
     ]
@@ -66,7 +71,7 @@ def basket_rows(
     data, ends = np.full(len(columns), worth, np.float32), np.cumsum([0, *map(len, known)])
     return csr_matrix((data, columns, ends), (len(known), len(rows)))
 
-# %% ../../nbs/34b_recommend.user_models.ipynb #0011
+# %% ../../nbs/34b_recommend.user_models.ipynb #0018
 def _former_where(allowed, options: dict):
     "Return the mask of the argument that was called `where` before."
     if "where" in options:
@@ -76,7 +81,7 @@ def _former_where(allowed, options: dict):
         raise TypeError(f"{next(iter(options))!r} is no argument of this method")
     return allowed
 
-# %% ../../nbs/34b_recommend.user_models.ipynb #0012
+# %% ../../nbs/34b_recommend.user_models.ipynb #0020
 class _Answers:
     "Answer by `score_rows`: scores, recommendations and similar products."
 
@@ -90,10 +95,10 @@ class _Answers:
         basket: Sequence | None = None,  # instead of `user`: ids, or a list of such lists
         batch_size: int | None = None,  # users that are scored at once
     ) -> np.ndarray:
-        """Return the score of each product: float32 (len(ids),) for one user or basket, (n, len(ids)) for many.
+        """Return the score of each product: float32 (len(ids),), for many users (n, len(ids)).
 
-        Each model has a scale of its own. An unknown user and an empty basket get the share of users who had
-        each product. An unknown product has the score 0.
+        Each model has a scale of its own. An unknown user and an empty basket get the share of
+        users who had each product. An unknown product has the score 0.
         """
         rows, users, one = self._query(user, basket)
         scores = [np.zeros((0, len(self.ids)), np.float32)]
@@ -118,9 +123,10 @@ class _Answers:
         batch_size: int | None = None,  # users that are scored at once
         **former,  # `where`, the former name of `allowed`
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the `k` best products as (ids, scores), best first; for many users arrays (n, k) of each.
+        """Return the `k` best products as (ids, scores), best first; for many users (n, k) of each.
 
-        One user gets min(k, products left); in the rows of many, None and NaN stand where fewer are left.
+        One user gets min(k, products left); in the rows of many, None and NaN stand where fewer
+        are left.
         Unknown ids in a basket are passed over. An unknown user gets what is popular.
         """
         rows, users, one = self._query(user, basket)
@@ -154,7 +160,10 @@ class _Answers:
         self,
         users: Sequence[str],  # users, known or not
     ) -> np.ndarray:
-        """Return the rows of users in the training matrix: int (n,), len(self.users) for an unknown one."""
+        """Return the rows of users in the training matrix.
+
+        int (n,), len(self.users) for an unknown one.
+        """
         return np.array(
             [self._user_rows.get(u, len(self.users)) for u in as_strings(users, "user")], int
         )
@@ -163,12 +172,16 @@ class _Answers:
         self,
         users: Sequence[str],  # users, known or not
     ) -> csr_matrix:
-        """Return what each product was worth to users in training: sparse (n, len(ids)); a stored 0 was seen."""
+        """Return what each product was worth to users in training: sparse (n, len(ids)).
+
+        A stored 0 was seen.
+        """
         rows = self._arrays["seen"][self.user_rows(users)]
         rows.resize(rows.shape[0], len(self.ids))
         return rows
 
-    def _usual_worth(self) -> float:
+    @property
+    def usual_worth(self) -> float:
         "Return the median worth of a product to a user; as much counts a product in a basket."
         worth = self._arrays["seen"].data
         return float(np.median(worth[worth > 0]))
@@ -182,15 +195,19 @@ class _Answers:
             return self.seen_rows(user), self.user_rows(user), isinstance(user, str)
         if isinstance(basket, str):
             raise TypeError(
-                f"`basket` must be a list of ids, or a list of such lists, received the string {basket!r}"
+                "`basket` must be a list of ids, or a list of such lists, "
+                f"received the string {basket!r}"
             )
         basket = [] if basket is None else list(basket)
         one = not basket or isinstance(basket[0], str)
-        rows = basket_rows([basket] if one else basket, self.placement.rows, self._usual_worth())
+        rows = basket_rows([basket] if one else basket, self.placement.rows, self.usual_worth)
         return rows, None, one
 
     def _ranked(self, rows, users, one: bool, k: int, hide: bool, allowed, batch_size, score=None):
-        "Return (ids, scores) of the best products for users with these rows; the popular first among equals."
+        """Return (ids, scores) of the best products for users with these rows.
+
+        The popular first among equals.
+        """
         k, score = check_k(k), score or self.score_rows
         allowed = self._order[allowed_mask(allowed, self.ids)[self._order]]
         names, k = np.array(self.ids, object)[allowed], min(k, len(allowed))
@@ -205,7 +222,7 @@ class _Answers:
         left = ~np.isnan(scores[0]) if one else None
         return (ids[0][left], scores[0][left]) if one else (ids, scores)
 
-# %% ../../nbs/34b_recommend.user_models.ipynb #0014
+# %% ../../nbs/34b_recommend.user_models.ipynb #0022
 def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray | csr_matrix]):
     "Write arrays by name: the dense ones to one file, each sparse one to its own."
     np.savez(folder / "arrays.npz", **{n: a for n, a in arrays.items() if not issparse(a)})
@@ -221,13 +238,13 @@ def _read_arrays(folder: Path) -> dict[str, np.ndarray | csr_matrix]:
     rest = [p for p in folder.glob("*.npz") if p.stem not in ("arrays", "spaces")]
     return arrays | {p.stem: csr_matrix(load_npz(p)) for p in rest}
 
-
+# %% ../../nbs/34b_recommend.user_models.ipynb #0025
 def _stacked(old, added, order: np.ndarray):
     "Return rows of `old` and, after its last one, `added`, in a new order."
     stack = vstack([old, added], format="csr") if issparse(old) else np.concatenate([old, added])
     return stack[order]
 
-# %% ../../nbs/34b_recommend.user_models.ipynb #0016
+# %% ../../nbs/34b_recommend.user_models.ipynb #0029
 class _Changes:
     "Take in new products, and write and read what was learned."
 
@@ -253,7 +270,10 @@ class _Changes:
         ids: Sequence[str],  # products that the model knows
         vectors: Mapping[str, np.ndarray] | np.ndarray,  # their vectors now
     ) -> "UserModel":
-        """Place products again whose vectors changed. Those with a history keep their scores until the next `fit`."""
+        """Place products again whose vectors changed.
+
+        Those with a history keep their scores until the next `fit`.
+        """
         ids, vectors = self._checked_vectors(ids, vectors)
         if unknown := [i for i in ids if i not in self.placement.rows]:
             raise KeyError(f"product {unknown[0]!r} is not known: `add` takes it in")
@@ -269,12 +289,16 @@ class _Changes:
             raise ValueError("`ids` holds the same id twice")
         if set(vectors) != set(self.spaces):
             raise ValueError(
-                f"`vectors` must be given for {self.spaces}, the spaces of `fit`, received {list(vectors)}"
+                f"`vectors` must be given for {self.spaces}, the spaces of `fit`, "
+                f"received {list(vectors)}"
             )
         return ids, vectors
 
     def _rearranged(self, ids: list[str], vectors: dict, n: int, order: np.ndarray) -> "UserModel":
-        "Take over `n` placed products: their rows follow those of the new ones, and `order` takes both."
+        """Take over `n` placed products.
+
+        Their rows follow those of the new ones, and `order` takes both.
+        """
         old, placed = self.placement, self._place_new(self._arrays, vectors)
         borrow = _stacked(old.borrow, old.neighbours(vectors, n), order)
         arrays = {name: _stacked(self._arrays[name], rows, order) for name, rows in placed.items()}
@@ -307,9 +331,9 @@ class _Changes:
         placement = Placement(names["ids"], vectors, borrow, self.space_weights)
         return self._set(names["users"], placement, arrays)
 
-# %% ../../nbs/34b_recommend.user_models.ipynb #0018
+# %% ../../nbs/34b_recommend.user_models.ipynb #0031
 class UserModel(_Answers, _Changes, Saved):
-    """Recommend products by what users did. The base class of all models; `Popularity` is the shortest one.
+    """Recommend products by what users did: the base class of all user models.
 
     After `fit`: `users`, and `ids`, all products, those with a history first.
     """
@@ -331,7 +355,7 @@ class UserModel(_Answers, _Changes, Saved):
 
     @property
     def ids(self) -> list[str]:
-        "Return the products that can be recommended, in the order of `scores` and of a mask `allowed`."
+        "Return the products, in the order of `scores` and of a mask `allowed`."
         return [] if self.placement is None else self.placement.ids
 
     @property
@@ -347,8 +371,8 @@ class UserModel(_Answers, _Changes, Saved):
     ) -> "UserModel":
         """Learn from a history, and place products without one by their vectors.
 
-        Every product of `ids` and of the history can be recommended. Raises `ValueError` where no event is worth
-        more than 0, `TypeError` where `history` is no `History`.
+        Every product of `ids` and of the history can be recommended. Raises `ValueError` where no
+        event is worth more than 0, `TypeError` where `history` is no `History`.
         """
         if not isinstance(history, History):
             raise TypeError(f"`history` must be a History, received {type(history).__name__}")
@@ -371,10 +395,10 @@ class UserModel(_Answers, _Changes, Saved):
         )
 
     def _predict(self, rows: csr_matrix, users: np.ndarray | None) -> np.ndarray:
-        """Return the scores of the known products, or of all, for what users had: float32 (n, products).
+        """Return the scores of the known products, or of all: float32 (n, products).
 
-        `rows` (n, known) is what they had. `users` are their rows in the training matrix, len(self.users) for an
-        unknown user, or None for baskets.
+        `rows` (n, known) is what the users had. `users` are their rows in the training matrix,
+        len(self.users) for an unknown user, or None for baskets.
         """
         raise NotImplementedError(
             f"{type(self).__name__} does not say how it scores: define `_predict`"
@@ -404,7 +428,10 @@ class UserModel(_Answers, _Changes, Saved):
         return self._completed(self._predict(self.placement.collapse(rows), users), rows)
 
     def _completed(self, scores: np.ndarray, rows: csr_matrix) -> np.ndarray:
-        "Return scores with those that new products borrow; for empty rows the share of users of each product."
+        """Return scores with those that new products borrow.
+
+        For empty rows the share of users of each product.
+        """
         if scores.shape[1] < len(self.ids):
             scores = self.placement.spread(scores)
         empty = np.asarray((rows > 0).sum(1)).ravel() == 0
