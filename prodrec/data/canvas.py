@@ -304,10 +304,10 @@ class Canvas:
 
     def by_style(
         self,
-        sporty: float,  # the number for each style
-        classic: float,
-        boho: float,
-        minimal: float,
+        sporty: float,  # the number for a sporty product
+        classic: float,  # for a classic one
+        boho: float,  # for a boho one
+        minimal: float,  # for a minimal one
         spread: float = 0.06,  # standard deviation, as a share of the number
     ) -> float:
         """Return the number for this product's style, varied by `spread` of itself."""

@@ -123,9 +123,9 @@ def stem(
 
 # %% ../../nbs/10b_data.text.ipynb #0023
 def is_unspaced(
-    word: str,
+    word: str,  # from `words`
 ) -> bool:
-    """Return whether a character of `word` belongs to a script that writes no spaces."""
+    """Return True where a character of `word` is of a script that writes no spaces."""
     return bool(_IS_UNSPACED.search(word))
 
 # %% ../../nbs/10b_data.text.ipynb #0024
