@@ -19,7 +19,7 @@ NOTEBOOK_SECONDS, NOTEBOOKS_SECONDS = 300, 1500
 TEST_SECONDS = 1200
 JOBS = int(os.environ.get("JOBS", "2"))  # notebooks, and files of tests, at a time
 LEFT_OUT = ("__pycache__", ".ipynb_checkpoints", "_modidx.py")
-WRITTEN_BY_HAND = ("prodrec/__init__.py", "prodrec/_renamed.py")
+WRITTEN_BY_HAND = ("prodrec/__init__.py", "prodrec/_renamed.py", "prodrec/models/__init__.py")
 NOT_OURS = shutil.ignore_patterns(*LEFT_OUT)
 
 
@@ -28,7 +28,11 @@ class Failed(Exception):
 
 
 def run(
-    *command: str, cwd: Path = ROOT, seconds: int = 120, capture: bool = True, env: dict[str, str] | None = None
+    *command: str,
+    cwd: Path = ROOT,
+    seconds: int = 120,
+    capture: bool = True,
+    env: dict[str, str] | None = None,
 ) -> str:
     "What the command printed; `Failed` with the end of that when it fails or takes longer than `seconds`."
     out = subprocess.PIPE if capture else None
@@ -159,7 +163,15 @@ def bare():
         env = {name: value for name, value in os.environ.items() if name not in lacking}
         env |= {"HOME": home, "CHROMIUM": "", "POSTGRES": ""}
         options = (str(JOBS), str(NOTEBOOK_SECONDS))
-        run(sys.executable, ".ci/notebooks.py", *options, *BARE_NOTEBOOKS, seconds=600, capture=False, env=env)
+        run(
+            sys.executable,
+            ".ci/notebooks.py",
+            *options,
+            *BARE_NOTEBOOKS,
+            seconds=600,
+            capture=False,
+            env=env,
+        )
         skipped = ("-q", "-rs", "-p", "no:cacheprovider", *BARE_TESTS)
         run(sys.executable, "-m", "pytest", *skipped, seconds=300, capture=False, env=env)
 
@@ -175,7 +187,9 @@ def tree() -> str:
 
 
 def main(names: list[str]):
-    names = names or [name for name in STAGES if name != "bare"]  # which repeats a part of the others
+    names = names or [
+        name for name in STAGES if name != "bare"
+    ]  # which repeats a part of the others
     if unknown := set(names) - set(STAGES):
         sys.exit(f"no such stage: {', '.join(unknown)}; there are {', '.join(STAGES)}")
     before, failed, start = tree(), [], time.monotonic()

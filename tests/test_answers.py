@@ -61,8 +61,8 @@ wishes = st.fixed_dictionaries(
     optional={
         "diversity": st.sampled_from([0.0, 0.2, 0.7, 1.0]),
         "collapse": st.sampled_from([False, True, 0.9, 0.7]),
-        "more": ids,
-        "less": ids,
+        "positive": ids,
+        "negative": ids,
         "weights": st.sampled_from(
             [{"image": 1.0}, {"text": 1.0}, {"image": 0.5, "text": 0.5, "history": 0.9}]
         ),
@@ -90,7 +90,7 @@ def test_no_answer_breaks_a_promise(both, data, wish, where, k):
         assert "the query says nothing" in str(e)
         return
     everything = both.recommend(99, where=where, **query, **wish)
-    hidden = {*query.get("id", []), *wish.get("more", []), *wish.get("less", [])}
+    hidden = {*query.get("id", []), *wish.get("positive", []), *wish.get("negative", [])}
     for user in [query["user"]] if query.get("user", "stranger") != "stranger" else []:
         events = both.profiles.history.events
         hidden |= set(
@@ -116,7 +116,7 @@ def test_many_at_once_are_as_one_by_one(both, several, wish, data):
         {"user": data.draw(st.sampled_from(["u0", "nobody"]))} if data.draw(st.booleans()) else {}
     )
     within = data.draw(st.sampled_from([None, "new"]))
-    wish = {name: value for name, value in wish.items() if name not in ("weights", "less")}
+    wish = {name: value for name, value in wish.items() if name not in ("weights", "negative")}
     found = both.recommend(4, each=True, within=within, **query, **wish)
     for i, hits in zip(several, found, strict=True):
         same(hits, both.recommend(4, within=within, **query | {"id": i}, **wish))
@@ -176,7 +176,7 @@ def test_what_is_the_same_is_shown_once():
 
 def test_more_and_less(both):
     near, far = both.index.take(both.catalog.rows(["010", "024"]))
-    hits = both.recommend(40, id="000", more="010", less="024", weights={"image": 1.0})
+    hits = both.recommend(40, id="000", positive="010", negative="024", weights={"image": 1.0})
     assert not {"000", "010", "024"} & set(hits.ids)
     image = slice(0, 512)
     wanted = rocchio(
@@ -185,10 +185,10 @@ def test_more_and_less(both):
     np.testing.assert_allclose(
         hits.scores, both.index.take(both.catalog.rows(hits.ids))[:, image] @ wanted, atol=1e-5
     )
-    alone = both.recommend(3, more="010", weights={"image": 1.0})
+    alone = both.recommend(3, positive="010", weights={"image": 1.0})
     assert alone.ids == both.recommend(3, id="010", weights={"image": 1.0}).ids
     with pytest.raises(ValueError, match="the query is empty"):
-        both.recommend(3, less="000")
+        both.recommend(3, negative="000")
 
 
 # -- limits
@@ -235,15 +235,15 @@ def test_within_what_is_predicted(both):
 
 
 def test_a_threshold_that_keeps_what_it_promises(both):
-    chosen = both.suggest_min_score(precision=0.6, column="new", k=10)
+    chosen = both.suggest_min_score(precision=0.6, target="new", k=10)
     pairs = [(i, both.recommend(10, id=i, min_score=chosen).ids) for i in SEEN]
     right = [TABLE.loc[i, "new"] == TABLE.loc[j, "new"] for i, found in pairs for j in found]
     assert np.mean(right) >= 0.6 and len(right) < 10 * len(SEEN)
     assert len(chosen.table) and chosen.figure().get_xlabel() == "min_score"
-    elsewhere = both.suggest_min_score(shop(20, 100), precision=0.4, column="new")
+    elsewhere = both.suggest_min_score(shop(20, 100), precision=0.4, target="new")
     assert -1 <= elsewhere <= 1
-    with pytest.raises(ValueError, match="`column` 'colour' is not in the catalogue"):
-        both.suggest_min_score(column="colour")
+    with pytest.raises(ValueError, match="`target` 'colour' is not in the catalogue"):
+        both.suggest_min_score(target="colour")
 
 
 # -- people
@@ -410,7 +410,7 @@ def test_a_matrix_in_a_file(both, tmp_path, dtype, monkeypatch):
         both.similarity_matrix(),
         atol=1e-6 if dtype == "float32" else 1e-3,
     )
-    monkeypatch.setattr(Recommender, "_weighted", lambda *a: 1 / 0)
+    monkeypatch.setattr("prodrec.recommend.similarity.product_queries", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         both.similarity_matrix(path=path)
     assert [p.name for p in path.parent.iterdir()] == ["matrix.parquet"] and pq.read_table(
@@ -437,18 +437,18 @@ def test_why(tmp_path):
     ]
     network = keras.Sequential([*layers, keras.layers.GlobalAveragePooling2D()])
     recommender = Recommender(image=Embedder(network)).fit(shop(5))
-    heat = recommender.why("000", "001")
+    heat = recommender.explain("000", "001")
     assert (
         heat.shape == (16, 16) and heat.dtype == np.float32 and 0 <= heat.min() and heat.max() == 1
     )
     np.testing.assert_allclose(
-        recommender.why(recommender.catalog.open("000"), "001"), heat, atol=1e-5
+        recommender.explain(recommender.catalog.open("000"), "001"), heat, atol=1e-5
     )
     assert recommender.explain_figure("000", "001").get_title() == "recommended"
     with pytest.raises(ImageError):
-        recommender.why("000", "003")
+        recommender.explain("000", "003")
     with pytest.raises(ValueError, match="no network that looks at pictures"):
-        Recommender(image=ColorHistogram(SIZE)).fit(shop(3)).why("000", "001")
+        Recommender(image=ColorHistogram(SIZE)).fit(shop(3)).explain("000", "001")
 
 
 def test_plain_is_plain(both):
@@ -456,7 +456,7 @@ def test_plain_is_plain(both):
     plain = both.recommend(9, id="001")
     same(
         plain,
-        both.recommend(9, id="001", diversity=0.0, collapse=False, within=None, more=[], less=[]),
+        both.recommend(9, id="001", diversity=0.0, collapse=False, within=None, positive=[], negative=[]),
     )
     check(
         plain,

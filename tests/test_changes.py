@@ -29,7 +29,10 @@ from prodrec.stats import unit_rows
 
 TRACED = tuple(
     f"prodrec/{f}.py"
-    for f in ("core", "recommend/recommender", "recommend/index", "recommend/profiles")
+    for f in (
+        "core",
+        *(f"recommend/{m}" for m in ("collection", "recommender", "index", "profiles", "spaces")),
+    )
 )
 HAD = [f"{i:03d}" for i in range(8)]
 

@@ -17,9 +17,10 @@ from prodrec.core import ImageError, file_digest, read_manifest, save_folder
 from prodrec.data.catalog import Catalog
 from prodrec.models.backbones import backbone, features
 from prodrec.models.calibration import with_temperature
-from prodrec.models.classifier import Classifier, ImageClassifier, labels_of
+from prodrec.models.classifier import Classifier, ImageClassifier
 from prodrec.models.networks import cnn
 from prodrec.models.pixels import fit_size
+from prodrec.models.trainer import labels_of
 from prodrec.stats import unit_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras 3 with numpy 2
@@ -347,7 +348,9 @@ def test_the_backbone_stays_as_it_is():
 def test_mobilenetv2_sees_what_keras_applications_sees():
     models = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "models")
     if not list(models.glob("mobilenet_v2_weights_*_1.0_224_no_top.h5")):
-        pytest.skip("KERAS_HOME holds no ImageNet weights of MobileNetV2: let it name a folder with Keras's models/")
+        pytest.skip(
+            "KERAS_HOME holds no ImageNet weights of MobileNetV2: let it name a folder with Keras's models/"
+        )
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (2, 96, 64, 3)).astype(np.uint8)
     with warnings.catch_warnings():  # Keras says that the weights are those for 224 x 224

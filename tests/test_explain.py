@@ -13,7 +13,13 @@ import tensorflow as tf
 
 from prodrec.data.catalog import Catalog
 from prodrec.models.classifier import Classifier, ImageClassifier
-from prodrec.models.explain import grad_cam, grad_cam_figure, label_errors, map_layer
+from prodrec.models.explain import (
+    grad_cam,
+    grad_cam_figure,
+    label_errors,
+    map_layer,
+    occlusion_map,
+)
 from prodrec.models.hybrid import HybridClassifier
 from prodrec.models.report import Report
 from prodrec.models.text import TextClassifier
@@ -48,7 +54,13 @@ def shop(pixels):
 
 @pytest.fixture(scope="module")
 def probe():
-    options = {"filters": (8, 16), "dense": (16,), "dropout": 0.0, "batch_size": 20, "learning_rate": 3e-3}
+    options = {
+        "filters": (8, 16),
+        "dense": (16,),
+        "dropout": 0.0,
+        "batch_size": 20,
+        "learning_rate": 3e-3,
+    }
     return ImageClassifier("cnn", (32, 32), **options).fit(shop(scenes(300, 1)[0]), epochs=12)
 
 
@@ -78,12 +90,16 @@ def test_asking_in_other_ways(probe):
     pixels, _ = scenes(9, 3)
     heat = grad_cam(probe, shop(pixels))
     np.testing.assert_allclose(grad_cam(probe, pixels), heat, atol=1e-5)
-    np.testing.assert_allclose(grad_cam(probe, list(pixels), label=probe.predict(pixels)), heat, atol=1e-5)
+    np.testing.assert_allclose(
+        grad_cam(probe, list(pixels), label=probe.predict(pixels)), heat, atol=1e-5
+    )
     np.testing.assert_allclose(grad_cam(probe, pixels[0]), heat[:1], atol=1e-5)
     many = np.concatenate([pixels] * 5)  # more than a batch
     np.testing.assert_allclose(grad_cam(probe, many), np.concatenate([heat] * 5), atol=1e-4)
     assert grad_cam(probe, []).shape == (0, 32, 32)
-    convolutions = [layer.name for layer in probe.model.layers if isinstance(layer, keras.layers.Conv2D)]
+    convolutions = [
+        layer.name for layer in probe.model.layers if isinstance(layer, keras.layers.Conv2D)
+    ]
     np.testing.assert_allclose(grad_cam(probe, pixels, layer=convolutions[-1]), heat, atol=1e-5)
     assert np.abs(grad_cam(probe, pixels, layer=convolutions[0]) - heat).max() > 0.1
 
@@ -92,7 +108,9 @@ def test_the_network_is_left_as_it_was(probe):
     pixels, _ = scenes(6, 4)
     before = probe.predict_proba(pixels)
     layer, last = map_layer(probe.model), probe.model.layers[-1]
-    with pytest.raises(ValueError, match="`label` 'blue' is no class; there are green, neither, red"):
+    with pytest.raises(
+        ValueError, match="`label` 'blue' is no class; there are green, neither, red"
+    ):
         grad_cam(probe, pixels, label="blue")
     grad_cam(probe, pixels)
     assert "call" not in vars(layer) and last.activation is keras.activations.softmax
@@ -114,7 +132,9 @@ def by_hand(model, split_at, pixels, column):
         score = x[:, column]
     weights = tf.reduce_mean(tape.gradient(score, maps), axis=(1, 2))
     heat = np.maximum(np.einsum("nhwc,nc->nhw", maps, weights), 0)
-    heat = np.stack([cv2.resize(h, (32, 32), interpolation=cv2.INTER_LINEAR) for h in heat.astype(np.float32)])
+    heat = np.stack(
+        [cv2.resize(h, (32, 32), interpolation=cv2.INTER_LINEAR) for h in heat.astype(np.float32)]
+    )
     return heat / np.maximum(heat.max(axis=(1, 2), keepdims=True), 1e-30)
 
 
@@ -136,7 +156,9 @@ NETWORKS = {
 def test_every_network_that_looks_at_pictures(name, tmp_path):
     network, options, found = NETWORKS[name]
     pixels, _ = scenes(9, 6)
-    classifier = ImageClassifier(network, (48, 40), batch_size=4, **options).fit(shop(pixels), epochs=1)
+    classifier = ImageClassifier(network, (48, 40), batch_size=4, **options).fit(
+        shop(pixels), epochs=1
+    )
     assert map_layer(classifier.model).name.startswith(found)
     classifier.save(tmp_path / "c")
     for c in (classifier, Classifier.load(tmp_path / "c")):
@@ -150,9 +172,17 @@ def test_the_picture_side_of_a_hybrid(fusion):
     pixels, masks = scenes(300, 1)
     catalog = shop(pixels)
     image = ImageClassifier(
-        "cnn", (32, 32), filters=(8, 16), dense=(16,), dropout=0.0, batch_size=20, learning_rate=3e-3
+        "cnn",
+        (32, 32),
+        filters=(8, 16),
+        dense=(16,),
+        dropout=0.0,
+        batch_size=20,
+        learning_rate=3e-3,
     )
-    text = TextClassifier("conv1d", length=4, dims=4, filters=4, dense=4, baseline=False, batch_size=20)
+    text = TextClassifier(
+        "conv1d", length=4, dims=4, filters=4, dense=4, baseline=False, batch_size=20
+    )
     hybrid = HybridClassifier(image, text, fusion=fusion, batch_size=20, learning_rate=3e-3)
     hybrid.fit(catalog, shop(scenes(60, 7)[0]), epochs=12)
     pixels, masks = scenes(60, 2)
@@ -189,6 +219,38 @@ def test_what_cannot_be_asked(probe):
         grad_cam(probe, scenes(2, 1)[0], label=["red", "green", "red"])
 
 
+# -- occlusion
+
+
+def test_covering_what_decides_costs_the_answer(probe):
+    pixels, masks = scenes(12, 8)
+    for n in np.flatnonzero(np.arange(12) % 3 < 2):
+        fall = occlusion_map(probe, pixels[n], patch=8, stride=2)
+        assert fall.shape == (32, 32) and fall.dtype == np.float32 and np.isfinite(fall).all()
+        on, off = fall[masks[0, n]].mean(), fall[masks[1, n]].mean()
+        assert on > 0.15 and on > 4 * abs(off)
+        against = occlusion_map(probe, pixels[n], label=NAMES[1 - n % 3], patch=8, stride=2)
+        assert (
+            against[masks[0, n]].mean() < 0.05
+        )  # what speaks for one does not speak for the other
+
+
+def test_what_occlusion_takes(probe):
+    pixels, _ = scenes(2, 9)
+    before = pixels.copy()
+    whole = occlusion_map(probe, pixels[0], patch=64)  # one place: all of it
+    proba = probe.predict_proba([pixels[0], np.full_like(pixels[0], 128)])
+    top = proba[0].argmax()
+    np.testing.assert_allclose(whole[0, 0], proba[0, top] - proba[1, top], atol=1e-5)
+    png = cv2.imencode(".png", pixels[0][..., ::-1])[1].tobytes()
+    np.testing.assert_allclose(
+        occlusion_map(probe, png), occlusion_map(probe, pixels[0]), atol=1e-6
+    )
+    assert (pixels == before).all()
+    with pytest.raises(ValueError, match="`label` 'blue' is no class"):
+        occlusion_map(probe, pixels[0], label="blue")
+
+
 # -- labels that are probably wrong
 
 
@@ -210,12 +272,17 @@ def test_planted_label_errors_are_found():
     at = found["id"].str[1:].astype(int).to_numpy()
     planted = given != true
     by_chance = len(at) / 600  # of the planted ones, if it named just any
-    assert planted[at].mean() > 3 * planted.mean() and planted[at].sum() / planted.sum() > 3 * by_chance
+    assert (
+        planted[at].mean() > 3 * planted.mean()
+        and planted[at].sum() / planted.sum() > 3 * by_chance
+    )
     assert planted[at[:20]].mean() > 3 * planted.mean()
     assert found["label"].tolist() == given[at].tolist() and found["score"].is_monotonic_increasing
     assert found["suggested"].tolist() == [names[c] for c in proba[at].argmax(1)]
     np.testing.assert_allclose(found["score"], [proba[i, names.index(given[i])] for i in at])
-    clean = label_errors(Report(true, np.eye(4)[[names.index(t) for t in true]] * 0.9 + 0.025, names))
+    clean = label_errors(
+        Report(true, np.eye(4)[[names.index(t) for t in true]] * 0.9 + 0.025, names)
+    )
     assert clean.empty and list(clean) == ["id", "label", "suggested", "score"]
 
 

@@ -12,7 +12,8 @@ from PIL import Image
 from prodrec.data.catalog import Catalog
 from prodrec.models.batchnorm import bn_momentum
 from prodrec.models.classifier import ImageClassifier
-from prodrec.models.hybrid import HybridClassifier, _Hiding, _Together, fusion_weight
+from prodrec.models.fusion import HidingBatches, Parts, fusion_weight
+from prodrec.models.hybrid import HybridClassifier
 from prodrec.models.text import TextClassifier
 
 SIZE = (16, 12)
@@ -44,7 +45,9 @@ def shop(start, stop, picture=True, text=True, **columns):
 
 def tiny_image(image_size, n_classes):
     inputs = keras.Input((*image_size, 3), dtype="uint8")
-    x = keras.layers.Flatten()(keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 255)(inputs)))
+    x = keras.layers.Flatten()(
+        keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 255)(inputs))
+    )
     x = keras.layers.Dense(6, activation="relu", name="embedding")(x)
     return keras.Model(inputs, keras.layers.Dense(n_classes, activation="softmax")(x))
 
@@ -67,7 +70,11 @@ def made(name, **options):
         "late, linear": ("late", frozen_image, "tfidf"),
     }[name]
     same = {"batch_size": 8, "seed": 3, "learning_rate": 0.01}
-    small = {"conv1d": {"dims": 6, "dense": 6, "filters": 4}, "lstm": {"dims": 6, "dense": 6, "units": 4}, "tfidf": {}}
+    small = {
+        "conv1d": {"dims": 6, "dense": 6, "filters": 4},
+        "lstm": {"dims": 6, "dense": 6, "units": 4},
+        "tfidf": {},
+    }
     parts = (
         ImageClassifier(image, SIZE, **same),
         TextClassifier(text, length=6, baseline=False, **small[text], **same),
@@ -90,7 +97,11 @@ def test_one_of_the_two_is_enough(fitted):
         warnings.simplefilter("error")  # what is missing is no fault
         some = {
             k: shop(24, 33, *has)
-            for k, has in {"picture": (True, False), "text": (False, True), "none": (False, False)}.items()
+            for k, has in {
+                "picture": (True, False),
+                "text": (False, True),
+                "none": (False, False),
+            }.items()
         }
         proba = {k: classifier.predict_proba(c) for k, c in some.items()}
     for k, p in proba.items():
@@ -106,21 +117,34 @@ def test_one_of_the_two_is_enough(fitted):
     np.testing.assert_allclose(proba["none"], proba["none"][:1].repeat(9, 0), atol=1e-6)
     if name.startswith("late"):
         assert 0 <= classifier.weight_ <= 1
-        np.testing.assert_allclose(proba["picture"], classifier.image_.predict_proba(some["picture"]), atol=1e-5)
-        np.testing.assert_allclose(proba["text"], classifier.text_.predict_proba(some["text"]), atol=1e-5)
-        np.testing.assert_allclose(proba["none"], classifier.text_.predict_proba([""] * 9), atol=1e-5)
-        both, w = classifier.predict_proba(shop(24, 33)), min(max(classifier.weight_, 1e-4), 1 - 1e-4)
+        np.testing.assert_allclose(
+            proba["picture"], classifier.image_.predict_proba(some["picture"]), atol=1e-5
+        )
+        np.testing.assert_allclose(
+            proba["text"], classifier.text_.predict_proba(some["text"]), atol=1e-5
+        )
+        np.testing.assert_allclose(
+            proba["none"], classifier.text_.predict_proba([""] * 9), atol=1e-5
+        )
+        both, w = (
+            classifier.predict_proba(shop(24, 33)),
+            min(max(classifier.weight_, 1e-4), 1 - 1e-4),
+        )
         np.testing.assert_allclose(both, w * proba["picture"] + (1 - w) * proba["text"], atol=1e-3)
 
 
 def test_training_with_gaps(fitted):
     name, _ = fitted
     gaps = Catalog.concat([shop(0, 9, text=False), shop(9, 18, picture=False), shop(18, 24)])
-    classifier = made(name).fit(gaps, Catalog.concat([shop(24, 27, text=False), shop(27, 33)]), epochs=1)
+    classifier = made(name).fit(
+        gaps, Catalog.concat([shop(24, 27, text=False), shop(27, 33)]), epochs=1
+    )
     assert classifier.predict(gaps).shape == (24,)
     with pytest.warns(UserWarning, match="neither a picture nor a text"):
         made(name).fit(Catalog.concat([gaps, shop(33, 36, False, False)]), shop(24, 33), epochs=1)
-    with pytest.warns(UserWarning, match="1 pictures cannot be read, e.g. .*'h24'.*: the texts stand alone"):
+    with pytest.warns(
+        UserWarning, match="1 pictures cannot be read, e.g. .*'h24'.*: the texts stand alone"
+    ):
         classifier.predict(shop(24, 25, image=[b"no picture"]))
 
 
@@ -129,14 +153,18 @@ def test_label_words_are_masked():
     text = TextClassifier("conv1d", mask_labels=True, baseline=False, dims=4, dense=4, filters=4)
     hybrid = HybridClassifier(ImageClassifier(tiny_image, SIZE), text).fit(train, epochs=1)
     picture = square(0)
-    np.testing.assert_array_equal(hybrid.predict_proba((picture, "ROT sip")), hybrid.predict_proba((picture, "sip")))
+    np.testing.assert_array_equal(
+        hybrid.predict_proba((picture, "ROT sip")), hybrid.predict_proba((picture, "sip"))
+    )
     assert hybrid.evaluate(train).notes == ["the words of the labels were taken out of the texts"]
 
 
 def test_late_fusion_takes_fitted_classifiers_as_they_are():
     train, validation = shop(0, 24), shop(24, 33)
     # the picture's side knows a class less
-    image = ImageClassifier(tiny_image, SIZE, batch_size=8).fit(train[train.products["category"] != "Rot"], epochs=2)
+    image = ImageClassifier(tiny_image, SIZE, batch_size=8).fit(
+        train[train.products["category"] != "Rot"], epochs=2
+    )
     text = TextClassifier("tfidf", batch_size=8).fit(train)
     before = image.model.get_weights()
     hybrid = HybridClassifier(image, text, fusion="late").fit(train, validation)
@@ -145,15 +173,23 @@ def test_late_fusion_takes_fitted_classifiers_as_they_are():
     alone = hybrid.predict_proba(shop(0, 6, text=False))
     assert not alone[:, hybrid.classes_.index("Rot")].any()
     np.testing.assert_allclose(
-        np.delete(alone, hybrid.classes_.index("Rot"), 1), image.predict_proba(shop(0, 6)), atol=1e-6
+        np.delete(alone, hybrid.classes_.index("Rot"), 1),
+        image.predict_proba(shop(0, 6)),
+        atol=1e-6,
     )
 
 
 def test_what_late_fusion_needs():
     with pytest.raises(ValueError, match='`validation` is missing: fusion="late" learns on it'):
         made("late").fit(shop(0, 6))
-    with pytest.raises(ValueError, match="`validation` has no product with a known label, a picture and a text"):
-        made("late").fit(shop(0, 6), Catalog.concat([shop(6, 9, text=False), shop(9, 12, picture=False)]), epochs=1)
+    with pytest.raises(
+        ValueError, match="`validation` has no product with a known label, a picture and a text"
+    ):
+        made("late").fit(
+            shop(0, 6),
+            Catalog.concat([shop(6, 9, text=False), shop(9, 12, picture=False)]),
+            epochs=1,
+        )
     with pytest.raises(ValueError, match="`train` has no picture that can be read"):
         made("late").fit(shop(0, 6, picture=False), shop(6, 9), epochs=1)
 
@@ -161,7 +197,9 @@ def test_what_late_fusion_needs():
 def test_parameters_that_do_not_fit():
     with pytest.raises(ValueError, match='`fusion` must be "concat" or "late", received \'mean\''):
         HybridClassifier(fusion="mean")
-    with pytest.raises(TypeError, match="expected a network or a ImageClassifier, received a TextClassifier"):
+    with pytest.raises(
+        TypeError, match="expected a network or a ImageClassifier, received a TextClassifier"
+    ):
         HybridClassifier(TextClassifier())
     with pytest.raises(ValueError, match="`network` 'lstn' is unknown"):
         HybridClassifier(text="lstn")
@@ -185,7 +223,9 @@ def test_what_the_normalisation_has_gathered_is_what_training_saw():
     layer = hybrid.model.get_layer("normalised")
     seen = keras.Model(hybrid.model.inputs, hybrid.model.get_layer("both").output)
     x = hybrid.inputs(train)[:]
-    values = np.concatenate([seen.predict_on_batch(tuple(part[i : i + 32] for part in x)) for i in range(0, 96, 32)])
+    values = np.concatenate(
+        [seen.predict_on_batch(tuple(part[i : i + 32] for part in x)) for i in range(0, 96, 32)]
+    )
     gap = np.abs(np.asarray(layer.moving_mean) - values.mean(0)) / (values.std(0) + 1e-2)
     assert layer.momentum == bn_momentum(12) and gap.max() < 0.6
 
@@ -193,8 +233,8 @@ def test_what_the_normalisation_has_gathered_is_what_training_saw():
 def test_hiding_repeats_and_leaves_one():
     present = np.ones((64, 2), np.float32)
     present[:8, 1] = 0
-    x = _Together(np.arange(64), present)
-    one, same = (_Hiding(x, np.arange(64), 16, seed=5, share=0.5) for _ in range(2))
+    x = Parts(np.arange(64), present)
+    one, same = (HidingBatches(x, np.arange(64), 16, seed=5, share=0.5) for _ in range(2))
     for i in range(4):
         (rows, seen), y = one[i]
         assert (seen == same[i][0][1]).all() and (rows == y).all() and (seen.sum(1) >= 1).all()
@@ -202,7 +242,7 @@ def test_hiding_repeats_and_leaves_one():
     first = [one[i][0][1].tolist() for i in range(4)]
     one.on_epoch_end()
     assert [one[i][0][1].tolist() for i in range(4)] != first
-    never = _Hiding(x, np.arange(64), 64, seed=5, share=0.0)[0]
+    never = HidingBatches(x, np.arange(64), 64, seed=5, share=0.0)[0]
     assert (never[0][1] == present[never[1]]).all()
 
 

@@ -175,11 +175,11 @@ def test_scores_are_cosines_whatever_the_vectors_are_kept_in(keep, precision):
         {"id": [ids[0], ids[-1]]},
         {"image": picture(0)},
         {"id": ids[-2]},
-        {"more": ids[3]},
+        {"positive": ids[3]},
     ):
         hits = recommender.recommend(99, **query)
         check_scores(hits)
-        assert len(hits) == 30 - len(np.ravel(query.get("id", query.get("more", []))))
+        assert len(hits) == 30 - len(np.ravel(query.get("id", query.get("positive", []))))
     matrix = recommender.similarity_matrix()
     assert np.isfinite(matrix.to_numpy()).all() and np.abs(matrix.to_numpy()).max() <= 1
     assert not matrix.loc[ids[-1]].any() and not matrix[ids[-1]].any()
@@ -198,13 +198,13 @@ def test_a_network_that_is_blind_says_so():
     blind = Embedder(keras.Sequential([*layers, keras.layers.Dense(4, use_bias=False)]))
     recommender = Recommender(image=blind).fit(blank(6))
     assert not recommender.index.take().any()
-    for query in ({"id": "000"}, {"image": picture(1)}, {"more": "001"}):
+    for query in ({"id": "000"}, {"image": picture(1)}, {"positive": "001"}):
         with pytest.raises(ValueError, match="says nothing"):
             recommender.recommend(**query)
     check_scores(recommender.recommend(3, user="anybody"))
     words = Recommender(image=blind, text=TfidfEmbedder()).fit(blank(6))
     check_scores(words.recommend(5, id="000", diversity=0.5, collapse=True))
-    check_scores(words.recommend(5, id="000", more="001", less="002"))
+    check_scores(words.recommend(5, id="000", positive="001", negative="002"))
 
 
 def test_rounding_never_makes_a_score_above_one():
@@ -257,7 +257,7 @@ seen = st.sampled_from([i for i in IDS if i not in ("003", "038")])
     st.booleans(),
 )
 def test_no_product_of_the_query_is_an_answer(both, ids, more, less, user, wish, each):
-    query = {"id": ids, "more": more, "less": less} | ({} if user is None else {"user": user})
+    query = {"id": ids, "positive": more, "negative": less} | ({} if user is None else {"user": user})
     try:
         found = both.recommend(60, **query, **wish, each=each)
     except ValueError as e:
@@ -278,8 +278,8 @@ def test_unknown_names_stop_nothing(both):
     hits = both.recommend(
         5,
         id=["000", "sold out"],
-        more="gone",
-        less=["gone"],
+        positive="gone",
+        negative=["gone"],
         exclude=["never was"],
         user="stranger",
     )

@@ -235,7 +235,7 @@ def test_wrong_queries(both):
     for query in (
         {"id": "zzz"},
         {"id": ["zzz", "yyy"]},
-        {"more": "zzz"},
+        {"positive": "zzz"},
         {"id": ["000", "zzz"], "each": True},
     ):
         with pytest.raises((KeyError, ValueError), match="'zzz'|the query is empty"):

@@ -432,9 +432,10 @@ def test_the_temperature_is_saved(calibrated, tmp_path):
     # as it was saved before there were temperatures
     old = shutil.copytree(tmp_path / "c", tmp_path / "old")
     manifest = json.loads((old / "manifest.json").read_text(encoding="utf-8"))
-    meta = manifest["meta"]
+    meta = manifest["meta"]["state"]
     for state in [meta, *(meta[k] for k in ("image", "text") if k in meta)]:
         del state["temperature"]
+    manifest |= {"kind": type(classifier).__name__, "format": 1, "meta": meta}
     (old / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     assert Classifier.load(old).temperature_ == 1
 

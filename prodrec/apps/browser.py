@@ -468,12 +468,12 @@ class Browser(anywidget.AnyWidget):
         if hits is not None and not isinstance(hits, Hits):
             raise TypeError(f"`{proposal['trait'].name}` must be Hits or None, received {type(hits).__name__}")
         if hits is not None:
-            self._catalog._check_known(hits.ids)
+            self._catalog.rows(hits.ids)
         return hits
 
     @traitlets.validate("selection")
     def _check_selection(self, proposal) -> tuple:
-        self._catalog._check_known(proposal["value"])
+        self._catalog.rows(proposal["value"])
         return tuple(dict.fromkeys(proposal["value"]))
 
     @traitlets.observe("query")

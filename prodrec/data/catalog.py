@@ -42,6 +42,7 @@ from prodrec.data.tables import (
     other_separator,
     picture_refs,
     read_csv,
+    words_among_numbers,
 )
 
 # %% ../../nbs/10_data.catalog.ipynb #0010
@@ -90,7 +91,7 @@ def _check_mapping(df: pd.DataFrame, id: str | None, columns: dict):
                 f"`{name}` names column {column!r}, which is not in the table; it has {known}{hint}"
             )
 
-
+# %% ../../nbs/10_data.catalog.ipynb #0014
 def map_columns(
     df: pd.DataFrame,  # any table
     id: str | None,  # the column of the ids; None: a column "id", else the index
@@ -107,14 +108,14 @@ def map_columns(
     gone -= {name for name, column in columns.items() if name == column}
     return df.drop(columns=[c for c in df if c in gone]).assign(**moved)
 
-# %% ../../nbs/10_data.catalog.ipynb #0016
+# %% ../../nbs/10_data.catalog.ipynb #0017
 def _named_after(ids: pd.Index, images: str | Path) -> list[str | None]:
     "Return for each id the picture in `images` whose file name is the id."
     names = reversed(list_pictures(images))
     stems = {canonical(os.path.basename(ref)).rpartition(".")[0]: ref for ref in names}
     return [stems.get(canonical(i)) for i in ids]
 
-
+# %% ../../nbs/10_data.catalog.ipynb #0018
 def image_columns(
     products: pd.DataFrame,  # indexed by product id
     images: str | Path | None,  # the folder or zip archive of relative pictures
@@ -139,7 +140,7 @@ def image_columns(
         found["more_images"] = column(others)
     return found
 
-# %% ../../nbs/10_data.catalog.ipynb #0019
+# %% ../../nbs/10_data.catalog.ipynb #0021
 def unknown_ids(
     unknown: Sequence,  # ids that are not in the catalogue, at least one
     known: Sequence[str],  # the ids of the catalogue
@@ -155,12 +156,12 @@ def unknown_ids(
     near = difflib.get_close_matches(first, known, n=3) if len(known) <= 50_000 else []
     return KeyError(text + (f": did you mean {' or '.join(map(repr, near))}?" if near else ""))
 
-# %% ../../nbs/10_data.catalog.ipynb #0022
+# %% ../../nbs/10_data.catalog.ipynb #0024
 def _is_at_hand(ref: str | bytes | None) -> bool:
     "Return whether a picture can be read without the network."
     return not is_url(ref) or url_path(ref).exists()
 
-
+# %% ../../nbs/10_data.catalog.ipynb #0025
 def product_card(
     catalog: "Catalog",  # where the product is
     id: str,  # the product
@@ -180,7 +181,7 @@ def product_card(
     facts = [row.get("title"), row.get("category"), price]
     return picture, [*lines, *(str(f)[:60] for f in facts if not is_missing(f))]
 
-# %% ../../nbs/10_data.catalog.ipynb #0024
+# %% ../../nbs/10_data.catalog.ipynb #0027
 def _table_cell(card: tuple[bytes | None, Sequence[str]]) -> str:
     picture, lines = card
     alt = html.escape(lines[0] if lines else "", quote=True)
@@ -193,7 +194,7 @@ def _table_cell(card: tuple[bytes | None, Sequence[str]]) -> str:
     text = "<br>".join(f"<small>{html.escape(t)}</small>" for t in lines)
     return f'<td align="center" valign="top">{image}<br>{text}</td>'
 
-
+# %% ../../nbs/10_data.catalog.ipynb #0028
 def picture_table(
     cards: Sequence[tuple[bytes | None, Sequence[str]]],  # (JPEG or None, lines) of each cell
     columns: int = 6,  # cells in a row
@@ -203,7 +204,7 @@ def picture_table(
     body = "".join(f"<tr>{''.join(map(_table_cell, row))}</tr>" for row in rows)
     return f"<table>{body}</table>"
 
-# %% ../../nbs/10_data.catalog.ipynb #0027
+# %% ../../nbs/10_data.catalog.ipynb #0031
 def draw_picture(
     catalog: "Catalog",  # where the product is
     id: str,  # the product
@@ -227,7 +228,7 @@ def draw_picture(
     ax.imshow(pixels, extent=extent, interpolation="antialiased")
     return ax
 
-# %% ../../nbs/10_data.catalog.ipynb #0031
+# %% ../../nbs/10_data.catalog.ipynb #0035
 class _Selectable:
     "Select products by id, mask or chance."
 
@@ -296,7 +297,7 @@ class _Selectable:
             raise ValueError(f"`n` must be between 1 and {len(self):,}, received {n!r}")
         return self._part(self.products.sample(n, random_state=seed))
 
-# %% ../../nbs/10_data.catalog.ipynb #0034
+# %% ../../nbs/10_data.catalog.ipynb #0038
 def joined_text(
     products: pd.DataFrame,  # indexed by product id
     fields: Sequence[str] = ("title", "description"),  # columns; others than these are left out
@@ -308,7 +309,7 @@ def joined_text(
         return pd.Series("", index=products.index)
     return parts[0].str.cat(parts[1:], sep=" ").str.strip()
 
-# %% ../../nbs/10_data.catalog.ipynb #0037
+# %% ../../nbs/10_data.catalog.ipynb #0041
 class Catalog(_Selectable, Saved):
     """Products, and where their pictures are.
 
@@ -411,7 +412,8 @@ class Catalog(_Selectable, Saved):
     ) -> "Catalog":
         """Return a catalogue from a CSV file; ids, categories and brands are read as text.
 
-        An empty field is missing. Raises `ValueError` with the line where a row has too many fields or a price is no number.
+        An empty field is missing. Raises `ValueError` with the line where a row has too many fields
+        or a price is no number.
         """
         codes = [columns.get(name) or name for name in ("category", "brand")]
         df = read_csv(path, [id, *codes], read)
@@ -423,7 +425,17 @@ class Catalog(_Selectable, Saved):
             }
             values = df[price].set_axis(df[id]).rename("price")
             df = df.assign(**{price: as_numbers(values, path, **how).to_numpy()})
-        return cls.from_frame(df, id=id, root=root, **columns)
+        texts = [
+            id,
+            *codes,
+            *(columns.get(name) or name for name in ("title", "description", "image")),
+        ]
+        notes = words_among_numbers(df, texts)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
+        catalog = cls.from_frame(df, id=id, root=root, **columns)
+        catalog.note = "; ".join(filter(None, [catalog.note, *notes]))
+        return catalog
 
     def save(
         self,

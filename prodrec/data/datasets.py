@@ -73,7 +73,7 @@ def _split_rows(text: str, name: str) -> pd.DataFrame:
             raise ValueError(f"{name}, line {number}: {found}")
     return pd.DataFrame([row for _, row in rows], columns=columns)
 
-
+# %% ../../nbs/11b_data.datasets.ipynb #0018
 def _fields(line: str, n: int) -> list[str]:
     "Return the `n` fields of `line`; fewer where there are fewer."
     try:
@@ -85,7 +85,7 @@ def _fields(line: str, n: int) -> list[str]:
     raw = line.split(",", n - 1)
     return raw if raw[:-1] == row[: n - 1] else [*row[: n - 1], ",".join(row[n - 1 :])]
 
-# %% ../../nbs/11b_data.datasets.ipynb #0020
+# %% ../../nbs/11b_data.datasets.ipynb #0021
 def _locate(root: str | Path, name: str) -> tuple[str, Path]:
     "Return the ref of the file called `name` nearest the top, and the folder or archive of it."
     root = existing_root(root)
@@ -100,7 +100,7 @@ def _locate(root: str | Path, name: str) -> tuple[str, Path]:
             return (f"{place}!/{best}" if place.is_file() else str(place / best)), place
     raise FileNotFoundError(f"`root` {str(root)!r} holds no {name}, nor does a zip archive in it")
 
-
+# %% ../../nbs/11b_data.datasets.ipynb #0022
 def _names(place: Path, name: str) -> list[str]:
     "Return the paths in a zip archive, or those in a folder that end in `name`."
     if place.is_dir():
@@ -108,14 +108,14 @@ def _names(place: Path, name: str) -> list[str]:
     with zipfile.ZipFile(place) as z:
         return [n for n in z.namelist() if not n.startswith("__MACOSX/")]
 
-
+# %% ../../nbs/11b_data.datasets.ipynb #0023
 def _read_text(ref: str) -> str:
     try:
         return read_ref(ref).decode("utf-8-sig")
     except UnicodeDecodeError as e:
         raise ValueError(f"{ref!r} is no text in UTF-8: {e}") from e
 
-
+# %% ../../nbs/11b_data.datasets.ipynb #0024
 def _require(known: Iterable[str], columns: Iterable[str], name: str):
     known = list(known)  # of a DataFrame, its columns
     lost = [c for c in columns if c not in known]
@@ -123,7 +123,7 @@ def _require(known: Iterable[str], columns: Iterable[str], name: str):
         has = ", ".join(known) or "none"
         raise ValueError(f"{name} has no column {', '.join(map(repr, lost))}; it has {has}")
 
-# %% ../../nbs/11b_data.datasets.ipynb #0023
+# %% ../../nbs/11b_data.datasets.ipynb #0027
 def _source(root: str | Path | None, download: bool | str, ways: dict) -> Path:
     "Return the place to read: `root`, or what `ways[download]()` has fetched."
     if not download:
@@ -146,7 +146,7 @@ def _source(root: str | Path | None, download: bool | str, ways: dict) -> Path:
         )
     return Path(ways[way]())
 
-# %% ../../nbs/11b_data.datasets.ipynb #0026
+# %% ../../nbs/11b_data.datasets.ipynb #0030
 def _from_huggingface(repo: str):
     def fetch():
         client = optional("huggingface_hub", "download")
@@ -159,7 +159,7 @@ def _from_huggingface(repo: str):
 
     return fetch
 
-
+# %% ../../nbs/11b_data.datasets.ipynb #0031
 def _from_kaggle(handle: str, kind: str = "dataset"):
     def fetch():
         client = optional("kagglehub", "download")
@@ -173,14 +173,14 @@ def _from_kaggle(handle: str, kind: str = "dataset"):
 
     return fetch
 
-
+# %% ../../nbs/11b_data.datasets.ipynb #0032
 def _no_download(page: str, e: Exception, also: str = "") -> ConnectionError:
     return ConnectionError(
         f"{page} could not be fetched ({type(e).__name__}: {str(e)[:300]}): "
         f"check the network{also}, or fetch it by hand in a browser and give its folder as `root`"
     )
 
-# %% ../../nbs/11b_data.datasets.ipynb #0029
+# %% ../../nbs/11b_data.datasets.ipynb #0035
 _FASHION = (
     "id",
     "gender",
@@ -198,7 +198,7 @@ _FASHION_FROM = {
     "kaggle": _from_kaggle("paramaggarwal/fashion-product-images-small"),
 }
 
-# %% ../../nbs/11b_data.datasets.ipynb #0031
+# %% ../../nbs/11b_data.datasets.ipynb #0037
 def _fashion_archive(root: Path) -> pd.DataFrame:
     ref, place = _locate(root, "styles.csv")
     df = _split_rows(_read_text(ref), ref)
@@ -213,13 +213,13 @@ def _fashion_archive(root: Path) -> pd.DataFrame:
         image=pd.Series([pictures.get(i) for i in df["id"]], dtype=object)
     )
 
-
+# %% ../../nbs/11b_data.datasets.ipynb #0038
 def _parquet_files(root: Path) -> list[Path]:
     if root.is_file():
         return [root] if root.suffix == ".parquet" else []
     return sorted(root.glob("*.parquet")) or sorted(root.glob("data/*.parquet"))
 
-
+# %% ../../nbs/11b_data.datasets.ipynb #0039
 def _fashion_parquet(files: Sequence[Path]) -> pd.DataFrame:
     parts = []
     for file in files:
@@ -238,14 +238,14 @@ def _fashion_parquet(files: Sequence[Path]) -> pd.DataFrame:
     df = pd.concat(parts, ignore_index=True)
     return df.assign(id=df["id"].astype(str))
 
-
+# %% ../../nbs/11b_data.datasets.ipynb #0040
 def _year(values: pd.Series) -> pd.Series:
     try:
         return pd.to_numeric(values).astype("Int64")
     except (ValueError, TypeError) as e:
         raise ValueError(f"`year` must hold whole numbers: {e}") from e
 
-# %% ../../nbs/11b_data.datasets.ipynb #0034
+# %% ../../nbs/11b_data.datasets.ipynb #0043
 def _details_path(root: Path, details: bool | str | Path | None) -> Path | None:
     if isinstance(details, str | Path):
         return Path(details)
@@ -261,7 +261,7 @@ def _details_path(root: Path, details: bool | str | Path | None) -> Path | None:
         )
     return found[0] if found else None
 
-
+# %% ../../nbs/11b_data.datasets.ipynb #0044
 def _fashion_details(path: Path) -> pd.DataFrame:
     rows = {}
     for row in read_json_lines(path):
@@ -277,7 +277,7 @@ def _fashion_details(path: Path) -> pd.DataFrame:
     )
     return df.astype({"price": float, "discountedPrice": float})
 
-# %% ../../nbs/11b_data.datasets.ipynb #0036
+# %% ../../nbs/11b_data.datasets.ipynb #0047
 def read_fashion(
     root: str
     | Path
@@ -311,7 +311,7 @@ def read_fashion(
         df = df.merge(_fashion_details(path), how="left", left_on="id", right_index=True)
     return Catalog.from_frame(df, id="id", title="productDisplayName", category=category)
 
-# %% ../../nbs/11b_data.datasets.ipynb #0044
+# %% ../../nbs/11b_data.datasets.ipynb #0056
 def _read_csv(ref: str) -> pd.DataFrame:
     "Return a CSV table as text; an empty field is missing, `NA` is a word."
     try:
@@ -319,7 +319,7 @@ def _read_csv(ref: str) -> pd.DataFrame:
     except ValueError as e:
         raise ValueError(f"{ref!r} is no CSV table that can be read: {e}") from e
 
-# %% ../../nbs/11b_data.datasets.ipynb #0046
+# %% ../../nbs/11b_data.datasets.ipynb #0058
 def read_retail(
     root: str | Path | None = None,  # the competition's folder or zip archive
     part: str = "train",  # "train", or "test", which has no categories
@@ -352,7 +352,7 @@ def read_retail(
     )
     return Catalog.from_frame(df, id="id", category="categories" if "categories" in df else None)
 
-# %% ../../nbs/11b_data.datasets.ipynb #0049
+# %% ../../nbs/11b_data.datasets.ipynb #0061
 _PRICE = re.compile(
     r"^\s*(?:from\s+)?[^\d\s.,<-]{0,3}\s*(\d[\d,]*(?:\.\d+)?|\.\d+)\s*(?:-.{0,24})?$", re.I
 )
@@ -368,7 +368,7 @@ def parse_price(
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and math.isfinite(value) else math.nan
 
-# %% ../../nbs/11b_data.datasets.ipynb #0052
+# %% ../../nbs/11b_data.datasets.ipynb #0064
 def _first_path(row: dict) -> list[str]:
     "Return the (first) path of categories, from the top down."
     path = row.get("category") or row.get("categories") or []
@@ -379,7 +379,7 @@ def _first_path(row: dict) -> list[str]:
         s for s in [row.get("main_category") or row.get("main_cat")] if s
     ]
 
-
+# %% ../../nbs/11b_data.datasets.ipynb #0065
 def _first_image(row: dict) -> str | None:
     "Return the address of the main picture, in its largest size."
     images = (
@@ -396,13 +396,13 @@ def _first_image(row: dict) -> str | None:
         images = images.get("hi_res") or images.get("large") or images.get("thumb")
     return images if isinstance(images, str) and images else None
 
-
+# %% ../../nbs/11b_data.datasets.ipynb #0066
 def _joined(value) -> str | None:
     "Return a text, or a list of texts as one."
     texts = value if isinstance(value, list) else [value]
     return plain_text(" ".join(str(t) for t in texts if t)) or None
 
-# %% ../../nbs/11b_data.datasets.ipynb #0054
+# %% ../../nbs/11b_data.datasets.ipynb #0069
 def _amazon_row(row: dict, level: int, keep: Sequence[str], path) -> dict:
     id = row.get("parent_asin") or row.get("asin")
     if not id:
@@ -424,7 +424,7 @@ def _amazon_row(row: dict, level: int, keep: Sequence[str], path) -> dict:
         "image": _first_image(row),
     } | {field: row.get(field) for field in keep}
 
-# %% ../../nbs/11b_data.datasets.ipynb #0056
+# %% ../../nbs/11b_data.datasets.ipynb #0071
 def read_amazon(
     path: str | Path,  # a metadata file of 2014, 2018 or 2023, plain or gzipped
     limit: int | None = None,  # read only so many products
@@ -449,7 +449,7 @@ def read_amazon(
     nothing = [c for c in df if c not in ("id", "title") and df[c].isna().all()]
     return Catalog.from_frame(df.drop(columns=nothing), id="id")
 
-# %% ../../nbs/11b_data.datasets.ipynb #0062
+# %% ../../nbs/11b_data.datasets.ipynb #0077
 def read_amazon_reviews(
     path: str | Path,  # a file of reviews of 2014, 2018 or 2023, plain or gzipped
     limit: int | None = None,  # read only so many reviews
@@ -469,7 +469,7 @@ def read_amazon_reviews(
         value=df["value"].astype("float32"), time=pd.to_datetime(df["time"], unit="ms")
     )
 
-
+# %% ../../nbs/11b_data.datasets.ipynb #0078
 def _review_row(row: dict, path) -> tuple[str, str, float, int]:
     try:
         if "user_id" in row:
@@ -490,7 +490,7 @@ def _review_row(row: dict, path) -> tuple[str, str, float, int]:
             f"{str(path)!r}: a row without user, product, rating or time ({e!r}): {str(row)[:80]}"
         ) from e
 
-# %% ../../nbs/11b_data.datasets.ipynb #0065
+# %% ../../nbs/11b_data.datasets.ipynb #0081
 def _listing_files(root: Path) -> list[Path]:
     if root.is_file():
         return [root]
@@ -499,7 +499,7 @@ def _listing_files(root: Path) -> list[Path]:
         raise FileNotFoundError(f"`root` {str(root)!r} holds no CSV file")
     return [f for f in files if f.name != "filter_data.csv"] or files
 
-
+# %% ../../nbs/11b_data.datasets.ipynb #0082
 def _row_ids(df: pd.DataFrame) -> pd.Series:
     "Return `category-digest` for each row, `-2`, `-3`, … behind those that repeat."
     category = df["category"].fillna("none").str.lower()
@@ -508,7 +508,7 @@ def _row_ids(df: pd.DataFrame) -> pd.Series:
     repeat = ids.groupby(ids).cumcount() + 1
     return ids.where(repeat == 1, ids + "-" + repeat.astype(str))
 
-# %% ../../nbs/11b_data.datasets.ipynb #0067
+# %% ../../nbs/11b_data.datasets.ipynb #0084
 def read_walmart(
     root: str
     | Path,  # a folder of CSV files (or its parent, where they lie in `listings`), or one such file

@@ -94,7 +94,7 @@ def _jpeg_markers(data: bytes) -> Iterator[tuple[int, int]]:
             found = _AFTER_SCAN.search(data, i)
             i = found.start() if found else len(data)
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0018
 def _jpeg_facts(data: bytes) -> tuple[tuple[int, int] | None, bool]:
     "Return (height, width) or None, and whether the file holds the end of its picture."
     size = None
@@ -105,7 +105,7 @@ def _jpeg_facts(data: bytes) -> tuple[tuple[int, int] | None, bool]:
             return size, True
     return size, b"\xff\xd9" in data[-1024:]  # a damaged file whose end is there all the same
 
-# %% ../../nbs/10a_data.pictures.ipynb #0020
+# %% ../../nbs/10a_data.pictures.ipynb #0021
 def upright(
     picture: Image.Image,  # of any mode
 ) -> np.ndarray:
@@ -118,13 +118,13 @@ def upright(
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return np.array(picture.convert("RGB"))
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0022
 def _damage(e: Exception, what: str = "") -> ImageError:
     "Return the `ImageError` for an exception of Pillow, whose readers raise all kinds."
     reason = "truncated" if "truncated" in str(e).lower() else "unreadable"
     return ImageError(reason, f"{what}{e or type(e).__name__}")
 
-# %% ../../nbs/10a_data.pictures.ipynb #0023
+# %% ../../nbs/10a_data.pictures.ipynb #0025
 def _decode_jpeg(data: bytes, max_pixels: int) -> np.ndarray:
     size, whole = _jpeg_facts(data)
     if size:
@@ -135,7 +135,7 @@ def _decode_jpeg(data: bytes, max_pixels: int) -> np.ndarray:
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if size else None
     return _decode_pillow(data, max_pixels) if pixels is None else pixels
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0026
 def _decode_pillow(data: bytes, max_pixels: int) -> np.ndarray:
     try:
         picture = Image.open(io.BytesIO(data))
@@ -151,7 +151,7 @@ def _decode_pillow(data: bytes, max_pixels: int) -> np.ndarray:
     except Exception as e:
         raise _damage(e, f"{len(data):,} bytes, ") from e
 
-# %% ../../nbs/10a_data.pictures.ipynb #0024
+# %% ../../nbs/10a_data.pictures.ipynb #0027
 def decode(
     data: bytes,  # a whole JPEG, PNG, WebP, GIF, … file
     max_pixels: int = MAX_PIXELS,  # refuse larger pictures before they are decoded
@@ -165,7 +165,7 @@ def decode(
         raise ImageError("unreadable", "the file is empty")
     return (_decode_jpeg if data[:3] == b"\xff\xd8\xff" else _decode_pillow)(data, max_pixels)
 
-# %% ../../nbs/10a_data.pictures.ipynb #0029
+# %% ../../nbs/10a_data.pictures.ipynb #0032
 UPLOADS = ("JPEG", "PNG", "WEBP")
 MAX_UPLOAD = 10_000_000  # bytes: what a notebook's messages can carry
 MIN_SIDE = 8  # pixels
@@ -194,7 +194,7 @@ def check_upload(
         raise ImageError("unreadable", f"{size} are too few; send at least {MIN_SIDE} x {MIN_SIDE}")
     return pixels
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0033
 def _frames(data: bytes) -> int:
     "Return the number of pictures in a file, from its header; 1 where that cannot be told."
     try:
@@ -202,14 +202,14 @@ def _frames(data: bytes) -> int:
     except Exception:  # `decode` says what is wrong with it
         return 1
 
-# %% ../../nbs/10a_data.pictures.ipynb #0034
+# %% ../../nbs/10a_data.pictures.ipynb #0038
 def canonical(
     path: str,  # a path inside an archive or a folder
 ) -> str:
     """Return `path` with forward slashes and composed accents (Unicode's NFC)."""
     return unicodedata.normalize("NFC", path.replace("\\", "/").removeprefix("./"))
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0039
 class _Zip:
     "A zip archive whose members many threads can read at the same time."
 
@@ -238,19 +238,19 @@ class _Zip:
             raise zipfile.BadZipFile("its checksum is wrong")
         return data
 
-# %% ../../nbs/10a_data.pictures.ipynb #0036
+# %% ../../nbs/10a_data.pictures.ipynb #0042
 @lru_cache(maxsize=16)
 def _opened(path: str, mtime: int) -> _Zip:
     return _Zip(path)
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0043
 def zip_members(
     path: str | Path,  # a zip archive
 ) -> list[str]:
     """Return the files in a zip archive, with forward slashes, in the archive's order."""
     return [*_opened(str(path), os.stat(path).st_mtime_ns).names][::-1]
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0044
 def read_zip(
     path: str | Path,  # a zip archive
     member: str,  # the path of a file in it
@@ -265,7 +265,7 @@ def read_zip(
     except Exception as e:  # each way of compressing raises its own
         raise ImageError("unreadable", f"{member!r} in {str(path)!r}: {e}") from e
 
-# %% ../../nbs/10a_data.pictures.ipynb #0039
+# %% ../../nbs/10a_data.pictures.ipynb #0047
 MAX_BYTES = 50_000_000  # a larger file is no product picture
 
 
@@ -275,7 +275,7 @@ def _check_head(head: bytes, response: requests.Response):
         kind = response.headers.get("Content-Type", "content of no type")
         raise ImageError("unreadable", f"{response.url}: {kind}, begins with {head[:16].strip()!r}")
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0048
 def _limited(response: requests.Response, max_bytes: int, max_seconds: float) -> Iterable[bytes]:
     "Yield the parts of an answer, as long as it begins like a picture and keeps within the limits."
     total, head, end = 0, b"", time.monotonic() + max_seconds
@@ -296,7 +296,7 @@ def _limited(response: requests.Response, max_bytes: int, max_seconds: float) ->
         yield chunk
     _check_head(head.ljust(16), response)
 
-# %% ../../nbs/10a_data.pictures.ipynb #0040
+# %% ../../nbs/10a_data.pictures.ipynb #0049
 def get_picture(
     url: str,  # http or https
     session: requests.Session | None = None,  # to reuse connections
@@ -321,14 +321,14 @@ def get_picture(
         raise ImageError("fetch", f"{url}: {e}") from e
     return data, content_type
 
-# %% ../../nbs/10a_data.pictures.ipynb #0043
+# %% ../../nbs/10a_data.pictures.ipynb #0052
 def is_url(
     ref: str | bytes | None,  # a reference to a picture, as `read_ref` takes it
 ) -> bool:
     """Return whether `ref` is the address of a picture on a server."""
     return isinstance(ref, str) and ref.startswith(("http://", "https://"))
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0053
 def url_path(
     url: str,  # http or https
 ) -> Path:
@@ -336,7 +336,7 @@ def url_path(
     name = hashlib.sha256(url.encode()).hexdigest()
     return cache_dir("urls", name[:2]) / name
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0054
 def store_url(
     url: str,  # http or https
     data: bytes,  # the file that it answers
@@ -347,7 +347,7 @@ def store_url(
     tmp.write_bytes(data)
     os.replace(tmp, path)
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0055
 def fetch(
     url: str,  # http or https
     session: requests.Session | None = None,  # to reuse connections
@@ -361,14 +361,14 @@ def fetch(
     store_url(url, data)
     return data
 
-# %% ../../nbs/10a_data.pictures.ipynb #0046
+# %% ../../nbs/10a_data.pictures.ipynb #0058
 def digest(
     data: bytes,  # a file
 ) -> bytes:
     """Return 16 bytes that stand for the content of a file (BLAKE2b)."""
     return hashlib.blake2b(data, digest_size=16).digest()
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0059
 def read_ref(
     ref: str | bytes | None,  # a path, "archive.zip!/member", a URL, the bytes themselves, or None
 ) -> bytes:
@@ -387,7 +387,7 @@ def read_ref(
     except (OSError, ValueError) as e:  # ValueError: no path at all, such as one with a zero byte
         raise ImageError("missing", f"no file {ref!r} ({getattr(e, 'strerror', e)})") from e
 
-# %% ../../nbs/10a_data.pictures.ipynb #0049
+# %% ../../nbs/10a_data.pictures.ipynb #0062
 _NO_SCHEME = re.compile(r"//[\w.-]+\.[a-z]{2,}(:\d+)?/", re.IGNORECASE)
 
 
@@ -407,7 +407,7 @@ def plain_ref(
         else text
     )
 
-# %% ../../nbs/10a_data.pictures.ipynb #0052
+# %% ../../nbs/10a_data.pictures.ipynb #0065
 def picture_root(
     images: str | Path | None,  # a folder or zip archive
 ) -> str | None:
@@ -424,7 +424,7 @@ def picture_root(
         "from_csv), is neither a folder nor a zip archive"
     )
 
-# %% ../../nbs/10a_data.pictures.ipynb #0055
+# %% ../../nbs/10a_data.pictures.ipynb #0068
 def _walk(folder: str, above: tuple = ()) -> Iterator[str]:
     "Yield the files below a folder, those in linked folders too; hidden ones are passed over."
     entries = sorted(os.scandir(folder), key=lambda e: e.name)
@@ -438,7 +438,7 @@ def _walk(folder: str, above: tuple = ()) -> Iterator[str]:
         elif entry.is_file():
             yield entry.path
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0069
 def list_files(
     root: str
     | Path,  # a folder (searched with its sub-folders and linked folders) or a zip archive
@@ -451,7 +451,7 @@ def list_files(
     names = [n for n in zip_members(prefix[:-2]) if not n.startswith("__MACOSX/")]
     return sorted(prefix + n for n in names if not os.path.basename(n).startswith("."))
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0070
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp"),
     *(".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2"),
@@ -465,7 +465,7 @@ def list_pictures(
     """Return the refs of the picture files in `root`, sorted, by the suffixes in `SUFFIXES`."""
     return [ref for ref in list_files(root) if ref.lower().endswith(SUFFIXES)]
 
-# %% ../../nbs/10a_data.pictures.ipynb #0058
+# %% ../../nbs/10a_data.pictures.ipynb #0073
 def shrink(
     pixels: np.ndarray,  # uint8 (height, width, 3)
     side: int,  # the longer side afterwards, in pixels
@@ -478,7 +478,7 @@ def shrink(
     small = (max(1, round(width * scale)), max(1, round(height * scale)))
     return cv2.resize(pixels, small, interpolation=cv2.INTER_AREA)
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0074
 def thumbnail(
     pixels: np.ndarray,  # uint8 (height, width, 3)
     size: int = 96,  # the longer side, in pixels
@@ -488,7 +488,7 @@ def thumbnail(
     Image.fromarray(shrink(pixels, size)).save(out, "JPEG", quality=75)
     return out.getvalue()
 
-# %% ../../nbs/10a_data.pictures.ipynb #0061
+# %% ../../nbs/10a_data.pictures.ipynb #0077
 def read_image(
     picture,  # path, URL, bytes, PIL image, uint8 array (height, width, 3), or product id
     catalog=None,  # a `Catalog`, where ids are looked up

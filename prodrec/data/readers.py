@@ -81,13 +81,13 @@ def _pictures_in(root: Path) -> list[str]:
         warnings.warn(f"{said}, as they do not end like a picture: {found}", stacklevel=3)
     return pictures
 
-
+# %% ../../nbs/12_data.readers.ipynb #0020
 def _parts_of(ref: str, root: Path) -> tuple[str, ...]:
     "Return the parts of the path of `ref` below `root`, accents composed."
     path = ref.partition("!/")[2] if root.is_file() else Path(ref).relative_to(root).as_posix()
     return tuple(canonical(path).split("/"))
 
-# %% ../../nbs/12_data.readers.ipynb #0021
+# %% ../../nbs/12_data.readers.ipynb #0022
 def _has_sides(folders: list[tuple[str, ...]], sides: bool | None, root: Path) -> bool:
     "Return whether the topmost folders are the sides of a split; warn where only some are."
     if sides is not None:
@@ -103,7 +103,7 @@ def _has_sides(folders: list[tuple[str, ...]], sides: bool | None, root: Path) -
         )
     return bool(tops) and tops <= set(SIDES)
 
-
+# %% ../../nbs/12_data.readers.ipynb #0023
 def read_folder(
     root: str | Path,  # a folder or zip archive with one sub-folder for each class
     sides: bool | None = None,  # the top folders are train, test, …; None: if all are called so
@@ -132,7 +132,7 @@ def read_folder(
         )
     return Catalog(pd.DataFrame(table).assign(image=refs).set_axis(path_ids(parts), axis=0))
 
-# %% ../../nbs/12_data.readers.ipynb #0031
+# %% ../../nbs/12_data.readers.ipynb #0033
 FIELDS = ("id", *STANDARD)
 TABLES = (".csv", ".tsv", ".parquet", ".jsonl")
 
@@ -144,14 +144,14 @@ def is_table(
     name = Path(path).name.lower().removesuffix(".gz")
     return name.endswith(TABLES)
 
-
+# %% ../../nbs/12_data.readers.ipynb #0034
 def _separator(path: Path) -> str:
     "Return the separator that stands most often in the first line of a text file."
     opened = gzip.open if path.suffix.lower() == ".gz" else open
     with opened(path, "rt", encoding="utf-8-sig", errors="replace") as f:
         return max(SEPARATORS, key=f.readline().count)
 
-# %% ../../nbs/12_data.readers.ipynb #0033
+# %% ../../nbs/12_data.readers.ipynb #0036
 def read_table(
     path: str | Path,  # a .csv, .tsv, .parquet or .jsonl file
     columns: Mapping[str, str] | None = None,  # one of `FIELDS` -> the column that holds it
@@ -178,12 +178,12 @@ def read_table(
     )
     return Catalog.from_frame(frame, root=_beside(path, root, columns, frame.columns), **columns)
 
-
+# %% ../../nbs/12_data.readers.ipynb #0037
 def _beside(path: Path, root: str | Path | None, columns: dict, header) -> str | Path | None:
     "Return the folder of the pictures of a table: `root`, or the table's where it names pictures."
     return path.parent if root is None and columns.get("image", "image") in header else root
 
-# %% ../../nbs/12_data.readers.ipynb #0036
+# %% ../../nbs/12_data.readers.ipynb #0040
 @dataclass(frozen=True)
 class Reader:
     """Describe a reader: its name, its function, and the arguments that the function takes."""
@@ -193,7 +193,7 @@ class Reader:
     needs_root: bool = True  # called with the place of the data; else without
     draws: bool = False  # called with `limit` and `seed`, instead of a sample afterwards
 
-
+# %% ../../nbs/12_data.readers.ipynb #0041
 READERS: dict[str, Reader] = {}
 
 
@@ -209,11 +209,11 @@ def register_reader(
     READERS[name] = Reader(name, function, needs_root, draws)
     return function
 
-# %% ../../nbs/12_data.readers.ipynb #0039
+# %% ../../nbs/12_data.readers.ipynb #0044
 def _draw_demo(limit: int | None = None, seed: int = 0) -> Catalog:
     return load_demo(**({} if limit is None else {"n": limit}), seed=seed)
 
-
+# %% ../../nbs/12_data.readers.ipynb #0045
 register_reader("demo", _draw_demo, needs_root=False, draws=True)
 register_reader("fashion", read_fashion)
 register_reader("retail", read_retail)
@@ -221,17 +221,17 @@ register_reader("amazon", read_amazon)
 register_reader("walmart", read_walmart)
 register_reader("folder", read_folder)
 
-# %% ../../nbs/12_data.readers.ipynb #0040
+# %% ../../nbs/12_data.readers.ipynb #0046
 def _entry_points() -> dict:
     "Return the readers of installed packages by name, not yet imported."
     return {e.name: e for e in importlib.metadata.entry_points(group="prodrec.readers")}
 
-
+# %% ../../nbs/12_data.readers.ipynb #0047
 def reader_names() -> list[str]:
     """Return the names that `read_data` knows, those of installed packages last."""
     return [*READERS, *sorted(set(_entry_points()) - set(READERS))]
 
-
+# %% ../../nbs/12_data.readers.ipynb #0048
 def find_reader(
     name: str,  # of a registered reader, or of one in an installed package
 ) -> Reader | None:
@@ -240,11 +240,11 @@ def find_reader(
         register_reader(name, found[name].load())
     return READERS.get(name)
 
-# %% ../../nbs/12_data.readers.ipynb #0043
+# %% ../../nbs/12_data.readers.ipynb #0051
 class SourceError(ValueError):
     """Report arguments of `read_data` that name no data, or do not go together."""
 
-
+# %% ../../nbs/12_data.readers.ipynb #0052
 def _read_named(reader: Reader, root, columns, limit: int | None, seed: int) -> Catalog:
     if columns:
         raise SourceError(f"the reader {reader.name!r} knows its columns: leave out `columns`")
@@ -257,7 +257,7 @@ def _read_named(reader: Reader, root, columns, limit: int | None, seed: int) -> 
     drawn = {"limit": limit, "seed": seed} if reader.draws else {}
     return reader.function(*([root] if reader.needs_root else []), **drawn)
 
-# %% ../../nbs/12_data.readers.ipynb #0045
+# %% ../../nbs/12_data.readers.ipynb #0054
 def _read_path(path: Path, root, columns) -> Catalog:
     if path.is_file() and is_table(path):
         return read_table(path, columns, root)
@@ -269,15 +269,15 @@ def _read_path(path: Path, root, columns) -> Catalog:
             f"`source` {str(path)!r} is none of {', '.join(names)}, and no table "
             f"({', '.join(TABLES)}), folder or zip archive that is there{hint}"
         )
-    if columns:
-        raise SourceError(f"`columns` is about tables, and {str(path)!r} is none: leave it out")
-    if any((path / name).is_file() for name in ("manifest.json", "versions.json")):
+    saved = any((path / name).is_file() for name in ("manifest.json", "versions.json"))
+    if columns or (root is not None and not saved):
+        both = "`root` and `columns` go with a table or a reader's name"
+        raise SourceError(f"{both}; {str(path)!r} needs neither")
+    if saved:
         return Catalog.load(path, root)
-    if root is not None:
-        raise SourceError(f"`root` goes with a table, and {str(path)!r} is none: leave it out")
     return read_folder(path)
 
-
+# %% ../../nbs/12_data.readers.ipynb #0055
 def read_data(
     source: str
     | Path

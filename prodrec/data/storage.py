@@ -35,7 +35,7 @@ def home_of(
         return None
     return home if os.path.dirname(home) != home else None
 
-
+# %% ../../nbs/10d_data.storage.ipynb #0011
 def _relative(ref, home: str | None):
     "Return `ref` without its beginning `home`; other refs as they are."
     start = home if home is None or home.endswith("!/") else os.path.join(home, "")
@@ -43,14 +43,14 @@ def _relative(ref, home: str | None):
         return ref
     return ref[len(start) :].replace(os.sep, "/")
 
-
+# %% ../../nbs/10d_data.storage.ipynb #0012
 def _absolute(ref, home: str | None):
     "Return a ref that `_relative` has made, with its beginning `home`."
     if home is None or not isinstance(ref, str) or is_url(ref) or os.path.isabs(ref):
         return ref
     return home + ref if home.endswith("!/") else os.path.join(home, *ref.split("/"))
 
-# %% ../../nbs/10d_data.storage.ipynb #0013
+# %% ../../nbs/10d_data.storage.ipynb #0015
 PACK_BELOW = 64_000_000  # bytes of all pictures together, up to which `save` packs them by default
 
 
@@ -71,13 +71,13 @@ def _size_of(refs: Iterable[str]) -> int:
             break
     return int(total)
 
-
+# %% ../../nbs/10d_data.storage.ipynb #0016
 def _in_saved(ref: str) -> bool:
     "Return whether a picture lies in the archive of a saved catalogue."
     archive, inside, _ = ref.partition("!/")
     return bool(inside) and os.path.isfile(os.path.join(os.path.dirname(archive), "manifest.json"))
 
-
+# %% ../../nbs/10d_data.storage.ipynb #0017
 def to_pack(
     refs: dict[str, str | bytes | None],  # product -> ref
     images: bool
@@ -96,7 +96,7 @@ def to_pack(
     small = images is None and _size_of(files.values()) <= PACK_BELOW
     return memory + ([*files] if small else leaning)
 
-# %% ../../nbs/10d_data.storage.ipynb #0015
+# %% ../../nbs/10d_data.storage.ipynb #0020
 def pack(
     refs: dict[str, str | bytes | None],  # product -> ref
     todo: Sequence[str],  # the products whose pictures to pack
@@ -118,7 +118,7 @@ def pack(
                 continue
     return refs | packed
 
-# %% ../../nbs/10d_data.storage.ipynb #0018
+# %% ../../nbs/10d_data.storage.ipynb #0023
 def missing_files(
     refs: Iterable[str | bytes | None],  # of pictures
 ) -> list[str]:
@@ -138,7 +138,7 @@ def missing_files(
             gone.append(ref)
     return gone
 
-# %% ../../nbs/10d_data.storage.ipynb #0020
+# %% ../../nbs/10d_data.storage.ipynb #0026
 def find_home(
     refs: Sequence,  # refs as they were saved
     former: str | None,  # the folder or archive in which the pictures lay
@@ -158,7 +158,7 @@ def find_home(
     lost = [len(missing_files([_absolute(r, p) for r in sample])) for p in places]
     return places[int(np.argmin(lost))] if places else None
 
-# %% ../../nbs/10d_data.storage.ipynb #0023
+# %% ../../nbs/10d_data.storage.ipynb #0029
 def _over_refs(products: pd.DataFrame, change) -> pd.DataFrame:
     "Return the table with `change(ref)` for each ref in it."
 
@@ -171,7 +171,7 @@ def _over_refs(products: pd.DataFrame, change) -> pd.DataFrame:
     made = {c: pd.Series(v, index=products.index, dtype=object) for c, v in columns.items()}
     return products.assign(**made)
 
-
+# %% ../../nbs/10d_data.storage.ipynb #0030
 def write_products(
     products: pd.DataFrame,  # of a catalogue
     folder: Path,  # where to write products.parquet and images.zip
@@ -192,7 +192,7 @@ def write_products(
             pass
     return {"n": len(products), "root": home, "beside": beside, "lost": lost}
 
-# %% ../../nbs/10d_data.storage.ipynb #0025
+# %% ../../nbs/10d_data.storage.ipynb #0032
 def read_products(
     folder: Path,  # with products.parquet and perhaps images.zip
     state: dict,  # what `write_products` returned

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SEPARATORS', 'SCALARS', 'csv_line', 'other_separator', 'check_fields', 'read_csv', 'read_json_lines', 'scalar_text',
-           'as_text', 'one_type', 'check_storable', 'check_ids', 'as_numbers', 'split_cell', 'is_missing',
-           'picture_refs']
+           'as_text', 'one_type', 'words_among_numbers', 'check_storable', 'check_ids', 'as_numbers', 'split_cell',
+           'is_missing', 'picture_refs']
 
 # %% ../../nbs/10c_data.tables.ipynb #0005
 import ast
@@ -43,7 +43,7 @@ def _opened(path, encoding: str):
     opened = gzip.open if packed else open
     return opened(path, "rt", encoding=encoding, errors="replace", newline="")
 
-
+# %% ../../nbs/10c_data.tables.ipynb #0010
 def _csv_rows(path: str | Path, sep: str, encoding: str) -> Iterator[tuple[int, list[str]]]:
     "Yield (line at which the row begins, its fields) of a CSV file; blank lines are left out."
     with _opened(path, encoding) as f:
@@ -53,7 +53,7 @@ def _csv_rows(path: str | Path, sep: str, encoding: str) -> Iterator[tuple[int, 
                 yield line, row
             line = reader.line_num + 1
 
-
+# %% ../../nbs/10c_data.tables.ipynb #0011
 def csv_line(
     path: str | Path,  # a CSV file, plain or gzipped
     row: int,  # position of a row in the table, from 0
@@ -65,7 +65,7 @@ def csv_line(
     next(rows, None)  # the header
     return next((line for n, (line, _) in enumerate(rows) if n == row), None)
 
-# %% ../../nbs/10c_data.tables.ipynb #0012
+# %% ../../nbs/10c_data.tables.ipynb #0014
 SEPARATORS = (",", ";", "\t", "|")
 
 
@@ -79,7 +79,7 @@ def other_separator(
         return ""
     return f': its fields seem to be separated by {best!r}, so give `read={{"sep": {best!r}}}`'
 
-# %% ../../nbs/10c_data.tables.ipynb #0015
+# %% ../../nbs/10c_data.tables.ipynb #0017
 def check_fields(
     path: str | Path,  # a CSV file, plain or gzipped
     sep: str = ",",  # the separator of fields
@@ -99,7 +99,7 @@ def check_fields(
             raise ValueError(f"{place}line {line}: {found}, {begins!r}{hint}")
     return len(header)
 
-# %% ../../nbs/10c_data.tables.ipynb #0018
+# %% ../../nbs/10c_data.tables.ipynb #0020
 _NO_TABLE = (
     pd.errors.ParserError,
     pd.errors.ParserWarning,
@@ -144,7 +144,7 @@ def read_csv(
     nameless = [c for c in df if str(c).startswith("Unnamed: ") and df[c].isna().all()]
     return df.drop(columns=nameless)
 
-# %% ../../nbs/10c_data.tables.ipynb #0020
+# %% ../../nbs/10c_data.tables.ipynb #0022
 def _strictly(path: str | Path, options: dict) -> pd.DataFrame:
     "Read a CSV file; rows with too many fields are refused, unless the surplus is empty."
     with warnings.catch_warnings():
@@ -163,7 +163,7 @@ def _strictly(path: str | Path, options: dict) -> pd.DataFrame:
         return pd.read_csv(path, **options)
     return pd.read_csv(path, **options, usecols=range(fields))
 
-# %% ../../nbs/10c_data.tables.ipynb #0023
+# %% ../../nbs/10c_data.tables.ipynb #0025
 def read_json_lines(
     path: str | Path,  # a file with one json object on each line, plain or gzipped
     limit: int | None = None,  # stop after so many
@@ -183,7 +183,7 @@ def read_json_lines(
                 f"{str(path)!r}, line {number}: {str(e)[:200]}; the line begins {line[:60]!r}"
             ) from e
 
-
+# %% ../../nbs/10c_data.tables.ipynb #0026
 def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     "Yield the lines of a plain or gzipped file that are not blank, with their numbers."
     number = 0
@@ -198,7 +198,7 @@ def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 f"{str(path)!r} is cut off or damaged after line {number}: fetch it again"
             ) from e
 
-
+# %% ../../nbs/10c_data.tables.ipynb #0027
 def _parse_line(line: bytes) -> dict:
     text = line.decode("utf-8-sig")
     try:
@@ -214,7 +214,7 @@ def _parse_line(line: bytes) -> dict:
         raise ValueError(f"an object is expected, found {type(row).__name__}")
     return row
 
-# %% ../../nbs/10c_data.tables.ipynb #0028
+# %% ../../nbs/10c_data.tables.ipynb #0032
 SCALARS = (str, bool, np.bool_, numbers.Number, date, time, np.datetime64)
 
 
@@ -226,7 +226,7 @@ def scalar_text(
         return str(int(value))
     return str(value)
 
-
+# %% ../../nbs/10c_data.tables.ipynb #0033
 def as_text(
     values: pd.Series,  # one column, indexed by product id
 ) -> pd.Series:
@@ -249,7 +249,7 @@ def as_text(
     ]
     return pd.Series(text, index=values.index, name=values.name, dtype="str")
 
-# %% ../../nbs/10c_data.tables.ipynb #0031
+# %% ../../nbs/10c_data.tables.ipynb #0036
 _NUMBERS = {
     "integer": "Int64",
     "boolean": "boolean",
@@ -278,7 +278,7 @@ def _settled(values: pd.Series) -> tuple[pd.Series, str]:
     kinds = sorted({type(v).__name__ for v in known})
     return as_text(values), f"column `{values.name}` holds {' and '.join(kinds)}: kept as text"
 
-
+# %% ../../nbs/10c_data.tables.ipynb #0037
 def one_type(
     df: pd.DataFrame,  # any table
     skip: Iterable[str] = (),  # columns to leave as they are
@@ -289,7 +289,24 @@ def one_type(
     changed = {c: values for c, (values, _) in settled.items() if values is not df[c]}
     return df.assign(**changed) if changed else df, [note for _, note in settled.values() if note]
 
-# %% ../../nbs/10c_data.tables.ipynb #0034
+# %% ../../nbs/10c_data.tables.ipynb #0040
+def words_among_numbers(
+    df: pd.DataFrame,  # a table, as it was read from a text file
+    skip: Iterable[str] = (),  # columns that are meant as text
+) -> list[str]:
+    """Return a sentence for each column of text whose values are numbers for the most part."""
+    notes = []
+    for column in [c for c in df if c not in set(skip)]:
+        if pd.api.types.infer_dtype(df[column], skipna=True) != "string":
+            continue
+        known = df[column].dropna()
+        words = known[pd.to_numeric(known, errors="coerce").isna()]
+        if 0 < len(words) < len(known) / 2:
+            example = f"{len(words):,} words, e.g. {words.iloc[0]!r}"
+            notes.append(f"column `{column}` holds numbers and {example}: kept as text")
+    return notes
+
+# %% ../../nbs/10c_data.tables.ipynb #0043
 _NOT_STORED = (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError)
 
 
@@ -300,7 +317,7 @@ def _is_storable(values: pd.Series) -> bool:
         return False
     return not (pa.types.is_struct(kind) and kind.num_fields == 0)
 
-
+# %% ../../nbs/10c_data.tables.ipynb #0044
 def check_storable(
     df: pd.DataFrame,  # a table indexed by product id
     skip: Iterable[str] = (),  # columns to leave out
@@ -322,7 +339,7 @@ def check_storable(
             f"or drop the column, e.g. `df.drop(columns={str(column)!r})`"
         )
 
-# %% ../../nbs/10c_data.tables.ipynb #0037
+# %% ../../nbs/10c_data.tables.ipynb #0047
 def check_ids(
     index: pd.Index,  # one id a product
 ) -> pd.Index:
@@ -347,7 +364,7 @@ def check_ids(
         )
     return index
 
-# %% ../../nbs/10c_data.tables.ipynb #0040
+# %% ../../nbs/10c_data.tables.ipynb #0050
 def as_numbers(
     values: pd.Series,  # one column, indexed by product id
     path: str | Path | None = None,  # the CSV file it comes from, to tell the line of an error
@@ -374,7 +391,7 @@ def as_numbers(
         )
     return found
 
-# %% ../../nbs/10c_data.tables.ipynb #0043
+# %% ../../nbs/10c_data.tables.ipynb #0053
 def _variants(path: str) -> list[str]:
     "List other spellings of a path, the likelier first."
     forms = [path, path.replace("\\", "/")]
@@ -383,7 +400,7 @@ def _variants(path: str) -> list[str]:
     ]
     return [*dict.fromkeys(forms)]
 
-
+# %% ../../nbs/10c_data.tables.ipynb #0054
 def _path_ref(path: str, root: str | None) -> str:
     "Return the ref of a path that is written in a table."
     if root and root.endswith("!/"):
@@ -399,7 +416,7 @@ def _path_ref(path: str, root: str | None) -> str:
         places = [next((p for p in places if os.path.exists(p)), places[0])]
     return places[0]
 
-# %% ../../nbs/10c_data.tables.ipynb #0046
+# %% ../../nbs/10c_data.tables.ipynb #0057
 _NEXT_URL = re.compile(r"[\s,;|]+(?=(?:https?:)?//)", re.IGNORECASE)
 _ONE = re.compile(r"[^\s,;|\[]+")
 _BETWEEN = re.compile(r"\s*[,;|\n]\s*")
@@ -425,7 +442,7 @@ def split_cell(
     paths = _BETWEEN.split(cell)
     return paths if all(p.lower().endswith(SUFFIXES) for p in paths) else [cell]
 
-# %% ../../nbs/10c_data.tables.ipynb #0048
+# %% ../../nbs/10c_data.tables.ipynb #0060
 def is_missing(
     value,  # a value of a table
 ) -> bool:
@@ -438,7 +455,7 @@ def is_missing(
         else isinstance(value, str | bytes) and not value.strip()
     )
 
-
+# %% ../../nbs/10c_data.tables.ipynb #0061
 def _encoded(picture: Image.Image | np.ndarray) -> bytes:
     "Return a picture in memory as the bytes of a PNG file."
     out = io.BytesIO()
@@ -447,7 +464,7 @@ def _encoded(picture: Image.Image | np.ndarray) -> bytes:
     )
     return out.getvalue()
 
-
+# %% ../../nbs/10c_data.tables.ipynb #0062
 def _is_picture(value: Image.Image | np.ndarray) -> bool:
     if isinstance(value, Image.Image):
         return True
@@ -457,13 +474,13 @@ def _is_picture(value: Image.Image | np.ndarray) -> bool:
         and (value.ndim == 2 or value.shape[2:] in ((3,), (4,)))
     )
 
-
+# %% ../../nbs/10c_data.tables.ipynb #0063
 def _text_ref(text: str, root: str | None) -> str:
     "Return the ref of one picture that is written as text."
     ref = plain_ref(text)
     return ref if is_url(ref) or "!/" in ref or ref != text else _path_ref(ref, root)
 
-
+# %% ../../nbs/10c_data.tables.ipynb #0064
 def picture_refs(
     cell,  # bytes, path, URL, PIL image, array, {"bytes", "path"}, a list of these, or text
     root: str | None = None,  # where relative paths are looked up, as `picture_root` returns it

@@ -42,7 +42,7 @@ def confusion_counts(
     """Return the confusion matrix, int (n_classes, n_classes): true classes down, labels across."""
     return np.bincount(true * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, -1)
 
-
+# %% ../../nbs/27_models.report.ipynb #0014
 def macro_f1(
     counts: np.ndarray,  # from `confusion_counts`
 ) -> float:
@@ -51,7 +51,7 @@ def macro_f1(
     seen = (support + predicted) > 0
     return float((2 * right[seen] / (support + predicted)[seen]).mean())
 
-# %% ../../nbs/27_models.report.ipynb #0016
+# %% ../../nbs/27_models.report.ipynb #0017
 def macro_f1_interval(
     true: np.ndarray,  # (n,) numbers of classes
     predicted: np.ndarray,  # (n,) numbers of classes
@@ -67,7 +67,7 @@ def macro_f1_interval(
     low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
-# %% ../../nbs/27_models.report.ipynb #0019
+# %% ../../nbs/27_models.report.ipynb #0020
 def class_scores(
     confusion: pd.DataFrame,  # counts; true labels down, predicted ones across
 ) -> pd.DataFrame:
@@ -80,18 +80,18 @@ def class_scores(
     index = pd.Index(confusion.index, name="class")
     return pd.DataFrame(columns | {"support": support}, index=index)
 
-
+# %% ../../nbs/27_models.report.ipynb #0021
 def top_confusions(
     confusion: pd.DataFrame,  # as for `class_scores`
 ) -> pd.DataFrame:
-    """Return the confusions, the most frequent first: true, predicted, count, share of the class."""
+    """Return the confusions, the most frequent first: true, predicted, count, share."""
     table = confusion.rename_axis(index="true", columns="predicted").stack()
     table = table.rename("count").reset_index()
     table["share"] = table["count"] / table["true"].map(confusion.sum(axis=1)).clip(lower=1)
     wrong = table[(table["true"] != table["predicted"]) & (table["count"] > 0)]
     return wrong.sort_values(["count", "share"], ascending=False, kind="stable", ignore_index=True)
 
-# %% ../../nbs/27_models.report.ipynb #0022
+# %% ../../nbs/27_models.report.ipynb #0024
 def confusion_order(
     shares: pd.DataFrame,  # (classes, classes), each row as shares of its true class
 ) -> list:
@@ -104,7 +104,7 @@ def confusion_order(
     tree = linkage(squareform(apart, checks=False), "average", optimal_ordering=True)
     return [shares.index[n] for n in leaves_list(tree)]
 
-# %% ../../nbs/27_models.report.ipynb #0025
+# %% ../../nbs/27_models.report.ipynb #0027
 def confusion_figure(
     confusion: pd.DataFrame,  # counts; true labels down, predicted ones across
     name: str = "classifier",
@@ -143,7 +143,7 @@ def _draw_shares(shares: pd.DataFrame, few: bool, ax):
     ax.tick_params(axis="x", rotation=90, labelsize=9 if few else 8)
     ax.tick_params(axis="y", rotation=0, labelsize=9 if few else 8)
 
-# %% ../../nbs/27_models.report.ipynb #0027
+# %% ../../nbs/27_models.report.ipynb #0029
 def confusions_figure(
     table: pd.DataFrame,  # from `top_confusions`
     name: str = "classifier",
@@ -165,7 +165,7 @@ def confusions_figure(
     ax.tick_params(axis="y", labelsize=8)
     return ax
 
-# %% ../../nbs/27_models.report.ipynb #0032
+# %% ../../nbs/27_models.report.ipynb #0034
 def errors_figure(
     table: pd.DataFrame,  # id, label, predicted, confidence, as `Report.worst` gives them
     catalog: Catalog,  # has the pictures
@@ -190,7 +190,7 @@ def errors_figure(
     figure.suptitle(f"The surest errors of {short_label(name, 40)}", fontsize=11)
     return axes.ravel()[: len(table)]
 
-# %% ../../nbs/27_models.report.ipynb #0035
+# %% ../../nbs/27_models.report.ipynb #0037
 class Report:
     """The figures of a classifier on products with known labels.
 
@@ -335,7 +335,7 @@ class Report:
         table = weakest.round(3).to_html()
         return f"<pre>{html.escape(repr(self))}</pre><p>The weakest classes:</p>{table}"
 
-# %% ../../nbs/27_models.report.ipynb #0036
+# %% ../../nbs/27_models.report.ipynb #0038
 def _told(report: Report) -> str:
     (low, high), (f_low, f_high) = report.interval, report.macro_f1_interval
     products, n = f"{len(report.labels):,} products", len(report.confusion)
@@ -350,7 +350,7 @@ def _told(report: Report) -> str:
     ]
     return "\n".join(lines)
 
-# %% ../../nbs/27_models.report.ipynb #0042
+# %% ../../nbs/27_models.report.ipynb #0044
 def _restricted(report: Report, min_share: float) -> Report:
     shares = pd.Series(report.labels).value_counts(normalize=True)
     kept = shares.index[shares >= min_share]
@@ -375,7 +375,7 @@ def _restricted(report: Report, min_share: float) -> Report:
         notes=[*report.notes, note],
     )
 
-# %% ../../nbs/27_models.report.ipynb #0045
+# %% ../../nbs/27_models.report.ipynb #0047
 def difference(
     a: Report,
     b: Report,  # on the same products
@@ -393,7 +393,7 @@ def difference(
         )
     return paired_difference(a.right, b.right, level, seed)
 
-# %% ../../nbs/27_models.report.ipynb #0049
+# %% ../../nbs/27_models.report.ipynb #0051
 def _costs(classifier, test: Catalog) -> dict:
     figures = classifier.evaluate(test).to_frame().iloc[0]
     columns = ["accuracy", "accuracy_low", "accuracy_high", "macro_f1", "ece"]
@@ -417,7 +417,7 @@ def _milliseconds(classifier, some: Catalog) -> float:
         seconds.append(time.perf_counter() - start)
     return 1000 * min(seconds) / len(some)
 
-# %% ../../nbs/27_models.report.ipynb #0050
+# %% ../../nbs/27_models.report.ipynb #0052
 def compare(
     classifiers: Sequence | Mapping,  # fitted classifiers, or a dict of them by a name of your own
     test: Catalog,
@@ -436,7 +436,7 @@ def compare(
     rows = [_costs(c, test) for c in named.values()]
     return pd.DataFrame(rows, index=pd.Index(named, name="classifier"))
 
-# %% ../../nbs/27_models.report.ipynb #0051
+# %% ../../nbs/27_models.report.ipynb #0053
 def comparison_figure(
     table: pd.DataFrame,  # from `compare`
     cost: str = "ms_per_product",  # or another of its columns
@@ -459,7 +459,7 @@ def comparison_figure(
     ax.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     return ax
 
-# %% ../../nbs/27_models.report.ipynb #0056
+# %% ../../nbs/27_models.report.ipynb #0058
 def beside_published(
     published: Mapping[
         str, object
@@ -478,7 +478,7 @@ def beside_published(
     table = pd.concat(rows, ignore_index=True).reindex(columns=columns)
     return table.astype({"n": "Int64", "seed": "Int64"})
 
-# %% ../../nbs/27_models.report.ipynb #0059
+# %% ../../nbs/27_models.report.ipynb #0061
 def write_results(
     name: str,  # of the file, without its suffix
     what: str,  # a sentence: what was measured, and on which data

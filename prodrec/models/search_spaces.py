@@ -87,7 +87,7 @@ def draw_value(
     name: str,  # of the option
     domain: list | tuple,  # checked, see `check_domain`
 ):
-    """Return the value of one option as `hp` proposes it; the first choice or the low end before."""
+    """Return the value of one option as `hp` proposes it; at first, the first or lowest."""
     if isinstance(domain, list):
         return domain[hp.Choice(name, list(range(len(domain))))]
     low, high, *log = domain
@@ -96,7 +96,7 @@ def draw_value(
         return hp.Int(name, low, high, sampling=sampling)
     return float(f"{hp.Float(name, float(low), float(high), sampling=sampling):.4g}")
 
-
+# %% ../../nbs/26_models.search_spaces.ipynb #0024
 def draw_values(
     hp: kt.HyperParameters,  # proposes the values
     space: dict,  # checked, see `check_space`
@@ -104,11 +104,11 @@ def draw_values(
     """Return one value for each option of `space`: a candidate."""
     return {name: draw_value(hp, name, domain) for name, domain in space.items()}
 
-# %% ../../nbs/26_models.search_spaces.ipynb #0028
+# %% ../../nbs/26_models.search_spaces.ipynb #0029
 def describe_domain(
     domain: list | tuple,  # checked, see `check_domain`
 ) -> dict:
-    """Return a domain as JSON can hold it: {"choices": …} or {"low": …, "high": …, "log": …}."""
+    """Return a domain as JSON: {"choices": …} or {"low": …, "high": …, "log": …}."""
     if isinstance(domain, list):
         return {"choices": domain}
     return {"low": domain[0], "high": domain[1], "log": len(domain) == 3}

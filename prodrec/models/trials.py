@@ -97,7 +97,7 @@ class Candidates(kt.HyperModel):
         classifier: Classifier,  # from `build`
         epochs: int,
     ) -> float:
-        """Train `classifier`, keep the weights of its best epoch, return its accuracy on validation."""
+        """Train `classifier`, keep its best epoch, return its accuracy on validation."""
         more = {k: v for k, v in (self.params | self.values(hp)).items() if k in self._of_fit}
         keep = EarlyStopping("val_accuracy", mode="max", patience=epochs, restore_best_weights=True)
         classifier.fit(self.train, self.validation, epochs=epochs, callbacks=[keep], **more)
@@ -118,14 +118,14 @@ def write_json(
     part.write_text(json.dumps(value, indent=1), encoding="utf-8")
     os.replace(part, path)
 
-
+# %% ../../nbs/26a_models.trials.ipynb #0014
 def read_json(
     path: Path,
 ):
     """Return what the file `path` holds, or None where there is none."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
-# %% ../../nbs/26a_models.trials.ipynb #0018
+# %% ../../nbs/26a_models.trials.ipynb #0019
 class CrashSafe:
     """What all oracles have in common here: files that are whole, and trials that are complete."""
 
@@ -149,7 +149,7 @@ class _Random(CrashSafe, kt.oracles.RandomSearchOracle):
 class _Hyperband(CrashSafe, kt.oracles.HyperbandOracle):
     pass
 
-
+# %% ../../nbs/26a_models.trials.ipynb #0020
 class _Bayesian(CrashSafe, kt.oracles.BayesianOptimizationOracle):
     def populate_space(self, trial_id):
         self._random_state = np.random.RandomState((self.seed + len(self.trials)) % 2**32)
@@ -157,7 +157,7 @@ class _Bayesian(CrashSafe, kt.oracles.BayesianOptimizationOracle):
             warnings.simplefilter("ignore", ConvergenceWarning)
             return super().populate_space(trial_id)
 
-# %% ../../nbs/26a_models.trials.ipynb #0019
+# %% ../../nbs/26a_models.trials.ipynb #0021
 METHODS = ("random", "hyperband", "bayesian")
 
 
@@ -168,7 +168,7 @@ def make_oracle(
     epochs: int,  # of "hyperband": the most that one trial gets
     seed: int,
 ) -> kt.Oracle:
-    """Return the oracle of a search; "bayesian" begins with max(3, min(3 d, trials / 3)) random trials."""
+    """Return the oracle of a search; "bayesian" begins with a third of the trials at random."""
     seed = int(np.random.SeedSequence(seed).generate_state(1)[0]) or 1
     common = {
         "objective": kt.Objective("val_accuracy", "max"),
@@ -186,11 +186,11 @@ def make_oracle(
     oracle.verbose = 0
     return oracle
 
-# %% ../../nbs/26a_models.trials.ipynb #0022
+# %% ../../nbs/26a_models.trials.ipynb #0024
 def trial_outcomes(
     folder: Path,  # of a search
 ) -> dict[int, dict]:
-    """Return what is known of each trial, by its number: values, epochs, status, score, error, seconds."""
+    """Return the outcome of each trial by its number: values, epochs, status, score, …"""
     files = folder.glob("trial_*/outcome.json")
     found = {int(p.parent.name.split("_")[1]): read_json(p) for p in files}
     return dict(sorted(found.items()))
@@ -199,11 +199,11 @@ def trial_outcomes(
 def best_trial(
     outcomes: dict[int, dict],  # from `trial_outcomes`
 ) -> int | None:
-    """Return the number of the trial with the highest score, the earliest of equals; None before any is completed."""
+    """Return the number of the best completed trial, the earliest of equals; None without one."""
     done = [n for n, row in outcomes.items() if row["status"] == "completed"]
     return max(done, key=lambda n: (outcomes[n]["score"], -n), default=None)
 
-
+# %% ../../nbs/26a_models.trials.ipynb #0025
 def trial_folder(
     folder: Path,  # of a search
     number: int,
@@ -212,7 +212,7 @@ def trial_folder(
     files = folder.glob("trial_*/outcome.json")
     return next(p.parent for p in files if int(p.parent.name.split("_")[1]) == number)
 
-
+# %% ../../nbs/26a_models.trials.ipynb #0026
 def keep_best(
     folder: Path,  # of a search
 ):
@@ -223,7 +223,7 @@ def keep_best(
         if row["status"] == "completed" and n != best:
             shutil.rmtree(trial_folder(folder, n) / "classifier", ignore_errors=True)
 
-# %% ../../nbs/26a_models.trials.ipynb #0025
+# %% ../../nbs/26a_models.trials.ipynb #0029
 class TrialTuner(kt.Tuner):
     """Runs trials and records them; one in each process."""
 
@@ -286,14 +286,14 @@ class TrialTuner(kt.Tuner):
         if not self._is_worker():
             self.oracle.save()
 
-# %% ../../nbs/26a_models.trials.ipynb #0027
+# %% ../../nbs/26a_models.trials.ipynb #0031
 def run_trials(
     candidates: Candidates,
     method: str,  # one of `METHODS`
     trials: int,  # at most, those done before counted
     folder: Path,  # where the search is kept
 ):
-    """Run what is left of a search; under Keras Tuner's environment variables, this process's part of it."""
+    """Run the rest of a search; under Keras Tuner's environment variables, this process's part."""
     oracle = make_oracle(method, len(candidates.space), trials, candidates.epochs, candidates.seed)
     tuner = TrialTuner(oracle, candidates, directory=str(folder.parent), project_name=folder.name)
     if (
@@ -304,7 +304,7 @@ def run_trials(
         tuner.bar.update(len(oracle.end_order))
         tuner.search()
 
-
+# %% ../../nbs/26a_models.trials.ipynb #0032
 @contextlib.contextmanager
 def _quiet():
     "Mute TensorFlow's warning that each network is compiled anew: each is another one."

@@ -61,7 +61,7 @@ def _word(choice) -> str:
     text = "-".join(map(str, choice)) if many else str(choice)
     return text if len(text) <= 18 else f"{text[:17]}…"
 
-
+# %% ../../nbs/26b_models.tuning.ipynb #0019
 def _range_axis(ax, low: float, high: float, log: bool):
     "Scale the x axis from `low` to `high`, with three ticks."
     ax.set_xscale("log" if log else "linear")
@@ -71,13 +71,13 @@ def _range_axis(ax, low: float, high: float, log: bool):
     room = 0.06 * (np.log(high / low) if log else high - low)
     ax.set_xlim((low / np.exp(room), high * np.exp(room)) if log else (low - room, high + room))
 
-# %% ../../nbs/26b_models.tuning.ipynb #0019
+# %% ../../nbs/26b_models.tuning.ipynb #0020
 def slices_figure(
     table: pd.DataFrame,  # of trials, see `Tuning.to_frame`
     space: dict,  # option -> domain as `describe_domain` gives it
     best: int,  # the number of the best trial
 ) -> np.ndarray:
-    """Draw the score of each completed trial against each option; the best is a red diamond. Return an array of Axes."""
+    """Draw the score of each completed trial by option; return an array of Axes."""
     table = table[table.status == "completed"]
     across, lines = min(3, len(space)), -(-len(space) // 3)
     size = (3.1 * across + 0.6, 2.8 * lines + 0.7)
@@ -108,7 +108,7 @@ def _draw_slice(ax, table: pd.DataFrame, name: str, domain: dict, best: int):
     ax.set_xlabel(name)
     ax.spines[["top", "right"]].set_visible(False)
 
-# %% ../../nbs/26b_models.tuning.ipynb #0022
+# %% ../../nbs/26b_models.tuning.ipynb #0023
 class Tuning:
     """The result of a search, read from its `folder`; it need not be finished.
 
@@ -129,9 +129,9 @@ class Tuning:
         self._outcomes = trial_outcomes(self.folder)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row a trial: status ("completed", "failed", "unfinished"), score, each option, epochs, seconds, error.
+        """Return one row a trial: status, score, each option, epochs, seconds, error.
 
-        With several workers, also the `worker` that tried it.
+        status is "completed", "failed" or "unfinished". With several workers, also the `worker`.
         """
         names, rows = list(self.about["space"]), []
         for row in self._outcomes.values():
@@ -157,7 +157,7 @@ class Tuning:
 
     @property
     def score(self) -> float:
-        """The accuracy of the best trial on validation: of the best of many, so a little too good."""
+        """The accuracy of the best trial on validation: the best of many, so a little too good."""
         return self._outcomes[self._best]["score"]
 
     @property
@@ -166,7 +166,7 @@ class Tuning:
         return Classifier.load(trial_folder(self.folder, self._best) / "classifier")
 
     def figure(self) -> np.ndarray:
-        """Draw the score of each trial against each option; return an array of Axes, see `slices_figure`."""
+        """Draw the score of each trial by option, see `slices_figure`; return an array of Axes."""
         return slices_figure(self.to_frame(), self.about["space"], self._best)
 
     def __repr__(self):
@@ -184,7 +184,7 @@ class Tuning:
         table = self.to_frame().sort_values("score", ascending=False, kind="stable")
         return f"<pre>{html.escape(repr(self))}</pre>{table.head(10).round(4).to_html()}"
 
-# %% ../../nbs/26b_models.tuning.ipynb #0025
+# %% ../../nbs/26b_models.tuning.ipynb #0026
 def _about(candidates: Candidates, method: str) -> dict:
     "Return what identifies a search, as JSON holds it."
     c = candidates
@@ -203,7 +203,7 @@ def _fingerprint(catalog: Catalog) -> str:
     rows = pd.util.hash_pandas_object(table).to_numpy()
     return f"{len(catalog)} products {hashlib.sha256(rows.tobytes()).hexdigest()[:16]}"
 
-# %% ../../nbs/26b_models.tuning.ipynb #0027
+# %% ../../nbs/26b_models.tuning.ipynb #0028
 def _described(thing) -> str:
     "Describe a function by name and source, a path as it stands, anything else by its class."
     if isinstance(thing, Path | np.generic):
@@ -218,7 +218,7 @@ def _described(thing) -> str:
         source = ""
     return f"{network_name(thing)} {hashlib.sha256(source.encode()).hexdigest()[:16]}"
 
-# %% ../../nbs/26b_models.tuning.ipynb #0028
+# %% ../../nbs/26b_models.tuning.ipynb #0029
 def _claimed(folder: str | Path | None, about: dict) -> Path:
     "Return the folder of a search; `ValueError` where it holds another one, or something else."
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
@@ -252,7 +252,7 @@ def _locked(folder: Path):
             "wait for it, or stop it"
         ) from e
 
-# %% ../../nbs/26b_models.tuning.ipynb #0031
+# %% ../../nbs/26b_models.tuning.ipynb #0032
 def _start(name: str, folder: Path, port: int, threads: int) -> subprocess.Popen:
     "Start one process of a team."
     env = os.environ | {
@@ -283,7 +283,7 @@ def _member():
     threading.Thread(target=watch, daemon=True).start()
     tune(**call)
 
-# %% ../../nbs/26b_models.tuning.ipynb #0032
+# %% ../../nbs/26b_models.tuning.ipynb #0033
 def _search_together(call: dict, folder: Path, workers: int):
     "Run a search with a chief and so many workers."
     with socket.socket() as s:
@@ -322,7 +322,7 @@ def _wait(team: dict[str, subprocess.Popen], folder: Path, trials: int):
                 return
             time.sleep(0.2)
 
-# %% ../../nbs/26b_models.tuning.ipynb #0034
+# %% ../../nbs/26b_models.tuning.ipynb #0035
 def _packed(call: dict) -> bytes:
     "Return the call as it travels; `ValueError` where another process could not read it."
     for f in (getattr(value, "func", value) for value in call.values()):
@@ -336,7 +336,7 @@ def _packed(call: dict) -> bytes:
     except (pickle.PicklingError, AttributeError, TypeError) as e:
         raise ValueError(f"`workers` cannot be handed what the search is about: {e}") from e
 
-# %% ../../nbs/26b_models.tuning.ipynb #0037
+# %% ../../nbs/26b_models.tuning.ipynb #0038
 def tune(
     network: str
     | Callable
@@ -346,7 +346,7 @@ def tune(
     space: str
     | dict,  # option -> [choices], (low, high) or (low, high, "log"); or a name from `SPACES`
     method: str = "random",  # "random", "hyperband" or "bayesian"
-    trials: int = 20,  # candidates at most; a small space, or one round of "hyperband", may hold fewer
+    trials: int = 20,  # candidates at most; a small space or "hyperband" may hold fewer
     epochs: int = 10,  # of each candidate; with "hyperband", the most that one gets
     seed: int = 0,  # of the search and of each training
     folder: str
@@ -386,7 +386,7 @@ def tune(
             write_json(folder / "finished.json", trials)
     return _checked_result(Tuning(folder))
 
-# %% ../../nbs/26b_models.tuning.ipynb #0038
+# %% ../../nbs/26b_models.tuning.ipynb #0039
 def _check_search(method: str, trials: int, epochs: int, workers: int):
     if method not in METHODS:
         raise ValueError(f"`method` {method!r} is unknown: choose one of {', '.join(METHODS)}")
@@ -394,7 +394,7 @@ def _check_search(method: str, trials: int, epochs: int, workers: int):
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"`{name}` must be a positive integer, received {value!r}")
 
-
+# %% ../../nbs/26b_models.tuning.ipynb #0040
 def _checked_result(found: Tuning) -> Tuning:
     table = found.to_frame()
     if not (table.status == "failed").all():

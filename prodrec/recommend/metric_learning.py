@@ -17,7 +17,8 @@ from keras import layers, ops
 from ..core import save_folder
 from ..data.catalog import Catalog
 from ..data.split import encode_labels
-from ..models.classifier import ImageClassifier, labels_of
+from ..models.classifier import ImageClassifier
+from ..models.trainer import labels_of
 from ..models.pixels import Batches, apply_network
 from ..models.training import Checkpoint, EpochLogger, make_optimizer, run_training
 from .embedders import Embedder

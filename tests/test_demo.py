@@ -15,11 +15,13 @@ from PIL import Image
 from prodrec.core import ImageError, cache_dir
 from prodrec.data import demo
 from prodrec.data.catalog import Catalog
+from prodrec.data.customers import ROLES
 from prodrec.data.demo import load_demo, load_demo_defects, load_demo_events
 from prodrec.data.drawing import COLOURS, KINDS, PATTERNS, STYLES, draw_product
 
 PRINT_DIGEST = """
 import hashlib
+from prodrec.data.customers import ROLES
 from prodrec.data.demo import load_demo, load_demo_defects, load_demo_events
 c, d = load_demo(60, 3), load_demo_defects(60, 3)
 h = hashlib.sha256()
@@ -93,7 +95,10 @@ def test_all_that_is_no_planted_fault_decodes(shop):
 
 def test_missing_and_unreadable_are_told_apart(shop):
     catalog, defects = shop
-    for issue, reasons in {"missing_picture": {"missing"}, "unreadable_picture": {"unreadable", "truncated"}}.items():
+    for issue, reasons in {
+        "missing_picture": {"missing"},
+        "unreadable_picture": {"unreadable", "truncated"},
+    }.items():
         for i in defects.id[defects.issue == issue]:
             with pytest.raises(ImageError) as e:
                 catalog.pixels(i)
@@ -117,19 +122,27 @@ def test_conflicting_labels_are_those_of_copies_filed_elsewhere(shop):
     catalog, defects = shop
     category = catalog.products.category
     copies = defects[defects.issue.isin(["exact_duplicate", "near_duplicate"])]
-    differ = {frozenset(p) for p in zip(copies.id, copies.other, strict=True) if category[p[0]] != category[p[1]]}
+    differ = {
+        frozenset(p)
+        for p in zip(copies.id, copies.other, strict=True)
+        if category[p[0]] != category[p[1]]
+    }
     conflicts = defects[defects.issue == "conflicting_label"]
-    assert differ and differ == {frozenset(p) for p in zip(conflicts.id, conflicts.other, strict=True)}
+    assert differ and differ == {
+        frozenset(p) for p in zip(conflicts.id, conflicts.other, strict=True)
+    }
     assert len(conflicts) == 2 * len(differ)
 
 
 def test_wrong_labels_name_the_true_category(shop):
     catalog, defects = shop
     wrong = defects[defects.issue == "wrong_label"]
-    truth = demo._truth(300, 0)[0].set_axis(demo._ids(300))
+    truth = demo.true_products(300, 0)[0].set_axis(demo.product_ids(300))
     assert len(wrong) and (truth.category[wrong.id].to_numpy() == wrong.other.to_numpy()).all()
     assert (catalog.products.category[wrong.id].to_numpy() != wrong.other.to_numpy()).all()
-    others = catalog.products.drop(index=defects.id[defects.issue.isin(["wrong_label", "conflicting_label"])])
+    others = catalog.products.drop(
+        index=defects.id[defects.issue.isin(["wrong_label", "conflicting_label"])]
+    )
     assert (truth.category[others.index] == others.category).all()
 
 
@@ -157,14 +170,20 @@ def test_outfits_are_of_one_customer_one_day_and_several_kinds():
     events = load_demo_events(300)
     baskets = events[events.outfit.notna()].groupby("outfit")
     assert len(baskets) > 100
-    assert (baskets.user.nunique() == 1).all() and (baskets.time.nunique() == 1).all() and (baskets.size() > 1).all()
-    kinds = demo._truth(300, 0)[0].set_axis(demo._ids(300)).category
-    roles = events[events.outfit.notna()].assign(role=lambda t: [demo._ROLES[kinds[i]] for i in t.id])
+    assert (
+        (baskets.user.nunique() == 1).all()
+        and (baskets.time.nunique() == 1).all()
+        and (baskets.size() > 1).all()
+    )
+    kinds = demo.true_products(300, 0)[0].set_axis(demo.product_ids(300)).category
+    roles = events[events.outfit.notna()].assign(role=lambda t: [ROLES[kinds[i]] for i in t.id])
     assert not roles.duplicated(["outfit", "role"]).any()
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_every_kind_can_be_drawn_in_every_look(kind):
-    for i, (style, colour, pattern) in enumerate(zip(STYLES * 3, COLOURS, PATTERNS * 2, strict=False)):
+    for i, (style, colour, pattern) in enumerate(
+        zip(STYLES * 3, COLOURS, PATTERNS * 2, strict=False)
+    ):
         picture = draw_product(kind, colour, pattern, style, seed=i, size=(48 + i, 40))
         assert picture.shape == (48 + i, 40, 3) and picture.std() > 3
