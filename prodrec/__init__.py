@@ -37,7 +37,10 @@ if _TYPE_CHECKING:
     from .models.tuning import tune as tune
     from .recommend.blend import Blend as Blend
     from .recommend.complements import Complements as Complements
+    from .recommend.embedders import ColorHistogram as ColorHistogram
     from .recommend.embedders import Embedder as Embedder
+    from .recommend.embedders import ImageEmbedder as ImageEmbedder
+    from .recommend.embedders import TfidfEmbedder as TfidfEmbedder
     from .recommend.collaborative import ALS as ALS
     from .recommend.collaborative import BPR as BPR
     from .recommend.collaborative import Collaborative as Collaborative
@@ -70,6 +73,9 @@ _MODULES = {
     "HybridClassifier": "models.hybrid",
     "tune": "models.tuning",
     "Embedder": "recommend.embedders",
+    "ImageEmbedder": "recommend.embedders",
+    "ColorHistogram": "recommend.embedders",
+    "TfidfEmbedder": "recommend.embedders",
     "Index": "recommend.index",
     "FaissIndex": "recommend.index",
     "Recommender": "recommend.recommender",

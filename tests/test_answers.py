@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prodrec.core import ImageError
 from prodrec.data.catalog import Catalog
 from prodrec.recommend.collaborative import ItemKNN
-from prodrec.recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
+from prodrec.recommend.embedders import ColorHistogram, ImageEmbedder, TfidfEmbedder
 from prodrec.recommend.filters import where_mask
 from prodrec.recommend.index import FaissIndex
 from prodrec.recommend.profiles import user_profile
@@ -235,10 +235,16 @@ def test_within_what_is_predicted(both):
 
 
 def test_a_threshold_that_keeps_what_it_promises(both):
-    chosen = both.suggest_min_score(precision=0.6, target="new", k=10)
-    pairs = [(i, both.recommend(10, id=i, min_score=chosen).ids) for i in SEEN]
-    right = [TABLE.loc[i, "new"] == TABLE.loc[j, "new"] for i, found in pairs for j in found]
-    assert np.mean(right) >= 0.6 and len(right) < 10 * len(SEEN)
+    words, label = {"text": 1.0}, TABLE["category"]
+    chosen = both.suggest_min_score(precision=0.6, target="category", k=10, weights=words)
+    named = [i for i in SEEN if i in both.catalog and not pd.isna(label[i]) and TABLE.title[i]]
+    pairs = [
+        (i, both.recommend(10, id=i, min_score=chosen, weights=words).ids)
+        for i in named
+        if both.index.take(both.catalog.rows(i))[0, -both.embedders["text"].dim :].any()
+    ]
+    right = [label[i] == label[j] for i, found in pairs for j in found]
+    assert np.mean(right) >= 0.6 and len(right) < 10 * len(named)
     assert len(chosen.table) and chosen.figure().get_xlabel() == "min_score"
     elsewhere = both.suggest_min_score(shop(20, 100), precision=0.4, target="new")
     assert -1 <= elsewhere <= 1
@@ -436,7 +442,7 @@ def test_why(tmp_path):
         keras.layers.Conv2D(4, 3, activation="relu"),
     ]
     network = keras.Sequential([*layers, keras.layers.GlobalAveragePooling2D()])
-    recommender = Recommender(image=Embedder(network)).fit(shop(5))
+    recommender = Recommender(image=ImageEmbedder(network)).fit(shop(5))
     heat = recommender.explain("000", "001")
     assert (
         heat.shape == (16, 16) and heat.dtype == np.float32 and 0 <= heat.min() and heat.max() == 1
@@ -456,7 +462,9 @@ def test_plain_is_plain(both):
     plain = both.recommend(9, id="001")
     same(
         plain,
-        both.recommend(9, id="001", diversity=0.0, collapse=False, within=None, positive=[], negative=[]),
+        both.recommend(
+            9, id="001", diversity=0.0, collapse=False, within=None, positive=[], negative=[]
+        ),
     )
     check(
         plain,

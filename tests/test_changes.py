@@ -62,7 +62,7 @@ class Letters(TfidfEmbedder):
     def fit(self, catalog):
         return self
 
-    def embed(self, x, missing="zero"):
+    def embed(self, x, kind=None, missing="zero"):
         texts = x.texts(("title",)) if isinstance(x, Catalog) else [x] if isinstance(x, str) else x
         return unit_rows(
             np.array([[t.count(letter) for letter in "abehlrst"] for t in texts], np.float32)
@@ -225,10 +225,10 @@ def test_a_second_fit_that_fails_leaves_the_first(monkeypatch):
 
 
 class Slow(TfidfEmbedder):
-    def embed(self, x, missing="zero"):
+    def embed(self, x, kind=None, missing="zero"):
         for _ in range(30):
             time.sleep(2e-4)
-        return super().embed(x, missing)
+        return super().embed(x, kind, missing)
 
 
 def test_ctrl_c_at_random_moments_pressed_twice():

@@ -18,11 +18,12 @@ import pytest
 from PIL import Image
 
 import prodrec
-from prodrec.apps import recommenders, server, workspace
-from prodrec.apps.cli import SOURCES, load_data, main, parser
-from prodrec.apps.monitor import Versions
-from prodrec.apps.workspace import Trained
+from prodrec.apps import commands_watch, server
+from prodrec.apps.cli import load_data, main, parser
+from prodrec.apps.options import SOURCES
+from prodrec.apps.workspace import Versions, Workspace
 from prodrec.core import cache_dir
+from prodrec.models.classifier import Classifier
 from prodrec.models.training import Checkpoint
 
 
@@ -88,7 +89,7 @@ def test_data_that_is_not_there(data, tmp_path, capsys):
     (tmp_path / "broken.zip").write_bytes(b"PK junk")
     for name in ("nothing", "empty", "broken.zip"):
         assert (
-            main(["demo", "--data", data, "--out", str(out), "--root", str(tmp_path / name)]) == 1
+            main(["report", "--data", data, "--out", str(out), "--root", str(tmp_path / name)]) == 1
         )
         *stages, error = capsys.readouterr().err.splitlines()
         assert error.startswith("prodrec: ") and [line.split()[0] for line in stages] == ["load"]
@@ -276,7 +277,7 @@ def test_one_way_to_name_data(place, tmp_path):
     assert load_data(str(tmp_path / "saved")).ids == named[0].ids
     sample = [load_data(str(place / "products.csv"), None, 10, 3, COLUMNS).ids for _ in range(2)]
     assert sample[0] == sample[1] and len(sample[0]) == 10
-    assert load_data(str(place / "model")).ids == Trained.load(place / "model").catalog.ids
+    assert load_data(str(place / "model")).ids == Workspace.load(place / "model").catalog.ids
 
 
 def test_every_reader_has_a_name():
@@ -314,12 +315,12 @@ def written_out(call: str, place: Path, tmp_path: Path) -> list[str]:
     [
         ("audit", "required: --data"),
         ("audit --data nowhere.csv", "is none of demo, fashion"),
-        ("audit --data PLACE/pictures --root elsewhere", "needs neither"),
-        ("audit --data PLACE/pictures --map title=name", "needs neither"),
+        ("audit --data PLACE/pictures --root elsewhere", "--root goes with a table"),
+        ("audit --data PLACE/pictures --map title=name", "--map is about tables"),
         ("audit --data PLACE/products.csv --map colour=name", "one of id, title"),
         ("audit --data retail", "needs --root"),
         ("train --data demo", "required: --out"),
-        ("train --data demo --network resnet --out OUT", "`network` 'resnet' is unknown"),
+        ("train --data demo --network resnet --out OUT", "--network 'resnet' is unknown"),
         ("train --data demo --set layers=3 --out OUT", "this network takes"),
         ("train --data demo --set 3 --out OUT", "NAME=VALUE"),
         ("train --data demo --validation 0.5 --test 0.5 --out OUT", "leave nothing to learn from"),
@@ -327,7 +328,7 @@ def written_out(call: str, place: Path, tmp_path: Path) -> list[str]:
         ("train --data demo --out PLACE/shop", "holds a saved Versions, which is left alone"),
         ("train --data demo --out PLACE/pictures", "files that prodrec did not save"),
         ("train --data demo --out PLACE/products.csv", "is a file"),
-        ("tune --data demo --network compact --space big --out OUT", "`space` 'big' is unknown"),
+        ("tune --data demo --network compact --space big --out OUT", "--space 'big' is unknown"),
         ("tune --data demo --network compact --space {3} --out OUT", "or JSON"),
         ("tune --data demo --out OUT", "choose one of walmart, compact"),
         ("embed --data demo --network resnet --out OUT", "choose colours, words, or one of"),
@@ -335,7 +336,7 @@ def written_out(call: str, place: Path, tmp_path: Path) -> list[str]:
         ("index --out OUT", "--data is missing"),
         (
             "index --model PLACE/model --out PLACE/model",
-            "holds a saved Trained, which is left alone",
+            "holds a saved Workspace, which is left alone",
         ),
         ("recommend PLACE/shop", "give --id, --image, --text or --user"),
         ("recommend PLACE/shop --id disc/1 --where {category", "--where is no JSON"),
@@ -357,15 +358,22 @@ def test_calls_that_do_not_fit_together(call, told, place, tmp_path, capsys):
 @pytest.mark.parametrize(
     "call, told",
     [
-        ("train --data PLACE/pictures --target colour --out OUT", "`target` 'colour' is no column"),
-        ("train --data PLACE/products.csv --map id=sku --out OUT", "no product is left"),
-        ("train --data PLACE/pictures --limit 4 --out OUT", "`sizes`"),
+        ("train --data PLACE/pictures --target colour --out OUT", "'colour', which is no column"),
+        ("train --data PLACE/products.csv --map id=sku --out OUT", "--target names 'category'"),
+        (
+            "train --data PLACE/products.csv --map id=sku --map category=kind --out OUT",
+            "no product is left",
+        ),
+        ("train --data PLACE/pictures --limit 4 --out OUT", "--validation and --test"),
         ("evaluate OUT", "no manifest.json"),
-        ("evaluate PLACE/model/classifier", "holds a saved ImageClassifier; this needs what train"),
-        ("evaluate PLACE/shop/0001", "holds a saved Recommender; this needs what train"),
-        ("recommend PLACE/model --id disc/1", "holds a saved Trained, not a Recommender"),
+        ("evaluate PLACE/model/classifier", "holds a saved Classifier; this needs what train"),
+        (
+            "evaluate PLACE/shop/0001/recommender",
+            "holds a saved Recommender; this needs what train",
+        ),
+        ("recommend PLACE/model --id disc/1", "holds a saved Workspace, not a Recommender"),
         ("recommend PLACE/shop --id sock", "'sock'"),
-        ("serve PLACE/model", "holds a saved Trained, not a Recommender"),
+        ("serve PLACE/model", "holds a saved Workspace, not a Recommender"),
         ("monitor PLACE/shop --data PLACE/pictures", "nothing new"),
         ("retrain PLACE/shop --rollback", "nothing to go back to"),
         ("retrain PLACE/model --data demo", "holds no versions"),
@@ -401,6 +409,7 @@ QUICK = {
     "tune": ["--network", "cnn", "--trials", "1", *TINY, "--space", '{"filters": [[4, 8]]}'],
     "monitor": ["--limit", "180"],
     "retrain": ["--limit", "180", "--epochs", "1"],
+    "report": TINY,
 }
 
 
@@ -460,7 +469,7 @@ def test_help_is_light(tmp_path):
 
 
 def test_nothing_leaks_and_the_held_out_stay_held_out(place, a_shop, tmp_path, capsys):
-    first = Trained.load(place / "model")
+    first = Workspace.load(place / "model")
     assert sorted(i for ids in first.sides.values() for i in ids) == sorted(first.catalog.ids)
     sides = [first.side(name) for name in ("train", "validation", "test")]
     assert not any(len(prodrec.leaks(a, b)) for a in sides for b in sides if a is not b)
@@ -469,11 +478,11 @@ def test_nothing_leaks_and_the_held_out_stay_held_out(place, a_shop, tmp_path, c
     copied = test.ids[0]  # what is held out comes in once more, under another name
     shutil.copy(grown / f"{copied}.png", grown / copied.split("/")[0] / "again.png")
     result = said(capsys, "retrain", a_shop, "--data", grown, "--epochs", "1")
-    second = Trained.load(a_shop / "0002-model")
+    second = Workspace.load(a_shop / "0002")
     assert second.sides["test"] == first.sides["test"] and result["held_out"] == len(test)
     learned = second.catalog[[*second.sides["train"], *second.sides["validation"]]]
     assert len(prodrec.leaks(test, learned)) == 0 and len(learned) > len(first.sides["train"])
-    assert said(capsys, "evaluate", a_shop / "0002-model")["products"] == len(test)
+    assert said(capsys, "evaluate", a_shop / "0002")["products"] == len(test)
 
 
 def test_only_products_that_are_new_are_measured_on(place, tmp_path, capsys):
@@ -481,7 +490,7 @@ def test_only_products_that_are_new_are_measured_on(place, tmp_path, capsys):
     result = said(
         capsys, "evaluate", place / "model", "--data", more, "--out", tmp_path / "evaluation"
     )
-    known = Trained.load(place / "model").sides
+    known = Workspace.load(place / "model").sides
     expected = {f"{k}/{n}" for k in KINDS for n in range(30, 42)} - {
         *known["train"],
         *known["validation"],
@@ -510,13 +519,13 @@ def served(monkeypatch):
 @pytest.fixture
 def scores(place, monkeypatch):
     "Lets the measurements that follow come out as it is told, and spares the training that they are not about."
-    known = Trained.load(place / "model").classifier
-    monkeypatch.setattr(recommenders, "fit_on", lambda *_: known)
+    known = Workspace.load(place / "model").classifier
+    monkeypatch.setattr(commands_watch, "fit_on", lambda *_: known)
 
     def come_out(*values):
         several = iter(values)
         monkeypatch.setattr(
-            workspace.Classifier, "evaluate", lambda *_: SimpleNamespace(accuracy=next(several))
+            Classifier, "evaluate", lambda *_: SimpleNamespace(accuracy=next(several))
         )
 
     return come_out
@@ -536,9 +545,7 @@ def test_only_what_is_as_good_is_served_and_there_is_a_way_back(
     main(["serve", str(a_shop)])
     assert [folder for folder, _ in served] == ["0001", "0003", "0001"]
     # whichever is served, there is one place for changes and feedback
-    assert {options["database"] for _, options in served} == {
-        f"sqlite:///{a_shop.parent / 'shop-shop.sqlite'}"
-    }
+    assert {options["database"] for _, options in served} == {f"sqlite:///{a_shop / 'shop.sqlite'}"}
     assert sorted(Versions(a_shop).to_frame().index) == ["0001", "0002", "0003"]
 
 
@@ -547,7 +554,7 @@ def test_a_retraining_that_fails_changes_nothing(place, a_shop, monkeypatch, cap
         raise KeyboardInterrupt
 
     before = (a_shop / "versions.json").read_text()
-    monkeypatch.setattr(recommenders, "fit_on", interrupted)
+    monkeypatch.setattr(commands_watch, "fit_on", interrupted)
     assert main(["retrain", str(a_shop), "--data", str(place / "pictures")]) == 130
     assert (a_shop / "versions.json").read_text() == before and not (a_shop / "0002").exists()
     assert capsys.readouterr().err.endswith("prodrec: interrupted\n")
@@ -686,6 +693,6 @@ def test_words_and_both(place, tmp_path, capsys):
 
 def test_a_folder_of_pictures_needs_no_words(place, tmp_path):
     root = str(place / "pictures")
-    call = ["demo", "--data", "folder", "--root", root, "--epochs", "1", "--image-size", "24x24"]
+    call = ["report", "--data", "folder", "--root", root, "--epochs", "1", "--image-size", "24x24"]
     assert main([*call, "--out", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "report.html").is_file()

@@ -454,6 +454,7 @@ def test_the_image_builds_serves_and_stops(wheel, installed, tmp_path):
     from postgres import free_port
 
     from prodrec import Recommender, load_demo
+    from prodrec.apps.workspace import Versions, Workspace
     from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 
     build, last = stages()
@@ -463,9 +464,8 @@ def test_the_image_builds_serves_and_stops(wheel, installed, tmp_path):
         assert sorted(one.namelist()) == sorted(other.namelist())
     image = Built(tmp_path / "image", installed).do(last, first)
     catalog = load_demo(40, seed=1)
-    Recommender(image=ColorHistogram((20, 16)), text=TfidfEmbedder()).fit(catalog).save(
-        image.cwd / "recommender", images=True
-    )
+    recommender = Recommender(image=ColorHistogram((20, 16)), text=TfidfEmbedder()).fit(catalog)
+    Versions(image.cwd).add(Workspace(recommender=recommender, images=True))
     port = free_port()
     server = image.start(image.said["CMD"], PORT=str(port), PRODREC_API_KEY="secret")
     healthy = image.said["HEALTHCHECK"].partition(" CMD ")[2]
@@ -484,4 +484,4 @@ def test_the_image_builds_serves_and_stops(wheel, installed, tmp_path):
         said, _ = server.communicate(timeout=60)
     assert server.returncode in (0, -signal.SIGTERM), said
     assert image.start(healthy, PORT=str(port)).wait(20) != 0
-    assert (image.cwd / "recommender-shop.sqlite").exists()
+    assert (image.cwd / "shop.sqlite").exists()

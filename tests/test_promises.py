@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prodrec import Catalog, Complements, History, ImageClassifier
 from prodrec.apps.browser import Browser
 from prodrec.recommend import index as index_module
-from prodrec.recommend.embedders import ColorHistogram, Embedder, PCAEmbedder, TfidfEmbedder
+from prodrec.recommend.embedders import ColorHistogram, ImageEmbedder, PCAEmbedder, TfidfEmbedder
 from prodrec.recommend.filters import where_mask, where_note
 from prodrec.recommend.collaborative import ItemKNN, Popularity
 from prodrec.recommend.index import FaissIndex
@@ -165,7 +165,7 @@ def test_scores_are_cosines_whatever_the_vectors_are_kept_in(keep, precision):
         keras.layers.Flatten(),
     ]
     network = keras.Sequential([*layers, keras.layers.Dense(24, activation="relu")])
-    eyes = Embedder(network, precision=precision, keep=keep)
+    eyes = ImageEmbedder(network, precision=precision, keep=keep)
     recommender = Recommender(image=eyes, text=TfidfEmbedder()).fit(blank(30))
     ids = recommender.catalog.ids
     lengths = np.linalg.norm(recommender.index.take()[:, : eyes.dim], axis=1)
@@ -195,7 +195,7 @@ def test_a_network_that_is_blind_says_so():
         keras.layers.Rescaling(0.0),
         keras.layers.Flatten(),
     ]
-    blind = Embedder(keras.Sequential([*layers, keras.layers.Dense(4, use_bias=False)]))
+    blind = ImageEmbedder(keras.Sequential([*layers, keras.layers.Dense(4, use_bias=False)]))
     recommender = Recommender(image=blind).fit(blank(6))
     assert not recommender.index.take().any()
     for query in ({"id": "000"}, {"image": picture(1)}, {"positive": "001"}):

@@ -28,7 +28,7 @@ NAMED = (
 
 
 def _nameless(value, names: dict):
-    "Return a network's configuration with layers numbered in order, without what changes no answer."
+    "Return a configuration with layers numbered in order, without what changes no answer."
     if isinstance(value, dict):
         kept = {k: v for k, v in value.items() if k not in ("trainable", "compile_config")}
         return {
@@ -58,7 +58,7 @@ def network_digest(
 
 # %% ../../nbs/20a_models.features.ipynb #0016
 def has_bfloat16() -> bool:
-    """Return True where the processor multiplies in bfloat16: `avx512_bf16` or `amx_bf16` among its flags."""
+    """Return True where the processor has the flag `avx512_bf16` or `amx_bf16`."""
     try:
         flags = Path("/proc/cpuinfo").read_text().split()
     except OSError:
@@ -83,7 +83,7 @@ def _mixed(value):
 def in_bfloat16(
     model: keras.Model,  # any network
 ) -> keras.Model:
-    """Return a copy of `model` that computes in bfloat16; weights, pixels and the last average stay float32."""
+    """Return a copy that computes in bfloat16; weights, pixels and last average stay float32."""
     copy = keras.models.model_from_json(json.dumps(_mixed(json.loads(model.to_json()))))
     copy.set_weights(model.get_weights())
     copy.trainable = model.trainable
@@ -91,10 +91,10 @@ def in_bfloat16(
 
 # %% ../../nbs/20a_models.features.ipynb #0022
 class Features:
-    """The answers of a network to pictures: `features[i]` is float32 for a position, slice, or array of positions.
+    """Serve kept answers: `features[i]` is float32 for a position, slice, or array of positions.
 
-    `features[:]` is all of them, `shape` is (n, …), and `computed` is the number of pictures that were
-    sent through the network now; the others were there already.
+    `features[:]` is all of them, `shape` is (n, …), and `computed` is the number of pictures that
+    were sent through the network now; the others were there already.
     """
 
     def __init__(
@@ -164,8 +164,9 @@ def bottleneck(
 ) -> Features:
     """Return the answer of `model` to each picture, computed once and kept in the cache folder.
 
-    An interrupted call has kept what it computed; the next one finishes the rest. Raises `ValueError` for
-    an unknown `precision` or `keep`, for answers too large for float16, and for a network with several.
+    An interrupted call has kept what it computed; the next one finishes the rest. Raises
+    `ValueError` for an unknown `precision` or `keep`, for answers too large for float16, and for a
+    network with several.
     """
     store = _feature_store(model, pixels, precision, keep, engine)
     digests = pixels.digests

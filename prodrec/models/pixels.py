@@ -83,7 +83,7 @@ def stack_pictures(
     image_size: tuple[int, int],  # (height, width) wanted
     fit_mode: str = "pad",  # "pad", "crop" or "stretch"
 ) -> np.ndarray:
-    """Return the pictures as uint8 `(n, *image_size, 3)`; `ImageError` for one that cannot be read."""
+    """Return the pictures as uint8 `(n, *image_size, 3)`; `ImageError` for an unreadable one."""
     out = np.empty((len(pictures), *image_size, 3), np.uint8)
     for n, picture in enumerate(pictures):
         out[n] = fit_size(read_image(picture), image_size, fit_mode)
@@ -188,10 +188,10 @@ def _fill(store: RowStore, catalog: Catalog, fit_mode: str, threads: int) -> tup
 
 # %% ../../nbs/20_models.pixels.ipynb #0039
 class Pixels:
-    """The decoded pictures of a catalogue: `pixels[i]` is uint8 for a position, slice, or array of positions.
+    """Serve decoded pictures: `pixels[i]` is uint8 for a position, slice, or array of positions.
 
-    `ids` are the products whose picture could be decoded, in the order of the catalogue; `failed` is a
-    DataFrame of the others: id, reason, detail. `shape` is (n, height, width, 3).
+    `ids` are the products whose picture could be decoded, in the order of the catalogue; `failed`
+    is a DataFrame of the others: id, reason, detail. `shape` is (n, height, width, 3).
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class Pixels:
         return len(self.ids)
 
     def __getitem__(self, key) -> np.ndarray:
-        # mapped anew each time, since the pages of a map that is kept count as this process's memory
+        # mapped anew each time: the pages of a map that is kept count as this process's memory
         return np.array(self.store.array()[self.rows[key]])
 
     @property
@@ -230,7 +230,7 @@ def load_pixels(
     fit_mode: str = "pad",  # how other shapes become this one: "pad", "crop" or "stretch"
     threads: int | None = None,  # decoding threads; None: all cores
 ) -> Pixels:
-    """Return the pictures of `catalog` as a `Pixels` array, decoded once and kept in the cache folder.
+    """Return the pictures of `catalog` as `Pixels`, decoded once and kept in the cache folder.
 
     An interrupted call has kept what it decoded; the next one finishes the rest.
     """
@@ -350,7 +350,7 @@ def augmentation(
     zoom: float = 0.0,  # grow or shrink by up to this share
     seed: int = 0,  # of the random numbers
 ) -> list[keras.layers.Layer]:
-    """Return layers that vary training pictures and leave all others alone; borders are filled with white."""
+    """Return layers that vary training pictures and leave others alone; borders become white."""
     at_border = {"fill_mode": "constant", "fill_value": 255.0}
     layers = [keras.layers.RandomFlip("horizontal", seed=seed)] if flip else []
     if shift:

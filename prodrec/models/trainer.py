@@ -89,7 +89,8 @@ def warn_of_labels(
         steps = labels.str.count(rf"\s?\{sign}+\s?")
         if (steps > 0).mean() > 0.9 and labels.str.split(sign).str[0].nunique() < classes:
             warnings.warn(
-                f"`target` {target!r} looks like paths, e.g. {labels.iloc[0]!r}: to learn the first step, "
+                f"`target` {target!r} looks like paths, e.g. {labels.iloc[0]!r}: "
+                "to learn the first step, "
                 f"make a column of `products[{target!r}].str.split({sign!r}).str[0].str.strip()`",
                 stacklevel=3,
             )
@@ -101,7 +102,7 @@ def check_epochs(
     validation: Catalog | None,  # products to measure on
     patience: int | None,  # epochs without a better validation loss
 ):
-    """Raise `ValueError` where a number is no positive integer, or `patience` has nothing to look at."""
+    """Raise `ValueError` for a number below 1, and for `patience` without validation."""
     for name, value in {"epochs": epochs, "patience": 1 if patience is None else patience}.items():
         if not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"`{name}` must be a positive integer, received {value!r}")
@@ -124,7 +125,7 @@ def undone_on_failure(
 
 # %% ../../nbs/22d_models.trainer.ipynb #0023
 class Rows:
-    """Some rows of an array, or of anything that is indexed by positions, read when they are asked for."""
+    """Serve some rows of an array, or of anything indexed by positions, when they are asked for."""
 
     def __init__(
         self,
@@ -145,7 +146,7 @@ def frozen_answers(
     x,  # its inputs
     batch_size: int,  # of the training
 ) -> np.ndarray:
-    """Return the answers of a frozen network, float32 (n, …); those to decoded pictures are kept in the cache."""
+    """Return the answers of a frozen network, float32 (n, …), kept in the cache for `Pixels`."""
     batch_size = min(32, batch_size)  # more is no faster, and the maps of a backbone are large
     if isinstance(x, Pixels):
         return bottleneck(frozen, x, batch_size)[:]
@@ -204,8 +205,9 @@ class Trainer:
         """Learn from `train` and return the classifier; the same `seed` gives the same classifier.
 
         With `validation` its loss and accuracy are recorded after each epoch; with `patience`, the
-        weights of the best epoch are kept. Products that cannot be read are left out with a warning.
-        Interrupting keeps what was learned. Raises `ValueError` for wrong numbers and labels.
+        weights of the best epoch are kept. Products that cannot be read are left out with a
+        warning. Interrupting keeps what was learned. Raises `ValueError` for wrong numbers and
+        labels.
         """
         check_epochs(epochs, validation, patience)
         if self.schedule == "plateau" and validation is None:
@@ -252,7 +254,7 @@ class Trainer:
         self,
         catalog: Catalog,  # products with labels
     ) -> tuple:
-        """Return (what was read of each product, labels by id), without those that cannot be read."""
+        """Return (what was read, labels by id), without products that cannot be read."""
         labels = labels_of(catalog, self.target)
         x, ids, failed = self.read_catalog(catalog)
         if failed:

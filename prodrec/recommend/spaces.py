@@ -14,7 +14,7 @@ import numpy as np
 
 from ..data.catalog import Catalog
 from ..models.classifier import ImageClassifier
-from .embedders import Embedder
+from .embedders import Embedder, ImageEmbedder
 from ..stats import unit_rows
 
 # %% ../../nbs/32d_recommend.spaces.ipynb #0009
@@ -35,7 +35,7 @@ def as_embedder(
 ) -> Embedder:
     """Return an embedder; `TypeError` for anything that is none."""
     if isinstance(embedder, ImageClassifier):
-        return Embedder(embedder)
+        return ImageEmbedder(embedder)
     if not isinstance(embedder, Embedder):
         raise TypeError(f"`{name}` must be an embedder, received {embedder!r}")
     return embedder
