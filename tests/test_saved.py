@@ -68,7 +68,8 @@ def words():
 def hybrid():
     from prodrec.models.hybrid import HybridClassifier
 
-    return HybridClassifier(classifier(), words(), fusion="late").fit(labelled())
+    made = HybridClassifier(classifier(), words(), fusion="late")
+    return made.fit(labelled(), labelled())
 
 
 def user_model(name):
@@ -117,6 +118,12 @@ def recommender():
     return made.fit(shop(45), history())
 
 
+def workspace():
+    from prodrec.apps.workspace import Workspace
+
+    return Workspace(recommender=recommender(), sides={"train": ["000"]})
+
+
 def index():
     from prodrec.recommend.index import FaissIndex
 
@@ -136,8 +143,8 @@ def score(m):
 
 
 MADE = {  # class → (an object, what it says: an array that must be the same afterwards)
-    "Catalog": (lambda: shop(9), lambda c: c.products.drop(columns="image").astype(str).to_numpy()),
-    "History": (history, lambda h: h.events.astype(str).to_numpy()),
+    "Catalog": (lambda: shop(9), lambda c: c.products.drop(columns="image").map(str).to_numpy(str)),
+    "History": (history, lambda h: h.events.map(str).to_numpy(str)),
     "Popularity": (lambda: user_model("Popularity"), score),
     "ItemKNN": (lambda: user_model("ItemKNN"), score),
     "ALS": (lambda: user_model("ALS"), score),
@@ -156,6 +163,7 @@ MADE = {  # class → (an object, what it says: an array that must be the same a
         embed,
     ),
     "MetricEmbedder": (metric, embed),
+    "Workspace": (workspace, lambda w: w.recommender.recommend(9, id="000", user="u0").scores),
     "Recommender": (recommender, lambda r: r.recommend(9, id="000", text="red", user="u0").scores),
 }
 
@@ -199,11 +207,7 @@ def own_classes():
         def __init__(self, letters="abc"):
             self.letters = letters
 
-        def fit(self, catalog):
-            return self
-
-        def embed(self, x, kind=None, missing="zero"):
-            texts = x.texts(("title",)) if isinstance(x, prodrec.Catalog) else x
+        def encode(self, texts):
             return np.array([[t.count(c) for c in self.letters] for t in texts], np.float32)
 
         def _write(self, folder):
@@ -215,9 +219,6 @@ def own_classes():
 
     class Shape(Embedder):
         name, modalities, dim = "shape", frozenset({"image"}), 2
-
-        def fit(self, catalog):
-            return self
 
         def embed(self, x, kind=None, missing="error"):
             return np.ones((len(x), 2), np.float32)

@@ -4,16 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from builders import SIZE, shop
+from spaces import ColourWords
 
 from prodrec.data.catalog import Catalog
-from prodrec.data.pictures import read_image
-from prodrec.recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
+from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 from prodrec.recommend.recommender import Recommender
 from prodrec.recommend.spaces import (
     Spaces,
     checked_weights,
     default_weights,
-    modalities_of,
     named_spaces,
     product_units,
     scale_parts,
@@ -21,47 +20,6 @@ from prodrec.recommend.spaces import (
 )
 
 COLOURS = {"red": (220, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 220)}
-
-
-class Colours(Embedder):
-    "Pictures and words in one space of three numbers: red, green and blue."
-
-    modalities = frozenset({"image", "text"})
-    name, model, dim = "colours", None, 3
-
-    def __init__(self):
-        pass
-
-    def fit(self, catalog):
-        return self
-
-    def embed(self, x, kind=None, missing="error"):
-        if isinstance(x, Catalog):
-            seen = [None if p is None else read_image(p) for p in x.products["image"]]
-            return np.stack([self._of_picture(p) for p in seen])
-        assert kind in self.modalities
-        items = x if isinstance(x, list) else [x]
-        return np.stack(
-            [getattr(self, f"_of_{ {'image': 'picture', 'text': 'text'}[kind] }")(i) for i in items]
-        )
-
-    def _of_picture(self, picture):
-        if picture is None:
-            return np.zeros(3, np.float32)
-        mean = 255 - np.asarray(read_image(picture), np.float32).reshape(-1, 3).mean(0)
-        mean = mean.max() - mean
-        return (mean / max(np.linalg.norm(mean), 1e-9)).astype(np.float32)
-
-    def _of_text(self, text):
-        found = np.array([text.split().count(c) for c in COLOURS], np.float32)
-        return found / max(np.linalg.norm(found), 1)
-
-    def _write(self, folder):
-        return {}
-
-    @classmethod
-    def _read(cls, folder, meta):
-        return cls()
 
 
 def painted():
@@ -91,27 +49,27 @@ def encode(pictures):
 
 def test_words_find_pictures(tmp_path):
     catalog = painted()
-    made = Recommender([Colours(), TfidfEmbedder()], weights={"colours": 0.9, "tf-idf": 0.1}).fit(
-        catalog
-    )
+    made = Recommender(
+        [ColourWords(), TfidfEmbedder()], weights={"colour-words": 0.9, "tf-idf": 0.1}
+    ).fit(catalog)
     for colour in COLOURS:
         hits = made.recommend(10, text=colour)
         assert (hits.to_frame()["category"] == colour).all()
-        assert list(hits.to_frame().columns[3:4]) == ["colours"]
+        assert list(hits.to_frame().columns[3:4]) == ["colour-words"]
         assert all("alike in looks and words" in r for r in hits.to_frame()["reason"])
     both = made.recommend(5, text="blue", image=catalog.open("00"))  # a red picture
     assert {"red", "blue"} >= set(both.to_frame()["category"])
     same = made.recommend(30, id="00").to_frame()
-    assert {"colours", "tf-idf"} <= set(same) and same["category"].iloc[:9].eq("red").all()
+    assert {"colour-words", "tf-idf"} <= set(same) and same["category"].iloc[:9].eq("red").all()
     made.save(tmp_path / "r")
     again = Recommender.load(tmp_path / "r")
     assert again.recommend(10, text="green").ids == made.recommend(10, text="green").ids
-    assert again.weights == made.weights and list(again.embedders) == ["colours", "tf-idf"]
+    assert again.weights == made.weights and list(again.embedders) == ["colour-words", "tf-idf"]
 
 
 def test_a_text_asks_every_space_that_takes_texts():
     made = Recommender(
-        {"joint": Colours(), "looks": ColorHistogram(SIZE), "words": TfidfEmbedder()}
+        {"joint": ColourWords(), "looks": ColorHistogram(SIZE), "words": TfidfEmbedder()}
     )
     made.fit(painted())
     assert made.spaces.taking("text") == ["joint", "words"]
@@ -133,7 +91,9 @@ def test_three_ways_to_name_spaces():
     assert list(named_spaces({"a": looks, "b": words})) == ["a", "b"]
     assert list(named_spaces(image=looks, text=words)) == ["image", "text"]
     assert list(named_spaces([looks], text=words)) == ["color-histogram", "text"]
-    assert list(named_spaces(looks)) == ["image"] and list(named_spaces(Colours())) == ["colours"]
+    assert list(named_spaces(looks)) == ["image"] and list(named_spaces(ColourWords())) == [
+        "colour-words"
+    ]
     for wrong, error in (
         (lambda: named_spaces([looks, looks]), "a name for each"),
         (lambda: named_spaces({"history": looks}), "none named"),
@@ -158,7 +118,6 @@ def test_weights_by_name():
     for wrong in ({"d": 1}, {"a": -1}, {"a": np.nan}, {"history": 1.5}):
         with pytest.raises(ValueError, match="`weights` takes 'a' and 'b' and 'c', each 0 or more"):
             checked_weights(wrong, spaces)
-    assert modalities_of(Colours()) == {"image", "text"}
 
 
 def test_shares_sum_to_one_and_scaled_parts_give_the_weighted_mean():
