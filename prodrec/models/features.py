@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NAMED', 'EXACT', 'network_digest', 'has_bfloat16', 'in_bfloat16', 'Features', 'bottleneck']
 
-# %% ../../nbs/20a_models.features.ipynb #0008
+# %% ../../nbs/20a_models.features.ipynb #0009
 import hashlib
 import json
 import warnings
@@ -18,7 +18,7 @@ import numpy as np
 from ..core import cache_dir
 from .pixels import Pixels, RowStore, batch_answers
 
-# %% ../../nbs/20a_models.features.ipynb #0010
+# %% ../../nbs/20a_models.features.ipynb #0011
 NAMED = (
     "name",
     "keras_history",
@@ -45,7 +45,7 @@ def _numbered(value, names: dict):
         return [_numbered(v, names) for v in value]
     return _nameless(value, names)
 
-# %% ../../nbs/20a_models.features.ipynb #0012
+# %% ../../nbs/20a_models.features.ipynb #0013
 def network_digest(
     model: keras.Model,  # any network
 ) -> str:
@@ -56,7 +56,7 @@ def network_digest(
         found.update(f"{weight.shape}{weight.dtype}".encode() + weight.tobytes())
     return found.hexdigest()[:32]
 
-# %% ../../nbs/20a_models.features.ipynb #0016
+# %% ../../nbs/20a_models.features.ipynb #0017
 def has_bfloat16() -> bool:
     """Return True where the processor has the flag `avx512_bf16` or `amx_bf16`."""
     try:
@@ -65,7 +65,7 @@ def has_bfloat16() -> bool:
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
-# %% ../../nbs/20a_models.features.ipynb #0019
+# %% ../../nbs/20a_models.features.ipynb #0020
 EXACT = ("InputLayer", "Rescaling", "Resizing", "Normalization", "GlobalAveragePooling2D")
 
 
@@ -89,7 +89,7 @@ def in_bfloat16(
     copy.trainable = model.trainable
     return copy
 
-# %% ../../nbs/20a_models.features.ipynb #0022
+# %% ../../nbs/20a_models.features.ipynb #0023
 class Features:
     """Serve kept answers: `features[i]` is float32 for a position, slice, or array of positions.
 
@@ -117,7 +117,7 @@ class Features:
         kept = f"{len(self):,} of {self.shape[1:]}, {size:,.0f} MB on disk"
         return f"Features({kept}; {self.computed:,} computed now)"
 
-# %% ../../nbs/20a_models.features.ipynb #0025
+# %% ../../nbs/20a_models.features.ipynb #0026
 def _as_kept(y: np.ndarray, keep: str) -> np.ndarray:
     "Return answers in the type in which they are kept; `ValueError` where they do not fit into it."
     with np.errstate(over="ignore"):
@@ -129,7 +129,7 @@ def _as_kept(y: np.ndarray, keep: str) -> np.ndarray:
         )
     return kept
 
-# %% ../../nbs/20a_models.features.ipynb #0028
+# %% ../../nbs/20a_models.features.ipynb #0029
 def _feature_store(model, pixels: Pixels, precision: str, keep: str, engine) -> RowStore:
     "Return the store for these answers, after a look at the arguments."
     precisions, kinds = ("float32", "bfloat16"), ("float32", "float16")
@@ -153,7 +153,7 @@ def _feature_store(model, pixels: Pixels, precision: str, keep: str, engine) -> 
     folder = cache_dir("features", which, pixels.store.folder.name)
     return RowStore(folder, f"rows.{keep}", shape[1:], keep)
 
-# %% ../../nbs/20a_models.features.ipynb #0031
+# %% ../../nbs/20a_models.features.ipynb #0032
 def bottleneck(
     model: keras.Model,  # from uint8 (n, height, width, 3) to one array (n, …)
     pixels: Pixels,  # the pictures

@@ -6,7 +6,7 @@
 __all__ = ['labels_of', 'warn_of_labels', 'check_epochs', 'undone_on_failure', 'Rows', 'frozen_answers', 'training_owner',
            'Trainer']
 
-# %% ../../nbs/22d_models.trainer.ipynb #0007
+# %% ../../nbs/22d_models.trainer.ipynb #0008
 import json
 import warnings
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ from prodrec.models.training import (
     smoothed_crossentropy,
 )
 
-# %% ../../nbs/22d_models.trainer.ipynb #0009
+# %% ../../nbs/22d_models.trainer.ipynb #0010
 def _label(value) -> str:
     "Return a label as text; a whole number has no decimals."
     whole = isinstance(value, float | np.floating) and float(value).is_integer()
@@ -70,7 +70,7 @@ def labels_of(
             )
     return labels.map(_label).astype(str)
 
-# %% ../../nbs/22d_models.trainer.ipynb #0014
+# %% ../../nbs/22d_models.trainer.ipynb #0015
 def warn_of_labels(
     labels: pd.Series,  # the labels of the training products
     target: str,  # the column's name
@@ -96,7 +96,7 @@ def warn_of_labels(
             )
             return
 
-# %% ../../nbs/22d_models.trainer.ipynb #0017
+# %% ../../nbs/22d_models.trainer.ipynb #0018
 def check_epochs(
     epochs: int,  # how often the training products are shown
     validation: Catalog | None,  # products to measure on
@@ -109,7 +109,7 @@ def check_epochs(
     if patience is not None and validation is None:
         raise ValueError("`patience` needs `validation`: what does not improve is its loss")
 
-# %% ../../nbs/22d_models.trainer.ipynb #0020
+# %% ../../nbs/22d_models.trainer.ipynb #0021
 @contextmanager
 def undone_on_failure(
     thing,  # any object
@@ -123,7 +123,7 @@ def undone_on_failure(
         vars(thing).update(before)
         raise
 
-# %% ../../nbs/22d_models.trainer.ipynb #0023
+# %% ../../nbs/22d_models.trainer.ipynb #0024
 class Rows:
     """Serve some rows of an array, or of anything indexed by positions, when they are asked for."""
 
@@ -140,7 +140,7 @@ class Rows:
     def __getitem__(self, key):
         return self.x[self.rows[key]]
 
-# %% ../../nbs/22d_models.trainer.ipynb #0026
+# %% ../../nbs/22d_models.trainer.ipynb #0027
 def frozen_answers(
     frozen: keras.Model,  # a network that never changes
     x,  # its inputs
@@ -152,7 +152,7 @@ def frozen_answers(
         return bottleneck(frozen, x, batch_size)[:]
     return apply_network(frozen, x, batch_size, "bottleneck")
 
-# %% ../../nbs/22d_models.trainer.ipynb #0029
+# %% ../../nbs/22d_models.trainer.ipynb #0030
 def training_owner(
     trainer,  # a `Trainer`
     labels: Sequence[pd.Series],  # labels by id, of each side
@@ -164,7 +164,7 @@ def training_owner(
     depends = trainer.schedule in ("cosine", "exponential")
     return trainer.get_params() | mark | ({"epochs": epochs} if depends else {})
 
-# %% ../../nbs/22d_models.trainer.ipynb #0032
+# %% ../../nbs/22d_models.trainer.ipynb #0033
 class Trainer:
     """Fit the network that a subclass builds: the half of a `Classifier` that learns."""
 
