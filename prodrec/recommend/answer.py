@@ -25,7 +25,7 @@ from prodrec.recommend.query import (
     read_questions,
 )
 from .ranking import deduplicate, mmr
-from .spaces import checked_weights, modalities_of, product_units
+from .spaces import checked_weights, product_units
 
 # %% ../../nbs/32f_recommend.answer.ipynb #0011
 def merge_candidates(
@@ -163,7 +163,7 @@ def reasons(
         facts = [f + n for f, n in zip(facts, named, strict=True)]
     if liked := like_what(shelf, question, rows):
         facts = [[*f, like] for f, like in zip(facts, liked, strict=True)]
-    takes = {name: modalities_of(e) for name, e in shelf.spaces.items()}
+    takes = {name: e.modalities for name, e in shelf.spaces.items()}
     says = space_words(takes) | {"history": "popular" if question.popular else SAYS["history"]}
     otherwise = "little in common"
     if question.popular:

@@ -28,7 +28,10 @@ def check_vectors(
     dim: int | None = None,  # the d that is required; None takes any
     n: int | None = None,  # the n that is required; None takes any
 ) -> np.ndarray:
-    """Return `vectors` as a float32 array (n, d); `ValueError` for another shape or for numbers that cannot be compared."""
+    """Return `vectors` as a float32 array (n, d).
+
+    Raises `ValueError` for another shape and for numbers that cannot be compared.
+    """
     vectors = np.ascontiguousarray(vectors, np.float32)
     if vectors.ndim == 1:
         vectors = vectors[None] if vectors.size else np.empty((0, dim or 0), np.float32)
@@ -51,7 +54,10 @@ def check_rows(
     n: int,  # the number of rows that there are
     unique: bool = False,  # refuse a row that is named twice
 ) -> np.ndarray:
-    """Return `rows` as int64 (m,); `IndexError` for a row that is not there, `TypeError` for other than integers."""
+    """Return `rows` as int64 (m,).
+
+    Raises `IndexError` for a row that is not there, `TypeError` for other than integers.
+    """
     rows = np.atleast_1d(np.asarray(rows))
     if rows.size == 0:
         return np.empty(0, np.int64)
@@ -70,7 +76,10 @@ def check_search(
     allowed: Sequence[bool] | None,  # a mask over the rows; None allows all
     n: int,  # the number of rows that there are
 ) -> tuple[int, np.ndarray | None]:
-    """Return (`k` cut to the number of allowed rows, the mask as an array or None); `ValueError` where one is wrong."""
+    """Return `k`, at most the number of allowed rows, and the mask as an array or None.
+
+    Raises `ValueError` where one of them is wrong.
+    """
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
         raise ValueError(f"`k` must be a positive integer, received {k!r}")
     if allowed is None:
@@ -89,7 +98,8 @@ def check_search(
 class Index(Saved, ABC):
     """Keep vectors by row and find the nearest ones; the contract of every index.
 
-    A subclass implements the abstract methods and, to be saved, `_write` and `_read` (see `prodrec.core.Saved`).
+    A subclass implements the abstract methods and, to be saved, `_write` and `_read` (see
+    `prodrec.core.Saved`).
     `exact` is False where a search may miss a neighbour.
     """
 
@@ -121,7 +131,10 @@ class Index(Saved, ABC):
         rows: Sequence[int],  # the rows to change, each once, (n,)
         vectors,  # float (n, d), their new vectors
     ) -> "Index":
-        """Put `vectors` in the place of `rows` and return the index; `IndexError` for a row that is not there."""
+        """Put `vectors` in the place of `rows` and return the index.
+
+        Raises `IndexError` for a row that is not there.
+        """
 
     @abstractmethod
     def remove(
@@ -139,7 +152,8 @@ class Index(Saved, ABC):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the `k` rows with the largest inner product for each query, best first.
 
-        The result is (rows int64, scores float32), both (n, m) with m = min(`k`, the number of allowed rows).
+        The result is (rows int64, scores float32), both (n, m) with m = min(`k`, the number of
+        allowed rows).
         """
 
     @abstractmethod
@@ -147,7 +161,10 @@ class Index(Saved, ABC):
         self,
         rows: Sequence[int] | None = None,  # the rows to read; None reads all
     ) -> np.ndarray:
-        """Return a copy of the vectors of `rows`, float32 (n, dim); `IndexError` for a row that is not there."""
+        """Return a copy of the vectors of `rows`, float32 (n, dim).
+
+        Raises `IndexError` for a row that is not there.
+        """
 
     def __repr__(self):
         how = "exact" if self.exact else "approximate"
@@ -218,7 +235,7 @@ _BLOCK = 20  # queries from which on FAISS compares by matrix products
 
 
 def _exact_search(store, dtype: str, vectors: np.ndarray, k: int, slots: np.ndarray):
-    "Return (scores, slots), both (n, k), of the best among `slots`, the places in FAISS that are allowed."
+    "Return (scores, slots), both (n, k), of the best among `slots`, the allowed places."
     many, share = len(vectors) >= _BLOCK, len(slots) / store.ntotal
     if many and share < NARROW:
         few = _table(store, dtype)[slots].astype(np.float32)
@@ -258,7 +275,7 @@ def index_bytes(
 
 # %% ../../nbs/31_recommend.index.ipynb #0037
 class ReadWriteLock:
-    """Let many readers in at once, or one writer alone. Neither may be nested in the other, nor in itself."""
+    """Let many readers in at once, or one writer alone; the blocks must not be nested."""
 
     def __init__(self):
         self._pid, self._gate, self._readers = os.getpid(), threading.Lock(), WeakSet()
@@ -293,7 +310,7 @@ class ReadWriteLock:
 
 # %% ../../nbs/31_recommend.index.ipynb #0040
 def _read_store(folder: Path, dim: int, dtype: str):
-    "Return the FAISS index saved in `folder`; `ValueError` where it is another one than the manifest says."
+    "Return the FAISS index saved in `folder`; `ValueError` where it is not what is expected."
     try:
         found = faiss.read_index(str(folder / "vectors.faiss"))
     except RuntimeError as e:
@@ -324,7 +341,7 @@ def _read_slots(folder: Path, n: int, total: int) -> np.ndarray:
 
 # %% ../../nbs/31_recommend.index.ipynb #0042
 class _FaissStore(Index):
-    """Hold vectors in FAISS, with the place of each row there: what every change of a `FaissIndex` needs."""
+    """Hold vectors in FAISS, with the place of each row there."""
 
     def __init__(
         self,
@@ -371,7 +388,7 @@ class _FaissStore(Index):
         return vectors
 
     def _append(self, vectors: np.ndarray) -> np.ndarray:
-        "Add vectors to FAISS and return their places; until `_slots` has them, no search sees them."
+        "Add vectors to FAISS and return their places, which no search sees yet."
         if self._store is None:
             self._store = _new_store(vectors.shape[1], self.dtype, bool(self.approximate))
         large = (len(self) + len(vectors)) * self.dim >= MANY
@@ -433,7 +450,7 @@ class _FaissStore(Index):
 
 # %% ../../nbs/31_recommend.index.ipynb #0044
 class FaissIndex(_FaissStore):
-    """Keep vectors in memory with FAISS; exact, or through a graph of neighbours where there are many.
+    """Keep vectors in memory with FAISS: exact, or through a graph of neighbours.
 
     `approximate` None uses a graph from `MANY` numbers on. `dtype` "float16" halves the memory.
     """
@@ -457,7 +474,10 @@ class FaissIndex(_FaissStore):
         rows: Sequence[int],  # the rows to change, each once, (n,)
         vectors,  # float (n, d), their new vectors
     ) -> "FaissIndex":
-        """Put `vectors` in the place of `rows` and return the index; `IndexError` for a row that is not there."""
+        """Put `vectors` in the place of `rows` and return the index.
+
+        Raises `IndexError` for a row that is not there.
+        """
         with self._lock.writing():
             rows = check_rows(rows, len(self), unique=True)
             vectors = self._checked(vectors, len(rows))
@@ -496,7 +516,8 @@ class FaissIndex(_FaissStore):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the `k` rows with the largest inner product for each query, best first.
 
-        The result is (rows int64, scores float32), both (n, m) with m = min(`k`, the number of allowed rows).
+        The result is (rows int64, scores float32), both (n, m) with m = min(`k`, the number of
+        allowed rows).
         """
         with self._lock.reading():
             vectors = check_vectors(vectors, self.dim)
@@ -514,7 +535,10 @@ class FaissIndex(_FaissStore):
         self,
         rows: Sequence[int] | None = None,  # the rows to read; None reads all
     ) -> np.ndarray:
-        """Return a copy of the vectors of `rows`, float32 (n, dim); `IndexError` for a row that is not there."""
+        """Return a copy of the vectors of `rows`, float32 (n, dim).
+
+        Raises `IndexError` for a row that is not there.
+        """
         with self._lock.reading():
             chosen = slice(None) if rows is None else check_rows(rows, len(self))
             if self._store is None:
