@@ -287,6 +287,30 @@ class _Selectable:
         part.products, part._refs, part.note = products, products["image"].to_dict(), self.note
         return part
 
+    def updated(
+        self,
+        changed: "Catalog",  # products to replace, and new ones
+    ) -> "Catalog":
+        """Return a catalogue with those of `changed` in their places and the new ones at the end.
+
+        What was checked is not checked again, so one product costs as much among many as among few.
+        """
+        products, at = self.products, self.products.index.get_indexer(changed.products.index)
+        if len(rows := at[at >= 0]):
+            places = np.arange(len(products))
+            places[rows] = len(products) + np.flatnonzero(at >= 0)
+            both = pd.concat([products, changed.products]).iloc[
+                np.r_[places, len(products) + np.flatnonzero(at < 0)]
+            ]
+        else:
+            both = pd.concat([products, changed.products])
+        shared = [c for c in products if c in changed.products]
+        if any(both[c].dtype != products[c].dtype for c in shared if c not in _PICTURES):
+            return type(self)(both)  # a column has changed its type: look at all of it
+        part = object.__new__(type(self))
+        part.products, part._refs, part.note = both, self._refs | changed._refs, self.note
+        return part
+
     def sample(
         self,
         n: int,  # products to draw
