@@ -96,8 +96,10 @@ def profiles():
 
 def embedder(name, *arguments, **options):
     import prodrec.recommend.embedders as embedders
+    import prodrec.recommend.reduction as reduction
 
-    return getattr(embedders, name)(*arguments, **options)
+    module = embedders if hasattr(embedders, name) else reduction
+    return getattr(module, name)(*arguments, **options)
 
 
 def metric():
@@ -298,3 +300,39 @@ def test_a_recommender_is_found_in_a_folder_that_contains_it(tmp_path):
     assert read_manifest(tmp_path / "outer" / "recommender")["kind"] == "Recommender"
     with pytest.raises(ValueError, match="not a Classifier"):
         prodrec.ImageClassifier.load(tmp_path / "outer")
+
+
+def test_a_recommender_of_version_0_1_loads(tmp_path):
+    import json
+
+    from prodrec.core import save_folder
+
+    made = recommender()
+    meta = {"classifier": False, "sees": False, "complements": False, "feedback": None}
+    meta |= {"weights": made.weights, "parts": list(made.embedders)}
+    with save_folder(tmp_path / "old", "Recommender", **meta) as folder:
+        for name, e in made.embedders.items():
+            e.save(folder / name)
+        made.profiles.save(folder / "people")
+        made.index.save(folder / "index")
+        made.catalog.save(folder / "catalog")
+    file = tmp_path / "old" / "manifest.json"
+    manifest = json.loads(file.read_text(encoding="utf-8"))
+    del manifest["format"]  # version 0.1 wrote none
+    file.write_text(json.dumps(manifest), encoding="utf-8")
+    again = prodrec.Recommender.load(tmp_path / "old")
+    query = {"id": "000", "text": "red", "user": "u0"}
+    assert again.recommend(9, **query).ids == made.recommend(9, **query).ids
+
+
+def test_feedback_never_lies_inside_a_saved_folder(tmp_path):
+    from prodrec.apps.workspace import Workspace
+
+    made = recommender()
+    made.feedback("eve", "001", "like")
+    Workspace(recommender=made).save(tmp_path / "shop")
+    assert not list((tmp_path / "shop").rglob("*.sqlite"))
+    again = prodrec.Recommender.load(tmp_path / "shop")
+    assert again.recommend(3, user="eve").ids == made.recommend(3, user="eve").ids
+    again.feedback("eve", "002", "like")
+    prodrec.Recommender.load(tmp_path / "shop")  # still whole
