@@ -19,7 +19,8 @@ from .collaborative import UserModel
 from .complements import Complements
 from .embedders import Embedder
 from .history import History
-from .index import FaissIndex, Index, ReadWriteLock
+from .index import FaissIndex, Index
+from .locks import ReadWriteLock
 from .profiles import Feedback, Profiles
 from .query import Shelf, as_list
 from .spaces import Spaces, checked_weights, default_weights, named_spaces
