@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from prodrec import Catalog, Complements, History, ImageClassifier
 from prodrec.apps.browser import Browser
 from prodrec.recommend import index as index_module
-from prodrec.recommend.embedders import ColorHistogram, ImageEmbedder, PCAEmbedder, TfidfEmbedder
-from prodrec.recommend.filters import where_mask, where_note
 from prodrec.recommend.collaborative import ItemKNN, Popularity
+from prodrec.recommend.embedders import ColorHistogram, ImageEmbedder, TfidfEmbedder
+from prodrec.recommend.filters import where_mask, where_note
 from prodrec.recommend.index import FaissIndex
 from prodrec.recommend.recommender import Recommender
+from prodrec.recommend.reduction import PCAEmbedder
 
 quick = settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -257,7 +258,9 @@ seen = st.sampled_from([i for i in IDS if i not in ("003", "038")])
     st.booleans(),
 )
 def test_no_product_of_the_query_is_an_answer(both, ids, more, less, user, wish, each):
-    query = {"id": ids, "positive": more, "negative": less} | ({} if user is None else {"user": user})
+    query = {"id": ids, "positive": more, "negative": less} | (
+        {} if user is None else {"user": user}
+    )
     try:
         found = both.recommend(60, **query, **wish, each=each)
     except ValueError as e:

@@ -25,7 +25,7 @@ from .options import add_commands
 def wrong_call(
     text: str,  # what does not go together
 ) -> argparse.ArgumentError:
-    """Return the error for options that do not go together; `main` answers with usage and code 2."""
+    """Return the error for options that do not go together; the exit code is 2."""
     return argparse.ArgumentError(None, text)
 
 # %% ../../nbs/44_apps.cli.ipynb #0011

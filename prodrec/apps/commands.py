@@ -41,7 +41,7 @@ def say(
 def kind_of(
     path: str | Path,  # any folder
 ) -> str | None:
-    """Return the kind of what was saved in a folder; None for a folder that prodrec did not save."""
+    """Return the kind of what was saved in a folder; None where prodrec saved nothing."""
     try:
         return saved_kind(path)
     except FileNotFoundError:
@@ -74,8 +74,8 @@ def check_out(
         )
         raise wrong_call(told)
     if not force:
-        told = f"--out {str(path)!r} holds a finished model: give another folder, or --force to replace it"
-        raise wrong_call(told)
+        told = f"--out {str(path)!r} holds a finished model: give another folder, "
+        raise wrong_call(told + "or --force to replace it")
     return path
 
 # %% ../../nbs/44a_apps.commands.ipynb #0016
@@ -112,7 +112,10 @@ def with_first_step(
     target: str,  # a column of paths
     sign: str | None,  # between the steps; "": found; None: the column stays as it is
 ) -> Catalog:
-    """Return the catalogue with the first step of each path as the label, and the path in `target`_path."""
+    """Return the catalogue with the first step of each path in `target`.
+
+    The whole path is kept in a column of the same name and "_path".
+    """
     if sign is None:
         return catalog
     values = labels_in(catalog, target)
@@ -254,7 +257,7 @@ def checked_network(
     known: dict | None = None,  # networks by name; None: those for pictures
     kind: type | None = None,  # of classifier; None: `ImageClassifier`
 ) -> str:
-    """Return `network` if there is one of that name that takes these settings; else a wrong call."""
+    """Return `network` if there is one that takes these settings; else a wrong call."""
     from difflib import get_close_matches
 
     with without_greetings():
@@ -276,7 +279,7 @@ def checked_network(
 
 # %% ../../nbs/44a_apps.commands.ipynb #0035
 def _page(args: argparse.Namespace, out: Path, target: str, command: str) -> Answer:
-    "Run the pipeline on the data of the call, save a workspace with the page, and tell the figures."
+    "Run the pipeline on the data of the call and save a workspace with the page."
     network = checked_network(args.network, args.set)
     with without_greetings():
         from prodrec.apps.pipeline import run_pipeline

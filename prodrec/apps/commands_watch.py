@@ -56,7 +56,8 @@ def observe_sides(
 ) -> dict[str, Observed]:
     """Observe each catalogue as the classifier sees it, and in words where there are any."""
     classifier = model.classifier
-    embedders = {"image": ImageEmbedder(classifier)} if isinstance(classifier, ImageClassifier) else {}
+    sees = isinstance(classifier, ImageClassifier)
+    embedders = {"image": ImageEmbedder(classifier)} if sees else {}
     if (learned := model.side("train")).texts().ne("").any():
         embedders["text"] = TfidfEmbedder(seed=seed).fit(learned)
     columns = (classifier.target,)
@@ -130,7 +131,7 @@ def _opened(args: argparse.Namespace) -> Workspace:
 def monitor_data(
     args: argparse.Namespace,  # of `prodrec monitor`
 ) -> Answer:
-    """Run `prodrec monitor`; the exit code is 3 if `--exit-code` is given and retraining advised."""
+    """Run `prodrec monitor`; with `--exit-code` the code is 3 if retraining is advised."""
     out = args.out and check_out(args.out, "Monitor")
     _check_window(args.window)
     model, events = _opened(args), read_feedback(args.feedback, args.folder)
@@ -154,7 +155,7 @@ def grown_catalogue(
     served: Path,  # the version in use
     model: Workspace,  # and its model
 ) -> Catalog:
-    """Return the products of `--data`; with `--add`, and those of the served ones it does not name."""
+    """Return the products of `--data`; with `--add`, together with the other served ones."""
     now = given_data(args, model.classifier.target, model.how.get("first_step"))
     if not args.add:
         return now

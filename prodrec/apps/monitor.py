@@ -257,7 +257,7 @@ def compare_agreement(
 
 # %% ../../nbs/43a_apps.monitor.ipynb #0036
 class Drift:
-    """Hold the `table` that `drift` made: one row a signal (psi, p, detail, alarm), alarms first."""
+    """Hold what `drift` found: one row a signal (psi, p, detail, alarm), alarms first."""
 
     def __init__(
         self,
@@ -387,9 +387,9 @@ def quality(
 ) -> pd.DataFrame:
     """Return one row a window, by its start: good, bad, opinions, share, low, high and p.
 
-    `good` and `bad` count events; `share` is that of good opinions, from `low` to `high`; `p` is that
-    of the test that the window is worse than all before it. `ValueError` without times, or without
-    such events.
+    `good` and `bad` count events; `share` is that of good opinions, from `low` to `high`; `p` is
+    that of the test that the window is worse than all before it. `ValueError` without times, or
+    without such events.
     """
     events = _judgements(history, good, bad)
     when = window_start(events["time"], window).rename("from")
@@ -444,7 +444,10 @@ def advise(
     alpha: float = 0.01,  # feedback with a smaller p in its last window is a reason
     max_grown: float = 0.25,  # growth from which on it is a reason by itself
 ) -> dict:
-    """Return {"retrain": bool, "reasons": [in words], "drift": …, "quality": …}, ready for JSON."""
+    """Return {"retrain", "reasons", "drift", "quality"}, ready for JSON.
+
+    "retrain" is a bool and "reasons" a list of sentences.
+    """
     reasons = [] if drift is None else list(drift.reasons)
     if quality is not None and quality["p"].iloc[-1] < alpha:
         reasons.append(_worse_feedback(quality))

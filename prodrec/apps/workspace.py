@@ -21,7 +21,7 @@ def united(
     shown: Catalog,  # the products of a recommender
     learned: Catalog,  # the products of the sides
 ) -> Catalog:
-    """Return all products of both, those of `shown` first; a product in both is that of `learned`."""
+    """Return all products of both, `shown` first; a product in both is that of `learned`."""
     order = [*shown.ids, *(i for i in learned.ids if i not in shown)]
     others = [i for i in shown.ids if i not in learned]
     both = Catalog.concat([shown[others], learned]) if others else learned
@@ -32,7 +32,7 @@ _PARTS = ("recommender", "classifier")
 
 
 def _load_part(folder: Path, name: str):
-    "Return a part of a workspace. Both families are imported here, at need: they bring Keras along."
+    "Return a part of a workspace; what brings Keras along is imported here, at need."
     if name == "classifier":
         from prodrec.models.classifier import Classifier
 
@@ -50,7 +50,7 @@ def _texts(folder: Path) -> dict[str, str]:
 
 # %% ../../nbs/43_apps.workspace.ipynb #0015
 class Workspace(Saved):
-    """Keep what one run made of a catalogue: recommender, classifier, products, sides and reports."""
+    """Keep what one run made: recommender, classifier, products, sides and reports."""
 
     formats, former_names = (1, 2), ("Trained",)
     remake = "train it again with this version"
@@ -141,7 +141,7 @@ def open_workspace(
     needs: str | None = None,  # a part that must be there: "classifier" or "recommender"
     parts: Sequence[str] | None = None,  # the parts to load; None: `needs`, or all
 ) -> Workspace:
-    """Return the workspace saved at `path`; `ValueError` where there is none, or without `needs`."""
+    """Return the workspace at `path`; `ValueError` where there is none, or without `needs`."""
     folder = _workspace_at(Path(path))
     try:
         folder = find_saved(folder, ("Workspace", *Workspace.former_names))

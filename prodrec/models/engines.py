@@ -42,7 +42,7 @@ def sample_pictures(
     image_size: tuple[int, int],  # (height, width) in pixels
     n: int = 4,  # number of pictures
 ) -> np.ndarray:
-    """Return soft patches of random colours, uint8 (n, height, width, 3), the same at every call."""
+    """Return soft patches of random colours, uint8 (n, height, width, 3), always the same."""
     small = np.random.default_rng(0).integers(0, 256, (n, 6, 6, 3), np.uint8)
     height, width = image_size
     return np.stack([cv2.resize(p, (width, height), interpolation=cv2.INTER_CUBIC) for p in small])
@@ -86,8 +86,9 @@ def inference_copy(
 class OpenVINO:
     """Compute `model` with OpenVINO on this processor: `pip install "prodrec[openvino]"`.
 
-    For networks of many small layers, such as MobileNetV2, it is some three times as fast as TensorFlow here. Raises
-    `ImportError` where OpenVINO is not installed, `ValueError` where its vectors differ from those of Keras.
+    For networks of many small layers, such as MobileNetV2, it is some three times as fast as
+    TensorFlow here. Raises `ImportError` where OpenVINO is not installed, `ValueError` where its
+    vectors differ from those of Keras.
     """
 
     def __init__(
@@ -133,7 +134,10 @@ def network_on(
     model: keras.Model,  # from uint8 (n, height, width, 3) to (n, d)
     precision: str = "float32",  # one of `PRECISIONS`
 ):
-    """Return an object whose `predict_on_batch` computes `model`; `ValueError` for an unknown engine."""
+    """Return an object whose `predict_on_batch` computes `model`.
+
+    Raises `ValueError` for an unknown engine.
+    """
     check_engine(engine, precision)
     if engine == "openvino":
         return OpenVINO(model, precision)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Embedder', 'as_items', 'check_kind', 'TextEmbedder', 'TfidfEmbedder', 'embed_pictures', 'ColorHistogram',
-           'ImageEmbedder', 'principal_directions', 'PCAEmbedder']
+           'ImageEmbedder']
 
 # %% ../../nbs/30_recommend.embedders.ipynb #0007
 import json
@@ -42,8 +42,9 @@ from ..stats import unit_rows
 class Embedder(Saved, ABC):
     """Turn products into vectors of length 1; the contract of every embedder.
 
-    A subclass sets `name` (of its space) and `modalities` (a frozenset of "image", "text" or both), defines `dim` and
-    `embed` and, to be saved, `_write` and `_read` (see `prodrec.core.Saved`).
+    A subclass sets `name` (of its space) and `modalities` (a frozenset of "image", "text" or
+    both), defines `dim` and `embed` and, to be saved, `_write` and `_read` (see
+    `prodrec.core.Saved`).
     """
 
     name = "embedder"
@@ -104,7 +105,10 @@ def check_kind(
     kind: str | None,  # "image", "text" or None
     missing: str = "error",  # "error" or "zero"
 ) -> str | None:
-    """Return `kind`, or the only modality where it is None; `ValueError` for one that the space does not take."""
+    """Return `kind`, or the only modality where it is None.
+
+    Raises `ValueError` for one that the space does not take.
+    """
     if missing not in ("error", "zero"):
         raise ValueError(f"`missing` must be 'error' or 'zero', received {missing!r}")
     if kind is not None and kind not in embedder.modalities:
@@ -127,7 +131,10 @@ class TextEmbedder(Embedder):
         self,
         texts: list[str],  # any texts, also empty ones
     ) -> np.ndarray:
-        """Return one vector for each text, float (n, dim), of any length; zeros where nothing can be said."""
+        """Return one vector for each text, float (n, dim), of any length.
+
+        Zeros where nothing can be said.
+        """
 
     def embed(
         self,
@@ -142,7 +149,7 @@ class TextEmbedder(Embedder):
 
 # %% ../../nbs/30_recommend.embedders.ipynb #0019
 def _vectorizer(tokens: str, **options) -> TfidfVectorizer:
-    "Return a vectorizer of words and pairs; `tokens` names how a text is divided, which 0.1 did by spaces."
+    'Return a vectorizer of words and pairs; `tokens` is "words", or "spaces" as in 0.1.'
     ours = {"tokenizer": tokenize, "token_pattern": None, "lowercase": False}
     tokens = ours if tokens == "words" else {"strip_accents": "unicode"}
     limits = {"ngram_range": (1, 2), "min_df": 1, "max_features": 50_000}
@@ -174,7 +181,10 @@ class TfidfEmbedder(TextEmbedder):
         self,
         catalog: Catalog,  # the products whose words are learned
     ) -> "TfidfEmbedder":
-        """Learn the words of a catalogue and return the embedder; `ValueError` where it has none."""
+        """Learn the words of a catalogue and return the embedder.
+
+        Raises `ValueError` where it has none.
+        """
         tfidf = _vectorizer("words")
         try:
             counts = tfidf.fit_transform(catalog.texts(self.fields))
@@ -254,7 +264,7 @@ def embed_pictures(
 
 # %% ../../nbs/30_recommend.embedders.ipynb #0026
 class ColorHistogram(Embedder):
-    """Count colours: 512 numbers, the square roots of the shares of 8 x 8 x 8 RGB colours in the picture."""
+    """Count colours: the square roots of the shares of 8 x 8 x 8 RGB colours, 512 numbers."""
 
     name, dim, model = "color-histogram", 512, None
 
@@ -271,7 +281,10 @@ class ColorHistogram(Embedder):
         kind: str | None = None,  # "image" or None
         missing: str = "error",  # for a product without a usable picture: "error" or "zero"
     ) -> np.ndarray:
-        """Return float32 (n, 512), rows of length 1; `ImageError` where a picture cannot be read."""
+        """Return float32 (n, 512), rows of length 1.
+
+        Raises `ImageError` where a picture cannot be read.
+        """
         check_kind(self, kind, missing)
         return embed_pictures(x, self._shares, self.image_size, self.fit_mode, missing)
 
@@ -330,13 +343,17 @@ class _NetworkEmbedder(Embedder):
 
 # %% ../../nbs/30_recommend.embedders.ipynb #0030
 class ImageEmbedder(_NetworkEmbedder):
-    """Turn pictures into vectors with a network: a backbone by name, a fitted `ImageClassifier` or a `keras.Model`."""
+    """Turn pictures into vectors with a network.
+
+    The network is a backbone by name, a fitted `ImageClassifier`, or a `keras.Model` from uint8
+    pictures (n, height, width, 3) to vectors (n, d).
+    """
 
     former_names = ("Embedder",)
 
     def __init__(
         self,
-        network="mobilenetv2",  # one of `BACKBONES`, a fitted classifier, or a model (n, h, w, 3) uint8 -> (n, d)
+        network="mobilenetv2",  # one of `BACKBONES`, a fitted classifier, or a model
         image_size: tuple[int, int]
         | None = None,  # (height, width); None: what suits network and pictures
         resize: tuple[int, int]
@@ -347,7 +364,7 @@ class ImageEmbedder(_NetworkEmbedder):
         batch_size: int = 32,  # pictures that go through the network together
         fit_mode: str = "pad",  # how other shapes become `image_size`: "pad", "crop" or "stretch"
         precision: str = "float32",  # of the computation: "float32" or "bfloat16"
-        keep: str = "float32",  # of the vectors in the cache folder: "float32", or "float16", half the size
+        keep: str = "float32",  # of the cached vectors: "float32", or "float16", half the size
         engine: str = "keras",  # or "openvino", see `prodrec.models.engines`
     ):
         check_engine(engine, precision)
@@ -370,7 +387,7 @@ class ImageEmbedder(_NetworkEmbedder):
         self,
         catalog: Catalog,  # whose pictures say at which size the backbone sees them
     ) -> "ImageEmbedder":
-        """Choose the size of the pictures where none was given, and return the embedder; nothing is learned."""
+        """Choose the size of the pictures where none was given, and return the embedder."""
         if self.model is None:
             self._built(picture_sizes(catalog))
         return self
@@ -381,7 +398,10 @@ class ImageEmbedder(_NetworkEmbedder):
         kind: str | None = None,  # "image" or None
         missing: str = "error",  # for a product without a usable picture: "error" or "zero"
     ) -> np.ndarray:
-        """Return float32 (n, dim), rows of length 1; `ImageError` where a picture cannot be read."""
+        """Return float32 (n, dim), rows of length 1.
+
+        Raises `ImageError` where a picture cannot be read.
+        """
         check_kind(self, kind, missing)
         if isinstance(x, Catalog):
             self.fit(x)
@@ -398,89 +418,4 @@ class ImageEmbedder(_NetworkEmbedder):
         names = ("name", "batch_size", "fit_mode", "precision", "keep", "engine")
         vars(new).update({n: meta[n] for n in names if n in meta})
         new.model = keras.models.load_model(folder / "model.keras", compile=False)
-        return new
-
-# %% ../../nbs/30_recommend.embedders.ipynb #0038
-def principal_directions(
-    vectors: np.ndarray,  # (n, d); rows of zeros do not count
-    dim: int,  # the most directions to keep
-    whiten: bool = False,  # divide each direction by its spread
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (mean (d,), directions (d, m)) with m <= `dim`; `ValueError` for fewer than two vectors."""
-    vectors = vectors[vectors.any(axis=1)]
-    if len(vectors) < 2:
-        raise ValueError("`catalog` has fewer than two products with a vector: nothing varies")
-    varies, turn = np.linalg.eigh(np.cov(vectors.T.astype(np.float64)))
-    kept = np.flatnonzero(varies > 1e-10)[::-1][:dim]
-    turn = turn[:, kept] / (np.sqrt(varies[kept]) if whiten else 1)
-    return vectors.mean(axis=0), turn.astype(np.float32)
-
-# %% ../../nbs/30_recommend.embedders.ipynb #0040
-class PCAEmbedder(Embedder):
-    """Reduce the vectors of another embedder to at most `dim` numbers by PCA, fitted to a catalogue."""
-
-    former_names = ("Reduced",)
-    model = None
-
-    def __init__(
-        self,
-        of: Embedder,  # an embedder of pictures, texts or both
-        dim: int = 128,  # the most numbers of a vector
-        whiten: bool = False,  # divide each direction by its spread
-    ):
-        self.of, self._dim, self.whiten, self._mean, self._turn = of, dim, whiten, None, None
-
-    @property
-    def modalities(self) -> frozenset:
-        """Return the modalities of the embedder that is reduced."""
-        return self.of.modalities
-
-    @property
-    def name(self) -> str:
-        """Return the name of the space: that of the embedder, and the number of numbers."""
-        return f"{self.of.name}, {self.dim} numbers"
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        """Return (height, width) of the pictures that the embedder takes."""
-        return self.of.image_size
-
-    @property
-    def dim(self) -> int:
-        """Return the length of a vector; before `fit` its upper limit."""
-        return self._dim if self._turn is None else self._turn.shape[1]
-
-    def fit(
-        self,
-        catalog: Catalog,  # whose vectors say which directions count
-    ) -> "PCAEmbedder":
-        """Fit the embedder, learn where its vectors of `catalog` vary, and return this one; zeros do not count."""
-        vectors = self.of.fit(catalog).embed(catalog, missing="zero")
-        self._mean, self._turn = principal_directions(vectors, self._dim, self.whiten)
-        return self
-
-    def embed(
-        self,
-        x,  # a Catalog, one item or a list of items
-        kind: str | None = None,  # "image" or "text"; None: the only modality
-        missing: str = "error",  # for a product without a usable picture: "error" or "zero"
-    ) -> np.ndarray:
-        """Return float32 (n, dim), rows of length 1; zeros where the embedder gives zeros."""
-        if self._turn is None:
-            raise ValueError("the PCAEmbedder is not fitted: call `fit` or `load` first")
-        vectors = self.of.embed(x, kind=kind, missing=missing)
-        return unit_rows((vectors - self._mean) @ self._turn) * vectors.any(1, keepdims=True)
-
-    def _write(self, folder: Path) -> dict:
-        if self._turn is None:
-            raise ValueError("the PCAEmbedder is not fitted: call `fit` before `save`")
-        self.of.save(folder / "of")
-        np.savez(folder / "turn.npz", mean=self._mean, turn=self._turn)
-        return {"dim": self._dim, "whiten": self.whiten}
-
-    @classmethod
-    def _read(cls, folder: Path, meta: dict) -> "PCAEmbedder":
-        new = cls(Embedder.load(folder / "of"), meta["dim"], meta["whiten"])
-        with np.load(folder / "turn.npz", allow_pickle=False) as arrays:
-            new._mean, new._turn = arrays["mean"], arrays["turn"]
         return new

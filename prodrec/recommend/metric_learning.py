@@ -19,8 +19,8 @@ from keras import layers, ops
 from ..data.catalog import Catalog
 from ..data.split import encode_labels
 from ..models.classifier import ImageClassifier
-from ..models.trainer import labels_of
 from ..models.pixels import Batches, apply_network
+from ..models.trainer import labels_of
 from ..models.training import Checkpoint, EpochLogger, make_optimizer, run_training
 from .embedders import Embedder, ImageEmbedder, check_kind
 from ..stats import unit_rows
@@ -47,7 +47,10 @@ def supervised_contrastive(
     vectors,  # Keras tensor (n, d), rows of length 1
     temperature: float = 0.1,  # smaller looks harder at those that are nearest
 ):
-    """Return the supervised contrastive loss of each vector of a batch, (n,); 0 where no other has its label."""
+    """Return the supervised contrastive loss of each vector of a batch, (n,).
+
+    0 where no other has its label.
+    """
     labels = ops.cast(ops.reshape(labels, (-1,)), "int32")
     place = ops.cumsum(ops.ones_like(labels))
     itself = ops.cast(place[:, None] == place[None], vectors.dtype)
@@ -77,7 +80,7 @@ def projection_head(
     hidden: int,  # width of the layer before it
     dropout: float,  # share of numbers left out in training, before each layer
 ) -> keras.Model:
-    """Return a network from features, scaled as they vary in `seen`, to `dim` numbers of length 1."""
+    """Return a network from features, scaled as in `seen`, to `dim` numbers of length 1."""
     inputs = keras.Input(seen.shape[1:])
     mean, spread = seen.mean(0), np.maximum(seen.std(0), 1e-6)
     x = layers.Normalization(mean=mean, variance=spread**2)(inputs)
@@ -92,7 +95,7 @@ LOSSES = ("arcface", "contrastive")
 
 
 def _with_centres(head: keras.Model, sizes: Sequence[int]) -> keras.Model:
-    "Return the head followed by the cosines with the centres of each column of labels, side by side."
+    "Return the head followed by the cosines with the centres of all columns of labels."
     unit = keras.constraints.UnitNorm(0)
     each = [layers.Dense(n, use_bias=False, kernel_constraint=unit)(head.output) for n in sizes]
     return keras.Model(head.input, layers.Concatenate()(each) if len(each) > 1 else each[0])
@@ -104,7 +107,10 @@ def metric_loss(
     loss: str,  # one of `LOSSES`
     weights: Sequence[float],  # of each column in the sum
 ) -> tuple:
-    """Return (the network to train, its loss), a function of whole numbers (n, columns) and the network's output."""
+    """Return (the network to train, its loss).
+
+    The loss is a function of whole numbers (n, columns) and the output of the network.
+    """
     ends = np.cumsum(sizes)[:-1].tolist()
 
     def total(labels, out):
@@ -203,7 +209,8 @@ class _Metric(Embedder):
 class MetricEmbedder(_Metric):
     """Learn vectors in which products that are alike by their labels lie close together.
 
-    After `learn`: `model`, a plain `keras.Model` from the features to the vectors, and `history_`, one row an epoch.
+    After `learn`: `model`, a plain `keras.Model` from the features to the vectors, and
+    `history_`, one row an epoch.
     """
 
     def __init__(
@@ -224,7 +231,9 @@ class MetricEmbedder(_Metric):
             text = "`by` is now `target`: the old name works until the next version"
             warnings.warn(text, DeprecationWarning, stacklevel=2)
             target = by
-        self.encoders = [ImageEmbedder(e) if isinstance(e, ImageClassifier) else e for e in encoders]
+        self.encoders = [
+            ImageEmbedder(e) if isinstance(e, ImageClassifier) else e for e in encoders
+        ]
         self.target = (target,) if isinstance(target, str) else tuple(target)
         self.weights = tuple(weights or (1.0, *[0.5] * (len(self.target) - 1)))
         self.loss, self._dim, self.hidden, self.dropout = loss, dim, hidden, dropout
@@ -270,11 +279,16 @@ class MetricEmbedder(_Metric):
         kind: str | None = None,  # "image" or "text"; None: the only modality
         missing: str = "error",  # for a product without a usable picture: "error" or "zero"
     ) -> np.ndarray:
-        """Return float32 (n, dim), rows of length 1; `ImageError` where a picture cannot be read."""
+        """Return float32 (n, dim), rows of length 1.
+
+        Raises `ImageError` where a picture cannot be read.
+        """
         self.check_learned()
         seen = self._seen(x, kind, missing)
         some = min(1024, 1 << max(0, len(seen) - 1).bit_length())
-        return unit_rows(apply_network(self.model, seen, some, "embed")) * seen.any(1, keepdims=True)
+        return unit_rows(apply_network(self.model, seen, some, "embed")) * seen.any(
+            1, keepdims=True
+        )
 
     def _write(self, folder: Path) -> dict:
         self.check_learned()

@@ -363,3 +363,64 @@ def test_killed_while_adding_and_saving_over_and_over(tmp_path):
     assert done.returncode == 0, done.stderr
     sizes = list(map(int, done.stdout.split()))
     assert len(sizes) == 8 and {*sizes} <= {10, 40}
+
+
+def test_answers_are_of_one_moment_while_products_come_and_go():
+    recommender, stop, wrong = Recommender(text=Letters()).fit(shop(60)), threading.Event(), []
+    few, many = set(shop(60).ids), {*shop(60).ids, *shop(40, 200).ids}
+
+    def ask(n):
+        rng, queries = random.Random(n), ["red shirt", "blue shoe", "green cotton"]
+        while not stop.is_set():
+            try:
+                hits = recommender.recommend(
+                    200, text=rng.choice(queries), collapse=rng.random() < 0.3
+                )
+                named = {*hits.ids, *(i for several in hits.duplicates for i in several)}
+                table = hits.to_frame()
+                assert named in (few, many) and len(table) == len(hits)
+                ids, scores = recommender.neighbours(["000", "001"], 99)
+                assert set(ids[0]) | {"000"} in (few, many) and np.isfinite(scores).all()
+                hits = recommender.recommend(5, id="001", where=lambda products: products["new"])
+                assert hits.to_frame()["title"].size == 5
+            except BaseException as e:  # noqa: BLE001
+                wrong.append(e)
+                return
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(3)]
+    for t in threads:
+        t.start()
+    new = shop(40, 200)
+    try:
+        for _ in range(30):
+            recommender.add(new).update(new).remove(new.ids)
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
+    assert not wrong, wrong[0]
+    assert set(recommender.catalog.ids) == few
+
+
+def test_two_threads_that_change_at_once_lose_nothing():
+    recommender, wrong = Recommender(text=Letters()).fit(shop(10)), []
+
+    def change(start):
+        try:
+            for n in range(10):
+                new = shop(5, start + 10 * n)
+                recommender.add(new)
+                recommender.update(Catalog(new.products.assign(title="blue blue")))
+                recommender.remove(new.ids[0])
+        except BaseException as e:  # noqa: BLE001
+            wrong.append(e)
+
+    threads = [threading.Thread(target=change, args=(1000 * t,)) for t in (1, 2)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong, wrong[0]
+    assert len(recommender.catalog) == len(recommender.index) == 10 + 2 * 10 * 4
+    wanted = recommender.embedders["text"].embed(recommender.catalog)
+    np.testing.assert_allclose(recommender.index.take(), wanted, atol=1e-6)
