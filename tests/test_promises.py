@@ -366,11 +366,11 @@ def test_what_goes_with_a_product(tmp_path):
     hits = made.complementary("004", 5)
     assert (
         hits.ids[0] == "005"
-        and set(hits.to_frame()["relation"]) == {"goes with"}
+        and set(hits.to_frame()["relation"]) == {"complement"}
         and len(hits) == 5
     )
     assert (made.catalog.products.loc[hits.ids, "category"] == "shoe").all()
-    instead = made.complementary("004", 50, relation="instead of")
+    instead = made.complementary("004", 50, relation="substitute")
     assert (
         made.catalog.products.loc[instead.ids, "category"] == "shirt"
     ).all() and "004" not in instead.ids
@@ -403,7 +403,7 @@ def test_what_goes_together_keeps_in_step_with_the_catalogue():
     assert "cold" in made.complementary("004", 60).ids
     assert (
         made.catalog.products.loc[
-            made.complementary("cold", 60, relation="instead of").ids, "category"
+            made.complementary("cold", 60, relation="substitute").ids, "category"
         ]
         == "shoe"
     ).all()
@@ -452,7 +452,7 @@ def test_of_every_product_there_is_something_true_to_say():
     )
     made.add(lone)
     for i in made.catalog.ids:
-        for relation in ("goes with", "instead of"):
+        for relation in ("complement", "substitute"):
             hits = made.complementary(i, 60, relation=relation)
             assert (
                 i not in hits.ids
