@@ -91,6 +91,13 @@ _MODULES = {
     "Browser": "apps.browser",
 }
 
+# where `load` finds the classes that it may meet before somebody has imported them, by the name in the manifest
+SAVED_IN = _MODULES | {
+    "MetricEmbedder": "recommend.metric_learning",
+    "PCAEmbedder": "recommend.reduction",
+    "Reduced": "recommend.reduction",  # its name in version 0.1
+}
+
 __all__ = [*_MODULES]
 
 

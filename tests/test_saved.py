@@ -96,8 +96,10 @@ def profiles():
 
 def embedder(name, *arguments, **options):
     import prodrec.recommend.embedders as embedders
+    import prodrec.recommend.reduction as reduction
 
-    return getattr(embedders, name)(*arguments, **options)
+    module = embedders if hasattr(embedders, name) else reduction
+    return getattr(module, name)(*arguments, **options)
 
 
 def metric():

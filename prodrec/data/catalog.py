@@ -14,6 +14,7 @@ import io
 import os
 import warnings
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -255,7 +256,12 @@ class _Selectable:
         unknown = [i for i in ids if i not in self._refs]
         if unknown:
             raise unknown_ids(unknown, self.ids)
-        return self.products.index.get_indexer(pd.Index(ids, dtype=object)).astype(np.int64)
+        return np.array([self._rows[i] for i in ids], np.int64)
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        "Return the position of each id; made once, since every query asks for a few."
+        return {i: n for n, i in enumerate(self.products.index)}
 
     def __getitem__(self, key):
         "Return the product of one id as a Series, or of several ids or a mask a `Catalog`."
