@@ -6,15 +6,15 @@ import keras
 import numpy as np
 import pytest
 
-from prodrec.models.pixels import Batches
 from prodrec.models.batchnorm import (
     BatchNormWarning,
     all_layers,
     batchnorm_gap,
     batchnorm_layers,
-    recompute_statistics,
     recalibrate_batchnorm,
+    recompute_statistics,
 )
+from prodrec.models.epochs import Batches
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras 3 with numpy 2
 RNG = np.random.default_rng(0)

@@ -13,18 +13,16 @@ from keras import ops
 from sklearn.utils.class_weight import compute_sample_weight
 
 from prodrec.data.catalog import Catalog
-from prodrec.models.pixels import Batches
 from prodrec.models.classifier import ImageClassifier
+from prodrec.models.epochs import Batches, EpochLogger, epochs_since_best
 from prodrec.models.hybrid import HybridClassifier
 from prodrec.models.text import TextClassifier
 from prodrec.models.training import (
     OPTIMIZERS,
     Checkpoint,
-    EpochLogger,
     balanced_weights,
-    precision_policy,
-    epochs_since_best,
     make_optimizer,
+    precision_policy,
     run_training,
     scheduled_rate,
     smoothed_crossentropy,
