@@ -1,4 +1,6 @@
-"""A `Browser` on a bare page, without Jupyter: what the kernel and the page say to each other goes through Playwright."""
+"""A `Browser` on a bare page, without Jupyter: what the kernel and the page say to each other goes
+through Playwright.
+"""
 
 import base64
 import os
@@ -43,16 +45,22 @@ window.mount = async (source, state, el) => {
 
 
 def chromium() -> str | None:
-    "Return the system's Chromium, or the one that CHROMIUM names; None where there is none, or CHROMIUM is empty."
+    """Return the system's Chromium, or the one that CHROMIUM names; None where there is none, or
+    CHROMIUM is empty.
+    """
     if (named := os.environ.get("CHROMIUM")) is not None:
         return named or None
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
 
 
 @contextmanager
 def launched(playwright):
     "Chromium, which does not look for anything outside."
-    browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+    browser = playwright.chromium.launch(
+        executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"]
+    )
     try:
         yield browser
     finally:
@@ -83,11 +91,16 @@ class Canvas:
         page.add_script_tag(content=HARNESS)
         source = files("prodrec.apps").joinpath("browser.js").read_text(encoding="utf-8")
         state = packed({"_setup": widget._setup, "_view": widget._view})
-        page.evaluate("([source, state]) => mount(source, state, document.querySelector('main'))", [source, state])
+        page.evaluate(
+            "([source, state]) => mount(source, state, document.querySelector('main'))",
+            [source, state],
+        )
 
     def _kernel(self, content: dict, buffers: list[str]) -> list[dict]:
         self.events = []
-        self.widget._received(self.widget, content, [memoryview(base64.b64decode(b)) for b in buffers])
+        self.widget._received(
+            self.widget, content, [memoryview(base64.b64decode(b)) for b in buffers]
+        )
         return self.events
 
     def _send(self, content, buffers=None):

@@ -1,4 +1,6 @@
-"""The figures of a ranking against scikit-learn, and against loops that are written from the definitions."""
+"""The figures of a ranking against scikit-learn, and against loops that are written from the
+definitions.
+"""
 
 import math
 from itertools import combinations
@@ -11,7 +13,6 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, ndcg_score
 from sklearn.metrics.pairwise import cosine_distances
 
-from prodrec.stats import bootstrap_interval
 from prodrec.recommend.metrics import (
     average_precision_at_k,
     coverage,
@@ -26,6 +27,7 @@ from prodrec.recommend.metrics import (
     recall_at_k,
     reciprocal_rank_at_k,
 )
+from prodrec.stats import bootstrap_interval
 
 EXACT = dict(rtol=0, atol=1e-9)
 PRODUCTS = [f"{i:03d}" for i in range(20)]
@@ -33,7 +35,9 @@ PRODUCTS = [f"{i:03d}" for i in range(20)]
 
 @st.composite
 def rankings(draw):
-    "(lists, right answers, k): lists of different lengths filled up with None, right answers inside and outside of them."
+    """(lists, right answers, k): lists of different lengths filled up with None, right answers
+    inside and outside of them.
+    """
     n = draw(st.integers(1, 8))
     lists = [draw(st.permutations(PRODUCTS))[: draw(st.integers(0, 12))] for _ in range(n)]
     truth = [draw(st.sets(st.sampled_from([*PRODUCTS, "elsewhere"]), min_size=1)) for _ in range(n)]
@@ -42,7 +46,10 @@ def rankings(draw):
 
 
 def figures(lists, truth, k):
-    hits, counts = ranked_hits(np.array(lists, object).reshape(len(truth), -1), truth), [len(t) for t in truth]
+    hits, counts = (
+        ranked_hits(np.array(lists, object).reshape(len(truth), -1), truth),
+        [len(t) for t in truth],
+    )
     return {
         "precision": precision_at_k(hits, k),
         "recall": recall_at_k(hits, counts, k),
@@ -83,7 +90,9 @@ def test_each_figure_is_its_definition(case):
 
 
 def scored(seed):
-    "(whether each product is right, its score, whether each recommendation is right) for five queries."
+    """(whether each product is right, its score, whether each recommendation is right) for five
+    queries.
+    """
     rng = np.random.default_rng(seed)
     right = rng.random((5, int(rng.integers(2, 30)))) < 0.3
     right[~right.any(1), 0] = True
@@ -95,7 +104,9 @@ def scored(seed):
 @given(st.integers(0, 10_000), st.integers(1, 25))
 def test_ndcg_is_that_of_scikit_learn(seed, k):
     right, scores, hits = scored(seed)
-    expected = [ndcg_score(r[None], s[None], k=k) for r, s in zip(right.astype(float), scores, strict=True)]
+    expected = [
+        ndcg_score(r[None], s[None], k=k) for r, s in zip(right.astype(float), scores, strict=True)
+    ]
     np.testing.assert_allclose(ndcg_at_k(hits, right.sum(1), k), expected, **EXACT)
 
 
@@ -104,7 +115,9 @@ def test_ndcg_is_that_of_scikit_learn(seed, k):
 def test_average_precision_of_a_whole_ranking_is_that_of_scikit_learn(seed):
     right, scores, hits = scored(seed)
     expected = [average_precision_score(r, s) for r, s in zip(right, scores, strict=True)]
-    np.testing.assert_allclose(average_precision_at_k(hits, right.sum(1), right.shape[1]), expected, **EXACT)
+    np.testing.assert_allclose(
+        average_precision_at_k(hits, right.sum(1), right.shape[1]), expected, **EXACT
+    )
 
 
 @settings(deadline=None, max_examples=60)
@@ -128,7 +141,9 @@ def test_the_figures_of_the_lists_alone(case):
         pairs = [distances.loc[a, b] for a, b in combinations(named, 2)]
         for value, parts in ((surprise[n], bits), (share[n], shares), (spread[n], pairs)):
             np.testing.assert_allclose(value, np.mean(parts) if parts else np.nan, **EXACT)
-    assert coverage(lists, PRODUCTS) == len({i for row in lists for i in row} - {None}) / len(PRODUCTS)
+    assert coverage(lists, PRODUCTS) == len({i for row in lists for i in row} - {None}) / len(
+        PRODUCTS
+    )
 
 
 def test_a_table_holds_each_figure_with_its_interval():
@@ -137,7 +152,9 @@ def test_a_table_holds_each_figure_with_its_interval():
     lists[0, 1:] = None  # one product has no pairs
     truth = [set(rng.choice(PRODUCTS, 3)) for _ in range(40)]
     counts, vectors = pd.Series(3, index=PRODUCTS), rng.normal(size=(20, 3))
-    table = evaluate_ranking(lists, truth, 4, ids=PRODUCTS, popularity=counts, n_users=9, vectors=(PRODUCTS, vectors))
+    table = evaluate_ranking(
+        lists, truth, 4, ids=PRODUCTS, popularity=counts, n_users=9, vectors=(PRODUCTS, vectors)
+    )
     assert table.columns.tolist() == ["value", "low", "high", "queries"]
     for name, values in figures(lists, truth, 4).items():
         assert table.loc[f"{name}@4"].tolist() == [values.mean(), *bootstrap_interval(values), 40]
@@ -147,7 +164,9 @@ def test_a_table_holds_each_figure_with_its_interval():
 
 
 def test_lists_that_are_all_empty_find_nothing():
-    table = evaluate_ranking(np.empty((2, 0), object), [{"a"}, {"b"}], 5, popularity=pd.Series({"a": 1}), n_users=1)
+    table = evaluate_ranking(
+        np.empty((2, 0), object), [{"a"}, {"b"}], 5, popularity=pd.Series({"a": 1}), n_users=1
+    )
     accuracies = [f"{name}@5" for name in ("precision", "recall", "hit rate", "nDCG", "MAP", "MRR")]
     assert (table.loc[accuracies, "value"] == 0).all()
     assert table.loc["novelty@5", "queries"] == 0 and math.isnan(table.loc["novelty@5", "value"])
