@@ -4,7 +4,6 @@ import base64
 import os
 import shutil
 from contextlib import contextmanager
-from importlib.resources import files
 
 HARNESS = """
 const unpack = (v) => {
@@ -46,13 +45,17 @@ def chromium() -> str | None:
     "Return the system's Chromium, or the one that CHROMIUM names; None where there is none, or CHROMIUM is empty."
     if (named := os.environ.get("CHROMIUM")) is not None:
         return named or None
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
 
 
 @contextmanager
 def launched(playwright):
     "Chromium, which does not look for anything outside."
-    browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+    browser = playwright.chromium.launch(
+        executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"]
+    )
     try:
         yield browser
     finally:
@@ -76,18 +79,21 @@ class Canvas:
         widget.send = self._send
         widget.observe(self._changed, names=["_view", "_setup"])
         page.expose_function("kernel", self._kernel)
-        css = files("prodrec.apps").joinpath("browser.css").read_text(encoding="utf-8")
         page.set_content(
-            f"<!doctype html><html lang=en><title>Browser</title><style>{css}\n{style}</style><body {attributes}><main></main>"
+            f"<!doctype html><html lang=en><title>Browser</title><style>{widget._css}\n{style}</style><body {attributes}><main></main>"
         )
         page.add_script_tag(content=HARNESS)
-        source = files("prodrec.apps").joinpath("browser.js").read_text(encoding="utf-8")
         state = packed({"_setup": widget._setup, "_view": widget._view})
-        page.evaluate("([source, state]) => mount(source, state, document.querySelector('main'))", [source, state])
+        page.evaluate(
+            "([source, state]) => mount(source, state, document.querySelector('main'))",
+            [widget._esm, state],
+        )
 
     def _kernel(self, content: dict, buffers: list[str]) -> list[dict]:
         self.events = []
-        self.widget._received(self.widget, content, [memoryview(base64.b64decode(b)) for b in buffers])
+        self.widget._received(
+            self.widget, content, [memoryview(base64.b64decode(b)) for b in buffers]
+        )
         return self.events
 
     def _send(self, content, buffers=None):

@@ -498,8 +498,8 @@ def drive(page, widget, uploads):
     expect(widget.get_by_role("tab")).to_have_count(0)
 
     cards(widget).first.hover()
-    cards(widget).first.get_by_role("button", name="More like this").click()
-    expect(widget.locator(".prodrec-chip-more")).to_have_count(1)
+    cards(widget).first.get_by_role("button", name="More like").click()
+    expect(widget.locator(".prodrec-chip-positive")).to_have_count(1)
 
 
 def test_in_voila(page, env, uploads, tmp_path):
