@@ -51,7 +51,7 @@ def optional(
     except ImportError as e:
         raise ImportError(f'`{module}` is not installed: pip install "prodrec[{extra}]"') from e
 
-# %% ../nbs/00_core.ipynb #k2
+# %% ../nbs/00_core.ipynb #0015
 def renamed_keywords(
     **names: str,  # former name=present name
 ):
@@ -76,7 +76,7 @@ def renamed_keywords(
 
     return decorate
 
-# %% ../nbs/00_core.ipynb #0015
+# %% ../nbs/00_core.ipynb #0018
 def _default_cache() -> Path:
     "Return the platform's own folder for caches."
     if sys.platform == "win32":
@@ -102,7 +102,7 @@ def cache_dir(
         ) from e
     return path
 
-# %% ../nbs/00_core.ipynb #0019
+# %% ../nbs/00_core.ipynb #0022
 def progress(
     items=None,  # the iterable, or None to call `.update(n)` by hand
     desc: str = "",  # a short name for the work
@@ -115,7 +115,7 @@ def progress(
     off = os.environ.get("PRODREC_PROGRESS", "1") == "0"
     return tqdm(items, desc=desc, total=total, unit=unit, disable=off, leave=False, mininterval=0.5)
 
-# %% ../nbs/00_core.ipynb #0022
+# %% ../nbs/00_core.ipynb #0025
 FORMAT = 2  # of the manifest; version 0.1 wrote none, which counts as 1
 
 
@@ -142,7 +142,7 @@ def _replace_folder(new: Path, path: Path):
     for old in _moved_aside(path):
         shutil.rmtree(old, ignore_errors=True)
 
-# %% ../nbs/00_core.ipynb #0023
+# %% ../nbs/00_core.ipynb #0026
 def check_saved_place(
     path: str | Path,  # where a folder will be written
 ) -> Path:
@@ -177,7 +177,7 @@ def save_folder(
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
-# %% ../nbs/00_core.ipynb #0026
+# %% ../nbs/00_core.ipynb #0029
 def read_manifest(
     path: str | Path,  # a folder written by `save_folder`
 ) -> dict:
@@ -202,7 +202,7 @@ def standing(
     path = Path(path)
     return path if path.exists() else next(iter(_moved_aside(path)[::-1]), path)
 
-# %% ../nbs/00_core.ipynb #0029
+# %% ../nbs/00_core.ipynb #0032
 def saved_kind(
     path: str | Path,  # a saved folder
 ) -> str:
@@ -222,7 +222,7 @@ def _current_version(path: Path) -> Path:
         raise ValueError(f"{str(path)!r} is a folder of versions, none of which is in use")
     return path / current
 
-# %% ../nbs/00_core.ipynb #0030
+# %% ../nbs/00_core.ipynb #0033
 def find_saved(
     path: str | Path,  # a saved folder, or one that contains it
     kinds: str | tuple[str, ...],  # the kinds to accept
@@ -259,7 +259,7 @@ def load_folder(
         raise ValueError(f"{str(path)!r} is damaged: {', '.join(bad)} changed or missing since it was saved")
     return folder, manifest["meta"]
 
-# %% ../nbs/00_core.ipynb #0033
+# %% ../nbs/00_core.ipynb #0036
 class Saved:
     """Save objects of subclasses as folders and load them again, each as the class that it was.
 
@@ -310,11 +310,15 @@ class Saved:
         found = _registered(cls, path, read_manifest(folder))
         return found._read(folder, meta.get("state", meta), **options)
 
-# %% ../nbs/00_core.ipynb #0035
+# %% ../nbs/00_core.ipynb #0038
 def _registered(cls: type, path: str | Path, manifest: dict) -> type:
     "Return the class that a manifest names; `ValueError` where it is not known, or no `cls`."
+    from prodrec import SAVED_IN
+
     meta = manifest["meta"]
     name = str(meta.get("class") or meta.get("type") or manifest["kind"])
+    if name not in cls._classes and name in SAVED_IN:
+        importlib.import_module(f"prodrec.{SAVED_IN[name]}")  # one of ours, named by us
     found = cls._classes.get(name)
     if found is None:
         module = str(meta.get("module", ""))
@@ -346,7 +350,7 @@ def check_inherited(
             "define `_write` and `_read` too"
         )
 
-# %% ../nbs/00_core.ipynb #0040
+# %% ../nbs/00_core.ipynb #0043
 @contextmanager
 def defer_interrupt():
     """Delay Ctrl-C until the block is over. Outside the main thread, which alone receives it, nothing changes."""
@@ -362,7 +366,7 @@ def defer_interrupt():
         if pressed and callable(before):
             before(*pressed[0])
 
-# %% ../nbs/00_core.ipynb #0043
+# %% ../nbs/00_core.ipynb #0046
 class Profiler:
     """Measure seconds and peak resident memory (MB) of each named stage of a run; `to_frame()` returns the table."""
 

@@ -1,7 +1,9 @@
 """What every test of the package runs in: caches of its own, no progress bars."""
 
 import os
+import shutil
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -15,3 +17,29 @@ def cache_of_the_session():
     with tempfile.TemporaryDirectory() as tmp, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PRODREC_CACHE", tmp)
         yield
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory, cache_of_the_session):
+    "A folder of pictures with a table of them, a trained model, and a shop with one version."
+    from terminal import make_shop
+
+    return make_shop(tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture
+def a_shop(place, tmp_path):
+    "A copy of the shop, to do something with."
+    return Path(shutil.copytree(place / "shop", tmp_path / "shop"))
+
+
+@pytest.fixture
+def served(monkeypatch):
+    "What would be served, call by call."
+    from prodrec.apps import server
+
+    calls = []
+    monkeypatch.setattr(
+        server, "serve", lambda folder, *args, **options: calls.append((Path(folder).name, options))
+    )
+    return calls

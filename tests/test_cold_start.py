@@ -72,6 +72,16 @@ def test_the_nearest_is_that_of_a_loop():
     assert not nearest_scores(csr_matrix((2, 9)), vectors).any()
 
 
+def test_long_vectors_are_mapped_by_their_widest_directions():
+    rng = np.random.default_rng(0)
+    few = rng.normal(size=(80, 3))
+    vectors = few @ rng.normal(size=(3, 40))  # 40 numbers that vary in 3 directions
+    factors = few @ rng.normal(size=(3, 2)) + 1
+    found = content_map(vectors[:60], factors[:60], directions=3)
+    assert found.shape == (41, 2)
+    np.testing.assert_allclose(apply_map(vectors[60:], found), factors[60:], atol=0.01)
+
+
 def test_content_is_the_cosine_with_the_mean():
     rows, vectors = csr_matrix([[1.0, 0, 3, 0], [0, 0, 0, 0]]), [[2, 0], [0, 1], [0, 0], [1, 1]]
     scores = content_scores(rows, vectors)

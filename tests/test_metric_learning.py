@@ -1,14 +1,24 @@
 """The learned embedding: its losses against plain formulas, its promises on a tiny catalogue with plain eyes."""
 
+import json
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+from spaces import ColourWords, tiny_network
 
 from prodrec import Catalog, Embedder, ImageClassifier, Recommender, load_demo
 from prodrec.data.audit import audit
-from prodrec.recommend.embedders import ColorHistogram, PCAEmbedder, TfidfEmbedder
-from prodrec.recommend.metric_learning import MetricEmbedder, arcface, likeness_labels, supervised_contrastive
+from prodrec.recommend.embedders import ColorHistogram, ImageEmbedder, TfidfEmbedder
+from prodrec.recommend.metric_learning import (
+    MetricEmbedder,
+    arcface,
+    likeness_labels,
+    supervised_contrastive,
+)
 
 
 @pytest.fixture(scope="module")
@@ -18,15 +28,10 @@ def catalog():
 
 @pytest.fixture(scope="module")
 def learned(catalog):
-    eyes = ColorHistogram((16, 12)), Embedder(random_network())
-    return MetricEmbedder(*eyes, by=("category", "colour"), dim=12, hidden=32, batch_size=64).learn(catalog, epochs=3)
-
-
-def random_network():
-    keras.utils.set_random_seed(3)
-    inputs = keras.Input((16, 16, 3), dtype="uint8")
-    x = keras.layers.Conv2D(6, 3, strides=2)(keras.layers.Rescaling(1 / 255)(inputs))
-    return keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x), name="tiny")
+    encoders = ColorHistogram((16, 12)), ImageEmbedder(tiny_network())
+    return MetricEmbedder(
+        *encoders, target=("category", "colour"), dim=12, hidden=32, batch_size=64
+    ).learn(catalog, epochs=3)
 
 
 def test_the_contrastive_loss_is_that_of_the_paper():
@@ -38,7 +43,9 @@ def test_the_contrastive_loss_is_that_of_the_paper():
         others = [j for j in range(9) if j != i]
         total = sum(np.exp(z[i] @ z[j] / t) for j in others)
         alike = [j for j in others if y[j] == y[i]]
-        expected.append(-np.mean([np.log(np.exp(z[i] @ z[j] / t) / total) for j in alike]) if alike else 0.0)
+        expected.append(
+            -np.mean([np.log(np.exp(z[i] @ z[j] / t) / total) for j in alike]) if alike else 0.0
+        )
     found = keras.ops.convert_to_numpy(supervised_contrastive(y, z.astype(np.float32), t))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
     assert found[5] == 0
@@ -58,7 +65,10 @@ def test_arcface_is_that_of_the_paper():
 
 
 def test_labels_by_which_products_are_alike():
-    frame = pd.DataFrame({"title": "x", "category": ["a", "a", "b"], "colour": ["red", None, "red"]}, index=list("123"))
+    frame = pd.DataFrame(
+        {"title": "x", "category": ["a", "a", "b"], "colour": ["red", None, "red"]},
+        index=list("123"),
+    )
     products = Catalog(frame)
     assert likeness_labels(products, "category").category.tolist() == ["a", "a", "b"]
     with pytest.raises(ValueError, match="`colour` is missing for 1 products, e.g. '2'"):
@@ -68,11 +78,17 @@ def test_labels_by_which_products_are_alike():
 
 
 @pytest.mark.parametrize("loss", ["arcface", "contrastive"])
-@pytest.mark.parametrize("by", [("category",), ("category", "colour", "pattern")])
-def test_it_learns_and_the_same_seed_learns_the_same(catalog, loss, by):
+@pytest.mark.parametrize("target", [("category",), ("category", "colour", "pattern")])
+def test_it_learns_and_the_same_seed_learns_the_same(catalog, loss, target):
     def made():
         return MetricEmbedder(
-            ColorHistogram((16, 12)), by=by, loss=loss, dim=8, hidden=16, batch_size=64, learning_rate=1e-2
+            ColorHistogram((16, 12)),
+            target=target,
+            loss=loss,
+            dim=8,
+            hidden=16,
+            batch_size=64,
+            learning_rate=1e-2,
         ).learn(catalog, epochs=4)
 
     one, two = made(), made()
@@ -105,7 +121,10 @@ def test_a_recommender_takes_it_and_teaches_it_nothing(catalog, learned, tmp_pat
     np.testing.assert_array_equal(learned.embed(catalog), before)
     recommender.save(tmp_path / "r")
     again = Recommender.load(tmp_path / "r")
-    assert again.recommend(k=3, id=catalog.ids[0]).ids == recommender.recommend(k=3, id=catalog.ids[0]).ids
+    assert (
+        again.recommend(k=3, id=catalog.ids[0]).ids
+        == recommender.recommend(k=3, id=catalog.ids[0]).ids
+    )
     assert isinstance(again.embedders["image"], MetricEmbedder)
     np.testing.assert_allclose(again.embedders["image"].embed(catalog), before, atol=1e-5)
 
@@ -114,7 +133,9 @@ def test_words_are_learned_in_the_same_way(catalog, tmp_path):
     words = MetricEmbedder(TfidfEmbedder(32), dim=8, hidden=16).learn(catalog, epochs=2)
     assert words.kind == "text" and words.embed("blue boots").shape == (1, 8)
     words.save(tmp_path / "w")
-    np.testing.assert_allclose(Embedder.load(tmp_path / "w").embed(catalog), words.embed(catalog), atol=1e-5)
+    np.testing.assert_allclose(
+        Embedder.load(tmp_path / "w").embed(catalog), words.embed(catalog), atol=1e-5
+    )
 
 
 def test_an_interrupted_learning_goes_on(catalog, tmp_path):
@@ -136,7 +157,10 @@ def test_an_interrupted_learning_goes_on(catalog, tmp_path):
 
     kept = EpochLogger.on_epoch_begin
     try:
-        EpochLogger.on_epoch_begin = lambda self, epoch, logs=None: (kept(self, epoch), interrupt(self, epoch))
+        EpochLogger.on_epoch_begin = lambda self, epoch, logs=None: (
+            kept(self, epoch),
+            interrupt(self, epoch),
+        )
         with pytest.raises(Stop):
             made().learn(catalog, epochs=4, checkpoint=tmp_path / "c")
     finally:
@@ -144,60 +168,26 @@ def test_an_interrupted_learning_goes_on(catalog, tmp_path):
     on = made().learn(catalog, epochs=4, checkpoint=tmp_path / "c")
     np.testing.assert_allclose(on.embed(catalog), whole.embed(catalog), atol=1e-4)
     with pytest.raises(ValueError, match="belongs to another training, with another loss"):
-        MetricEmbedder(ColorHistogram((16, 12)), dim=8, hidden=16, batch_size=64, loss="contrastive").learn(
-            catalog, epochs=4, checkpoint=tmp_path / "c"
-        )
+        MetricEmbedder(
+            ColorHistogram((16, 12)), dim=8, hidden=16, batch_size=64, loss="contrastive"
+        ).learn(catalog, epochs=4, checkpoint=tmp_path / "c")
 
 
 def test_wrong_options(catalog):
     eye = ColorHistogram((16, 12))
     for wrong in ((), ("mobilenetv2",), (eye, TfidfEmbedder())):
-        with pytest.raises(TypeError, match="`eyes` must be embedders of one kind"):
+        with pytest.raises(TypeError, match="`encoders` must be embedders that share a modality"):
             MetricEmbedder(*wrong)
     with pytest.raises(ValueError, match="`loss` must be one of"):
         MetricEmbedder(eye, loss="triplet")
-    with pytest.raises(ValueError, match="`weights` must be a positive number for each of category"):
+    with pytest.raises(
+        ValueError, match="`weights` must be a positive number for each of category"
+    ):
         MetricEmbedder(eye, weights=(1, 1))
     with pytest.raises(ValueError, match="call `learn`"):
         MetricEmbedder(eye).embed(catalog)
-    with pytest.raises(ValueError, match="has learned nothing yet"):
-        Embedder(ImageClassifier())
-
-
-@pytest.mark.parametrize("whiten", [False, True])
-def test_reduced_keeps_what_varies(catalog, tmp_path, whiten):
-    full = ColorHistogram((16, 12))
-    small = PCAEmbedder(full, 10, whiten).fit(catalog)
-    vectors = small.embed(catalog)
-    assert vectors.shape == (len(catalog), 10) and small.dim == 10 and small.kind == "image"
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-4)
-    everything = small.embed(load_demo(200), missing="zero")
-    assert (np.linalg.norm(everything, axis=1) == 0).any()
-    small.save(tmp_path / "s")
-    np.testing.assert_allclose(Embedder.load(tmp_path / "s").embed(catalog), vectors, atol=1e-6)
-    all_kept = PCAEmbedder(full, 512).fit(catalog)
-    centred = full.embed(catalog) - full.embed(catalog).mean(0)
-    kept = all_kept.embed(catalog)
-    cosines = centred @ centred.T / np.outer(*[np.linalg.norm(centred, axis=1)] * 2)
-    np.testing.assert_allclose(kept @ kept.T, cosines, atol=1e-3)
-
-
-def test_openvino_answers_as_keras_does(catalog):
-    pytest.importorskip("openvino")
-    network = random_network()
-    keras_way = Embedder(network).embed(catalog)
-    ways = {p: Embedder(network, engine="openvino", precision=p) for p in ("float32", "bfloat16")}
-    np.testing.assert_allclose(ways["float32"].embed(catalog), keras_way, atol=1e-5)
-    assert (ways["bfloat16"].embed(catalog) * keras_way).sum(1).min() > 0.999
-    half = Embedder(network, keep="float16").embed(catalog)
-    assert 0 < np.abs(half - keras_way).max() < 1e-3
-
-
-def test_engines_and_precisions_have_names():
-    with pytest.raises(ValueError, match="`engine` must be 'keras' or 'openvino', received 'torch'"):
-        Embedder(random_network(), engine="torch")
-    with pytest.raises(ValueError, match="`precision` must be"):
-        Embedder(random_network(), precision="int8")
+    with pytest.raises(ValueError, match="fit"):
+        ImageEmbedder(ImageClassifier())
 
 
 def test_from_one_kind_nothing_can_be_learned(catalog):
@@ -205,4 +195,52 @@ def test_from_one_kind_nothing_can_be_learned(catalog):
     with pytest.raises(ValueError, match="`train` holds one category only"):
         MetricEmbedder(ColorHistogram((16, 12))).learn(alone, epochs=1)
     with pytest.raises(ValueError, match="`train` holds one category only"):
-        MetricEmbedder(ColorHistogram((16, 12)), by=("category", "colour"), loss="contrastive").learn(alone, epochs=1)
+        MetricEmbedder(
+            ColorHistogram((16, 12)), target=("category", "colour"), loss="contrastive"
+        ).learn(alone, epochs=1)
+
+
+def test_the_former_name_of_the_target_works_for_one_version():
+    with pytest.warns(DeprecationWarning, match="`by` is now `target`"):
+        old = MetricEmbedder(ColorHistogram((16, 12)), by=("category", "colour"))
+    assert old.target == ("category", "colour")
+
+
+def test_a_joint_space_is_learned_and_takes_both(catalog):
+    joint = MetricEmbedder(ColourWords(), dim=4, hidden=8).learn(catalog, epochs=2)
+    assert joint.modalities == {"image", "text"} and joint.kind is None
+    assert joint.embed("a red mug", kind="text").shape == (1, 4)
+    both = MetricEmbedder(ColourWords(), TfidfEmbedder(8), dim=4, hidden=8).learn(catalog, epochs=2)
+    assert both.modalities == {"text"} and both.embed(["red boots", "mug"]).shape == (2, 4)
+
+
+def test_the_embedder_of_the_first_version_loads(catalog, learned, tmp_path):
+    "It called its encoders eyes, and the target by."
+    learned.save(tmp_path / "m")
+    for n in range(2):
+        (tmp_path / "m" / f"encoder{n}").rename(tmp_path / "m" / f"eye{n}")
+    file = tmp_path / "m" / "manifest.json"
+    manifest = json.loads(
+        file.read_text().replace("encoder0/", "eye0/").replace("encoder1/", "eye1/")
+    )
+    del manifest["format"]
+    state = manifest["meta"].pop("state")
+    meta = {k: v for k, v in state.items() if k not in ("encoders", "target")}
+    meta |= {"type": "MetricEmbedder", "eyes": 2, "by": state["target"]}
+    file.write_text(json.dumps(manifest | {"meta": meta}))
+    back = Embedder.load(tmp_path / "m")
+    assert type(back) is MetricEmbedder and back.target == learned.target
+    np.testing.assert_allclose(back.embed(catalog), learned.embed(catalog), atol=1e-5)
+
+
+def test_a_new_session_loads_it(learned, tmp_path):
+    learned.save(tmp_path / "m")
+    program = "import sys, prodrec; print(type(prodrec.Embedder.load(sys.argv[1])).__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "m")],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout.split() == ["MetricEmbedder"]

@@ -1,8 +1,6 @@
 "Drift that is none, drift that was planted, and versions that survive what may happen to a folder."
 
 import json
-import multiprocessing
-import os
 
 import numpy as np
 import pandas as pd
@@ -13,7 +11,17 @@ from scipy.stats import ks_2samp
 from threadpoolctl import threadpool_limits
 
 from prodrec.apps import monitor
-from prodrec.apps.monitor import Observed, Versions, advise, drift, psi, quality, retrain, two_sample_test
+from prodrec.apps.monitor import (
+    Observed,
+    advise,
+    drift,
+    psi,
+    quality,
+    quality_figure,
+    retrain,
+    two_sample_test,
+)
+from prodrec.apps.workspace import Versions
 from prodrec.recommend.history import History
 
 
@@ -31,9 +39,17 @@ def sample(n: int, seed: int, dims: int = 12) -> Observed:
     "Products whose text foretells category and picture, as a shop's do."
     draw = np.random.default_rng(seed)
     kind = draw.integers(4, size=n)
-    text = np.eye(dims, dtype=np.float32)[kind] + 0.3 * draw.normal(size=(n, dims)).astype(np.float32)
-    image = text @ np.random.default_rng(99).normal(size=(dims, dims)) + 0.5 * draw.normal(size=(n, dims))
-    facts = {"brightness": draw.normal(0.6, 0.15, n), "confidence": draw.beta(8, 2, n), "category": NAMES[kind]}
+    text = np.eye(dims, dtype=np.float32)[kind] + 0.3 * draw.normal(size=(n, dims)).astype(
+        np.float32
+    )
+    image = text @ np.random.default_rng(99).normal(size=(dims, dims)) + 0.5 * draw.normal(
+        size=(n, dims)
+    )
+    facts = {
+        "brightness": draw.normal(0.6, 0.15, n),
+        "confidence": draw.beta(8, 2, n),
+        "category": NAMES[kind],
+    }
     return Observed(pd.DataFrame(facts), {"image": image, "text": text})
 
 
@@ -44,7 +60,10 @@ def changed(new: Observed, **facts) -> Observed:
     return Observed(new.facts.assign(**facts), new.vectors)
 
 
-@given(st.lists(st.floats(-5, 5), min_size=1, max_size=50), st.lists(st.floats(-5, 5), min_size=1, max_size=50))
+@given(
+    st.lists(st.floats(-5, 5), min_size=1, max_size=50),
+    st.lists(st.floats(-5, 5), min_size=1, max_size=50),
+)
 @settings(deadline=None)
 def test_the_index_is_never_negative_and_nothing_for_the_same(a, b):
     assert psi(a, b) >= 0 and psi(a, a) == pytest.approx(0, abs=1e-12)
@@ -74,13 +93,22 @@ def test_a_long_tail_of_names_is_no_alarm():
     draw = np.random.default_rng(0)
 
     def tail(n: int) -> Observed:
-        return Observed(pd.DataFrame({"category": [f"c{i}" for i in draw.choice(299, n, p=share / share.sum())]}), {})
+        return Observed(
+            pd.DataFrame(
+                {"category": [f"c{i}" for i in draw.choice(299, n, p=share / share.sum())]}
+            ),
+            {},
+        )
 
-    found = [(old, new, drift(old, new)) for old, new in ((tail(400), tail(200)) for _ in range(30))]
+    found = [
+        (old, new, drift(old, new)) for old, new in ((tail(400), tail(200)) for _ in range(30))
+    ]
     assert all(len(set(new.facts.category) - set(old.facts.category)) > 5 for old, new, _ in found)
     assert sum(bool(d.alarms) for *_, d in found) <= 1
     old, new, _ = found[0]
-    assert drift(old, changed(new, category=new.facts.category.where(new.facts.index >= 12, "kayak"))).alarms
+    assert drift(
+        old, changed(new, category=new.facts.category.where(new.facts.index >= 12, "kayak"))
+    ).alarms
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -128,7 +156,7 @@ def test_samples_that_cannot_be_compared_are_refused():
 
 
 def test_holm_by_hand():
-    assert monitor._holm(np.array([0.01, 0.04, 0.03])).tolist() == pytest.approx([0.03, 0.06, 0.06])
+    assert monitor.holm(np.array([0.01, 0.04, 0.03])).tolist() == pytest.approx([0.03, 0.06, 0.06])
 
 
 def test_one_name_that_doubled_is_certain_among_many():
@@ -137,7 +165,10 @@ def test_one_name_that_doubled_is_certain_among_many():
     found = []
     for seed in range(10):
         draw = np.random.default_rng(seed)
-        sides = (Observed(pd.DataFrame({"category": draw.choice(names, 1_000, p=p)}), {}) for p in (usual, doubled))
+        sides = (
+            Observed(pd.DataFrame({"category": draw.choice(names, 1_000, p=p)}), {})
+            for p in (usual, doubled)
+        )
         found.append(drift(*sides).table.p["category"] < 0.01)
     assert sum(found) >= 8
 
@@ -151,10 +182,14 @@ def test_a_week_of_feedback_begins_on_monday():
 def test_one_person_is_one_opinion():
     "Who dislikes fifty times is one who is discontent; without names each event counts."
     weeks = pd.date_range("2024-01-01", periods=3, freq="7D")
-    rows = [(f"u{n}", "like", week) for week in weeks for n in range(30)] + [("u0", "dislike", weeks[-1])] * 50
+    rows = [(f"u{n}", "like", week) for week in weeks for n in range(30)] + [
+        ("u0", "dislike", weeks[-1])
+    ] * 50
     history = History(pd.DataFrame(rows, columns=["user", "event", "time"]).assign(id="a"))
     last, each = quality(history).iloc[-1], quality(history, once=False).iloc[-1]
-    assert (last.good, last.bad, last.opinions) == (30, 50, 30) and last.share == pytest.approx((29 + 1 / 51) / 30)
+    assert (last.good, last.bad, last.opinions) == (30, 50, 30) and last.share == pytest.approx(
+        (29 + 1 / 51) / 30
+    )
     assert last.p > 0.2 and each.opinions == 80 and each.share == 30 / 80 and each.p < 1e-6
 
 
@@ -166,7 +201,7 @@ def test_quality_needs_times_and_judgements():
         quality(History(events.drop(columns="time")))
 
 
-# -- versions
+# -- replacing a model
 
 
 class Thing:
@@ -189,7 +224,12 @@ def replace(versions: Versions, value: float) -> dict:
 def test_only_what_is_as_good_is_taken_and_the_way_back(tmp_path):
     versions = Versions(tmp_path)
     assert versions.current is None
-    assert [replace(versions, v)["swapped"] for v in (0.5, 0.4, 0.5, 0.9)] == [True, False, True, True]
+    assert [replace(versions, v)["swapped"] for v in (0.5, 0.4, 0.5, 0.9)] == [
+        True,
+        False,
+        True,
+        True,
+    ]
     assert versions.to_frame().score.tolist() == [0.5, 0.4, 0.5, 0.9]
     assert [versions.current, versions.rollback(), versions.rollback()] == ["0004", "0003", "0001"]
     with pytest.raises(ValueError, match="nothing to go back to"):
@@ -206,29 +246,42 @@ def test_a_training_that_fails_changes_nothing(tmp_path):
     with pytest.raises(ValueError, match="must be a number"):
         replace(versions, float("nan"))
     with pytest.raises(RuntimeError, match="out of memory"):
-        retrain(versions, Thing.load, lambda: (_ for _ in ()).throw(RuntimeError("out of memory")), lambda thing: 1)
+        retrain(
+            versions,
+            Thing.load,
+            lambda: (_ for _ in ()).throw(RuntimeError("out of memory")),
+            lambda thing: 1,
+        )
     assert versions.current == "0001" and len(versions.to_frame()) == 1
 
 
-def test_what_a_killed_process_left_is_not_taken_for_a_version(tmp_path):
-    versions = Versions(tmp_path)
-    replace(versions, 0.5)
-    (tmp_path / "0002").mkdir()  # it was saving
-    assert replace(versions, 0.6)["version"] == "0003"
-    with pytest.raises(KeyError, match="'0002'"):
-        versions.folder("0002")
+# -- figures
 
 
-def add(path, n):
-    for value in range(n):
-        Versions(path).add(Thing(value), use=False)
-    os._exit(0)
+def test_a_figure_of_feedback_without_a_bad_word():
+    "A share of 1 has an upper end that rounding may put below it."
+    events = [
+        (f"u{n}", "p", "like", f"2024-01-{day:02d}")
+        for day in (1, 8, 15)
+        for n in range(n_users(day))
+    ]
+    history = History(pd.DataFrame(events, columns=["user", "id", "event", "time"]))
+    assert quality_figure(quality(history)).get_title() == "Feedback no worse than before"
 
 
-def test_processes_that_add_at_once_lose_nothing(tmp_path):
-    several = [multiprocessing.get_context("fork").Process(target=add, args=(tmp_path, 8)) for _ in range(3)]
-    for process in several:
-        process.start()
-    for process in several:
-        process.join(60)
-    assert len(Versions(tmp_path).to_frame()) == 24
+def n_users(day: int) -> int:
+    return 3 * day + 4
+
+
+def test_the_demo_shop_has_a_figure_of_its_feedback():
+    from prodrec.data.demo import load_demo_events
+
+    events = load_demo_events(300)
+    liked = events[events["event"] == "purchase"]
+    assert quality_figure(quality(History(liked), "30D")).has_data()
+
+
+def test_a_figure_of_drift_names_what_changed():
+    found = drift(REFERENCE, changed(sample(300, 7), confidence=0.4), LEARNED)
+    ax = found.figure()
+    assert "1 of" in ax.get_title() and ax.get_xlabel().startswith("population stability")

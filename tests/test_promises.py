@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from prodrec import Catalog, Complements, History, ImageClassifier
 from prodrec.apps.browser import Browser
 from prodrec.recommend import index as index_module
-from prodrec.recommend.embedders import ColorHistogram, Embedder, PCAEmbedder, TfidfEmbedder
-from prodrec.recommend.filters import where_mask, where_note
 from prodrec.recommend.collaborative import ItemKNN, Popularity
+from prodrec.recommend.embedders import ColorHistogram, ImageEmbedder, TfidfEmbedder
+from prodrec.recommend.filters import where_mask, where_note
 from prodrec.recommend.index import FaissIndex
 from prodrec.recommend.recommender import Recommender
+from prodrec.recommend.reduction import PCAEmbedder
 
 quick = settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -165,7 +166,7 @@ def test_scores_are_cosines_whatever_the_vectors_are_kept_in(keep, precision):
         keras.layers.Flatten(),
     ]
     network = keras.Sequential([*layers, keras.layers.Dense(24, activation="relu")])
-    eyes = Embedder(network, precision=precision, keep=keep)
+    eyes = ImageEmbedder(network, precision=precision, keep=keep)
     recommender = Recommender(image=eyes, text=TfidfEmbedder()).fit(blank(30))
     ids = recommender.catalog.ids
     lengths = np.linalg.norm(recommender.index.take()[:, : eyes.dim], axis=1)
@@ -195,7 +196,7 @@ def test_a_network_that_is_blind_says_so():
         keras.layers.Rescaling(0.0),
         keras.layers.Flatten(),
     ]
-    blind = Embedder(keras.Sequential([*layers, keras.layers.Dense(4, use_bias=False)]))
+    blind = ImageEmbedder(keras.Sequential([*layers, keras.layers.Dense(4, use_bias=False)]))
     recommender = Recommender(image=blind).fit(blank(6))
     assert not recommender.index.take().any()
     for query in ({"id": "000"}, {"image": picture(1)}, {"positive": "001"}):
@@ -257,7 +258,9 @@ seen = st.sampled_from([i for i in IDS if i not in ("003", "038")])
     st.booleans(),
 )
 def test_no_product_of_the_query_is_an_answer(both, ids, more, less, user, wish, each):
-    query = {"id": ids, "positive": more, "negative": less} | ({} if user is None else {"user": user})
+    query = {"id": ids, "positive": more, "negative": less} | (
+        {} if user is None else {"user": user}
+    )
     try:
         found = both.recommend(60, **query, **wish, each=each)
     except ValueError as e:
@@ -363,11 +366,11 @@ def test_what_goes_with_a_product(tmp_path):
     hits = made.complementary("004", 5)
     assert (
         hits.ids[0] == "005"
-        and set(hits.to_frame()["relation"]) == {"goes with"}
+        and set(hits.to_frame()["relation"]) == {"complement"}
         and len(hits) == 5
     )
     assert (made.catalog.products.loc[hits.ids, "category"] == "shoe").all()
-    instead = made.complementary("004", 50, relation="instead of")
+    instead = made.complementary("004", 50, relation="substitute")
     assert (
         made.catalog.products.loc[instead.ids, "category"] == "shirt"
     ).all() and "004" not in instead.ids
@@ -400,7 +403,7 @@ def test_what_goes_together_keeps_in_step_with_the_catalogue():
     assert "cold" in made.complementary("004", 60).ids
     assert (
         made.catalog.products.loc[
-            made.complementary("cold", 60, relation="instead of").ids, "category"
+            made.complementary("cold", 60, relation="substitute").ids, "category"
         ]
         == "shoe"
     ).all()
@@ -449,7 +452,7 @@ def test_of_every_product_there_is_something_true_to_say():
     )
     made.add(lone)
     for i in made.catalog.ids:
-        for relation in ("goes with", "instead of"):
+        for relation in ("complement", "substitute"):
             hits = made.complementary(i, 60, relation=relation)
             assert (
                 i not in hits.ids

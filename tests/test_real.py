@@ -15,9 +15,9 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def run():
     from prodrec import read_fashion
-    from prodrec.apps.pipeline import run_demo
+    from prodrec.apps.pipeline import run_pipeline
 
-    return run_demo(lambda: read_fashion(FASHION).sample(2_000, seed=0), image_size=(80, 60), epochs=3)
+    return run_pipeline(lambda: read_fashion(FASHION).sample(2_000, seed=0), image_size=(80, 60), epochs=3)
 
 
 def test_recommends_better_than_colour_and_chance(run):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from prodrec.core import ImageError
 from prodrec.data.catalog import Catalog
-from prodrec.recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
+from prodrec.recommend.embedders import ColorHistogram, ImageEmbedder, TfidfEmbedder
 from prodrec.recommend.filters import where_mask
 from prodrec.recommend.index import FaissIndex, Index
 from prodrec.recommend.metrics import precision_at_k, precision_row, random_hits, relevant
@@ -217,7 +217,7 @@ def test_parts_alone():
 
 def test_a_catalogue_without_pictures_or_without_words():
     products = shop(12).products
-    for e in (ColorHistogram(SIZE), Embedder("mobilenetv2", (32, 32), weights=None)):
+    for e in (ColorHistogram(SIZE), ImageEmbedder("mobilenetv2", (32, 32), weights=None)):
         words = Recommender(image=e, text=TfidfEmbedder()).fit(Catalog(products.assign(image=None)))
         assert len(words.recommend(3, text="red")) == 3 and not words.index.take()[:, : e.dim].any()
     with pytest.raises(ValueError, match="`catalog` has no words in title, description"):
@@ -462,37 +462,6 @@ def test_a_recommender_that_was_damaged(tmp_path):
     assert Catalog.load(tmp_path / "r").ids == recommender.catalog.ids  # found inside
     with pytest.raises(ValueError, match="holds a saved Index, not a Recommender"):
         Recommender.load(tmp_path / "r" / "index")
-
-
-@pytest.mark.parametrize(
-    "embedder",
-    [
-        ColorHistogram((9, 7), "crop"),
-        TfidfEmbedder(),
-        TfidfEmbedder(dim=3, fields=("title", "category"), seed=4),
-    ],
-)
-def test_embedders_come_back(embedder, tmp_path):
-    catalog = shop(30)
-    wanted = embedder.fit(catalog).embed(catalog, missing="zero")
-    assert wanted.shape == (30, embedder.dim) and wanted.dtype == np.float32
-    lengths = np.linalg.norm(wanted, axis=1)
-    assert (np.isclose(lengths, 1, atol=1e-5) | (lengths == 0)).all() and (lengths > 0).any()
-    embedder.save(tmp_path / "e")
-    back = Embedder.load(tmp_path / "e")
-    assert (
-        type(back) is type(embedder) and back.dim == embedder.dim and repr(back) == repr(embedder)
-    )
-    np.testing.assert_allclose(back.embed(catalog, missing="zero"), wanted, atol=1e-6)
-    back.save(tmp_path / "e")
-
-
-def test_missing_pictures_are_an_error_unless_one_says_so():
-    with pytest.raises(ImageError, match="picture of product '003' is missing"):
-        ColorHistogram(SIZE).embed(shop(5))
-    assert not ColorHistogram(SIZE).embed(shop(5), missing="zero")[3].any()
-    with pytest.raises(ValueError, match="`missing` must be 'error' or 'zero'"):
-        ColorHistogram(SIZE).embed(shop(5), missing="skip")
 
 
 # -- what is shown

@@ -16,7 +16,7 @@ def test_a_renamed_module_answers_as_its_successor(old, new):
         alias = importlib.import_module(old)
     module = importlib.import_module(new)
     assert module.__all__
-    for name in module.__all__:
+    for name in set(module.__all__) - set(NAMES.get(old, ())):
         assert getattr(alias, name) is getattr(module, name)
 
 

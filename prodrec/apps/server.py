@@ -23,7 +23,8 @@ import sqlalchemy as sa
 
 import prodrec
 from .live import LiveRecommender, UploadError
-from ..core import ImageError, optional, saved_kind
+from .workspace import database_beside
+from ..core import ImageError, find_saved, optional
 from ..data.pictures import thumbnail
 from ..recommend.filters import json_object, parse_where
 from ..recommend.profiles import KINDS
@@ -183,18 +184,15 @@ def make_app(
     `ValueError` for a recommender that was not saved, without `database`: it has no place for changes. `FileNotFoundError` and
     `ValueError` for a folder in which none was saved.
     """
-    if (
-        not isinstance(recommender, Recommender)
-        and (kind := saved_kind(recommender)) != "Recommender"
-    ):
-        raise ValueError(f"{str(recommender)!r} holds a saved {kind}, not a Recommender")
-    if database is None:
-        if isinstance(recommender, Recommender):
-            raise ValueError(
-                "give `database`, e.g. 'sqlite:///shop.sqlite': a recommender in memory has no place for changes"
-            )
-        path = Path(recommender).absolute()
-        database = f"sqlite:///{path.with_name(path.name + '-shop.sqlite')}"
+    saved = not isinstance(recommender, Recommender)
+    if saved:
+        find_saved(recommender, "Recommender")
+    if database is None and not saved:
+        raise ValueError(
+            "give `database`, e.g. 'sqlite:///shop.sqlite': "
+            "a recommender in memory has no place for changes"
+        )
+    database = database or f"sqlite:///{database_beside(recommender)}"
     shop = LiveRecommender(recommender, database, max_pixels)
 
     @contextlib.asynccontextmanager

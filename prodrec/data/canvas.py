@@ -48,7 +48,7 @@ def varied(
     lightness, hue = rng.normal(0, by), rng.normal(0, 0.4 * by, 3)
     return np.clip(np.float32(colour) + lightness + hue, 12, 246).astype(np.float32)
 
-
+# %% ../../nbs/11c_data.canvas.ipynb #0015
 def accent_for(
     main: np.ndarray,  # RGB
     rng: np.random.Generator,  # the source of chance
@@ -57,7 +57,7 @@ def accent_for(
     names = [c for c in COLOURS.values() if np.abs(np.float32(c) - main).sum() > 150]
     return np.float32(names[int(rng.integers(len(names)))])
 
-# %% ../../nbs/11c_data.canvas.ipynb #0016
+# %% ../../nbs/11c_data.canvas.ipynb #0018
 def mirrored(
     half: Sequence[tuple[float, float]],  # (distance from the middle, y) from top to bottom
 ) -> np.ndarray:
@@ -66,7 +66,7 @@ def mirrored(
     left = right[::-1] * (-1, 1)
     return np.vstack([right, left]) + (0.5, 0)
 
-# %% ../../nbs/11c_data.canvas.ipynb #0019
+# %% ../../nbs/11c_data.canvas.ipynb #0021
 def rounded(
     points: Sequence[tuple[float, float]],  # a closed polygon
     times: int = 3,  # rounds of cutting; each doubles the points
@@ -78,7 +78,7 @@ def rounded(
         p = np.stack([0.75 * p + 0.25 * q, 0.25 * p + 0.75 * q], 1).reshape(-1, 2)
     return p
 
-
+# %% ../../nbs/11c_data.canvas.ipynb #0023
 def ellipse(
     x: float,  # centre
     y: float,  # centre
@@ -91,7 +91,7 @@ def ellipse(
     t = np.radians(np.linspace(start, stop, 32))
     return np.stack([x + rx * np.cos(t), y + ry * np.sin(t)], 1)
 
-
+# %% ../../nbs/11c_data.canvas.ipynb #0025
 def box(
     x0: float,  # left
     y0: float,  # top
@@ -108,7 +108,7 @@ def box(
     ]  # fmt: skip
     return np.vstack([ellipse(x, y, c, c, a, a + 90)[::4] for x, y, a in arcs])
 
-# %% ../../nbs/11c_data.canvas.ipynb #0022
+# %% ../../nbs/11c_data.canvas.ipynb #0028
 SIZE = 208  # the side, in pixels, of the square in which a product is drawn
 
 
@@ -117,7 +117,7 @@ def grid() -> np.ndarray:
     """Return the place of each pixel of the square, 0 to 1: float32 (2, SIZE, SIZE), y and x."""
     return np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) / SIZE
 
-
+# %% ../../nbs/11c_data.canvas.ipynb #0030
 @lru_cache(maxsize=1)
 def noise_field() -> np.ndarray:
     """Return smooth noise, about -1 to 1: float32 (1024, 1024), always the same."""
@@ -133,7 +133,7 @@ def noise_field() -> np.ndarray:
     )
     return field / np.abs(field).max() * 2
 
-
+# %% ../../nbs/11c_data.canvas.ipynb #0032
 def random_part(
     field: np.ndarray,  # e.g. `noise_field()`
     shape: tuple[int, int],  # height and width, smaller than the field
@@ -143,7 +143,7 @@ def random_part(
     y, x = (int(rng.integers(0, field.shape[i] - shape[i])) for i in (0, 1))
     return field[y : y + shape[0], x : x + shape[1]]
 
-# %% ../../nbs/11c_data.canvas.ipynb #0025
+# %% ../../nbs/11c_data.canvas.ipynb #0035
 def stripes(
     u: np.ndarray,  # place across the stripes, 0 to 1
     period: float,  # from one stripe to the next
@@ -153,7 +153,7 @@ def stripes(
     t = np.abs((u / period) % 1 - 0.5) * 2
     return np.clip((share - t) * period * SIZE / 2 + 0.5, 0, 1)
 
-
+# %% ../../nbs/11c_data.canvas.ipynb #0037
 def _striped(rng):
     v, u = grid()
     return stripes(v + u * rng.normal(0, 0.05), rng.uniform(0.06, 0.17), rng.uniform(0.3, 0.6))
@@ -170,7 +170,7 @@ def _checked(rng):
     thin = rng.choice([0, 0.4]) * stripes(u + v + 0.03, period * 2, 0.12)
     return np.clip(0.5 * (stripes(u, period, share) + stripes(v, period, share)) + thin, 0, 1)
 
-
+# %% ../../nbs/11c_data.canvas.ipynb #0039
 def _dotted(rng):
     v, u = grid()
     period, radius = rng.uniform(0.06, 0.14), rng.uniform(0.22, 0.34)
@@ -183,7 +183,7 @@ _PATTERN_WEIGHTS: dict[str, Callable] = {
     "striped": _striped, "pinstriped": _pinstriped, "checked": _checked, "dotted": _dotted,
 }  # fmt: skip
 
-# %% ../../nbs/11c_data.canvas.ipynb #0028
+# %% ../../nbs/11c_data.canvas.ipynb #0042
 def draw_spot(
     picture: np.ndarray,  # (height, width, 3), changed in place
     x: float,  # centre, pixels
@@ -194,7 +194,7 @@ def draw_spot(
     """Draw a disc with a smooth edge."""
     cv2.circle(picture, (int(x * 8), int(y * 8)), int(radius * 8), colour, -1, cv2.LINE_AA, 3)
 
-
+# %% ../../nbs/11c_data.canvas.ipynb #0044
 def _floral(cloth: np.ndarray, rng):
     "Scatter five-petalled flowers and leaves."
     petals = [BLOOMS[i] for i in rng.choice(len(BLOOMS), 2, replace=False)]
@@ -214,7 +214,7 @@ def _floral(cloth: np.ndarray, rng):
                 draw_spot(cloth, cx + r * np.cos(a), cy + r * np.sin(a), r * 0.72, petal)
             draw_spot(cloth, cx, cy, r * 0.5, (238, 200, 90))
 
-# %% ../../nbs/11c_data.canvas.ipynb #0029
+# %% ../../nbs/11c_data.canvas.ipynb #0046
 def _printed(cloth: np.ndarray, accent, rng):
     "Draw one large motif: a sun, a star, a mountain, waves, or a block of stripes."
     at = np.array([0.5 + rng.normal(0, 0.02), rng.uniform(0.4, 0.56)])
@@ -239,7 +239,7 @@ def _printed(cloth: np.ndarray, accent, rng):
             cloth, [np.int32(points * SIZE * 16)], tuple(map(float, colour)), cv2.LINE_AA, 4
         )
 
-# %% ../../nbs/11c_data.canvas.ipynb #0031
+# %% ../../nbs/11c_data.canvas.ipynb #0048
 def patterned_cloth(
     pattern: str,  # one of `PATTERNS`
     main: np.ndarray,  # RGB
@@ -256,7 +256,7 @@ def patterned_cloth(
         _printed(cloth, accent, rng)
     return cloth.astype(np.float32)
 
-# %% ../../nbs/11c_data.canvas.ipynb #0034
+# %% ../../nbs/11c_data.canvas.ipynb #0051
 def shading(
     mask: np.ndarray,  # float32 (height, width), 0 to 1
     volume: float,  # how round the part looks; 0: flat
@@ -278,7 +278,7 @@ def shading(
         )
     return np.clip(shade, 0.25, 1.6)
 
-# %% ../../nbs/11c_data.canvas.ipynb #0037
+# %% ../../nbs/11c_data.canvas.ipynb #0054
 class Canvas:
     """Hold one product while it is drawn: `rgb` (premultiplied) and `alpha`, float32, in a square.
 
@@ -304,10 +304,10 @@ class Canvas:
 
     def by_style(
         self,
-        sporty: float,  # the number for each style
-        classic: float,
-        boho: float,
-        minimal: float,
+        sporty: float,  # the number for a sporty product
+        classic: float,  # for a classic one
+        boho: float,  # for a boho one
+        minimal: float,  # for a minimal one
         spread: float = 0.06,  # standard deviation, as a share of the number
     ) -> float:
         """Return the number for this product's style, varied by `spread` of itself."""

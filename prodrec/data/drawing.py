@@ -33,7 +33,7 @@ def _slope(shape, rng, by) -> np.ndarray:
     )
     return 1 + np.float32(by) * (np.sin(a) * y[:, None] + np.cos(a) * x[None]) / 1.414
 
-
+# %% ../../nbs/11a_data.drawing.ipynb #0013
 def _studio(shape, rng):
     return np.full((*shape, 3), rng.uniform(238, 255), np.float32)
 
@@ -43,7 +43,7 @@ def _paper(shape, rng):
     base = varied(rng.uniform(150, 245, 3) * 0.4 + 140, rng, 4)
     return base * _slope(shape, rng, 0.14)[..., None]
 
-
+# %% ../../nbs/11a_data.drawing.ipynb #0014
 def _bold(shape, rng):
     "Draw one strong colour, or two that meet at a slanting edge."
     colours = [np.float32(c) * 0.75 + 50 for c in COLOURS.values()]
@@ -53,7 +53,7 @@ def _bold(shape, rng):
     edge = np.clip((_slope(shape, rng, 1) - rng.uniform(0.7, 1.3)) * 40, 0, 1)[..., None]
     return first + edge * (second - first)
 
-# %% ../../nbs/11a_data.drawing.ipynb #0014
+# %% ../../nbs/11a_data.drawing.ipynb #0017
 def _wood(shape, rng):
     "Draw planks, seen from above."
     h, w = shape
@@ -71,7 +71,7 @@ def _wood(shape, rng):
     wood = tone * (1 + 0.12 * grain[..., None]) * tones[None, :, None]
     return np.float32(wood if rng.random() < 0.5 else cv2.resize(wood.transpose(1, 0, 2), (w, h)))
 
-
+# %% ../../nbs/11a_data.drawing.ipynb #0019
 def _room(shape, rng):
     "Draw a wall, a skirting board and a floor."
     h, w = shape
@@ -92,12 +92,12 @@ def _room(shape, rng):
             tuple(map(float, rng.uniform(90, 240, 3))), -1)  # fmt: skip
     return scene * _slope(shape, rng, 0.2)[..., None]
 
-
+# %% ../../nbs/11a_data.drawing.ipynb #0020
 def _fabric(shape, rng):
     tone = varied(rng.uniform(70, 220, 3) * 0.6 + 60, rng, 5)
     return tone * (1 + 0.16 * random_part(noise_field(), shape, rng))[..., None]
 
-# %% ../../nbs/11a_data.drawing.ipynb #0017
+# %% ../../nbs/11a_data.drawing.ipynb #0023
 _SCENES = {_studio: 0.3, _paper: 0.25, _bold: 0.15, _wood: 0.1, _room: 0.1, _fabric: 0.1}
 
 
@@ -106,7 +106,7 @@ def _scene(size: tuple[int, int], rng) -> np.ndarray:
     scene = list(_SCENES)[int(rng.choice(len(_SCENES), p=list(_SCENES.values())))](size, rng)
     return cv2.resize(np.float32(scene), (2 * size[1], 2 * size[0]), interpolation=cv2.INTER_LINEAR)
 
-# %% ../../nbs/11a_data.drawing.ipynb #0020
+# %% ../../nbs/11a_data.drawing.ipynb #0026
 def _pose(shape, sheet: Canvas, fill, rng, at=None) -> np.ndarray:
     "Return the homography that takes the canvas into the picture, of which it fills `fill`."
     x, y, bw, bh = cv2.boundingRect((sheet.alpha > 0.5).astype(np.uint8))
@@ -120,7 +120,7 @@ def _pose(shape, sheet: Canvas, fill, rng, at=None) -> np.ndarray:
     source = np.float32([(x, y), (x + bw, y), (x + bw, y + bh), (x, y + bh)])
     return cv2.getPerspectiveTransform(source, target)
 
-
+# %% ../../nbs/11a_data.drawing.ipynb #0028
 def _place(scene: np.ndarray, sheet: Canvas, pose: np.ndarray, rng):
     "Put the sheet on the scene, its shadow first."
     h, w = scene.shape[:2]
@@ -136,7 +136,7 @@ def _place(scene: np.ndarray, sheet: Canvas, pose: np.ndarray, rng):
     scene *= 1 - rng.uniform(0.2, 0.55) * cv2.resize(soft, (w, h))[..., None]
     scene += rgb - alpha[..., None] * scene
 
-# %% ../../nbs/11a_data.drawing.ipynb #0023
+# %% ../../nbs/11a_data.drawing.ipynb #0031
 def _sticker(scene: np.ndarray, rng):
     "Draw a round sticker with a per cent sign near a corner."
     h, w = scene.shape[:2]
@@ -148,7 +148,7 @@ def _sticker(scene: np.ndarray, rng):
     ends = np.int32([at + (-0.4 * r, 0.45 * r), at + (0.4 * r, -0.45 * r)])
     cv2.line(scene, *map(tuple, ends.tolist()), WHITE, max(2, int(r / 7)), cv2.LINE_AA)
 
-
+# %% ../../nbs/11a_data.drawing.ipynb #0033
 def _leaves(scene: np.ndarray, rng):
     "Draw a twig that comes in from one side, perhaps over the product."
     h, w = scene.shape[:2]
@@ -171,7 +171,7 @@ def _leaves(scene: np.ndarray, rng):
             cv2.LINE_AA,
         )
 
-# %% ../../nbs/11a_data.drawing.ipynb #0024
+# %% ../../nbs/11a_data.drawing.ipynb #0034
 def _neighbour(scene: np.ndarray, rng):
     "Draw another product, small or cut off by the edge."
     kind = list(KINDS)[int(rng.integers(len(KINDS)))]
@@ -185,7 +185,7 @@ def _neighbour(scene: np.ndarray, rng):
     at = (rng.choice([rng.uniform(-0.08, 0.1), rng.uniform(0.9, 1.08)]), rng.uniform(0.1, 0.9))
     _place(scene, sheet, _pose(scene.shape[:2], sheet, rng.uniform(0.3, 0.5), rng, at), rng)
 
-# %% ../../nbs/11a_data.drawing.ipynb #0027
+# %% ../../nbs/11a_data.drawing.ipynb #0037
 def _photograph(scene: np.ndarray, size: tuple[int, int], rng) -> np.ndarray:
     "Return the scene at its final `size`, height and width, with the faults of a camera: uint8."
     cast = rng.normal(1, 0.035, 3) * rng.normal(1.0, 0.07)
@@ -196,7 +196,7 @@ def _photograph(scene: np.ndarray, size: tuple[int, int], rng) -> np.ndarray:
     picture += rng.standard_normal(size, np.float32)[..., None] * np.float32(rng.gamma(1.4, 1.3))
     return np.clip(picture, 0, 255, out=picture).astype(np.uint8)
 
-# %% ../../nbs/11a_data.drawing.ipynb #0030
+# %% ../../nbs/11a_data.drawing.ipynb #0040
 def draw_product(
     kind: str,  # one of `KINDS`
     colour: str = "blue",  # one of `COLOURS`

@@ -47,7 +47,7 @@ def new_axes(
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 
-
+# %% ../../nbs/15_data.explore.ipynb #0013
 def _values(catalog: Catalog, column: str, argument: str) -> pd.Series:
     "Return the column, empty texts as missing."
     values = labels_in(catalog, column, argument)
@@ -55,7 +55,7 @@ def _values(catalog: Catalog, column: str, argument: str) -> pd.Series:
         return values
     return values.where(values.notna() & (values.astype(str).str.strip() != ""))
 
-
+# %% ../../nbs/15_data.explore.ipynb #0014
 def _largest(labels: pd.Series, n: int) -> list:
     return labels.value_counts().index[:n].tolist()
 
@@ -65,7 +65,7 @@ def _names(ax, names: Sequence, size: float = 9, n: int = 28):
     ax.set_yticks(range(len(names)), short_labels(names, n), fontsize=size)
     ax.set_ylim(len(names) - 0.5, -0.5)
 
-# %% ../../nbs/15_data.explore.ipynb #0014
+# %% ../../nbs/15_data.explore.ipynb #0017
 def categories_figure(
     catalog: Catalog,  # the products
     by: str = "category",  # the column of categories
@@ -90,7 +90,7 @@ def categories_figure(
     ax.set(xlabel="products", title="\n".join([title, "; ".join(notes)] if notes else [title]))
     return ax
 
-# %% ../../nbs/15_data.explore.ipynb #0019
+# %% ../../nbs/15_data.explore.ipynb #0022
 def _draw_product(ax, catalog: Catalog, id: str, left: float, top: float, side: int):
     "Draw one picture into the square at (left, top), or the reason why there is none."
     try:
@@ -105,13 +105,13 @@ def _draw_product(ax, catalog: Catalog, id: str, left: float, top: float, side: 
     box = (left, left + width, top + height, top)
     ax.imshow(pixels, extent=box, interpolation="antialiased")
 
-
+# %% ../../nbs/15_data.explore.ipynb #0023
 def _two_lines(title: str, width: int = 17) -> str:
     "Return the first two lines of a title that is wrapped at `width` characters."
     lines = textwrap.wrap(" ".join(str(title).split()), width)[:2]
     return "\n".join(short_label(line, width) for line in lines)
 
-# %% ../../nbs/15_data.explore.ipynb #0021
+# %% ../../nbs/15_data.explore.ipynb #0026
 def samples_figure(
     catalog: Catalog,  # the products
     by: str = "category",  # the column of categories
@@ -144,7 +144,7 @@ def samples_figure(
     ax.spines[:].set_visible(False)
     return ax
 
-# %% ../../nbs/15_data.explore.ipynb #0024
+# %% ../../nbs/15_data.explore.ipynb #0029
 def prices_figure(
     catalog: Catalog,  # the products
     by: str = "category",  # the column of categories
@@ -176,7 +176,7 @@ def prices_figure(
     ax.set(xlabel=f"{price}, in the catalogue's currency (log scale)", ylabel="", title=title)
     return ax
 
-# %% ../../nbs/15_data.explore.ipynb #0027
+# %% ../../nbs/15_data.explore.ipynb #0032
 def text_lengths(
     catalog: Catalog,  # the products
     fields: Sequence[str] = ("title", "description"),  # columns of text
@@ -186,7 +186,7 @@ def text_lengths(
     texts = {f: _values(catalog, f, "fields").dropna().astype(str) for f in there}
     return {f: t.map(lambda text: len(tokenize(text))) for f, t in texts.items() if len(t)}
 
-
+# %% ../../nbs/15_data.explore.ipynb #0034
 def lengths_figure(
     catalog: Catalog,  # the products
     fields: Sequence[str] = ("title", "description"),  # columns of text
@@ -210,7 +210,7 @@ def lengths_figure(
     ax.legend(loc="upper right", framealpha=0.9, edgecolor="none", fontsize=8)
     return ax
 
-# %% ../../nbs/15_data.explore.ipynb #0030
+# %% ../../nbs/15_data.explore.ipynb #0037
 def log_likelihood_ratio(
     here: np.ndarray,  # products of the category that have the word, one number a word
     n_here: int,  # products of the category
@@ -228,7 +228,7 @@ def log_likelihood_ratio(
     ratio = apart - fit(here, n_here, both) - fit(elsewhere, n_elsewhere, both)
     return 2 * ratio * np.sign(p - q)
 
-# %% ../../nbs/15_data.explore.ipynb #0033
+# %% ../../nbs/15_data.explore.ipynb #0040
 def _readable_tokens(text: str) -> list[tuple[str, str]]:
     "Return (token, the word as it was written) for each word of more than one letter."
     found = []
@@ -239,7 +239,7 @@ def _readable_tokens(text: str) -> list[tuple[str, str]]:
             found.append((stem(word), word))
     return found
 
-
+# %% ../../nbs/15_data.explore.ipynb #0042
 def distinctive_words(
     catalog: Catalog,  # the products
     by: str = "category",  # the column of categories
@@ -274,7 +274,7 @@ def distinctive_words(
         rows.append(pd.DataFrame(found | {"share": counts[k, best] / size[k]}))
     return pd.concat(rows, ignore_index=True)
 
-# %% ../../nbs/15_data.explore.ipynb #0035
+# %% ../../nbs/15_data.explore.ipynb #0045
 def words_figure(
     catalog: Catalog,  # the products
     by: str = "category",  # the column of categories
@@ -302,7 +302,7 @@ def words_figure(
     ax.spines[:].set_visible(False)
     return ax
 
-# %% ../../nbs/15_data.explore.ipynb #0038
+# %% ../../nbs/15_data.explore.ipynb #0048
 def missing_fields(
     catalog: Catalog,  # the products
 ) -> pd.Series:
@@ -315,7 +315,7 @@ def missing_fields(
     share = pd.Series({c: float(values.mean()) for c, values in empty.items()})
     return share.sort_values(ascending=False, kind="stable")
 
-
+# %% ../../nbs/15_data.explore.ipynb #0050
 def missing_figure(
     catalog: Catalog,  # the products
     n: int = 20,  # columns shown, those with most gaps first
@@ -333,7 +333,7 @@ def missing_figure(
     ax.set(xlabel="% of the products", xlim=(0, max(5, 112 * shown.max())), title=title)
     return ax
 
-# %% ../../nbs/15_data.explore.ipynb #0041
+# %% ../../nbs/15_data.explore.ipynb #0053
 def _panels(catalog: Catalog, by: str, seed: int) -> list:
     "Return a function (ax) for each figure that this catalogue can fill."
     has = catalog.products.columns
@@ -350,7 +350,7 @@ def _panels(catalog: Catalog, by: str, seed: int) -> list:
     ]
     return [panel for wanted, panel in panels if wanted]
 
-
+# %% ../../nbs/15_data.explore.ipynb #0054
 def explore(
     catalog: Catalog,  # the products
     by: str = "category",  # the column of categories

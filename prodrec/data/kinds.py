@@ -41,7 +41,7 @@ def _sleeves(s: Canvas, shoulder, long, width, flare=0.0, cuff=None):
             up = (top - end) * 0.07
             s.shape((np.array([a, b, b + up, a + up]) * (side, 1)) + (0.5, 0), cuff, 0.6)
 
-
+# %% ../../nbs/11d_data.kinds.ipynb #0013
 def _torso(s: Canvas, shoulder, waist, hem, length, neck, depth):
     "Draw the body of a garment: shoulder, waist and hem are half widths."
     half = [(0, depth), (neck * 0.8, depth - 0.015), (neck, 0.125), (neck, 0.125), (shoulder, 0.17),
@@ -49,16 +49,16 @@ def _torso(s: Canvas, shoulder, waist, hem, length, neck, depth):
         (0, length + 0.015)]  # fmt: skip
     s.shape(rounded(mirrored(half), 2), volume=1.3)
 
-# %% ../../nbs/11d_data.kinds.ipynb #0013
+# %% ../../nbs/11d_data.kinds.ipynb #0015
 def _neckline(neck, depth) -> np.ndarray:
     right = np.array([(0.02, depth), (neck * 0.8, depth - 0.02), (neck, 0.125)])
     return np.vstack([right[::-1] * (-1, 1), right]) + (0.5, 0)
 
-
+# %% ../../nbs/11d_data.kinds.ipynb #0016
 def _hem(s: Canvas, width, y):
     s.line([(0.5 - width, y), (0.5 + width, y)], s.main * 0.75, 0.005)
 
-
+# %% ../../nbs/11d_data.kinds.ipynb #0018
 def _tshirt(s: Canvas):
     shoulder = s.by_style(0.215, 0.20, 0.21, 0.22)
     length, neck = s.by_style(0.88, 0.86, 0.82, 0.9, 0.03), s.by_style(0.08, 0.08, 0.11, 0.095)
@@ -72,7 +72,7 @@ def _tshirt(s: Canvas):
     s.line(_neckline(neck, depth), s.accent if s.chance(0.25) else s.main * 0.7, 0.016)
     _hem(s, hem, length - 0.03)
 
-# %% ../../nbs/11d_data.kinds.ipynb #0016
+# %% ../../nbs/11d_data.kinds.ipynb #0021
 def _shirt(s: Canvas):
     shoulder, depth = s.by_style(0.215, 0.205, 0.215, 0.215), 0.20
     length, neck = s.by_style(0.86, 0.88, 0.9, 0.9, 0.03), 0.075
@@ -92,7 +92,7 @@ def _shirt(s: Canvas):
     if s.chance(0.6):
         s.line(box(0.56, 0.34, 0.65, 0.44), width=0.006, closed=True)
 
-# %% ../../nbs/11d_data.kinds.ipynb #0019
+# %% ../../nbs/11d_data.kinds.ipynb #0024
 def _jacket(s: Canvas):
     shoulder, length = s.by_style(0.235, 0.225, 0.235, 0.23), s.by_style(0.8, 0.92, 0.78, 0.9, 0.04)
     if s.style in ("sporty", "boho"):  # a hood behind the neck
@@ -121,7 +121,7 @@ def _jacket(s: Canvas):
     if s.style == "sporty":
         s.shape(box(0.5 - hem, length - 0.05, 0.5 + hem, length + 0.005), s.accent, 0.5)
 
-# %% ../../nbs/11d_data.kinds.ipynb #0022
+# %% ../../nbs/11d_data.kinds.ipynb #0027
 def _dress(s: Canvas):
     waist_y = s.by_style(0.42, 0.42, 0.37, 0.45, 0.04)
     length = s.by_style(0.8, 0.88, 0.95, 0.9, 0.04)
@@ -145,7 +145,7 @@ def _dress(s: Canvas):
     if s.style == "boho":
         s.line([(0.5 - hem, length - 0.09), (0.5 + hem, length - 0.09)], s.accent, 0.014)
 
-# %% ../../nbs/11d_data.kinds.ipynb #0025
+# %% ../../nbs/11d_data.kinds.ipynb #0030
 def _trousers(s: Canvas):
     waist, hip = s.by_style(0.13, 0.125, 0.125, 0.13), s.by_style(0.17, 0.165, 0.17, 0.175)
     short = s.chance(0.18)
@@ -170,7 +170,7 @@ def _trousers(s: Canvas):
     s.line([(0.5, 0.12), (0.51, 0.3)], width=0.008)
     s.shape(ellipse(0.5, 0.09, 0.011, 0.011), METAL, 0.4)
 
-# %% ../../nbs/11d_data.kinds.ipynb #0028
+# %% ../../nbs/11d_data.kinds.ipynb #0033
 def _laces_and_mark(s: Canvas, top):
     marks = (
         [(0.3, 0.7), (0.42, 0.56), (0.5, 0.7)],
@@ -183,7 +183,7 @@ def _laces_and_mark(s: Canvas, top):
         lace = [(x - 0.015, y + 0.035), (x + 0.05, y - 0.01)]
         s.line(lace, WHITE if s.main.mean() < 190 else DARK, 0.013)
 
-# %% ../../nbs/11d_data.kinds.ipynb #0029
+# %% ../../nbs/11d_data.kinds.ipynb #0035
 def _sneaker(s: Canvas):
     top = (
         0.28 if s.chance(0.3) else s.by_style(0.40, 0.42, 0.38, 0.43, 0.03)
@@ -214,7 +214,7 @@ def _sneaker(s: Canvas):
     if s.style == "sporty":
         s.line([(0.1, base + sole * 0.55), (0.93, base + sole * 0.5)], s.accent, 0.014)
 
-# %% ../../nbs/11d_data.kinds.ipynb #0032
+# %% ../../nbs/11d_data.kinds.ipynb #0038
 def _boot_trim(s: Canvas, top):
     "Draw laces, elastic or buckles, as the style has it."
     if s.style == "sporty":
@@ -229,7 +229,7 @@ def _boot_trim(s: Canvas, top):
             s.line([(0.155, y), (0.44, y + 0.02)], s.accent, 0.024)
             s.line(box(0.30, y - 0.015, 0.34, y + 0.035), GOLD, 0.008, True)
 
-# %% ../../nbs/11d_data.kinds.ipynb #0033
+# %% ../../nbs/11d_data.kinds.ipynb #0040
 def _boot(s: Canvas):
     top = 0.36 if s.chance(0.3) else s.by_style(0.26, 0.2, 0.14, 0.24, 0.12)
     heel, width = s.by_style(0.04, 0.09, 0.07, 0.05, 0.15), s.by_style(0.3, 0.27, 0.29, 0.27)
@@ -248,7 +248,7 @@ def _boot(s: Canvas):
     _boot_trim(s, top)
     s.line(rounded([(0.6, base - 0.02), (0.58, 0.72), (0.66, 0.655)], 2)[:8], width=0.007)
 
-# %% ../../nbs/11d_data.kinds.ipynb #0036
+# %% ../../nbs/11d_data.kinds.ipynb #0043
 def _handles(s: Canvas, top, wide):
     "Draw one handle or two, which end at half width `wide`."
     rise = s.rng.uniform(0.08, 0.2)
@@ -259,7 +259,7 @@ def _handles(s: Canvas, top, wide):
         (0.5 + wide + dx, top + 0.05)]  # fmt: skip
         s.line(rounded(arc)[4:-8], handle, 0.03)
 
-# %% ../../nbs/11d_data.kinds.ipynb #0037
+# %% ../../nbs/11d_data.kinds.ipynb #0045
 def _handbag(s: Canvas):
     wide, low = s.by_style(0.33, 0.33, 0.34, 0.32), s.by_style(0.84, 0.82, 0.86, 0.8, 0.03)
     top, upper = s.by_style(0.46, 0.42, 0.44, 0.4, 0.05), s.by_style(0.32, 0.25, 0.3, 0.3)
@@ -281,7 +281,7 @@ def _handbag(s: Canvas):
     if s.style == "sporty":
         s.shape(box(0.34, top + 0.14, 0.66, low - 0.06, 0.03), s.main * 0.9, 0.8)
 
-# %% ../../nbs/11d_data.kinds.ipynb #0040
+# %% ../../nbs/11d_data.kinds.ipynb #0048
 def _backpack(s: Canvas):
     wide, top = s.by_style(0.25, 0.25, 0.27, 0.24), s.by_style(0.14, 0.18, 0.2, 0.15, 0.08)
     for side in (-1, 1):  # straps that look out from behind
@@ -310,7 +310,7 @@ def _backpack(s: Canvas):
         s.shape(pocket, s.accent if s.chance(0.4) else s.main * 0.92, 1.3, 0.7)
         s.line([(0.5 - wide * 0.65, 0.63), (0.5 + wide * 0.65, 0.63)], METAL, 0.009)
 
-# %% ../../nbs/11d_data.kinds.ipynb #0043
+# %% ../../nbs/11d_data.kinds.ipynb #0051
 def _cap(s: Canvas):
     high, front = s.by_style(0.28, 0.3, 0.34, 0.32, 0.05), s.by_style(0.95, 0.88, 0.86, 0.9, 0.02)
     s.shape(rounded([(0.5, 0.6), (0.62, 0.55), (front, 0.62), (front + 0.02, 0.68), (0.8, 0.69),
@@ -329,7 +329,7 @@ def _cap(s: Canvas):
     if s.style == "boho":
         s.line([(0.13, 0.6), (0.4, 0.63), (0.66, 0.59)], s.accent, 0.03)
 
-# %% ../../nbs/11d_data.kinds.ipynb #0046
+# %% ../../nbs/11d_data.kinds.ipynb #0054
 def _watch(s: Canvas):
     wide, r = s.by_style(0.085, 0.07, 0.075, 0.06, 0.08), s.by_style(0.19, 0.17, 0.16, 0.165)
     strap = mirrored([(0, 0.02), (wide * 0.8, 0.02), (wide * 1.15, 0.36), (wide * 1.15, 0.64),
@@ -357,7 +357,7 @@ def _watch(s: Canvas):
     for a, long in zip(s.rng.uniform(0, 6.28, 2), (0.5, 0.7), strict=True):
         s.line([(0.5, 0.5), (0.5 + q * long * np.cos(a), 0.5 + q * long * np.sin(a))], ink, 0.012)
 
-# %% ../../nbs/11d_data.kinds.ipynb #0049
+# %% ../../nbs/11d_data.kinds.ipynb #0057
 def _sunglasses(s: Canvas):
     rx, ry = s.by_style(0.20, 0.18, 0.19, 0.17, 0.05), s.by_style(0.12, 0.15, 0.19, 0.16, 0.06)
     y, tint = 0.5, s.accent * 0.35 + 18
@@ -378,7 +378,7 @@ def _sunglasses(s: Canvas):
         0.026,
     )
 
-# %% ../../nbs/11d_data.kinds.ipynb #0052
+# %% ../../nbs/11d_data.kinds.ipynb #0060
 def _mug(s: Canvas):
     wide, top = s.by_style(0.22, 0.24, 0.25, 0.23), s.by_style(0.2, 0.26, 0.28, 0.24, 0.06)
     low, foot = s.by_style(0.86, 0.82, 0.8, 0.82, 0.02), s.by_style(0.94, 1, 0.8, 0.98, 0.04)
@@ -404,7 +404,7 @@ def _mug(s: Canvas):
     if s.style == "boho":
         s.line(ellipse(x, low - 0.08, wide * 0.93, 0.05, 5, 175), s.accent, 0.03)
 
-# %% ../../nbs/11d_data.kinds.ipynb #0055
+# %% ../../nbs/11d_data.kinds.ipynb #0063
 def _lamp(s: Canvas):
     cx, foot = 0.5, s.by_style(0.13, 0.17, 0.14, 0.15)
     rod = GOLD if s.chance(0.4) else DARK if s.chance(0.5) else METAL
@@ -436,7 +436,7 @@ def _lamp(s: Canvas):
         for x in np.linspace(-rim, rim, 18):
             s.line([(cx + x, 0.5), (cx + x, 0.55)], s.accent, 0.008)
 
-# %% ../../nbs/11d_data.kinds.ipynb #0058
+# %% ../../nbs/11d_data.kinds.ipynb #0066
 KINDS: dict[str, Callable[[Canvas], None]] = {
     "t-shirt": _tshirt,
     "shirt": _shirt,

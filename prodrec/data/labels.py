@@ -61,14 +61,14 @@ def _text(label) -> str | None:
     whole = isinstance(label, float | np.floating) and float(label).is_integer()
     return str(int(label)) if whole else str(label)
 
-
+# %% ../../nbs/13b_data.labels.ipynb #0016
 def label_text(
     labels: pd.Series,  # texts, numbers or anything with a name
 ) -> pd.Series:
     """Return labels as text by the same index; whole numbers without a point, missing as None."""
     return pd.Series([_text(v) for v in labels], labels.index, object, labels.name)
 
-# %% ../../nbs/13b_data.labels.ipynb #0018
+# %% ../../nbs/13b_data.labels.ipynb #0019
 def labelled(
     catalog: Catalog,  # the products
     target: str = "category",  # the column of labels
@@ -80,7 +80,7 @@ def labelled(
         raise ValueError(f"`target` {target!r} is empty: no product has a label")
     return catalog if known.all() else catalog[known]
 
-# %% ../../nbs/13b_data.labels.ipynb #0021
+# %% ../../nbs/13b_data.labels.ipynb #0022
 _SEPARATORS = (" >> ", ">>", " > ", ">", " | ", "|", "::", " / ", "/")
 
 
@@ -96,7 +96,7 @@ def path_separator(
             return sep if first.nunique() < len(texts) else None
     return None
 
-# %% ../../nbs/13b_data.labels.ipynb #0024
+# %% ../../nbs/13b_data.labels.ipynb #0025
 def first_step(
     values: pd.Series,  # paths, e.g. "Home >> Kitchen >> Mugs"; missing ones stay missing
     sep: str | None = None,  # the sign between steps; None: found by `path_separator`
@@ -120,7 +120,7 @@ def first_step(
     ]
     return pd.Series(kept, values.index, object, values.name)
 
-# %% ../../nbs/13b_data.labels.ipynb #0027
+# %% ../../nbs/13b_data.labels.ipynb #0028
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[./]\d\d?[./]\d{2,4}")
 
 
@@ -138,7 +138,7 @@ def _form(values: pd.Series, texts: pd.Series) -> str | None:
         )
     return None
 
-# %% ../../nbs/13b_data.labels.ipynb #0028
+# %% ../../nbs/13b_data.labels.ipynb #0029
 def _shorter(texts: pd.Series, sep: str) -> str:
     "Return the cure for paths: as few first steps as tell products apart."
     for steps in range(1, 10):
@@ -149,7 +149,7 @@ def _shorter(texts: pd.Series, sep: str) -> str:
             return f"`first_step(values{given})` keeps {kept}, {kinds:,} classes"
     return "`first_step(values)` keeps the first step"
 
-
+# %% ../../nbs/13b_data.labels.ipynb #0030
 def target_advice(
     values: pd.Series,  # the labels; missing ones are ignored
     name: str = "category",  # of the column, for the sentence
@@ -173,7 +173,7 @@ def target_advice(
         return f"{says} {kinds:,} values for {n:,} products {example}: names or ids, not classes"
     return None
 
-# %% ../../nbs/13b_data.labels.ipynb #0031
+# %% ../../nbs/13b_data.labels.ipynb #0033
 def check_target(
     catalog: Catalog,  # the training products
     target: str = "category",  # the column of labels

@@ -269,12 +269,12 @@ def _read_path(path: Path, root, columns) -> Catalog:
             f"`source` {str(path)!r} is none of {', '.join(names)}, and no table "
             f"({', '.join(TABLES)}), folder or zip archive that is there{hint}"
         )
-    if columns:
-        raise SourceError(f"`columns` is about tables, and {str(path)!r} is none: leave it out")
-    if any((path / name).is_file() for name in ("manifest.json", "versions.json")):
+    saved = any((path / name).is_file() for name in ("manifest.json", "versions.json"))
+    if columns or (root is not None and not saved):
+        both = "`root` and `columns` go with a table or a reader's name"
+        raise SourceError(f"{both}; {str(path)!r} needs neither")
+    if saved:
         return Catalog.load(path, root)
-    if root is not None:
-        raise SourceError(f"`root` goes with a table, and {str(path)!r} is none: leave it out")
     return read_folder(path)
 
 # %% ../../nbs/12_data.readers.ipynb #0055

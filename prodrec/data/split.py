@@ -60,7 +60,7 @@ def whole_shares(
     whole[np.argsort(whole - exact, kind="stable")[: n - whole.sum()]] += 1
     return whole
 
-
+# %% ../../nbs/16_data.split.ipynb #0015
 def part_counts(
     sizes: dict[str, float],  # from `named_sizes`
     n: int,  # products
@@ -84,7 +84,7 @@ def part_counts(
         raise ValueError(f"`sizes` leave {empty!r} empty: there are only {n:,} products to split")
     return dict(zip(sizes, counts.tolist(), strict=True))
 
-# %% ../../nbs/16_data.split.ipynb #0016
+# %% ../../nbs/16_data.split.ipynb #0018
 Groups = str | pd.Series | None
 
 
@@ -109,7 +109,7 @@ def group_codes(
         codes = link_groups(len(rows), np.vstack(links))
     return codes
 
-# %% ../../nbs/16_data.split.ipynb #0019
+# %% ../../nbs/16_data.split.ipynb #0021
 def _fill(need: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     "Return whole numbers near to `need` (classes, parts) that add up to `rows` and to `columns`."
     base = np.floor(np.clip(need, 0, None) + 1e-9)
@@ -123,7 +123,7 @@ def _fill(need: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray
     found = linprog(cost, A_eq=hstack([one] * 3), b_eq=sums, bounds=bounds, method="highs-ds")
     return np.rint(found.x.reshape(3, c, s).sum(0)).astype(int)
 
-# %% ../../nbs/16_data.split.ipynb #0022
+# %% ../../nbs/16_data.split.ipynb #0024
 def id_chance(
     ids: Sequence[str],  # of products
     seed: int,  # another seed, other numbers
@@ -132,7 +132,7 @@ def id_chance(
     hashes = [blake2b(f"{seed}:{i}".encode(), digest_size=6).digest() for i in ids]
     return np.array([int.from_bytes(h) / 2**48 for h in hashes])
 
-# %% ../../nbs/16_data.split.ipynb #0025
+# %% ../../nbs/16_data.split.ipynb #0027
 def _side(need: np.ndarray, left: np.ndarray, n: int, chance: float) -> int:
     "Return a part for a group of `n`: by chance where its class has room, else of least overshoot."
     room = np.where((need >= n) & (left >= n), need, 0)
@@ -142,7 +142,7 @@ def _side(need: np.ndarray, left: np.ndarray, n: int, chance: float) -> int:
     fits = left >= n
     return int(np.where(fits, need, -np.inf).argmax() if fits.any() else left.argmax())
 
-
+# %% ../../nbs/16_data.split.ipynb #0029
 def _place(blocks: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
     """Return the part of each block, so that the parts have `counts` products: int (n,).
 
@@ -167,7 +167,7 @@ def _place(blocks: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
         part[alone] = np.repeat(np.tile(np.arange(len(left)), len(rows)), table.ravel())
     return part
 
-# %% ../../nbs/16_data.split.ipynb #0028
+# %% ../../nbs/16_data.split.ipynb #0032
 def _table(catalog: Catalog, target: str | None, groups: np.ndarray, seed: int) -> pd.DataFrame:
     "Return label, group and chance of each product; products without a label are a class."
     index = catalog.products.index
@@ -177,12 +177,12 @@ def _table(catalog: Catalog, target: str | None, groups: np.ndarray, seed: int) 
     chance = id_chance(catalog.ids, seed)
     return pd.DataFrame({"label": label, "group": groups, "chance": chance})
 
-
+# %% ../../nbs/16_data.split.ipynb #0034
 def _rare_labels(table: pd.DataFrame, parts: int) -> list[str]:
     in_groups = table.groupby("label")["group"].nunique()
     return in_groups.index[in_groups < parts].tolist()
 
-
+# %% ../../nbs/16_data.split.ipynb #0036
 def _blocks(table: pd.DataFrame) -> pd.DataFrame:
     "Return one row a group, in an order that only chance decides."
     columns = {"n": ("label", "size"), "chance": ("chance", "min"), "first": ("first", "any")}
@@ -192,7 +192,7 @@ def _blocks(table: pd.DataFrame) -> pd.DataFrame:
     label = votes.drop_duplicates("group").set_index("group")["label"].reindex(blocks.index)
     return blocks.assign(label=pd.factorize(label, sort=True)[0]).sort_values(["chance", "n"])
 
-# %% ../../nbs/16_data.split.ipynb #0031
+# %% ../../nbs/16_data.split.ipynb #0039
 class Sides(dict):
     """Hold the parts of a split by name, in their order: a dict of `Catalog`."""
 
@@ -230,7 +230,7 @@ class Sides(dict):
     def __reduce__(self):
         return Sides, (dict(self), self.target)
 
-
+# %% ../../nbs/16_data.split.ipynb #0041
 def _sides(catalog: Catalog, part: pd.Series, names: list[str], target: str | None = None) -> Sides:
     "Return the sides; `part` holds the number of each product's side, others are left out."
     part = part.reindex(catalog.products.index, fill_value=-1).to_numpy()
@@ -241,7 +241,7 @@ def _sides(catalog: Catalog, part: pd.Series, names: list[str], target: str | No
         )
     return Sides({name: catalog[part == i] for i, name in enumerate(names)}, target)
 
-# %% ../../nbs/16_data.split.ipynb #0034
+# %% ../../nbs/16_data.split.ipynb #0044
 def _check_room(blocks: pd.DataFrame, counts: dict[str, int]):
     "Raise `ValueError` where the first part cannot hold all rare classes."
     forced, (name, room) = blocks["n"][blocks["first"]].sum(), next(iter(counts.items()))
@@ -251,7 +251,7 @@ def _check_room(blocks: pd.DataFrame, counts: dict[str, int]):
             'give rare="drop" or target=None'
         )
 
-
+# %% ../../nbs/16_data.split.ipynb #0045
 @renamed_keywords(by="target")
 def split(
     catalog: Catalog,  # the products
@@ -288,7 +288,7 @@ def split(
     part = pd.Series(sides, index=blocks.index)[table["group"]].set_axis(table.index)
     return _sides(catalog, part, list(counts), target)
 
-# %% ../../nbs/16_data.split.ipynb #0041
+# %% ../../nbs/16_data.split.ipynb #0052
 def _shared(a: pd.Series, b: pd.Series, reason: str) -> pd.DataFrame:
     "Return the rows of `b` whose value is also in `a`."
     values = pd.DataFrame({"id_a": a.index, "value": a.to_numpy(object)})
@@ -298,7 +298,7 @@ def _shared(a: pd.Series, b: pd.Series, reason: str) -> pd.DataFrame:
     found = {"id_a": rows["id_a"].to_numpy(object), "id_b": hit.index.to_numpy(object)}
     return pd.DataFrame(found | {"reason": reason, "count": rows["count"].to_numpy(int)})
 
-
+# %% ../../nbs/16_data.split.ipynb #0054
 def leaks(
     a: Catalog,  # the part that was trained on
     b: Catalog,  # the part that is measured with
@@ -328,7 +328,7 @@ def leaks(
     again = (found["reason"] == "near duplicate") & found["id_b"].isin(same)
     return found[~again].reset_index(drop=True)
 
-# %% ../../nbs/16_data.split.ipynb #0044
+# %% ../../nbs/16_data.split.ipynb #0057
 def unseen(
     catalog: Catalog,  # new products
     known: Catalog,  # those that a model was trained on
@@ -344,7 +344,7 @@ def unseen(
         raise ValueError(f"`catalog` holds nothing new: all {len(catalog):,} products are known")
     return catalog[~catalog.products.index.isin(gone)] if gone else catalog
 
-# %% ../../nbs/16_data.split.ipynb #0047
+# %% ../../nbs/16_data.split.ipynb #0060
 def times_of(
     catalog: Catalog,  # the products
     column: str,  # dates, years, or any numbers
@@ -366,7 +366,7 @@ def times_of(
             f"(use pandas.to_datetime): {e}"
         ) from e
 
-
+# %% ../../nbs/16_data.split.ipynb #0061
 def _cuts(seen: np.ndarray, shares: np.ndarray) -> list[int]:
     "Return the places at which `seen`, products up to each time, comes nearest to `shares`."
     goals, cuts = np.cumsum(shares / shares.sum())[:-1] * seen[-1], []
@@ -375,14 +375,14 @@ def _cuts(seen: np.ndarray, shares: np.ndarray) -> list[int]:
         cuts.append(low + int(np.abs(seen[low:high] - goal).argmin()))
     return cuts
 
-# %% ../../nbs/16_data.split.ipynb #0049
+# %% ../../nbs/16_data.split.ipynb #0063
 def _first_only(catalog: Catalog, part: pd.Series, groups: Groups, titles: bool) -> pd.Series:
     "Return `part` without those members of a group that are not in the group's first part."
     codes = group_codes(catalog, groups, titles)
     group = pd.Series(codes, index=catalog.products.index).reindex(part.index)
     return part[part == part.groupby(group).transform("min")]
 
-
+# %% ../../nbs/16_data.split.ipynb #0065
 def split_by_time(
     catalog: Catalog,  # the products
     column: str,  # dates, years, or any numbers
@@ -406,7 +406,7 @@ def split_by_time(
     part = pd.Series(part, index=times.index)
     return _sides(catalog, _first_only(catalog, part, groups, titles), list(names))
 
-# %% ../../nbs/16_data.split.ipynb #0052
+# %% ../../nbs/16_data.split.ipynb #0068
 def _named_parts(values: pd.Series, parts: Mapping | Callable, column: str) -> tuple:
     "Return (the name of each product's part, the names in order)."
     if callable(parts):
@@ -423,7 +423,7 @@ def _named_parts(values: pd.Series, parts: Mapping | Callable, column: str) -> t
         )
     return named, list(parts)
 
-
+# %% ../../nbs/16_data.split.ipynb #0069
 def split_by_value(
     catalog: Catalog,  # the products
     column: str,  # the column that decides
@@ -441,14 +441,14 @@ def split_by_value(
     part = named.map({name: i for i, name in enumerate(names)}).astype(int)
     return _sides(catalog, _first_only(catalog, part, groups, titles), names)
 
-# %% ../../nbs/16_data.split.ipynb #0055
+# %% ../../nbs/16_data.split.ipynb #0072
 def classes_of(
     labels: pd.Series,  # of the training part
 ) -> list[str]:
     """Return the classes among `labels`, in alphabetical order; missing labels are none."""
     return sorted(label_text(labels.dropna()).unique())
 
-
+# %% ../../nbs/16_data.split.ipynb #0074
 def encode_labels(
     labels: pd.Series,  # texts or numbers
     classes: Sequence[str],  # from `classes_of`

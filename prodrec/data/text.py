@@ -44,7 +44,7 @@ def _class_of(codes: Iterable[int]) -> str:
             ranges.append([code, code])
     return "".join(f"{chr(a)}-{chr(b)}" for a, b in ranges)
 
-
+# %% ../../nbs/10b_data.text.ipynb #0013
 _BLOCKS = (
     range(0x300, 0x2000),
     range(0x3099, 0x309B),
@@ -62,7 +62,7 @@ def words(
     """Return the words of `text`, folded, in their order; a run of Chinese or Thai is one word."""
     return WORD.findall(_POSSESSIVE.sub("", fold(text)))
 
-# %% ../../nbs/10b_data.text.ipynb #0015
+# %% ../../nbs/10b_data.text.ipynb #0016
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
@@ -81,7 +81,7 @@ def character_pairs(
     pairs = [a + b for a, b in zip(units, units[1:], strict=False)]
     return units + pairs if singles and pairs else pairs or units
 
-# %% ../../nbs/10b_data.text.ipynb #0018
+# %% ../../nbs/10b_data.text.ipynb #0019
 _IRREGULAR = {
     "men": "man", "women": "woman", "children": "child", "feet": "foot", "teeth": "tooth",
     "people": "person", "lens": "lens", "mice": "mouse", "geese": "goose", "ties": "tie",
@@ -102,7 +102,7 @@ def _without_ed(word: str) -> str:
         return base if base[-1] in "lsz" else base[:-1]
     return base + "e" if base[-1] in "cguvsz" or _SHORT.fullmatch(base) else base
 
-
+# %% ../../nbs/10b_data.text.ipynb #0020
 @lru_cache(100_000)
 def stem(
     word: str,  # folded
@@ -121,14 +121,14 @@ def stem(
             return word.removesuffix(ending) + short
     return _IRREGULAR.get(word, word)
 
-# %% ../../nbs/10b_data.text.ipynb #0021
+# %% ../../nbs/10b_data.text.ipynb #0023
 def is_unspaced(
-    word: str,
+    word: str,  # from `words`
 ) -> bool:
-    """Return whether a character of `word` belongs to a script that writes no spaces."""
+    """Return True where a character of `word` is of a script that writes no spaces."""
     return bool(_IS_UNSPACED.search(word))
 
-
+# %% ../../nbs/10b_data.text.ipynb #0024
 def tokenize(
     text: str,  # in any script
     singles: bool = False,  # also single characters of scripts without spaces
@@ -144,7 +144,7 @@ def tokenize(
             found += character_pairs(run, singles) if is_unspaced(run) else [form(run)]
     return found
 
-# %% ../../nbs/10b_data.text.ipynb #0024
+# %% ../../nbs/10b_data.text.ipynb #0027
 _INNER_SPACE = re.compile(rf"(?<=[{_UNSPACED}]) (?=[{_UNSPACED}])")
 
 
@@ -156,14 +156,14 @@ def normalise(
         return ""
     return _INNER_SPACE.sub("", " ".join(WORD.findall(fold(str(text)))))
 
-
+# %% ../../nbs/10b_data.text.ipynb #0028
 def normalise_titles(
     titles: pd.Series,  # texts; missing ones allowed
 ) -> pd.Series:
     """Return each title as `normalise` does, by the same index; "" where there is none."""
     return pd.Series([normalise(title) for title in titles], titles.index, dtype=object)
 
-# %% ../../nbs/10b_data.text.ipynb #0027
+# %% ../../nbs/10b_data.text.ipynb #0031
 def short_label(
     text: object,  # a name; anything else is made text
     n: int = 28,  # characters at most
@@ -173,7 +173,7 @@ def short_label(
     text = text if len(text) <= n else f"{text[: n - 1].rstrip()}…"
     return text.replace("$", r"\$")
 
-# %% ../../nbs/10b_data.text.ipynb #0030
+# %% ../../nbs/10b_data.text.ipynb #0034
 def short_labels(
     names: Iterable[object],  # of one figure
     n: int = 28,  # characters at most

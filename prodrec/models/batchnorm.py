@@ -74,7 +74,7 @@ def recompute_statistics(
     batches,  # `Batches` of training data
     most: int = 100,  # batches that are looked at
 ):
-    """Replace the running statistics of BatchNorm by the mean over up to `most` batches; weights stay."""
+    """Replace BatchNorm's running statistics by the mean over up to `most` batches."""
     layers = batchnorm_layers(model)
     momenta = [layer.momentum for layer in layers]
     try:
@@ -89,7 +89,7 @@ def recompute_statistics(
 
 # %% ../../nbs/22b_models.batchnorm.ipynb #0027
 class BatchNormWarning(UserWarning):
-    """Warn of a network that is much better in training mode than in inference mode on the same batch."""
+    """Warn of a network that is much better in training mode than in inference mode."""
 
 
 def recalibrate_batchnorm(
@@ -98,7 +98,7 @@ def recalibrate_batchnorm(
     recompute: bool = True,  # the statistics first
     tolerance: float = 0.1,  # in accuracy, by which inference mode may be worse
 ):
-    """Recompute the statistics of BatchNorm, where asked, and warn where inference mode is still worse."""
+    """Recompute BatchNorm's statistics, where asked, and warn where inference mode is worse."""
     if not batchnorm_layers(model):
         return
     if recompute:
@@ -113,8 +113,10 @@ def recalibrate_batchnorm(
                 'or let the learning rate fall (`schedule="cosine"`)'
             )
         warnings.warn(
-            f"on one batch of training data this network is right in {in_training:.2f} in training mode "
-            f"and in {in_inference:.2f} in inference mode: the running statistics of its BatchNorm layers "
+            f"on one batch of training data this network is right in {in_training:.2f} in training "
+            "mode "
+            f"and in {in_inference:.2f} in inference mode: the running statistics of its BatchNorm "
+            "layers "
             f"lag behind its weights. {advice}",
             BatchNormWarning,
             stacklevel=4,
@@ -124,5 +126,5 @@ def recalibrate_batchnorm(
 def bn_momentum(
     steps: int,  # batches in an epoch
 ) -> float:
-    """Return the momentum that leaves 1 % of the first statistics after an epoch; at least 0.5, at most 0.99."""
+    """Return the momentum, 0.5 to 0.99, that leaves 1 % of the first statistics after an epoch."""
     return float(np.clip(0.01 ** (1 / max(steps, 1)), 0.5, 0.99))

@@ -39,7 +39,7 @@ def reliability_figure(
     tables: Mapping[str, pd.DataFrame],  # name to table, from `calibration_table`
     ax=None,  # matplotlib Axes to draw into
 ) -> plt.Axes:
-    """Draw the accuracy at each confidence, one line a table, with the calibration errors in the title."""
+    """Draw the accuracy at each confidence, one line a table, with the errors in the title."""
     if ax is None:
         _, ax = plt.subplots(figsize=(5, 4.6), dpi=80, layout="constrained")
     ax.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", label="calibrated")
@@ -64,7 +64,7 @@ def with_temperature(
     proba: np.ndarray,  # (n, classes) probabilities
     temperature: float,  # above 1: less sure; below: surer
 ) -> np.ndarray:
-    """Return the probabilities at a temperature, float32 (n, classes); no most probable class changes.
+    """Return the probabilities at a temperature, float32 (n, classes); no prediction changes.
 
     Raises `ValueError` where `temperature` is not above zero.
     """

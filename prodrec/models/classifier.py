@@ -52,7 +52,7 @@ def _as_json(value):
 
 
 def _described(classifier: Trainer) -> dict[str, str]:
-    "Return labels, training and validation accuracy of a classifier in words, as far as they are known."
+    "Return labels, training and validation accuracy in words, as far as they are known."
     if not classifier.classes_:
         return {"labels": "not fitted"}
     facts = {"labels": f"{len(classifier.classes_):,} classes of {classifier.target!r}"}
@@ -68,10 +68,10 @@ def _described(classifier: Trainer) -> dict[str, str]:
 class Classifier(Trainer, Saved):
     """Answer, measure, explain in vectors and save; see `ImageClassifier` for pictures.
 
-    After `fit`: `model` (a plain `keras.Model` from inputs to probabilities), `classes_` (the labels, in
-    the order of the probabilities) and `history_` (a DataFrame, one row an epoch: loss, accuracy,
-    learning_rate, seconds and, with validation, val_loss and val_accuracy). `temperature_` is what
-    `calibrate` found, 1.0 before.
+    After `fit`: `model` (a plain `keras.Model` from inputs to probabilities), `classes_` (the
+    labels, in the order of the probabilities) and `history_` (a DataFrame, one row an epoch: loss,
+    accuracy, learning_rate, seconds and, with validation, val_loss and val_accuracy).
+    `temperature_` is what `calibrate` found, 1.0 before.
     """
 
     formats = (1, 2)
@@ -113,8 +113,8 @@ class Classifier(Trainer, Saved):
     ):
         """Fit `temperature_`, at which `predict_proba` is to be believed; return the classifier.
 
-        No predicted label changes. Products that cannot be read are left out with a warning, those with
-        a label that training never showed without one. Raises `ValueError` where none is left.
+        No predicted label changes. Products that cannot be read are left out with a warning, those
+        with a label that training never showed without one. Raises `ValueError` where none is left.
         """
         self.check_fitted()
         _, labels = self.training_data(validation)
@@ -140,7 +140,7 @@ class Classifier(Trainer, Saved):
         return report
 
     def to_state(self) -> dict:
-        """Return the network's name, the parameters and what was learned beside weights, as JSON holds them."""
+        """Return name, parameters and what was learned beside weights, as JSON holds them."""
         plain = {k: getattr(self, k) for k in self._params if k != "options"}
         plain["options"] = self.options
         state = {"network": network_name(self.network), "params": _as_json(plain)}
@@ -151,7 +151,7 @@ class Classifier(Trainer, Saved):
         cls,
         state: dict,  # from `to_state`, or from the manifest of version 0.1
     ):
-        """Return a classifier without its network, which is in the file: it need not be one that can be built here."""
+        """Return a classifier without its network, which need not be one that can be built here."""
         new = object.__new__(cls)
         for key, value in (TRAINING | state["params"]).items():
             setattr(new, key, tuple(value) if isinstance(value, list) else value)
@@ -200,10 +200,10 @@ class Classifier(Trainer, Saved):
 class ImageClassifier(Classifier):
     """Classify pictures.
 
-    `predict`, `predict_proba` and `embed` take a `Catalog`, a picture (path, URL, bytes, PIL image, uint8
-    array) or a list of pictures. The constructor raises `ValueError` for an unknown network and
-    `TypeError` for an option that it does not take. A training value that is None is the one that suits
-    the network, see `prodrec.models.training.training_of`.
+    `predict`, `predict_proba` and `embed` take a `Catalog`, a picture (path, URL, bytes, PIL image,
+    uint8 array) or a list of pictures. The constructor raises `ValueError` for an unknown network
+    and `TypeError` for an option that it does not take. A training value that is None is the one
+    that suits the network, see `prodrec.models.training.training_of`.
     """
 
     _params = (*Classifier._params, "image_size", "fit_mode", "precision")
@@ -240,7 +240,7 @@ class ImageClassifier(Classifier):
 
     @property
     def image_size_(self) -> tuple[int, int] | None:
-        """Return the (height, width) that pictures are decoded to; None before `fit` where it was not given."""
+        """Return the (height, width) that pictures are decoded to; None where not yet known."""
         return self.image_size or self._size
 
     def settle(
@@ -265,7 +265,7 @@ class ImageClassifier(Classifier):
         self,
         catalog: Catalog,  # products with pictures
     ) -> tuple[Pixels, list[str], list[tuple]]:
-        """Return (decoded pictures, ids of their products, (id, reason, detail) of those that failed)."""
+        """Return (decoded pictures, ids of their products, [(id, reason, detail)] that failed)."""
         pixels = load_pixels(catalog, self.image_size_, self.fit_mode)
         return pixels, pixels.ids, list(pixels.failed.itertuples(index=False, name=None))
 
@@ -273,7 +273,7 @@ class ImageClassifier(Classifier):
         self,
         x,  # a catalogue, one picture or a list of pictures
     ) -> Pixels | np.ndarray:
-        """Return the decoded pictures; `ImageError` where one cannot be read, since each is asked about."""
+        """Return the decoded pictures; `ImageError` where one cannot be read."""
         if isinstance(x, Catalog):
             pixels, _, failed = self.read_catalog(x)
             if failed:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NAMED', 'EXACT', 'network_digest', 'has_bfloat16', 'in_bfloat16', 'Features', 'bottleneck']
 
-# %% ../../nbs/20a_models.features.ipynb #0008
+# %% ../../nbs/20a_models.features.ipynb #0009
 import hashlib
 import json
 import warnings
@@ -18,7 +18,7 @@ import numpy as np
 from ..core import cache_dir
 from .pixels import Pixels, RowStore, batch_answers
 
-# %% ../../nbs/20a_models.features.ipynb #0010
+# %% ../../nbs/20a_models.features.ipynb #0011
 NAMED = (
     "name",
     "keras_history",
@@ -28,7 +28,7 @@ NAMED = (
 
 
 def _nameless(value, names: dict):
-    "Return a network's configuration with layers numbered in order, without what changes no answer."
+    "Return a configuration with layers numbered in order, without what changes no answer."
     if isinstance(value, dict):
         kept = {k: v for k, v in value.items() if k not in ("trainable", "compile_config")}
         return {
@@ -45,7 +45,7 @@ def _numbered(value, names: dict):
         return [_numbered(v, names) for v in value]
     return _nameless(value, names)
 
-# %% ../../nbs/20a_models.features.ipynb #0012
+# %% ../../nbs/20a_models.features.ipynb #0013
 def network_digest(
     model: keras.Model,  # any network
 ) -> str:
@@ -56,16 +56,16 @@ def network_digest(
         found.update(f"{weight.shape}{weight.dtype}".encode() + weight.tobytes())
     return found.hexdigest()[:32]
 
-# %% ../../nbs/20a_models.features.ipynb #0016
+# %% ../../nbs/20a_models.features.ipynb #0017
 def has_bfloat16() -> bool:
-    """Return True where the processor multiplies in bfloat16: `avx512_bf16` or `amx_bf16` among its flags."""
+    """Return True where the processor has the flag `avx512_bf16` or `amx_bf16`."""
     try:
         flags = Path("/proc/cpuinfo").read_text().split()
     except OSError:
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
-# %% ../../nbs/20a_models.features.ipynb #0019
+# %% ../../nbs/20a_models.features.ipynb #0020
 EXACT = ("InputLayer", "Rescaling", "Resizing", "Normalization", "GlobalAveragePooling2D")
 
 
@@ -83,18 +83,18 @@ def _mixed(value):
 def in_bfloat16(
     model: keras.Model,  # any network
 ) -> keras.Model:
-    """Return a copy of `model` that computes in bfloat16; weights, pixels and the last average stay float32."""
+    """Return a copy that computes in bfloat16; weights, pixels and last average stay float32."""
     copy = keras.models.model_from_json(json.dumps(_mixed(json.loads(model.to_json()))))
     copy.set_weights(model.get_weights())
     copy.trainable = model.trainable
     return copy
 
-# %% ../../nbs/20a_models.features.ipynb #0022
+# %% ../../nbs/20a_models.features.ipynb #0023
 class Features:
-    """The answers of a network to pictures: `features[i]` is float32 for a position, slice, or array of positions.
+    """Serve kept answers: `features[i]` is float32 for a position, slice, or array of positions.
 
-    `features[:]` is all of them, `shape` is (n, …), and `computed` is the number of pictures that were
-    sent through the network now; the others were there already.
+    `features[:]` is all of them, `shape` is (n, …), and `computed` is the number of pictures that
+    were sent through the network now; the others were there already.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Features:
         kept = f"{len(self):,} of {self.shape[1:]}, {size:,.0f} MB on disk"
         return f"Features({kept}; {self.computed:,} computed now)"
 
-# %% ../../nbs/20a_models.features.ipynb #0025
+# %% ../../nbs/20a_models.features.ipynb #0026
 def _as_kept(y: np.ndarray, keep: str) -> np.ndarray:
     "Return answers in the type in which they are kept; `ValueError` where they do not fit into it."
     with np.errstate(over="ignore"):
@@ -129,7 +129,7 @@ def _as_kept(y: np.ndarray, keep: str) -> np.ndarray:
         )
     return kept
 
-# %% ../../nbs/20a_models.features.ipynb #0028
+# %% ../../nbs/20a_models.features.ipynb #0029
 def _feature_store(model, pixels: Pixels, precision: str, keep: str, engine) -> RowStore:
     "Return the store for these answers, after a look at the arguments."
     precisions, kinds = ("float32", "bfloat16"), ("float32", "float16")
@@ -153,7 +153,7 @@ def _feature_store(model, pixels: Pixels, precision: str, keep: str, engine) -> 
     folder = cache_dir("features", which, pixels.store.folder.name)
     return RowStore(folder, f"rows.{keep}", shape[1:], keep)
 
-# %% ../../nbs/20a_models.features.ipynb #0031
+# %% ../../nbs/20a_models.features.ipynb #0032
 def bottleneck(
     model: keras.Model,  # from uint8 (n, height, width, 3) to one array (n, …)
     pixels: Pixels,  # the pictures
@@ -164,8 +164,9 @@ def bottleneck(
 ) -> Features:
     """Return the answer of `model` to each picture, computed once and kept in the cache folder.
 
-    An interrupted call has kept what it computed; the next one finishes the rest. Raises `ValueError` for
-    an unknown `precision` or `keep`, for answers too large for float16, and for a network with several.
+    An interrupted call has kept what it computed; the next one finishes the rest. Raises
+    `ValueError` for an unknown `precision` or `keep`, for answers too large for float16, and for a
+    network with several.
     """
     store = _feature_store(model, pixels, precision, keep, engine)
     digests = pixels.digests

@@ -33,7 +33,7 @@ def cut(
     base: keras.Model,  # a backbone
     unfreeze: str,  # one of its layers
 ):
-    """Return the highest Keras tensor below layer `unfreeze` on which alone all that follows depends."""
+    """Return the highest Keras tensor below `unfreeze` on which alone all that follows depends."""
     steps = base.operations
     made = {id(step.output): n for n, step in enumerate(steps)}
     for at in range([step.name for step in steps].index(unfreeze), 0, -1):
@@ -60,7 +60,7 @@ def first_to_learn(
     base: keras.Model,  # a backbone
     unfreeze: str | None,  # a layer, "all", or None for the last block in `BACKBONES`
 ) -> str:
-    """Return the name of the first layer that learns; `ValueError` where `base` has no such layer."""
+    """Return the first layer that learns; `ValueError` where `base` has no such layer."""
     names = [layer.name for layer in base.layers]
     if unfreeze == "all":
         return names[1]
@@ -93,7 +93,7 @@ def split_at(
     base: keras.Model,  # the backbone in it
     first: str,  # the first layer that learns
 ) -> tuple[keras.Model, keras.Model]:
-    """Return (from pictures to the cut, from the cut to probabilities): two models that share the layers of `model`."""
+    """Return (pictures to the cut, cut to probabilities): two models that share the layers."""
     at, tensor = model.layers.index(base), cut(base, first)
     prepared = model.layers[at - 1].output
     below = prepared
@@ -158,11 +158,11 @@ def fine_tune(
 ) -> ImageClassifier:
     """Let the end of the backbone learn too, and return the classifier.
 
-    Below it nothing changes, nor does any BatchNorm. All else about how it learns (optimizer, schedule,
-    rare classes) is what the classifier was made with. `history_` goes on, with a column `phase`:
-    "head", then the layer from which on the backbone learned. Afterwards the backbone is frozen again.
-    Interrupting keeps what was learned. Raises `ValueError` where there is no backbone, the layer is
-    unknown, or `train` has labels that the classifier never saw.
+    Below it nothing changes, nor does any BatchNorm. All else about how it learns (optimizer,
+    schedule, rare classes) is what the classifier was made with. `history_` goes on, with a column
+    `phase`: "head", then the layer from which on the backbone learned. Afterwards the backbone is
+    frozen again. Interrupting keeps what was learned. Raises `ValueError` where there is no
+    backbone, the layer is unknown, or `train` has labels that the classifier never saw.
     """
     check_epochs(epochs, validation, patience)
     if not isinstance(classifier, ImageClassifier):
@@ -192,7 +192,7 @@ def warm_start(
     classifier: ImageClassifier,  # fitted; it stays as it is
     dropout: float = 0.3,  # share of the embedding dropped
 ) -> Callable:
-    """Return a network function for `ImageClassifier`: `classifier` up to its embedding, and a new decision.
+    """Return a network function: `classifier` up to its embedding, and a new decision.
 
     The function raises `ValueError` for pictures of another size than those of `classifier`.
     """

@@ -30,7 +30,7 @@ def _augmented(x, flip: bool, shift: float, rotation: float, zoom: float):
 
 # %% ../../nbs/21_models.networks.ipynb #0013
 def _decision(x, n_classes: int, dense: Sequence[int], dropout: float):
-    "Add dense layers, the last named `embedding`, and probabilities in float32 whatever the rest computes in."
+    "Add dense layers, the last named `embedding`, and probabilities, always in float32."
     for n, units in enumerate(dense, 1):
         name = "embedding" if n == len(dense) else None
         x = layers.Dense(units, activation="relu", name=name)(x)
@@ -65,9 +65,10 @@ def cnn(
     rotation: float = 0.0,  # turn them by up to this share of a full circle
     zoom: float = 0.0,  # grow or shrink them by up to this share
 ) -> keras.Model:
-    """Build a plain convolutional network: uint8 (n, height, width, 3) to probabilities (n, n_classes).
+    """Build a plain network: uint8 (n, height, width, 3) to probabilities (n, n_classes).
 
-    Raises `ValueError` where the picture is too small for so many poolings, or `pooling` is unknown.
+    Raises `ValueError` where the picture is too small for so many poolings, or `pooling` is
+    unknown.
     """
     _check_size(image_size, len(filters))
     if pooling not in ("flatten", "average"):
@@ -109,12 +110,7 @@ def _residual_block(x, filters: int, momentum: float, halve: bool):
 def residual(
     image_size: tuple[int, int],  # (height, width) in pixels
     n_classes: int,  # number of labels
-    filters: Sequence[int] = (
-        32,
-        64,
-        128,
-        256,
-    ),  # of each stage; each but the first halves the maps
+    filters: Sequence[int] = (32, 64, 128, 256),  # of each stage; later ones halve the maps
     blocks: int = 1,  # residual blocks in each stage
     dropout: float = 0.2,  # share of the embedding dropped
     momentum: float = 0.9,  # of BatchNorm's running statistics
@@ -220,7 +216,7 @@ for _name, _build in PRESETS.items():
 def load_plugins(
     group: str,  # of entry points, e.g. "prodrec.networks"
 ) -> tuple[str, ...]:
-    """Import the modules that installed packages name as entry points of `group`, once; return the names that worked."""
+    """Import, once, the modules that packages name as entry points; return those that worked."""
     loaded = []
     for point in entry_points(group=group):
         try:
@@ -288,7 +284,7 @@ def check_options(
 def split_frozen(
     model: keras.Model,  # from inputs to probabilities
 ) -> tuple[keras.Model | None, keras.Model]:
-    """Return (the part that never changes, the part that learns); (None, `model`) where all of it learns."""
+    """Return (the frozen part, the part that learns); (None, `model`) where all of it learns."""
     names = [layer.name for layer in model.layers]
     if "bottleneck" not in names:
         return None, model
@@ -302,7 +298,7 @@ def split_frozen(
 def embedding_network(
     model: keras.Model,  # from inputs to probabilities
 ) -> keras.Model:
-    """Return `model` up to its layer named `embedding`, or, where there is none, up to the input of its last layer."""
+    """Return `model` up to its layer named `embedding`, else up to the input of its last layer."""
     is_words = [isinstance(layer, keras.layers.Embedding) for layer in model.layers]
     names = [layer.name for layer, words in zip(model.layers, is_words, strict=True) if not words]
     out = model.get_layer("embedding").output if "embedding" in names else model.layers[-1].input
@@ -319,7 +315,7 @@ def network_alone(
 def as_functional(
     model: keras.Model,  # any network
 ) -> keras.Model:
-    """Return `model`, or, of a `keras.Sequential`, a functional copy with layers and weights of its own."""
+    """Return `model`, or of a `keras.Sequential` a functional copy with the same weights."""
     if not isinstance(model, keras.Sequential):
         return model
     x = inputs = keras.Input(batch_shape=model.input_shape, dtype=model.inputs[0].dtype)
@@ -335,7 +331,7 @@ def suitable_size(
     network: str | Callable = "compact",  # a name or a function; it has its bounds
     enlarge: bool = True,  # smaller pictures to the least size that the network wants
 ) -> tuple[int, int]:
-    """Return the (height, width) at which pictures of such `sizes` suit a network, multiples of 8, at least 32."""
+    """Return the (height, width) that suits such pictures: multiples of 8, at least 32."""
     entry = network_entry(network)
     height, width = np.median(sizes, axis=0) if len(sizes) else (entry.size, entry.size)
     longer = np.clip(max(height, width), entry.smallest if enlarge else 32, entry.size)

@@ -6,7 +6,7 @@
 __all__ = ['FITS', 'check_image_size', 'fit_size', 'stack_pictures', 'RowStore', 'Pixels', 'load_pixels', 'picture_sizes',
            'Batches', 'batch_answers', 'apply_network', 'augmentation']
 
-# %% ../../nbs/20_models.pixels.ipynb #0009
+# %% ../../nbs/20_models.pixels.ipynb #0010
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ from ..core import ImageError, cache_dir, progress
 from ..data.catalog import Catalog
 from ..data.pictures import decode, digest, read_image
 
-# %% ../../nbs/20_models.pixels.ipynb #0011
+# %% ../../nbs/20_models.pixels.ipynb #0012
 def check_image_size(
     image_size,  # (height, width) in pixels, as a tuple, list or array
 ) -> tuple[int, int]:
@@ -37,14 +37,14 @@ def check_image_size(
     same = isinstance(image_size, tuple) and image_size == (height, width)
     return image_size if same else (height, width)
 
-# %% ../../nbs/20_models.pixels.ipynb #0014
+# %% ../../nbs/20_models.pixels.ipynb #0015
 def _scale(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     "Return the picture at another size, averaged or interpolated."
     shrinks = height * width < pixels.shape[0] * pixels.shape[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return cv2.resize(pixels, (width, height), interpolation=how)
 
-# %% ../../nbs/20_models.pixels.ipynb #0017
+# %% ../../nbs/20_models.pixels.ipynb #0018
 FITS = ("pad", "crop", "stretch")
 
 
@@ -77,19 +77,19 @@ def _check_fit_mode(fit_mode: str):
     if fit_mode not in FITS:
         raise ValueError(f"`fit_mode` must be one of {', '.join(FITS)}, received {fit_mode!r}")
 
-# %% ../../nbs/20_models.pixels.ipynb #0022
+# %% ../../nbs/20_models.pixels.ipynb #0023
 def stack_pictures(
     pictures: Sequence,  # whatever `read_image` takes, each
     image_size: tuple[int, int],  # (height, width) wanted
     fit_mode: str = "pad",  # "pad", "crop" or "stretch"
 ) -> np.ndarray:
-    """Return the pictures as uint8 `(n, *image_size, 3)`; `ImageError` for one that cannot be read."""
+    """Return the pictures as uint8 `(n, *image_size, 3)`; `ImageError` for an unreadable one."""
     out = np.empty((len(pictures), *image_size, 3), np.uint8)
     for n, picture in enumerate(pictures):
         out[n] = fit_size(read_image(picture), image_size, fit_mode)
     return out
 
-# %% ../../nbs/20_models.pixels.ipynb #0025
+# %% ../../nbs/20_models.pixels.ipynb #0026
 class RowStore:
     """Keep rows of one shape in a file that grows, found again by 16 bytes of a digest each."""
 
@@ -133,13 +133,13 @@ class RowStore:
             return np.empty(whole, self.dtype)
         return np.memmap(self.file, self.dtype, "r", shape=whole)
 
-# %% ../../nbs/20_models.pixels.ipynb #0028
+# %% ../../nbs/20_models.pixels.ipynb #0029
 def _pixel_store(image_size: tuple[int, int], fit_mode: str) -> RowStore:
     "Return the store of pictures of this size."
     folder = cache_dir("pixels", f"{image_size[0]}x{image_size[1]}-{fit_mode}")
     return RowStore(folder, "pixels.u8", (*image_size, 3))
 
-# %% ../../nbs/20_models.pixels.ipynb #0031
+# %% ../../nbs/20_models.pixels.ipynb #0032
 def _decode_chunk(
     catalog: Catalog, ids: Sequence[str], known: dict, image_size, fit_mode: str
 ) -> list[tuple]:
@@ -155,7 +155,7 @@ def _decode_chunk(
             out.append((i, None, None, e))
     return out
 
-# %% ../../nbs/20_models.pixels.ipynb #0034
+# %% ../../nbs/20_models.pixels.ipynb #0035
 def _in_order(work, chunks: Sequence, threads: int) -> Iterator:
     "Yield the result of `work` for each chunk, in order."
     with ThreadPoolExecutor(threads) as pool:
@@ -167,7 +167,7 @@ def _in_order(work, chunks: Sequence, threads: int) -> Iterator:
         while pending:
             yield pending.pop(0).result()
 
-# %% ../../nbs/20_models.pixels.ipynb #0037
+# %% ../../nbs/20_models.pixels.ipynb #0038
 def _fill(store: RowStore, catalog: Catalog, fit_mode: str, threads: int) -> tuple[dict, list]:
     "Bring every picture of `catalog` into the store; return the row of each id, and what failed."
     rows, failed, ids = {}, [], catalog.ids
@@ -186,12 +186,12 @@ def _fill(store: RowStore, catalog: Catalog, fit_mode: str, threads: int) -> tup
             bar.update(len(results))
     return rows, failed
 
-# %% ../../nbs/20_models.pixels.ipynb #0039
+# %% ../../nbs/20_models.pixels.ipynb #0040
 class Pixels:
-    """The decoded pictures of a catalogue: `pixels[i]` is uint8 for a position, slice, or array of positions.
+    """Serve decoded pictures: `pixels[i]` is uint8 for a position, slice, or array of positions.
 
-    `ids` are the products whose picture could be decoded, in the order of the catalogue; `failed` is a
-    DataFrame of the others: id, reason, detail. `shape` is (n, height, width, 3).
+    `ids` are the products whose picture could be decoded, in the order of the catalogue; `failed`
+    is a DataFrame of the others: id, reason, detail. `shape` is (n, height, width, 3).
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class Pixels:
         return len(self.ids)
 
     def __getitem__(self, key) -> np.ndarray:
-        # mapped anew each time, since the pages of a map that is kept count as this process's memory
+        # mapped anew each time: the pages of a map that is kept count as this process's memory
         return np.array(self.store.array()[self.rows[key]])
 
     @property
@@ -223,14 +223,14 @@ class Pixels:
         failed = f"{len(self.failed):,} could not be decoded"
         return f"Pixels({n:,} pictures of {h} x {w}, {size:,.0f} MB on disk; {failed})"
 
-# %% ../../nbs/20_models.pixels.ipynb #0040
+# %% ../../nbs/20_models.pixels.ipynb #0041
 def load_pixels(
     catalog: Catalog,  # products with pictures
     image_size: tuple[int, int],  # (height, width) in pixels
     fit_mode: str = "pad",  # how other shapes become this one: "pad", "crop" or "stretch"
     threads: int | None = None,  # decoding threads; None: all cores
 ) -> Pixels:
-    """Return the pictures of `catalog` as a `Pixels` array, decoded once and kept in the cache folder.
+    """Return the pictures of `catalog` as `Pixels`, decoded once and kept in the cache folder.
 
     An interrupted call has kept what it decoded; the next one finishes the rest.
     """
@@ -241,7 +241,7 @@ def load_pixels(
     failed = pd.DataFrame(failed, columns=["id", "reason", "detail"])
     return Pixels(list(rows), np.array(list(rows.values()), np.int64), store, failed)
 
-# %% ../../nbs/20_models.pixels.ipynb #0047
+# %% ../../nbs/20_models.pixels.ipynb #0048
 def picture_sizes(
     catalog: Catalog,  # products with pictures
     n: int = 50,  # pictures to look at, evenly spread over the catalogue
@@ -255,7 +255,7 @@ def picture_sizes(
             continue
     return sizes
 
-# %% ../../nbs/20_models.pixels.ipynb #0050
+# %% ../../nbs/20_models.pixels.ipynb #0051
 class Batches(keras.utils.PyDataset):
     """Serve batches of (pictures, labels[, sample weights]) to `keras.Model.fit`.
 
@@ -305,7 +305,7 @@ class Batches(keras.utils.PyDataset):
         """Go on to the next epoch; Keras calls it."""
         self.go_to(self.epoch + 1)
 
-# %% ../../nbs/20_models.pixels.ipynb #0054
+# %% ../../nbs/20_models.pixels.ipynb #0055
 def _filled(x: np.ndarray, n: int) -> np.ndarray:
     "Return `x` with its first row repeated to `n` rows."
     return x if len(x) == n else np.concatenate([x, np.repeat(x[:1], n - len(x), axis=0)])
@@ -327,7 +327,7 @@ def batch_answers(
             yield np.asarray(model.predict_on_batch(x), np.float32)[:n]
             bar.update(n)
 
-# %% ../../nbs/20_models.pixels.ipynb #0055
+# %% ../../nbs/20_models.pixels.ipynb #0056
 def apply_network(
     model: keras.Model,  # takes what `pixels` holds, e.g. uint8 (n, height, width, 3)
     pixels,  # a `Pixels`, a numpy array, or what else gives arrays, or tuples of them, by slice
@@ -342,7 +342,7 @@ def apply_network(
         start += len(y)
     return np.empty((0, *model.output_shape[1:]), np.float32) if out is None else out
 
-# %% ../../nbs/20_models.pixels.ipynb #0058
+# %% ../../nbs/20_models.pixels.ipynb #0059
 def augmentation(
     flip: bool = True,  # mirror half of the pictures left to right
     shift: float = 0.0,  # move by up to this share of height and width
@@ -350,7 +350,7 @@ def augmentation(
     zoom: float = 0.0,  # grow or shrink by up to this share
     seed: int = 0,  # of the random numbers
 ) -> list[keras.layers.Layer]:
-    """Return layers that vary training pictures and leave all others alone; borders are filled with white."""
+    """Return layers that vary training pictures and leave others alone; borders become white."""
     at_border = {"fill_mode": "constant", "fill_value": 255.0}
     layers = [keras.layers.RandomFlip("horizontal", seed=seed)] if flip else []
     if shift:

@@ -6,7 +6,7 @@
 __all__ = ['labels_of', 'warn_of_labels', 'check_epochs', 'undone_on_failure', 'Rows', 'frozen_answers', 'training_owner',
            'Trainer']
 
-# %% ../../nbs/22d_models.trainer.ipynb #0007
+# %% ../../nbs/22d_models.trainer.ipynb #0008
 import json
 import warnings
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ from prodrec.models.training import (
     smoothed_crossentropy,
 )
 
-# %% ../../nbs/22d_models.trainer.ipynb #0009
+# %% ../../nbs/22d_models.trainer.ipynb #0010
 def _label(value) -> str:
     "Return a label as text; a whole number has no decimals."
     whole = isinstance(value, float | np.floating) and float(value).is_integer()
@@ -70,7 +70,7 @@ def labels_of(
             )
     return labels.map(_label).astype(str)
 
-# %% ../../nbs/22d_models.trainer.ipynb #0014
+# %% ../../nbs/22d_models.trainer.ipynb #0015
 def warn_of_labels(
     labels: pd.Series,  # the labels of the training products
     target: str,  # the column's name
@@ -89,26 +89,27 @@ def warn_of_labels(
         steps = labels.str.count(rf"\s?\{sign}+\s?")
         if (steps > 0).mean() > 0.9 and labels.str.split(sign).str[0].nunique() < classes:
             warnings.warn(
-                f"`target` {target!r} looks like paths, e.g. {labels.iloc[0]!r}: to learn the first step, "
+                f"`target` {target!r} looks like paths, e.g. {labels.iloc[0]!r}: "
+                "to learn the first step, "
                 f"make a column of `products[{target!r}].str.split({sign!r}).str[0].str.strip()`",
                 stacklevel=3,
             )
             return
 
-# %% ../../nbs/22d_models.trainer.ipynb #0017
+# %% ../../nbs/22d_models.trainer.ipynb #0018
 def check_epochs(
     epochs: int,  # how often the training products are shown
     validation: Catalog | None,  # products to measure on
     patience: int | None,  # epochs without a better validation loss
 ):
-    """Raise `ValueError` where a number is no positive integer, or `patience` has nothing to look at."""
+    """Raise `ValueError` for a number below 1, and for `patience` without validation."""
     for name, value in {"epochs": epochs, "patience": 1 if patience is None else patience}.items():
         if not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"`{name}` must be a positive integer, received {value!r}")
     if patience is not None and validation is None:
         raise ValueError("`patience` needs `validation`: what does not improve is its loss")
 
-# %% ../../nbs/22d_models.trainer.ipynb #0020
+# %% ../../nbs/22d_models.trainer.ipynb #0021
 @contextmanager
 def undone_on_failure(
     thing,  # any object
@@ -122,9 +123,9 @@ def undone_on_failure(
         vars(thing).update(before)
         raise
 
-# %% ../../nbs/22d_models.trainer.ipynb #0023
+# %% ../../nbs/22d_models.trainer.ipynb #0024
 class Rows:
-    """Some rows of an array, or of anything that is indexed by positions, read when they are asked for."""
+    """Serve some rows of an array, or of anything indexed by positions, when they are asked for."""
 
     def __init__(
         self,
@@ -139,19 +140,19 @@ class Rows:
     def __getitem__(self, key):
         return self.x[self.rows[key]]
 
-# %% ../../nbs/22d_models.trainer.ipynb #0026
+# %% ../../nbs/22d_models.trainer.ipynb #0027
 def frozen_answers(
     frozen: keras.Model,  # a network that never changes
     x,  # its inputs
     batch_size: int,  # of the training
 ) -> np.ndarray:
-    """Return the answers of a frozen network, float32 (n, …); those to decoded pictures are kept in the cache."""
+    """Return the answers of a frozen network, float32 (n, …), kept in the cache for `Pixels`."""
     batch_size = min(32, batch_size)  # more is no faster, and the maps of a backbone are large
     if isinstance(x, Pixels):
         return bottleneck(frozen, x, batch_size)[:]
     return apply_network(frozen, x, batch_size, "bottleneck")
 
-# %% ../../nbs/22d_models.trainer.ipynb #0029
+# %% ../../nbs/22d_models.trainer.ipynb #0030
 def training_owner(
     trainer,  # a `Trainer`
     labels: Sequence[pd.Series],  # labels by id, of each side
@@ -163,7 +164,7 @@ def training_owner(
     depends = trainer.schedule in ("cosine", "exponential")
     return trainer.get_params() | mark | ({"epochs": epochs} if depends else {})
 
-# %% ../../nbs/22d_models.trainer.ipynb #0032
+# %% ../../nbs/22d_models.trainer.ipynb #0033
 class Trainer:
     """Fit the network that a subclass builds: the half of a `Classifier` that learns."""
 
@@ -204,8 +205,9 @@ class Trainer:
         """Learn from `train` and return the classifier; the same `seed` gives the same classifier.
 
         With `validation` its loss and accuracy are recorded after each epoch; with `patience`, the
-        weights of the best epoch are kept. Products that cannot be read are left out with a warning.
-        Interrupting keeps what was learned. Raises `ValueError` for wrong numbers and labels.
+        weights of the best epoch are kept. Products that cannot be read are left out with a
+        warning. Interrupting keeps what was learned. Raises `ValueError` for wrong numbers and
+        labels.
         """
         check_epochs(epochs, validation, patience)
         if self.schedule == "plateau" and validation is None:
@@ -252,7 +254,7 @@ class Trainer:
         self,
         catalog: Catalog,  # products with labels
     ) -> tuple:
-        """Return (what was read of each product, labels by id), without those that cannot be read."""
+        """Return (what was read, labels by id), without products that cannot be read."""
         labels = labels_of(catalog, self.target)
         x, ids, failed = self.read_catalog(catalog)
         if failed:

@@ -53,7 +53,7 @@ def scheduled_rate(
     steps: int,  # batches in an epoch
     epochs: int,  # of the whole training
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """Return the learning rate of each step; a number for "constant", and for "plateau", see `EpochLogger`."""
+    """Return the rate of each step; a number for "constant" and "plateau" (see `EpochLogger`)."""
     total = steps * epochs
     if schedule == "exponential":
         return keras.optimizers.schedules.ExponentialDecay(learning_rate, total, 0.01)
@@ -95,7 +95,7 @@ BALANCES = (None, "weights", "sampling")
 def balanced_weights(
     labels: np.ndarray,  # (n,) numbers of classes
 ) -> np.ndarray:
-    """Return a weight for each, float32 (n,), inverse to the frequency of its class, with mean 1."""
+    """Return a weight for each, float32 (n,), inverse to its class's frequency, with mean 1."""
     return compute_sample_weight("balanced", labels).astype(np.float32)
 
 # %% ../../nbs/22_models.training.ipynb #0025
@@ -150,7 +150,7 @@ PRECISIONS = ("float32", "bfloat16", "auto")
 def precision_policy(
     precision: str,  # one of `PRECISIONS`
 ):
-    """Let layers that are made in the block compute in this precision; their weights are float32 in any case."""
+    """Let layers made in the block compute in this precision; their weights stay float32."""
     before = keras.config.dtype_policy()
     half = precision == "bfloat16" or (precision == "auto" and has_bfloat16())
     keras.config.set_dtype_policy("mixed_bfloat16" if half else "float32")
@@ -163,14 +163,14 @@ def precision_policy(
 def epochs_since_best(
     rows: Sequence[dict],  # figures of each epoch
 ) -> int:
-    """Return the number of epochs since the least validation loss (NaN is the worst); 0 where nothing is validated."""
+    """Return the epochs since the least validation loss (NaN is the worst); 0 without any."""
     losses = [row["val_loss"] for row in rows if "val_loss" in row]
     finite = np.nan_to_num(losses, nan=np.inf)
     return len(losses) - 1 - int(np.argmin(finite)) if losses else 0
 
 # %% ../../nbs/22_models.training.ipynb #0036
 class EpochLogger(keras.callbacks.Callback):
-    """Keep the figures of each epoch as it ends (`rows`), show them, stop in time, and write a checkpoint."""
+    """Keep the figures of each epoch (`rows`), show them, stop in time, write a checkpoint."""
 
     def __init__(
         self,
@@ -187,7 +187,8 @@ class EpochLogger(keras.callbacks.Callback):
             self.rows, self.best = checkpoint.rows, checkpoint.best
         if patience and self.rows and self.best is None:
             raise ValueError(
-                f"`patience` was not given when `checkpoint` {str(checkpoint.path)!r} was begun: it has "
+                f"`patience` was not given when `checkpoint` {str(checkpoint.path)!r} was begun: "
+                "it has "
                 "no weights of the best epoch; give another folder, or leave `patience` out"
             )
 
@@ -245,7 +246,7 @@ class EpochLogger(keras.callbacks.Callback):
 
 # %% ../../nbs/22_models.training.ipynb #0039
 def _variables(model: keras.Model) -> list:
-    "List all that changes in training: weights, statistics, random states, and the optimizer's memory."
+    "List all that training changes: weights, statistics, random states, optimizer's memory."
     return [*model.variables, *model.optimizer.variables]
 
 
@@ -260,7 +261,7 @@ def _plain(value):
 
 # %% ../../nbs/22_models.training.ipynb #0042
 class Checkpoint:
-    """Keep the state of a training in a folder: weights, the optimizer's memory, random seeds, history, best weights.
+    """Keep a training in a folder: weights, optimizer's memory, random seeds, history, best.
 
     The constructor raises `ValueError` where the folder holds the state of another training.
     """
@@ -372,9 +373,9 @@ def training_figure(
     if "val_loss" in history:
         best = int(history.val_loss.argmin()) + 1
         axes[0].axvline(best, color="grey", linewidth=1, linestyle=":")
-        axes[0].set_title(f"{name}: validation loss is least at epoch {best}")
+        axes[0].set_title(f"{name}: validation loss is least at epoch {best}", fontsize=10)
         reached = history.val_accuracy.iloc[best - 1]
-        axes[1].set_title(f"{name}: {reached:.1%} of validation right there")
+        axes[1].set_title(f"{name}: {reached:.1%} of validation right there", fontsize=10)
     else:
         axes[0].set_title(f"{name}: loss, nothing validated")
         axes[1].set_title(f"{name}: {history.accuracy.iloc[-1]:.1%} of training right at the end")

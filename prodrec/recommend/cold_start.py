@@ -260,6 +260,7 @@ def content_map(
     vectors: np.ndarray,  # (n, d), of products with a history
     factors: np.ndarray,  # (n, f), of the same products
     counts: np.ndarray | None = None,  # (n,) users of each product, to trust those with more
+    directions: int = 256,  # of longer vectors, look at so many, in which they vary most
 ) -> np.ndarray:
     """Learn the ridge regression from vectors to factors.
 
@@ -271,9 +272,12 @@ def content_map(
             "`vectors` and `factors` must be of the same two or more products, "
             f"received {len(vectors)} and {len(factors)}"
         )
-    trust = None if counts is None else np.sqrt(counts)
-    ridge = RidgeCV(alphas=np.logspace(-2, 4, 7)).fit(vectors, factors, sample_weight=trust)
-    weights = [np.atleast_2d(ridge.coef_).T, np.atleast_1d(ridge.intercept_)]
+    trust, wide = None if counts is None else np.sqrt(counts), np.eye(vectors.shape[1])
+    if vectors.shape[1] > directions:
+        centred = vectors - vectors.mean(0)
+        wide = np.linalg.eigh(centred.T @ centred)[1][:, -directions:]
+    ridge = RidgeCV(alphas=np.logspace(-2, 4, 7)).fit(vectors @ wide, factors, sample_weight=trust)
+    weights = [wide @ np.atleast_2d(ridge.coef_).T, np.atleast_1d(ridge.intercept_)]
     return np.vstack(weights).astype(np.float32)
 
 

@@ -114,10 +114,8 @@ def _other_times(times: pd.Series) -> pd.Series:
     if unclear.any():
         raise ValueError(
             f"`time` holds {times[unclear].tolist()[0]!r}, which is ambiguous: "
-            """the day or the month may stand first. Convert it, e.g.
-
-            `pandas.to_datetime(times, format='%d/%m/%Y')`.
-            """
+            "the day or the month may stand first. Convert it, e.g. "
+            "`pandas.to_datetime(times, format='%d/%m/%Y')`"
         )
     return pd.to_datetime(times, errors="coerce", utc=True, format="mixed")
 
@@ -203,10 +201,8 @@ def _check_lengths(path: str | Path, sep: str, encoding: str):
                 raise ValueError(
                     f"{str(path)!r}, line {rows.line_num}: expected {len(names)} fields, "
                     f"found {len(row)}. "
-                    """Put values with a comma in quotes, or name another separator.
-
-                    `read={'sep': ';'}`.
-                    """
+                    "Put values with a comma in quotes, "
+                    "or name another separator: `read={'sep': ';'}`"
                 )
 
 # %% ../../nbs/34_recommend.history.ipynb #0029

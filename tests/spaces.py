@@ -1,0 +1,46 @@
+"""Embedders of the tests' own: a joint space of pictures and texts, and a network without training."""
+
+import keras
+import numpy as np
+
+from prodrec.data.catalog import Catalog
+from prodrec.recommend.embedders import Embedder, as_items, check_kind, embed_pictures
+from prodrec.stats import unit_rows
+
+
+def tiny_network(seed: int = 3) -> keras.Model:
+    "Return a small network with random weights, from uint8 (n, 16, 16, 3) to (n, 6)."
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((16, 16, 3), dtype="uint8")
+    x = keras.layers.Conv2D(6, 3, strides=2)(keras.layers.Rescaling(1 / 255)(inputs))
+    return keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x), name="tiny")
+
+
+class ColourWords(Embedder):
+    "A joint space of three colours: a picture is its mean colour, a text the colours that it names."
+
+    name, modalities, dim = "colour-words", frozenset({"image", "text"}), 3
+
+    def embed(self, x, kind=None, missing="error"):
+        kind = check_kind(self, kind, missing)
+        if isinstance(x, Catalog):
+            if kind != "text":
+                return embed_pictures(x, self._seen, (8, 8), "stretch", missing)
+            x = x.texts()
+        elif kind is None:
+            raise ValueError("`kind` must be 'image' or 'text': the space takes both")
+        if kind == "image":
+            return embed_pictures(x, self._seen, (8, 8), "stretch", missing)
+        texts = [str(t).lower().split() for t in as_items(x)]
+        return unit_rows([[t.count(c) for c in ("red", "green", "blue")] for t in texts])
+
+    def _seen(self, pixels):
+        mean = np.float32(pixels[:]).mean(axis=(1, 2)).reshape(-1, 3)
+        return np.maximum(mean - mean.mean(axis=1, keepdims=True), 0)  # grey and white say nothing
+
+    def _write(self, folder):
+        pass
+
+    @classmethod
+    def _read(cls, folder, meta):
+        return cls()
