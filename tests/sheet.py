@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import shutil
 from contextlib import contextmanager
 
@@ -60,6 +61,29 @@ def launched(playwright):
         yield browser
     finally:
         browser.close()
+
+
+HERE = re.compile(
+    r"https?://127\.0\.0\.1:|data:|blob:|about:|https://cdn.jsdelivr.net/npm/@fortawesome/"
+)
+
+
+@contextmanager
+def watched(chrome, **viewport):
+    "A page on which nothing may fail, and which may not ask for anything outside."
+    context = chrome.new_context(viewport=viewport or {"width": 1400, "height": 1000})
+    context.set_default_timeout(20_000)
+    page, errors, outside = context.new_page(), [], []
+    # the icons of Voila's own page
+    page.route("**/cdn.jsdelivr.net/npm/@fortawesome/**", lambda route: route.abort())
+    page.on("pageerror", lambda e: errors.append(str(e)))
+    page.on("request", lambda r: HERE.match(r.url) or outside.append(r.url))
+    try:
+        yield page
+    finally:
+        context.close()
+    assert not errors
+    assert not outside
 
 
 def packed(value):

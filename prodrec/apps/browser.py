@@ -9,6 +9,7 @@ __all__ = ['SCRIPTS', 'widget_file', 'widget_script', 'BrowserCore', 'Asking', '
 import html
 import re
 import threading
+import uuid
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +19,7 @@ import anywidget
 import numpy as np
 import pandas as pd
 import traitlets
+from IPython.display import display
 
 from .browser_cards import Answers, Showcase, goes_together, second_answer
 from .browser_data import filter_masks, shopper_words, where_dict
@@ -30,7 +32,7 @@ from prodrec.apps.browser_state import (
     query_code,
     win_rate,
 )
-from .browser_view import page_view, static_table
+from .browser_view import fallback_html, page_view, static_table
 from ..data.pictures import MAX_UPLOAD, check_upload
 from ..recommend.hits import Hits
 from ..recommend.query import as_list
@@ -93,7 +95,7 @@ class BrowserCore(anywidget.AnyWidget):
         self.blind, self.seed, self._votes, self._voted = blind, seed, [], None
         self._lock, self._busy, self._n, self.names = threading.RLock(), True, None, {}
         self.state, self.answers, self._next = BrowserState(), Answers(), None
-        self.showcase, self.error = None, None
+        self.showcase, self.error, self.own = None, None, uuid.uuid4().hex
         super().__init__()
         with self.hold_sync():
             self._prepare()
@@ -112,6 +114,7 @@ class BrowserCore(anywidget.AnyWidget):
                 blind=self.blind,
                 paths=self.paths,
                 max=MAX_UPLOAD,
+                own=self.own,
             )
         return self.showcase
 
@@ -212,11 +215,24 @@ class BrowserCore(anywidget.AnyWidget):
         hidden = self.blind and not voted and self.answers.compared is not None
         left = first_on_left(len(self._votes), self.seed) if hidden else None
         view = page_view(self.showcase, self.state, self.answers, self.names, comparing, left)
-        votes = {k: None if v != v else v for k, v in self.win_rate.items()}
-        more = {"n": self._n, "prediction": self._predicted(), "code": self.code()}
-        self._view = view | more | {"votes": votes | {"open": left is not None}}
+        self._view = view | {"n": self._n} | self._extras()
 
-# %% ../../nbs/40e_apps.browser.ipynb #0016
+    def _extras(self) -> dict:
+        "Return what a subclass shows besides."
+        return {"votes": {"open": False}, "prediction": [], "code": ""}
+
+    def _received(self, _, content: dict, buffers: list):
+        "Answer a message of the page."
+        with self._lock:
+            self._n, before = content.get("n"), self._view
+            try:
+                reply, data = reply_to(self, content, buffers)
+            finally:
+                self._n = None
+            if reply or self._view is before:  # else the new view says that it is done
+                self.send({"kind": "done"} | reply | {"n": content.get("n")}, data)
+
+# %% ../../nbs/40e_apps.browser.ipynb #0017
 class Asking(BrowserCore):
     """Ask, go back and steer; each verb is a method that returns the hits."""
 
@@ -288,7 +304,7 @@ class Asking(BrowserCore):
             raise ValueError(f"`by` must be a column of the catalogue, received {by!r}")
         return self.step(replace(self.state, sort=by), asks=False)
 
-# %% ../../nbs/40e_apps.browser.ipynb #0018
+# %% ../../nbs/40e_apps.browser.ipynb #0019
 class Choosing(Asking):
     """Say what one likes, choose products, vote; each verb is a method."""
 
@@ -386,7 +402,7 @@ class Choosing(Asking):
         "Return the opinions given here: columns user, id and event."
         return pd.DataFrame(self.state.said, columns=["user", "id", "event"])
 
-# %% ../../nbs/40e_apps.browser.ipynb #0020
+# %% ../../nbs/40e_apps.browser.ipynb #0021
 class Browser(Choosing):
     """A recommender in a notebook: ask, click on, steer, draw around, compare.
 
@@ -439,16 +455,11 @@ class Browser(Choosing):
         names = ["recommender"] if self.compare is None else ["recommender", "other"]
         return "\n".join(query_code(self.query, name) for name in names)
 
-    def _received(self, _, content: dict, buffers: list):
-        "Answer a message of the page."
-        with self._lock:
-            self._n, before = content.get("n"), self._view
-            try:
-                reply, data = reply_to(self, content, buffers)
-            finally:
-                self._n = None
-            if reply or self._view is before:  # else the new view says that it is done
-                self.send({"kind": "done"} | reply | {"n": content.get("n")}, data)
+    def _extras(self) -> dict:
+        hidden = self.blind and self._voted is not self.state.trail
+        votes = {k: None if v != v else v for k, v in self.win_rate.items()}
+        votes["open"] = hidden and self.answers.compared is not None
+        return {"votes": votes, "prediction": self._predicted(), "code": self.code()}
 
     def _text(self) -> str:
         asked = ", ".join(f"{k}={python_literal(k, v)}" for k, v in self.query.items())
@@ -472,3 +483,11 @@ class Browser(Choosing):
         static = {"text/plain": repr(self), "text/html": self._repr_html_()}
         bundle = super()._repr_mimebundle_(**kwargs)
         return (bundle[0] | static, bundle[1]) if bundle else (static, {})
+
+    def _ipython_display_(self):
+        "Show the table and the widget as two outputs, see `fallback_html`."
+        bundle, _ = self._repr_mimebundle_()
+        text, table = bundle["text/plain"], fallback_html(bundle["text/html"], self.own)
+        display({"text/plain": text, "text/html": table}, raw=True)
+        alive = {kind: data for kind, data in bundle.items() if "widget-view" in kind}
+        display(alive | {"text/plain": ""}, raw=True)

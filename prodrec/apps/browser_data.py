@@ -262,7 +262,7 @@ def describe_filters(
             found.append(base | {"kind": kind, "edges": own} | ends)
     return found
 
-
+# %% ../../nbs/40a_apps.browser_data.ipynb #0030
 def where_dict(
     products: pd.DataFrame,  # of a catalogue
     where,  # as `where_mask` takes it, or None
@@ -309,7 +309,7 @@ def where_from_page(
             where[column] = tuple(wanted)
     return where
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0030
+# %% ../../nbs/40a_apps.browser_data.ipynb #0033
 def map_points(
     map,  # a DataFrame with id (a column or the index), x and y, or an object with `to_frame()`
     catalog: Catalog,
@@ -335,7 +335,7 @@ def map_points(
         raise ValueError("`map` knows none of the recommender's products: its ids are others")
     return points
 
-
+# %% ../../nbs/40a_apps.browser_data.ipynb #0036
 def value_ranges(
     values: pd.Series,  # numbers or dates
     n: int = 6,  # ranges at most

@@ -141,6 +141,19 @@ class Feedback:
             connection.execute(_EVENTS.insert().values(key=uuid.uuid4().hex, time=time, **row))
         return self
 
+    def remove(
+        self,
+        user: str,  # whose event it was
+        id: str,  # the product
+        event: str,  # one of `kinds`
+    ) -> "Feedback":
+        """Take the newest such event back, as if it had not happened; without one do nothing."""
+        same = (_EVENTS.c.user == user) & (_EVENTS.c.id == id) & (_EVENTS.c.event == event)
+        with self._engine.begin() as connection:
+            newest = connection.execute(sa.select(sa.func.max(_EVENTS.c.seq)).where(same)).scalar()
+            connection.execute(_EVENTS.delete().where(_EVENTS.c.seq == newest))
+        return self
+
     def events(
         self,
         user: str | None = None,  # None: everybody

@@ -60,7 +60,7 @@ export class Cards {
 
   card(c, top, at) {
     const { send, point } = this.page;
-    const face = c.thumb ? h("img", { src: this.url(c.thumb), alt: c.title, draggable: false }) : h("span", { class: "prodrec-noface", text: "no picture" });
+    const face = c.thumb ? h("img", { src: this.url(c.thumb), alt: c.title, draggable: "false" }) : h("span", { class: "prodrec-noface", text: "no picture" });
     const score = c.score ?? null, explained = score !== null && !this.isSelection && (at === 0 || this.page.setup.compare);
     const barred = score !== null && !this.isSelection;
     const label = `${c.title}${c.facts ? `, ${c.facts}` : ""}${score === null ? "" : `, score ${score.toFixed(2)}`}. Show products like it.`;

@@ -21,7 +21,7 @@ class Page {
     this.pivot = (id) => this.send({ do: "ask", kind: "id", value: id });
     this.plane = new Plane(this.send, (at) => this.pivotAt(at));
     this.plane.onhover = (at) => this.mark(at);
-    this.root = h("div", { class: "prodrec-browser", "data-lm-suppress-shortcuts": "true", "aria-label": "Product browser", role: "region" });
+    this.root = h("div", { class: "prodrec-browser", "data-lm-suppress-shortcuts": "true", "data-own": this.setup.own, "aria-label": "Product browser", role: "region" });
     this.build();
     el.append(this.root);
     this.onView = () => this.viewed(model.get("_view"));

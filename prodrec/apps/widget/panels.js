@@ -12,7 +12,7 @@ class Pictures {
     if (!bytes?.byteLength) return h("span", { class: "prodrec-noface" });
     const url = jpeg(bytes);
     this.urls.push(url);
-    return h("img", { src: url, alt, draggable: false });
+    return h("img", { src: url, alt, draggable: "false" });
   }
   close() { this.urls.forEach((u) => URL.revokeObjectURL(u)); }
 }

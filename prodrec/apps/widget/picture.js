@@ -57,14 +57,14 @@ export async function shrink(file) {
 export class Frame {
   constructor(send) {
     Object.assign(this, { send, box: null, url: null });
-    this.image = h("img", { class: "prodrec-large", alt: "", draggable: false });
+    this.image = h("img", { class: "prodrec-large", alt: "", draggable: "false" });
     this.frame = h("span", { class: "prodrec-frame", hidden: true });
     this.area = h("div", {
       class: "prodrec-cropping", tabIndex: 0, role: "group",
       "aria-label": "Part of the picture. Arrow keys move the frame, with Shift they change its size, Enter asks with it, Escape with the whole picture.",
     }, this.image, this.frame);
     this.title = h("b");
-    this.facts = h("span", { class: "prodrec-facts" });
+    this.facts = h("span", { class: "prodrec-hint" });
     this.hint = h("small", { class: "prodrec-hint", text: "Drag over the part that matters" });
     this.whole = textButton("Whole picture", () => this.ask(null), { class: "prodrec-link", hidden: true });
     this.node = h("section", { class: "prodrec-question", "aria-label": "Picture of the question", hidden: true },
