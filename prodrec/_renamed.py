@@ -29,6 +29,7 @@ MODULES = {
     "prodrec.apps.demo": "prodrec.apps.pipeline",
     "prodrec.apps.stock": "prodrec.apps.live",
     "prodrec.apps.trained": "prodrec.apps.workspace",
+    "prodrec.apps.recommenders": "prodrec.apps.commands_shop",
 }
 
 NAMES = {
@@ -115,7 +116,9 @@ NAMES = {
     },
     "prodrec.recommend.embed": {
         "TextEmbedder": "prodrec.recommend.embedders.TfidfEmbedder",
-        "Reduced": "prodrec.recommend.embedders.PCAEmbedder",
+        "Reduced": "prodrec.recommend.reduction.PCAEmbedder",
+        "OpenVINO": "prodrec.models.engines.OpenVINO",
+        "ENGINES": "prodrec.models.engines.ENGINES",
     },
     "prodrec.recommend.history": {
         "Collaborative": "prodrec.recommend.collaborative.Collaborative",
@@ -147,6 +150,30 @@ NAMES = {
     },
     "prodrec.apps.trained": {
         "Trained": "prodrec.apps.workspace.Workspace",
+        "open_trained": "prodrec.apps.workspace.open_workspace",
+        "current": "prodrec.apps.workspace.current_folder",
+        "unseen": "prodrec.data.split.unseen",
+        "labelled": "prodrec.data.labels.labelled",
+    },
+    "prodrec.apps.recommenders": {
+        "Version": "prodrec.apps.workspace.Workspace",
+        "observed": "prodrec.apps.commands_watch.observe_sides",
+        "compare": "prodrec.apps.commands_watch.model_drift",
+        "relearn": "prodrec.apps.commands_watch.retrained",
+        "database_beside": "prodrec.apps.workspace.database_beside",
+        "read_feedback": "prodrec.apps.commands_watch.read_feedback",
+        "grown_catalogue": "prodrec.apps.commands_watch.grown_catalogue",
+    },
+    "prodrec.apps.demo": {
+        "run_demo": "prodrec.apps.pipeline.run_pipeline",
+    },
+    "prodrec.models.transfer": {
+        "cut": "prodrec.models.fine_tuning.cut",
+        "find_backbone": "prodrec.models.fine_tuning.find_backbone",
+        "unfreeze_from": "prodrec.models.fine_tuning.unfreeze_from",
+        "fine_tune": "prodrec.models.fine_tuning.fine_tune",
+        "warm_start": "prodrec.models.fine_tuning.warm_start",
+        "begin_with": "prodrec.models.fine_tuning.warm_start",
     },
 }
 

@@ -171,7 +171,7 @@ def test_ctrl_c_at_every_line_of_a_change(change, approximate):
         (Letters, "embed"),
         (FaissIndex, "replace"),
         (FaissIndex, "add"),
-        (Catalog, "concat"),
+        (Catalog, "updated"),
         (Profiles, "add"),
         (Liking, "add"),
     ],
@@ -191,7 +191,7 @@ def test_whatever_fails_nothing_is_half_done(change, owner, name, late, monkeypa
         return real(*args, **kwargs) if calls else fails(*args, **kwargs)
 
     with monkeypatch.context() as m:
-        m.setattr(owner, name, staticmethod(fails_once) if name == "concat" else fails_once)
+        m.setattr(owner, name, fails_once)
         with pytest.raises(MemoryError, match=name):
             CHANGES[change][0](recommender)
     assert state(recommender) == before
