@@ -20,9 +20,10 @@ import pytest
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
-from sheet import Canvas, chromium, launched  # noqa: E402
+from sheet import Canvas, chromium, launched, watched  # noqa: E402
 
 from prodrec.apps.browser import Browser  # noqa: E402
+from prodrec.apps.browser_messages import HANDLERS  # noqa: E402
 from prodrec.data.demo import load_demo  # noqa: E402
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder  # noqa: E402
 from prodrec.recommend.profiles import Feedback  # noqa: E402
@@ -51,7 +52,6 @@ recommender = Recommender.load(os.environ["SHOP"], feedback=os.environ["FEEDBACK
     'browser = Browser(recommender, map=pd.read_parquet(os.environ["PLANE"]), me="anna")\nbrowser',
     "Browser(recommender, k=4, id=recommender.catalog.ids[0])",
 ]
-WIDE = {"width": 1400, "height": 1000}
 
 
 @pytest.fixture(scope="module")
@@ -81,23 +81,8 @@ def chrome():
 
 @pytest.fixture
 def page(chrome):
-    "A page on which nothing may fail, and which may not ask for anything outside."
-    context = chrome.new_context(viewport=WIDE)
-    context.set_default_timeout(20_000)
-    page = context.new_page()
-    errors, outside = [], []
-    page.route(
-        "**/cdn.jsdelivr.net/npm/@fortawesome/**", lambda route: route.abort()
-    )  # the icons of Voila's own page
-    page.on("pageerror", lambda e: errors.append(str(e)))
-    here = re.compile(
-        r"https?://127\.0\.0\.1:|data:|blob:|about:|https://cdn.jsdelivr.net/npm/@fortawesome/"
-    )
-    page.on("request", lambda r: here.match(r.url) or outside.append(r.url))
-    yield page
-    context.close()
-    assert not errors
-    assert not outside
+    with watched(chrome) as page:
+        yield page
 
 
 def picture(format: str, size=(900, 700), noise=False, **options) -> bytes:
@@ -193,16 +178,16 @@ def test_an_answer_is_one_message(sheet, recommender):
     expect(widget).to_have_attribute("aria-busy", "false")
 
 
-def test_uploads_are_shrunk_before_they_are_sent(sheet, uploads):
+def test_uploads_are_shrunk_before_they_are_sent(sheet, uploads, monkeypatch):
     made, widget = sheet(k=3)
     sent = []
-    made.widget._do_upload, do = (
-        lambda content, buffers: (
-            sent.append((content["name"], content["size"], len(buffers[0]))),
-            do(content, buffers),
-        )[1],
-        made.widget._do_upload,
-    )
+    do = HANDLERS["upload"]
+
+    def noted(browser, content, buffers):
+        sent.append((content["name"], content["size"], len(buffers[0])))
+        return do(browser, content, buffers)
+
+    monkeypatch.setitem(HANDLERS, "upload", noted)
     upload_all(widget, uploads)
     assert [name for name, *_ in sent] == [file.name for file in uploads]
     for file, (_, size, travelled) in zip(uploads, sent, strict=True):
@@ -445,6 +430,7 @@ def lab(shop, env, tmp_path_factory):
     )
     (folder / "work").mkdir()
     write_notebook(folder / "work" / "shop.ipynb", CELLS)
+    write_notebook(folder / "work" / "saved.ipynb", [CELLS[0], CELLS[2]])
     command = [
         "jupyterlab",
         "--no-browser",
@@ -495,6 +481,31 @@ def test_in_lab(page, lab, env, uploads):
     ]
 
 
+def test_a_saved_notebook_shows_the_table_and_a_dead_kernel_is_named(page, lab):
+    page.goto(f"{lab}/doc/tree/saved.ipynb?reset&token=secret")
+    page.wait_for_function("window.jupyterapp")
+    page.evaluate(RUN)
+    widget, table = (
+        page.get_by_role("region", name="Product browser"),
+        page.locator(".jp-OutputArea table"),
+    )
+    expect(cards(widget)).to_have_count(4, timeout=120_000)
+    title = cards(widget).first.locator(".prodrec-title").inner_text()
+    expect(table).to_be_hidden()  # the widget is alive
+    page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+    kernel = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+    page.evaluate(f"() => void {kernel}.requestExecute({{ code: 'import os; os._exit(1)' }})")
+    page.wait_for_timeout(500)
+    cards(widget).first.locator(".prodrec-face").click()
+    expect(widget.get_by_role("alert")).to_contain_text("run this cell again", timeout=3_000)
+    page.goto(f"{lab}/doc/tree/saved.ipynb?reset&token=secret")
+    expect(table).to_be_visible(timeout=60_000)
+    expect(table).to_contain_text(title)
+    page.wait_for_timeout(1_500)  # until the manager has given up on the widget
+    expect(page.get_by_text("Error displaying widget")).to_be_hidden()
+    assert title in table.locator("img").evaluate_all("all => all.map((i) => i.alt)")
+
+
 def drive(page, widget, uploads):
     "A walk through everything."
     title = cards(widget).nth(2).locator(".prodrec-title").inner_text()
@@ -525,8 +536,8 @@ def drive(page, widget, uploads):
     expect(widget.get_by_role("tab")).to_have_count(0)
 
     cards(widget).first.hover()
-    cards(widget).first.get_by_role("button", name="More like this").click()
-    expect(widget.locator(".prodrec-chip-more")).to_have_count(1)
+    cards(widget).first.get_by_role("button", name="More like").click()
+    expect(widget.locator(".prodrec-chip-positive")).to_have_count(1)
 
 
 def test_in_voila(page, env, uploads, tmp_path):

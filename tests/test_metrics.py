@@ -15,10 +15,13 @@ from sklearn.metrics.pairwise import cosine_distances
 
 from prodrec.recommend.metrics import (
     average_precision_at_k,
+    clustered_interval,
     coverage,
     diversity,
     evaluate_ranking,
+    exposure_table,
     hit_rate_at_k,
+    miscalibration,
     ndcg_at_k,
     novelty,
     popularity_bias,
@@ -195,3 +198,48 @@ def test_what_cannot_be_measured_is_refused(call, message):
 def test_a_product_without_a_vector_is_refused():
     with pytest.raises(KeyError, match="'b'"):
         diversity([["a", "b"]], ["a"], np.ones((1, 2)))
+
+
+def test_intervals_of_whole_groups_are_wider_and_the_same_for_single_ones():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(20), 30)
+    values = rng.random(20)[groups] + rng.normal(scale=0.01, size=600)
+    low, high = clustered_interval(values, groups)
+    plain = bootstrap_interval(values)
+    assert low < values.mean() < high and high - low > 3 * (plain[1] - plain[0])
+    alone = clustered_interval(values, np.arange(600))
+    assert abs((alone[1] - alone[0]) / (plain[1] - plain[0]) - 1) < 0.2
+    assert clustered_interval(values, groups) == (low, high)
+    assert clustered_interval([1.0, 0.0], ["a", None])[0] == 0.0
+    with pytest.raises(ValueError, match="same queries"):
+        clustered_interval([1.0], ["a", "b"])
+    table = evaluate_ranking([["a"], ["b"]], [{"a"}, {"a"}], 1, groups=["x", "y"])
+    assert table.loc["precision@1", ["low", "high"]].tolist() == [0, 1]
+
+
+def test_calibration_is_the_divergence_of_the_shares():
+    labels = pd.Series({"a": "x", "b": "x", "c": "y"})
+    values = miscalibration([["a", "c"], ["a", "b"], [None, None]], [["a", "c"]] * 3, labels)
+    q = np.array([0.99 * 1 + 0.01 * 0.5, 0.01 * 0.5])
+    expected = (0.5 * np.log(0.5 / q)).sum()
+    np.testing.assert_allclose(values[:2], [0, expected], atol=1e-12)
+    assert math.isnan(values[2])
+    assert math.isnan(miscalibration([["a"]], [[]], labels)[0])
+    with pytest.raises(ValueError, match="`had` has 1 entries for 2 lists"):
+        miscalibration([["a"], ["b"]], [["a"]], labels)
+
+
+def test_exposure_discounts_ranks_and_sums_to_one():
+    labels = pd.Series({"a": "x", "b": "x", "c": "y", "d": "z"})
+    table = exposure_table([["a", "c"], ["c", None]], labels)
+    second = 1 / math.log2(3)
+    assert table.loc["x", "exposure"] == pytest.approx(1 / (2 + second))
+    assert table["exposure"].sum() == pytest.approx(1) and table.index[0] == "y"
+    assert table.loc["z"].tolist() == [0, 0.25, 0]
+    given = exposure_table([["a"]], labels, pd.Series({"x": 3, "y": 1}))
+    assert given.loc["x", "expected"] == 0.75 and "z" not in given.index
+
+
+def test_sampled_metrics_are_named():
+    table = evaluate_ranking([["a"]], [{"a"}], 1, ids=["a", "b"], candidates=100)
+    assert all(name.endswith("among 100 sampled") for name in table.index) and len(table) == 7
