@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from lowest import open_holes
+from results_age import outdated
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK_SECONDS, NOTEBOOKS_SECONDS = 300, 1500
@@ -107,6 +108,8 @@ def lint():
         raise Failed("\n".join([*found, "raise the lower bounds in settings.ini"]))
     run("ruff", "check", "--no-cache", "nbs", "tests", ".ci", "setup.py", *WRITTEN_BY_HAND)
     run("ruff", "format", "--no-cache", "--check", "nbs", "tests", ".ci")
+    for warning in outdated():
+        print(f"warning: {warning}")
 
 
 def notebooks():

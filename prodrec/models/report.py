@@ -11,11 +11,9 @@ __all__ = ['confusion_counts', 'macro_f1', 'macro_f1_interval', 'class_scores', 
 import html
 import json
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -31,6 +29,7 @@ from ..data.catalog import Catalog, draw_picture
 from ..data.text import short_label
 from .calibration import calibration_error, calibration_table, reliability_figure
 from .pixels import apply_network
+from ..provenance import provenance
 from ..stats import bootstrap_interval, paired_difference
 
 # %% ../../nbs/27_models.report.ipynb #0013
@@ -484,17 +483,15 @@ def write_results(
     what: str,  # a sentence: what was measured, and on which data
     parameters: Mapping,  # all that was chosen
     stages: Profiler,  # seconds and memory of each stage
+    data=None,  # the data measured, or a dict name → data: see `prodrec.provenance`
     **tables: pd.DataFrame,  # the figures
 ) -> Path:
     """Write `name`.json into the folder `PRODREC_RESULTS`, or the current one; return its path.
 
-    The file holds the figures (4 digits), the parameters, the versions and the seconds.
+    The file holds the figures (4 digits), the parameters, the commit, the date, digests of the
+    data, the versions of all libraries and the seconds.
     """
-    from prodrec import __version__
-
-    versions = {"prodrec": __version__, "python": platform.python_version()}
-    versions |= {p: version(p) for p in ("keras", "tensorflow", "numpy")}
-    results = {"what": what, "parameters": dict(parameters), "versions": versions}
+    results = {"what": what, "parameters": dict(parameters), **provenance(data)}
     for key, table in tables.items():
         results[key] = json.loads(table.to_json(orient="records", double_precision=4))
     results["stages"] = stages.to_frame().to_dict("index")
