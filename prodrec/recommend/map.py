@@ -241,7 +241,7 @@ def draw_points(
     """Draw each product as a point, coloured by its label, with a legend."""
     frequent = labels.value_counts().index[: len(PALETTE)]
     colours = dict(zip(frequent, PALETTE, strict=False))
-    size, order = np.clip(20_000 / len(table), 0.6, 25), np.random.default_rng(0)
+    size, order = np.clip(60_000 / len(table), 1.5, 25), np.random.default_rng(0)
     order = order.permutation(len(table))
     own = labels.map(colours).fillna(REST).to_numpy(object)[order]
     ax.scatter(table.x.to_numpy()[order], table.y.to_numpy()[order], size, own, alpha=alpha, lw=0)
