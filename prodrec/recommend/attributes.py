@@ -116,10 +116,13 @@ class Attributes:
     def __init__(
         self,
         products: pd.DataFrame,  # a catalogue
+        columns: Sequence[str] | None = None,  # those worth naming; None: found by their kind
     ):
         shown = ("title", "description", "image", "price")
-        kinds = column_kinds(products)
-        self.columns = [c for c in products if c not in shown and kinds[c] == "choice"]
+        if columns is None:
+            kinds = column_kinds(products)
+            columns = [c for c in products if c not in shown and kinds[c] == "choice"]
+        self.columns = list(columns)
         made = [pd.factorize(said_values(products[c])) for c in self.columns]
         self.codes = np.full((len(products), len(made)), -1, np.int32)
         for n, (codes, _) in enumerate(made):

@@ -46,12 +46,7 @@ def merge_catalogs(
     changed: Catalog,  # products to replace, and new ones
 ) -> Catalog:
     """Return `catalog` with those of `changed` in their places and the new ones at the end."""
-    new = [i for i in changed.ids if i not in catalog]
-    rest = [i for i in catalog.ids if i not in changed]
-    if len(rest) == len(catalog):
-        return Catalog.concat([catalog, changed])
-    merged = Catalog.concat([catalog[rest], changed] if rest else [changed])
-    return merged[[*catalog.ids, *new]]
+    return catalog.updated(changed)
 
 
 def check_catalog(
@@ -124,7 +119,8 @@ class Collection:
         "Return everything a query looks at, as it is now; call it under the lock."
         shelf = self._shelf
         if shelf is None or shelf.catalog is not self.catalog or shelf.index is not self.index:
-            shelf = self._shelf = Shelf(self.catalog, self.index, self.spaces, self.profiles)
+            new = Shelf(self.catalog, self.index, self.spaces, self.profiles)
+            shelf = self._shelf = new if shelf is None else new.like(shelf)
         shelf.profiles, shelf.weights = self.profiles, self.weights
         shelf.classifier = self.classifier
         return shelf
@@ -170,12 +166,13 @@ class Collection:
     def update(
         self,
         catalog: Catalog,  # products to replace, and new ones
+        vectors: np.ndarray | None = None,  # of `spaces.embed(catalog)`; None: computed here
     ) -> "Collection":
         """Replace products in their places, and take in those that are not there; see `add`."""
         self._check_fitted()
         check_catalog(catalog)
         with self._changing:
-            vectors = self.spaces.embed(catalog)
+            vectors = self.spaces.embed(catalog) if vectors is None else vectors
             new = np.array([i not in self.catalog for i in catalog.ids], bool)
             known = [i for i in catalog.ids if i in self.catalog]
             rows, n = self.catalog.rows(known), len(self.catalog)

@@ -179,11 +179,28 @@ class Shelf:
         self.parts = spaces.parts
         self.names = np.array(catalog.ids, object)
         self.ids = pd.Index(self.names)
+        self._kinds = None  # (columns of the table, those worth naming), of the shelf before
+
+    def like(
+        self,
+        before: "Shelf",  # of the catalogue before a change
+    ) -> "Shelf":
+        """Take over the kinds of the columns; they are looked at again when the table doubles."""
+        found = before.__dict__.get("attributes")
+        if found is not None:
+            self._kinds = list(before.catalog.products), found.columns, len(before.names)
+        else:
+            self._kinds = before._kinds
+        return self
 
     @cached_property
     def attributes(self) -> Attributes:
         "Return what products share, looked up when the first reason needs it."
-        return Attributes(self.catalog.products)
+        products, known = self.catalog.products, self._kinds
+        same = known is not None and known[0] == list(products)
+        if same and known[2] / 2 < len(products) < 2 * known[2]:
+            return Attributes(products, known[1])
+        return Attributes(products)
 
     def rows(
         self,

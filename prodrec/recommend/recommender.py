@@ -362,7 +362,7 @@ class Recommender(Asking, Saved):
         feedback: Feedback | str | None = None,  # another database, or the same with its password
     ) -> "Recommender":
         """Return the recommender saved at `path`; `ValueError` where it is damaged."""
-        new = super().load(path)
+        new = super().load(path, connect=feedback is None)
         places = [Path(path).absolute(), find_saved(path, "Recommender").absolute()]
         new._path = places[0]
         if feedback is not None:
@@ -373,7 +373,7 @@ class Recommender(Asking, Saved):
         return new
 
     @classmethod
-    def _read(cls, folder: Path, meta: dict) -> "Recommender":
+    def _read(cls, folder: Path, meta: dict, connect: bool = True) -> "Recommender":
         former = {name: name for name in meta.get("parts", ())}  # as version 0.1 wrote it
         folders = meta.get("spaces") or former
         own = meta.get("of_classifier") or ("image" if meta.get("sees") else None)
@@ -395,7 +395,7 @@ class Recommender(Asking, Saved):
                 f"{str(folder)!r} is damaged: its index and its catalogue hold different products"
             )
         new.profiles = Profiles.load(folder / "people")
-        return new.attach(meta["feedback"]) if meta.get("feedback") else new
+        return new.attach(meta["feedback"]) if connect and meta.get("feedback") else new
 
     def __repr__(self):
         inside = [f"{name}={e!r}" for name, e in self.spaces.items()]
