@@ -81,6 +81,16 @@ def events():
     return History(pd.DataFrame(rows, columns=["user", "id"]))
 
 
+def test_an_opinion_taken_back_was_never_given(tmp_path):
+    store = Feedback(f"sqlite:///{tmp_path}/f.sqlite")
+    store.add("anna", "a", "like").add("anna", "a", "like").add("ben", "a", "like")
+    assert store.remove("anna", "a", "dislike").events().event.tolist() == ["like"] * 3
+    store.remove("anna", "a", "like")
+    assert store.events().user.tolist() == ["anna", "ben"]
+    store.remove("anna", "a", "like").remove("anna", "a", "like")
+    assert store.events().user.tolist() == ["ben"]
+
+
 def test_feedback_counts_at_once_and_at_the_next_fit(tmp_path):
     shop20, made = shop(20), recommender().fit(shop(20), events())
     first = made.recommend(3, user="eve")

@@ -162,6 +162,19 @@ class Feedback:
             connection.execute(_EVENTS.insert().values(key=uuid.uuid4().hex, time=time, **row))
         return self
 
+    def remove(
+        self,
+        user: str,  # whose event it was
+        id: str,  # the product
+        event: str,  # one of `kinds`
+    ) -> "Feedback":
+        """Take the newest such event back, as if it had not happened; without one do nothing."""
+        same = (_EVENTS.c.user == user) & (_EVENTS.c.id == id) & (_EVENTS.c.event == event)
+        with self._engine.begin() as connection:
+            newest = connection.execute(sa.select(sa.func.max(_EVENTS.c.seq)).where(same)).scalar()
+            connection.execute(_EVENTS.delete().where(_EVENTS.c.seq == newest))
+        return self
+
     def events(
         self,
         user: str | None = None,  # None: everybody
@@ -196,7 +209,7 @@ class Feedback:
         rows = {"database": self.url, "events": f"{len(self):,}"}
         return pd.Series(rows, name="Feedback").to_frame().to_html()
 
-# %% ../../nbs/34f_recommend.profiles.ipynb #0026
+# %% ../../nbs/34f_recommend.profiles.ipynb #0028
 @dataclass
 class UserProfile:
     """Hold what is known of one user; all three are empty for an unknown user."""
@@ -226,7 +239,7 @@ def user_profile(
     liked = {i: w for i, w in liked.items() if w > 0 and i not in disliked}
     return UserProfile(pd.Series(liked, dtype=float), list(disliked), list(had))
 
-# %% ../../nbs/34f_recommend.profiles.ipynb #0030
+# %% ../../nbs/34f_recommend.profiles.ipynb #0032
 def worth_of(
     history: History | None,
     feedback: Feedback | None,
@@ -235,7 +248,7 @@ def worth_of(
     unknown = {} if feedback is None else dict.fromkeys(feedback.kinds, 0.0)
     return unknown | WEIGHTS | (history.weights if history else {})
 
-# %% ../../nbs/34f_recommend.profiles.ipynb #0033
+# %% ../../nbs/34f_recommend.profiles.ipynb #0035
 def merged_history(
     history: History | None,
     new: pd.DataFrame | None,  # events of a `Feedback`
@@ -253,7 +266,7 @@ def merged_history(
     columns = ["user", "id", "event", "value", *(["time"] if timed else [])]
     return History(pd.concat(parts)[columns], weights)
 
-# %% ../../nbs/34f_recommend.profiles.ipynb #0036
+# %% ../../nbs/34f_recommend.profiles.ipynb #0038
 class Profiles(Saved):
     """Hold what is known of users: the history, the feedback since, and a user model.
 
