@@ -16,7 +16,7 @@ from prodrec.models.batchnorm import (
     recalibrate_batchnorm,
     recompute_statistics,
 )
-from prodrec.models.pixels import Batches
+from prodrec.models.epochs import Batches
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras 3 with numpy 2
 RNG = np.random.default_rng(0)

@@ -19,10 +19,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.colors import PowerNorm
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import squareform
 
 from ..core import Profiler
 from ..data.catalog import Catalog, draw_picture
@@ -95,6 +92,9 @@ def confusion_order(
     shares: pd.DataFrame,  # (classes, classes), each row as shares of its true class
 ) -> list:
     """Return the classes in an order in which confused ones are neighbours."""
+    from scipy.cluster.hierarchy import leaves_list, linkage  # slow to load, seldom needed
+    from scipy.spatial.distance import squareform
+
     if len(shares) < 3:
         return list(shares.index)
     alike = shares.to_numpy(float)
@@ -129,6 +129,8 @@ def confusion_figure(
 
 
 def _draw_shares(shares: pd.DataFrame, few: bool, ax):
+    import seaborn as sns  # slow to load, needed by this figure alone
+
     text = shares.map(lambda v: f"{100 * v:.0f}" if v >= 0.005 else "") if few else False
     shade = {"vmin": 0, "vmax": 1} if few else {"norm": PowerNorm(0.4, 0, 1)}
     bar = {"label": "share of the true class", "format": "{x:.0%}", "shrink": 0.6}
