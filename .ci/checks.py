@@ -108,6 +108,7 @@ def lint():
         raise Failed("\n".join([*found, "raise the lower bounds in settings.ini"]))
     run("ruff", "check", "--no-cache", "nbs", "tests", ".ci", "setup.py", *WRITTEN_BY_HAND)
     run("ruff", "format", "--no-cache", "--check", "nbs", "tests", ".ci")
+    print(run(sys.executable, ".ci/style.py", "--check").rstrip())
     for warning in outdated():
         print(f"warning: {warning}")
 

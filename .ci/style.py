@@ -289,7 +289,7 @@ def measure() -> tuple[list[tuple[str, object, str, bool]], list[str]]:
         for p in [*(ROOT / "tests").glob("*.py"), *(ROOT / ".ci").glob("*.py")]
     }
     all_lines = sum(len(lines) for lines in wide.values())
-    too_wide = {p: sum(len(x) > LINE for x in lines) for p, lines in wide.items()}
+    too_wide = {p: sum(len(x) > LINE and "noqa: E501" not in x for x in lines) for p, lines in wide.items()}
     for p, count in too_wide.items():
         if count:
             note(p, f"{count} lines over {LINE} characters")
