@@ -25,6 +25,7 @@ from .browser_cards import Answers, Showcase, goes_together, second_answer
 from .browser_data import filter_masks, shopper_words, where_dict
 from .browser_messages import reply_to
 from prodrec.apps.browser_state import (
+    KEPT,
     BrowserState,
     first_on_left,
     is_asking,
@@ -35,7 +36,7 @@ from prodrec.apps.browser_state import (
 from .browser_view import fallback_html, page_view, static_table
 from ..data.pictures import MAX_UPLOAD, check_upload
 from ..recommend.hits import Hits
-from ..recommend.query import as_list
+from ..recommend.query import Query, as_list
 
 # %% ../../nbs/40e_apps.browser.ipynb #0011
 SCRIPTS = ("dom", "picture", "map", "facets", "search", "cards", "panels", "page")
@@ -130,6 +131,8 @@ class BrowserCore(anywidget.AnyWidget):
         else:
             masks = self.answers.masks
         if not is_asking(query):
+            steering = {name: query[name] for name in KEPT if name in query}
+            Query(text="anything", **steering)  # raises for a number that no question could use
             return state, Answers(masks=masks)
         hits = self.recommender.recommend(**query)
         other, note = second_answer(self.compare, query)

@@ -277,8 +277,8 @@ class Page {
     const { n, page, pages } = view.selection, which = `${n} ${view.selection.at.byteLength} ${view.selection.cards[0]?.id ?? ""}`;
     if (!n) this.tab = "answer";
     else if (which !== this.selected || page !== this.page) this.tab = "selection";
-    else if (moved && view.trail.length !== this.steps) this.tab = "answer";
-    Object.assign(this, { selected: which, page, steps: view.trail.length });
+    else if (moved && view.trail.length + view.skipped !== this.steps) this.tab = "answer";
+    Object.assign(this, { selected: which, page, steps: view.trail.length + view.skipped });
     this.tabrow.hidden = !n;
     const tab = (name, label) => h("button", { type: "button", role: "tab", "aria-selected": String(this.tab === name), text: label, onclick: () => { this.tab = name; this.drawTabs(view); this.drawLists(); } });
     this.tabs.replaceChildren(tab("answer", view.asked ? "Recommended" : "All products"), tab("selection", `Selected on the map (${n.toLocaleString("en")})`));
