@@ -25,10 +25,10 @@ from prodrec.apps.pipeline import run_pipeline  # noqa: E402
 from prodrec.recommend.map import ProductMap  # noqa: E402
 
 IMAGES = ROOT / "nbs" / "images"
-SIZE = {"width": 1240, "height": 880}
+SIZE = {"width": 1440, "height": 900}
 MAX_BYTES, MAX_RECORDING = 260_000, 2_000_000
 STYLE = """body { margin: 0; background: #fff }
-.prodrec-browser { height: 880px; overflow: hidden; border: 0 !important }"""
+.prodrec-browser { height: 900px; overflow: hidden; border: 0 !important }"""
 
 
 def shop(folder: str | None) -> Recommender:
@@ -107,7 +107,7 @@ def walk(page, film: Film):
     film.shoot(1000)
     page.keyboard.press("Enter")
     film.shoot(1300)
-    page.get_by_role("button", name="Select boot", exact=True).focus()
+    page.locator(".prodrec-selectkey").first.focus()
     page.keyboard.press("Enter")
     film.shoot(1800)
     root.get_by_role("button", name="Clear selection").click()

@@ -63,7 +63,7 @@ def sent_picture(
     picture,  # whatever `read_image` takes
     size: int,  # the longer side in pixels
 ) -> bytes | None:
-    """Return a picture of the question as a small JPEG; None where only the recommender reads it."""
+    """Return a picture of the question as a small JPEG; None if only the recommender reads it."""
     try:
         return thumbnail(read_image(picture, showcase.catalog), size)
     except (ImageError, TypeError, ValueError):
@@ -93,7 +93,7 @@ def question_chips(
         chips.append({"kind": "where", "at": 0, "label": label, "thumb": None})
     return chips
 
-# %% ../../nbs/40c_apps.browser_view.ipynb #0011
+# %% ../../nbs/40c_apps.browser_view.ipynb #0012
 def large_question(
     showcase: Showcase,
     state: BrowserState,
@@ -151,7 +151,7 @@ def customer_cards(
     ids = [i for i in dict.fromkeys(ids) if i in showcase.catalog]
     return {"name": str(users[0]), "n": len(ids), "cards": product_cards(showcase, state, ids[:n])}
 
-# %% ../../nbs/40c_apps.browser_view.ipynb #0014
+# %% ../../nbs/40c_apps.browser_view.ipynb #0015
 def heat_overlay(
     pixels: np.ndarray,  # uint8 (height, width, 3)
     heat: np.ndarray,  # float (h, w) from 0 to 1
@@ -171,7 +171,7 @@ def heat_pictures(
     asked,  # the product or the picture that is asked about
     id: str,  # the recommended product
 ) -> list[bytes]:
-    """Return both pictures, or that of the product, with their warm places; [] without a network."""
+    """Return both pictures, or the product's, with their warm places; [] without a network."""
     explain, known = getattr(showcase.recommender, "explain", None), isinstance(asked, str)
     try:
         found = [heat_overlay(showcase.catalog.pixels(id), explain(asked, id))]
@@ -215,7 +215,7 @@ def explain_card(
     found["asked"] = showcase.title(ids[0]) if ids and one else "your picture" if one else None
     return found, heat_pictures(showcase, one[0], id) if one else []
 
-# %% ../../nbs/40c_apps.browser_view.ipynb #0017
+# %% ../../nbs/40c_apps.browser_view.ipynb #0018
 TRAIL = 12  # steps that a page names; the others are still there
 
 
@@ -264,7 +264,7 @@ def page_view(
         "tray": product_cards(showcase, state, state.tray),
     }
 
-# %% ../../nbs/40c_apps.browser_view.ipynb #0020
+# %% ../../nbs/40c_apps.browser_view.ipynb #0021
 def static_table(
     showcase: Showcase,
     state: BrowserState,
@@ -282,7 +282,7 @@ def static_table(
     label = html.escape(step_label(showcase, state.trail[-1], names or {}))
     return f"<p>{label}</p>{picture_table(cells)}"
 
-# %% ../../nbs/40c_apps.browser_view.ipynb #0023
+# %% ../../nbs/40c_apps.browser_view.ipynb #0024
 LIVE = ".prodrec-browser[data-own='{own}']"
 OUTPUT = ".jp-OutputArea-child"  # of JupyterLab, Notebook 7 and Voila
 
