@@ -1,7 +1,8 @@
-"""Keep the module and function names of version 0.1 working for one version, with a `DeprecationWarning`.
+"""Keep the module and function names of version 0.1 working for one version, with a
+`DeprecationWarning`.
 
-`MODULES` maps a module of 0.1 to the one that took its place, `NAMES` a former name in a module to its new one: a
-name there, or the full path of a name in another module.
+`MODULES` maps a module of 0.1 to the one that took its place, `NAMES` a former name in a module to
+its new one: a name there, or the full path of a name in another module.
 """
 
 import importlib
@@ -179,7 +180,9 @@ NAMES = {
 
 
 def former(module: str, name: str):
-    """Return the object that was called `name` in `module`, with a warning; `AttributeError` where there was none."""
+    """Return the object that was called `name` in `module`, with a warning; `AttributeError` where
+    there was none.
+    """
     new = NAMES.get(module, {}).get(name)
     if new is None:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")

@@ -1,4 +1,6 @@
-"""What `recommend` promises beyond the plain ranking: variety, nothing twice, limits, people, and that many are as one by one."""
+"""What `recommend` promises beyond the plain ranking: variety, nothing twice, limits, people, and
+that many are as one by one.
+"""
 
 import keras
 import numpy as np
@@ -329,21 +331,23 @@ def test_a_taste():
 
 
 class Hybrid(UserModel):
-    "A model that knows what products are like: who likes one likes all, in the order of their first number."
+    """A model that knows what products are like: who likes one likes all, in the order of their
+    first number.
+    """
 
     knows_content = True
 
-    def _learn(self, history, matrix):
+    def learn(self, history, matrix):
         return {}
 
-    def _learn_content(self, arrays, vectors):
+    def learn_content(self, arrays, vectors):
         return {"known": vectors["text"][:, 0]}
 
-    def _place_new(self, arrays, vectors):
+    def place_new(self, arrays, vectors):
         return {"new": vectors["text"][:, 0]}
 
     def score_rows(self, rows, users=None):
-        return np.tile(np.append(self._arrays["known"], self._arrays["new"]), (rows.shape[0], 1))
+        return np.tile(np.append(self.arrays["known"], self.arrays["new"]), (rows.shape[0], 1))
 
 
 def test_a_model_that_knows_what_products_are_like():

@@ -57,7 +57,9 @@ def plane(catalog):
 
 
 def tell(browser: Browser, do: str, *buffers, **content):
-    "Send a message as the page does, and return what comes back besides the view: [(content, buffers)]."
+    """Send a message as the page does, and return what comes back besides the view: [(content,
+    buffers)].
+    """
     sent = []
     browser.send = lambda content, buffers=None: sent.append((content, buffers))
     browser._handle_custom_msg({"do": do, "n": "1", **content}, [memoryview(b) for b in buffers])

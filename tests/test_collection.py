@@ -1,4 +1,6 @@
-"""A recommender that is interrupted while it changes: all of the change is there or nothing of it, and the next one finishes."""
+"""A recommender that is interrupted while it changes: all of the change is there or nothing of it,
+and the next one finishes.
+"""
 
 import os
 import random
@@ -47,15 +49,17 @@ def renamed(n):
 class Liking(UserModel):
     "A user model that has nothing to learn, so that a recommender is made in no time."
 
-    def _learn(self, history, matrix):
+    def learn(self, history, matrix):
         return {}
 
-    def _predict(self, rows, users):
+    def score_known(self, rows, users):
         return np.zeros((rows.shape[0], len(self.ids)), np.float32)
 
 
 class Letters(TfidfEmbedder):
-    "How often each of eight letters stands in the title: nothing to learn, so that a recommender is made in no time."
+    """How often each of eight letters stands in the title: nothing to learn, so that a recommender
+    is made in no time.
+    """
 
     dim = 8
 
@@ -117,7 +121,9 @@ def check_all_or_nothing(recommender, before, change):
 
 
 def interrupted_at(moment, change):
-    "Whether there is a line number `moment` in a change, each counted once; Ctrl-C is pressed before it is run."
+    """Whether there is a line number `moment` in a change, each counted once; Ctrl-C is pressed
+    before it is run.
+    """
     seen = set()
 
     def watch(frame, event, _):

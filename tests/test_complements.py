@@ -26,7 +26,9 @@ def colours(catalog):
 
 
 def shop(seed=0, n=120):
-    "Telephones, then a case of the same colour; mugs alone; telephones are compared with each other."
+    """Telephones, then a case of the same colour; mugs alone; telephones are compared with each
+    other.
+    """
     rng, rows = np.random.default_rng(seed), []
     for u in range(n):
         day = pd.Timestamp("2024-01-01") + pd.Timedelta(days=int(rng.integers(300)))

@@ -1,4 +1,6 @@
-"""Filters: a dict, a mask or a function against a comparison one value at a time; JSON and conditions."""
+"""Filters: a dict, a mask or a function against a comparison one value at a time; JSON and
+conditions.
+"""
 
 import datetime
 import time

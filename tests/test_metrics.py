@@ -1,4 +1,6 @@
-"""The figures of a ranking against scikit-learn, and against loops that are written from the definitions."""
+"""The figures of a ranking against scikit-learn, and against loops that are written from the
+definitions.
+"""
 
 import math
 from itertools import combinations
@@ -36,7 +38,9 @@ PRODUCTS = [f"{i:03d}" for i in range(20)]
 
 @st.composite
 def rankings(draw):
-    "(lists, right answers, k): lists of different lengths filled up with None, right answers inside and outside of them."
+    """(lists, right answers, k): lists of different lengths filled up with None, right answers
+    inside and outside of them.
+    """
     n = draw(st.integers(1, 8))
     lists = [draw(st.permutations(PRODUCTS))[: draw(st.integers(0, 12))] for _ in range(n)]
     truth = [draw(st.sets(st.sampled_from([*PRODUCTS, "elsewhere"]), min_size=1)) for _ in range(n)]
@@ -89,7 +93,9 @@ def test_each_figure_is_its_definition(case):
 
 
 def scored(seed):
-    "(whether each product is right, its score, whether each recommendation is right) for five queries."
+    """(whether each product is right, its score, whether each recommendation is right) for five
+    queries.
+    """
     rng = np.random.default_rng(seed)
     right = rng.random((5, int(rng.integers(2, 30)))) < 0.3
     right[~right.any(1), 0] = True

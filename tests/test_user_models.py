@@ -22,19 +22,19 @@ class Together(UserModel):
     def __init__(self, power=1.0):
         self.power = power
 
-    def _learn(self, history, matrix):
+    def learn(self, history, matrix):
         taken = (matrix > 0).astype(np.float32)
         return {"pairs": (taken.T @ taken).power(self.power).toarray()}
 
-    def _predict(self, rows, users):
-        return (rows @ self._arrays["pairs"]).astype(np.float32)
+    def score_known(self, rows, users):
+        return (rows @ self.arrays["pairs"]).astype(np.float32)
 
     def _write(self, folder):
         return super()._write(folder) | {"power": self.power}
 
     @classmethod
     def _read(cls, folder, meta):
-        return cls(meta["power"])._restore(folder, meta)
+        return cls(meta["power"]).restore(folder, meta)
 
 
 MODELS = {
@@ -269,7 +269,7 @@ def test_wrong_arguments_are_named():
         (lambda: model.recommend("00", filter=[True]), "'filter' is no argument"),
         (lambda: model.add(["x"], np.ones((1, 2))), r"`vectors` must be given for \[\]"),
         (lambda: Popularity().fit(pd.DataFrame()), "`history` must be a History"),
-        (lambda: UserModel().fit(checkerboard(4)), "define `_learn`"),
+        (lambda: UserModel().fit(checkerboard(4)), "define `learn`"),
     ]:
         with pytest.raises((ValueError, TypeError, NotImplementedError), match=message):
             wrong()

@@ -188,17 +188,22 @@ def serve_shop(
 ):
     """Run `prodrec serve` until it is interrupted; with `--json` the first line says where.
 
-    The environment variable PRODREC_API_KEY is the key that changes need.
+    The environment variable PRODREC_API_KEY is the key that changes need; see `settings` of the
+    server for all of them.
     """
     folder = current_folder(args.folder)
     find_saved(folder, "Recommender")
     with without_greetings():
         from prodrec.apps import server
 
-    database = args.database or f"sqlite:///{database_beside(args.folder)}"
-    key = os.environ.get("PRODREC_API_KEY") or None
+    given = server.settings(os.environ)
+    database = args.database or given.get("database")
+    database = database or f"sqlite:///{database_beside(args.folder)}"
+    options = {"api_key": given.get("api_key")}
+    if args.host_name:
+        options["hosts"] = args.host_name
     where = {"url": f"http://{args.host}:{args.port}", "folder": str(folder)}
     if args.json:
         print(json.dumps(where | {"database": database.partition("@")[2] or database}), flush=True)
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
-        server.serve(folder, args.host, args.port, database=database, api_key=key)
+        server.serve(folder, args.host, args.port, database=database, **options)

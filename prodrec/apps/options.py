@@ -345,6 +345,8 @@ def _serve_parser(commands):
     add("--port", type=_positive, default=8000, help="port (default: %(default)s)")
     url = "URL of the database for changes and feedback (default: SQLite, in the folder of "
     add("--database", help=url + "versions or beside a single one)")
+    name = "name by which the server may be called, beside those of this machine; repeatable"
+    add("--host-name", action="append", metavar="NAME", help=name)
 
 # %% ../../nbs/43b_apps.options.ipynb #0058
 def _monitor_parser(commands):
@@ -372,7 +374,7 @@ def _monitor_parser(commands):
 def _retrain_parser(commands):
     text = "Train again on the catalogue as it is now, and use the new version if it is at least "
     text += "as accurate on the same held-out products. All versions are kept; --rollback goes "
-    text += "back to the one before. Restart a running server to serve the new version."
+    text += "back to the one before. SIGHUP, or POST /reload, lets a running server take it up."
     examples = ("prodrec retrain shop --data demo --limit 450", "prodrec retrain shop --rollback")
     what = "train again on a grown catalogue, or go back"
     parser = add_command(commands, "retrain", "commands_watch:retrain_shop", what, text, *examples)

@@ -196,7 +196,9 @@ def check_upload(
     if kind == "JPEG":
         scans = sum(marker == _START_OF_SCAN for marker, _ in _jpeg_markers(data))
         if scans > MAX_SCANS:
-            raise ImageError("unreadable", f"a JPEG of {scans:,} scans; save it again and send that")
+            raise ImageError(
+                "unreadable", f"a JPEG of {scans:,} scans; save it again and send that"
+            )
     pixels = decode(data, max_pixels, (kind,))
     if min(pixels.shape[:2]) < MIN_SIDE:
         size = f"{pixels.shape[1]} x {pixels.shape[0]} pixels"

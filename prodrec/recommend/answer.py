@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TIES', 'merge_candidates', 'candidates', 'scores', 'is_enough', 'rerank', 'like_what', 'reasons', 'column_values',
-           'predicted_values', 'within_groups', 'answer']
+           'predicted_values', 'within_groups', 'allowed_products', 'answer']
 
 # %% ../../nbs/32f_recommend.answer.ipynb #0007
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -252,7 +252,22 @@ def within_groups(
         mask = shelf.catalog.products[column].isin(list(value)).to_numpy(bool)
         yield allowed & mask, members
 
-# %% ../../nbs/32f_recommend.answer.ipynb #0028
+# %% ../../nbs/32f_recommend.answer.ipynb #0027
+def allowed_products(
+    shelf: Shelf,  # everything that is asked
+    query: Query,  # with its filter and exclusions
+) -> tuple[np.ndarray, str]:
+    """Return (bool (products,), the reason in words where fewer than `k` match): what the filter
+    lets through.
+    """
+    products, allowed = shelf.catalog.products, np.ones(len(shelf.catalog), bool)
+    if query.where is not None:
+        allowed = where_mask(products, query.where)
+    few = where_note(products, query.where) if allowed.sum() < query.k else ""
+    allowed[shelf.rows([*query.exclude, *query.positive, *query.negative])] = False
+    return allowed, few
+
+# %% ../../nbs/32f_recommend.answer.ipynb #0030
 def answer(
     shelf: Shelf,  # everything that is asked
     query: Query,  # with its wishes
@@ -265,12 +280,8 @@ def answer(
     if query.weights is not None:
         weights = checked_weights(query.weights, shelf.spaces, shelf.weights["history"])
     questions = read_questions(shelf, query, weights, made)
-    products, allowed = shelf.catalog.products, np.ones(len(shelf.catalog), bool)
-    if query.where is not None:
-        allowed = where_mask(products, query.where)
-    few = where_note(products, query.where) if allowed.sum() < query.k else ""
+    allowed, few = allowed_products(shelf, query)
     note = "; ".join(filter(None, [unknown, few]))
-    allowed[shelf.rows([*query.exclude, *query.positive, *query.negative])] = False
 
     def units(rows):
         return product_units(shelf.index.take(rows), shelf.parts, weights)

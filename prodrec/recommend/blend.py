@@ -267,7 +267,7 @@ class _Parts(UserModel):
 
         See `product_facts`.
         """
-        return {name[5:]: a for name, a in self._arrays.items() if name.startswith("fact_")}
+        return {name[5:]: a for name, a in self.arrays.items() if name.startswith("fact_")}
 
     def _fit_parts(self, history: History, ids, vectors) -> "Blend":
         "Fit everything but the weights."
@@ -277,13 +277,13 @@ class _Parts(UserModel):
             m.fit(history, ids, vectors)
         return super().fit(history, ids, vectors)
 
-    def _learn(self, history: History, matrix: csr_matrix) -> dict:
+    def learn(self, history: History, matrix: csr_matrix) -> dict:
         fresh = decayed_matrix(history, self.half_life_)
         facts = {f"fact_{name}": fact for name, fact in product_facts(history, fresh).items()}
         fresh.resize(fresh.shape[0] + 1, fresh.shape[1])  # the last row is of unknown users
         return facts | {"fresh": fresh}
 
-    def _place_new(self, arrays: dict, vectors: dict[str, np.ndarray]) -> dict:
+    def place_new(self, arrays: dict, vectors: dict[str, np.ndarray]) -> dict:
         return {f"vectors{n}": v for n, v in enumerate(vectors.values())}
 
     def _set(self, users, placement, arrays: dict) -> "Blend":
@@ -328,7 +328,7 @@ class _Parts(UserModel):
         """
         fresh = rows
         if users is not None:
-            fresh = self._arrays["fresh"][users]
+            fresh = self.arrays["fresh"][users]
             fresh.resize(rows.shape)
         return say_parts(self, rows, fresh)
 
@@ -490,7 +490,7 @@ class Blend(_Parts):
         new.half_life_, new.offset_ = meta["half_life_"], meta["offset_"]
         if (table := folder / "weights.parquet").exists():
             new.weights_ = pd.read_parquet(table)
-        return new._restore(folder, meta)
+        return new.restore(folder, meta)
 
     def _summary(self) -> dict[str, str]:
         names = _part_names(self.models) if self.placement is None else self.parts

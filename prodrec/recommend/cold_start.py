@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.special import softmax
-from sklearn.linear_model import RidgeCV
 
 from ..stats import unit_rows
 
@@ -276,6 +275,8 @@ def content_map(
     if vectors.shape[1] > directions:
         centred = vectors - vectors.mean(0)
         wide = np.linalg.eigh(centred.T @ centred)[1][:, -directions:]
+    from sklearn.linear_model import RidgeCV  # half a second, for those who learn
+
     ridge = RidgeCV(alphas=np.logspace(-2, 4, 7)).fit(vectors @ wide, factors, sample_weight=trust)
     weights = [wide @ np.atleast_2d(ridge.coef_).T, np.atleast_1d(ridge.intercept_)]
     return np.vstack(weights).astype(np.float32)

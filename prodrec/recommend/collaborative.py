@@ -24,11 +24,11 @@ from ..stats import unit_rows
 class Popularity(UserModel):
     """Recommend what most users have had; the score is the share of users."""
 
-    def _learn(self, history: History, matrix: csr_matrix) -> dict:
+    def learn(self, history: History, matrix: csr_matrix) -> dict:
         return {}
 
-    def _predict(self, rows: csr_matrix, users: np.ndarray | None) -> np.ndarray:
-        share = self._arrays["popularity"] / len(self.users)
+    def score_known(self, rows: csr_matrix, users: np.ndarray | None) -> np.ndarray:
+        share = self.arrays["popularity"] / len(self.users)
         return np.tile(share.astype(np.float32), (rows.shape[0], 1))
 
 # %% ../../nbs/34c_recommend.collaborative.ipynb #0015
@@ -65,7 +65,7 @@ class ItemKNN(UserModel):
         "Return the similarity, the name of the model as a part of a `Blend`."
         return self.similarity
 
-    def _learn(self, history: History, matrix: csr_matrix) -> dict:
+    def learn(self, history: History, matrix: csr_matrix) -> dict:
         if self.similarity == "cosine":
             squares = matrix.data.astype(float) ** 2
             lengths = np.sqrt(np.bincount(matrix.indices, squares, minlength=matrix.shape[1]))
@@ -75,8 +75,8 @@ class ItemKNN(UserModel):
         model = fit_implicit(kind, matrix.astype(np.float64), K=self.neighbours)
         return {"similarity": model.similarity.astype(np.float32)}
 
-    def _predict(self, rows: csr_matrix, users: np.ndarray | None) -> np.ndarray:
-        return (rows @ self._arrays["similarity"]).toarray()
+    def score_known(self, rows: csr_matrix, users: np.ndarray | None) -> np.ndarray:
+        return (rows @ self.arrays["similarity"]).toarray()
 
     def _write(self, folder: Path) -> dict:
         return super()._write(folder) | {
@@ -86,7 +86,7 @@ class ItemKNN(UserModel):
 
     @classmethod
     def _read(cls, folder: Path, meta: dict) -> "ItemKNN":
-        return cls(meta["similarity"], meta["neighbours"])._restore(folder, meta)
+        return cls(meta["similarity"], meta["neighbours"]).restore(folder, meta)
 
 
 def _positive(name: str, value: int) -> int:
@@ -108,14 +108,14 @@ class FactorModel(UserModel):
     @property
     def _items(self) -> np.ndarray:
         "Return the factors of known products, and of new ones where vectors tell them."
-        known = self._arrays["items"]
-        return np.vstack([known, self._arrays["new"]]) if "new" in self._arrays else known
+        known = self.arrays["items"]
+        return np.vstack([known, self.arrays["new"]]) if "new" in self.arrays else known
 
-    def _predict(self, rows: csr_matrix, users: np.ndarray | None) -> np.ndarray:
+    def score_known(self, rows: csr_matrix, users: np.ndarray | None) -> np.ndarray:
         if users is None:
             theirs = self._factors(rows)
         else:
-            theirs = self._arrays["users"][np.minimum(users, len(self.users) - 1)]
+            theirs = self.arrays["users"][np.minimum(users, len(self.users) - 1)]
         return (theirs @ self._items.T).round(
             6
         )  # equal scores must not differ by the size of a batch
@@ -125,14 +125,14 @@ class FactorModel(UserModel):
         rows_known = rows if len(units) == len(self) else self.placement.collapse(rows)
         return self._completed(unit_rows(rows_known @ units) @ units.T, rows)
 
-    def _learn_content(self, arrays: dict, vectors: dict[str, np.ndarray]) -> dict:
+    def learn_content(self, arrays: dict, vectors: dict[str, np.ndarray]) -> dict:
         if not vectors or len(arrays["items"]) < 2:
             return {}
         return {
             "content": content_map(join_spaces(vectors), arrays["items"], arrays["popularity"] + 1)
         }
 
-    def _place_new(self, arrays: dict, vectors: dict[str, np.ndarray]) -> dict:
+    def place_new(self, arrays: dict, vectors: dict[str, np.ndarray]) -> dict:
         if "content" not in arrays:
             return {}
         return {"new": apply_map(join_spaces(vectors), arrays["content"])}
@@ -176,7 +176,7 @@ class ALS(FactorModel):
         )
         self.alpha, self.regularization = float(alpha), float(regularization)
 
-    def _learn(self, history: History, matrix: csr_matrix) -> dict:
+    def learn(self, history: History, matrix: csr_matrix) -> dict:
         options = {
             name: getattr(self, name)
             for name in ("factors", "alpha", "regularization", "iterations")
@@ -187,7 +187,7 @@ class ALS(FactorModel):
         return {"users": np.asarray(model.user_factors), "items": np.asarray(model.item_factors)}
 
     def _factors(self, rows: csr_matrix) -> np.ndarray:
-        return fold_in(rows, self._arrays["items"], self.alpha, self.regularization)
+        return fold_in(rows, self.arrays["items"], self.alpha, self.regularization)
 
     def _write(self, folder: Path) -> dict:
         names = ("factors", "alpha", "regularization", "iterations", "seed")
@@ -195,7 +195,7 @@ class ALS(FactorModel):
 
     @classmethod
     def _read(cls, folder: Path, meta: dict) -> "ALS":
-        return cls(**meta["made"])._restore(folder, meta)
+        return cls(**meta["made"]).restore(folder, meta)
 
 # %% ../../nbs/34c_recommend.collaborative.ipynb #0026
 class BPR(FactorModel):
@@ -220,7 +220,7 @@ class BPR(FactorModel):
         )
         self.learning_rate, self.regularization = float(learning_rate), float(regularization)
 
-    def _learn(self, history: History, matrix: csr_matrix) -> dict:
+    def learn(self, history: History, matrix: csr_matrix) -> dict:
         names = ("factors", "learning_rate", "regularization", "iterations")
         options = {name: getattr(self, name) for name in names}
         # several threads would write to the same factors, and which comes first is chance
@@ -234,7 +234,7 @@ class BPR(FactorModel):
         return {"users": users, "items": items, "basket": basket.astype(np.float32)}
 
     def _factors(self, rows: csr_matrix) -> np.ndarray:
-        return apply_map(mean_factors(rows, self._arrays["items"]), self._arrays["basket"])
+        return apply_map(mean_factors(rows, self.arrays["items"]), self.arrays["basket"])
 
     def _write(self, folder: Path) -> dict:
         names = ("factors", "learning_rate", "regularization", "iterations", "seed")
@@ -242,7 +242,7 @@ class BPR(FactorModel):
 
     @classmethod
     def _read(cls, folder: Path, meta: dict) -> "BPR":
-        return cls(**meta["made"])._restore(folder, meta)
+        return cls(**meta["made"]).restore(folder, meta)
 
 # %% ../../nbs/34c_recommend.collaborative.ipynb #0036
 _METHODS = {
@@ -272,7 +272,7 @@ class _Former(UserModel):
     def _read(cls, folder: Path, meta: dict) -> UserModel:
         names = ("factors", "neighbours", "seed")
         arguments = {name: meta[name] for name in names} | meta["options"]
-        return _of_method(meta["method"], arguments)._restore(folder, meta)
+        return _of_method(meta["method"], arguments).restore(folder, meta)
 
 
 def Collaborative(

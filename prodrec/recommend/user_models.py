@@ -176,14 +176,14 @@ class _Answers:
 
         A stored 0 was seen.
         """
-        rows = self._arrays["seen"][self.user_rows(users)]
+        rows = self.arrays["seen"][self.user_rows(users)]
         rows.resize(rows.shape[0], len(self.ids))
         return rows
 
     @property
     def usual_worth(self) -> float:
         "Return the median worth of a product to a user; as much counts a product in a basket."
-        worth = self._arrays["seen"].data
+        worth = self.arrays["seen"].data
         return float(np.median(worth[worth > 0]))
 
     def _query(self, user, basket) -> tuple[csr_matrix, np.ndarray | None, bool]:
@@ -299,24 +299,28 @@ class _Changes:
 
         Their rows follow those of the new ones, and `order` takes both.
         """
-        old, placed = self.placement, self._place_new(self._arrays, vectors)
+        old, placed = self.placement, self.place_new(self.arrays, vectors)
         borrow = _stacked(old.borrow, old.neighbours(vectors, n), order)
-        arrays = {name: _stacked(self._arrays[name], rows, order) for name, rows in placed.items()}
+        arrays = {name: _stacked(self.arrays[name], rows, order) for name, rows in placed.items()}
         placement = Placement(ids, old.vectors, borrow, old.weights)
-        return self._set(self.users, placement, self._arrays | arrays)
+        return self._set(self.users, placement, self.arrays | arrays)
 
     def _write(self, folder: Path) -> dict:
         if self.placement is None:  # its options are all there is
             return {}
         names = {"users": self.users, "ids": self.ids}
         (folder / "names.json").write_text(json.dumps(names), encoding="utf-8")
-        _write_arrays(folder, self._arrays | {"borrow": self.placement.borrow})
+        _write_arrays(folder, self.arrays | {"borrow": self.placement.borrow})
         vectors = self.placement.vectors
         np.savez(folder / "spaces.npz", **{f"space{n}": v for n, v in enumerate(vectors.values())})
         return {"spaces": list(vectors), "space_weights": self.placement.weights}
 
-    def _restore(self, folder: Path, meta: dict) -> "UserModel":
-        "Take over what `_write` wrote to `folder`, and what version 0.1 did."
+    def restore(
+        self,
+        folder: Path,  # of `_read`
+        meta: dict,  # of `_read`
+    ) -> "UserModel":
+        """Take over what was written to `folder`, also by version 0.1, and return the model."""
         if not (folder / "names.json").exists():
             return self
         names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
@@ -335,7 +339,8 @@ class _Changes:
 class UserModel(_Answers, _Changes, Saved):
     """Recommend products by what users did: the base class of all user models.
 
-    After `fit`: `users`, and `ids`, all products, those with a history first.
+    A subclass defines `learn` and `score_known`. After `fit`: `users`, `arrays`, what was learned,
+    and `ids`, all products, those with a history first.
     """
 
     formats = (1, 2)
@@ -384,37 +389,55 @@ class UserModel(_Answers, _Changes, Saved):
         placement, new = place_products(history.ids, ids, vectors, self.space_weights)
         seen.resize(seen.shape[0] + 1, seen.shape[1])  # the last row is of unknown users
         counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
-        arrays = {"seen": seen, "popularity": counts} | self._learn(history, matrix)
-        arrays |= self._learn_content(arrays, placement.vectors)
-        return self._set(history.users, placement, arrays | self._place_new(arrays, new))
+        arrays = {"seen": seen, "popularity": counts} | self.learn(history, matrix)
+        arrays |= self.learn_content(arrays, placement.vectors)
+        return self._set(history.users, placement, arrays | self.place_new(arrays, new))
 
-    def _learn(self, history: History, matrix: csr_matrix) -> dict[str, np.ndarray | csr_matrix]:
-        "Return what is learned from `matrix` (users, known products), as arrays by name."
-        raise NotImplementedError(
-            f"{type(self).__name__} does not say how it learns: define `_learn`"
-        )
+    def learn(
+        self,
+        history: History,  # the events
+        matrix: csr_matrix,  # (users, known products), the worth of each product to each user
+    ) -> dict[str, np.ndarray | csr_matrix]:
+        """Return what is learned, as arrays by name; afterwards they are in `arrays`.
 
-    def _predict(self, rows: csr_matrix, users: np.ndarray | None) -> np.ndarray:
-        """Return the scores of the known products, or of all: float32 (n, products).
-
-        `rows` (n, known) is what the users had. `users` are their rows in the training matrix,
-        len(self.users) for an unknown user, or None for baskets.
+        The columns of `matrix` are the products `history.ids`, its rows `history.users`.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} does not say how it scores: define `_predict`"
+            f"{type(self).__name__} does not say how it learns: define `learn`"
         )
 
-    def _learn_content(self, arrays: dict, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        "Return more arrays, learned from the vectors of the known products."
+    def score_known(
+        self,
+        rows: csr_matrix,  # (n, known products), the worth of what each user had
+        users: np.ndarray | None,  # (n,) their rows in training, len(self.users): unknown; or None
+    ) -> np.ndarray:
+        """Return the scores of the known products, or of all: float32 (n, products).
+
+        Columns are in the order of `learn`. For baskets `users` is None.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say how it scores: define `score_known`"
+        )
+
+    def learn_content(
+        self,
+        arrays: dict[str, np.ndarray | csr_matrix],  # of `learn`, and "seen" and "popularity"
+        vectors: dict[str, np.ndarray],  # of the known products: space → (known, d)
+    ) -> dict[str, np.ndarray]:
+        """Return more arrays, learned from the vectors of the known products."""
         return {}
 
-    def _place_new(self, arrays: dict, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        "Return arrays with one row a new product, from the vectors of those."
+    def place_new(
+        self,
+        arrays: dict[str, np.ndarray | csr_matrix],  # all that was learned
+        vectors: dict[str, np.ndarray],  # of new products: space → (new, d)
+    ) -> dict[str, np.ndarray]:
+        """Return arrays with one row a new product, from the vectors of those."""
         return {}
 
     def _set(self, users: Sequence[str], placement: Placement, arrays: dict) -> "UserModel":
         "Take over what was learned, and what follows from it."
-        self.users, self.placement, self._arrays = list(users), placement, arrays
+        self.users, self.placement, self.arrays = list(users), placement, arrays
         self._user_rows = {u: n for n, u in enumerate(self.users)}
         self._order = np.argsort(-self.popularity().to_numpy(), kind="stable")
         return self
@@ -425,7 +448,7 @@ class UserModel(_Answers, _Changes, Saved):
         users: np.ndarray | None = None,  # (n,) their rows in `users`; None: baskets
     ) -> np.ndarray:
         """Return the scores of all products for users with these rows: float32 (n, len(ids))."""
-        return self._completed(self._predict(self.placement.collapse(rows), users), rows)
+        return self._completed(self.score_known(self.placement.collapse(rows), users), rows)
 
     def _completed(self, scores: np.ndarray, rows: csr_matrix) -> np.ndarray:
         """Return scores with those that new products borrow.
@@ -442,7 +465,7 @@ class UserModel(_Answers, _Changes, Saved):
         """Return the number of users who had each product, in the order of `ids`."""
         self._check_fitted()
         counts = np.zeros(len(self.ids), int)
-        counts[: self.placement.known] = self._arrays["popularity"]
+        counts[: self.placement.known] = self.arrays["popularity"]
         return pd.Series(counts, index=pd.Index(self.ids, name="id"), name="users")
 
     def _check_fitted(self):
@@ -451,7 +474,7 @@ class UserModel(_Answers, _Changes, Saved):
 
     @classmethod
     def _read(cls, folder: Path, meta: dict) -> "UserModel":
-        return cls()._restore(folder, meta)
+        return cls().restore(folder, meta)
 
     def __contains__(self, user):
         return self.placement is not None and user in self._user_rows
@@ -460,7 +483,7 @@ class UserModel(_Answers, _Changes, Saved):
         return len(self.ids)
 
     def _summary(self) -> dict[str, str]:
-        hidden = ("users", "placement", "space_weights")
+        hidden = ("users", "placement", "space_weights", "arrays")
         made = {
             n: v for n, v in vars(self).items() if n not in hidden and n[0] != "_" and n[-1] != "_"
         }
