@@ -41,7 +41,7 @@ from ..recommend.query import as_list
 
 # %% ../../nbs/40b_apps.browser_cards.ipynb #0009
 def product_title(
-    row: pd.Series,  # of the catalogue
+    row: Mapping,  # a row of the catalogue, or `Showcase.facts`
     id: str,  # of the product
 ) -> str:
     """Return the title of a product; its id where it has none."""
@@ -50,7 +50,7 @@ def product_title(
 
 
 def product_line(
-    row: pd.Series,  # of the catalogue
+    row: Mapping,  # a row of the catalogue, or `Showcase.facts`
 ) -> str:
     """Return category and price on one line; "" where both are missing."""
     price = row.get("price")
@@ -70,6 +70,8 @@ class Showcase:
     ):
         self.recommender, self.catalog = recommender, recommender.catalog
         self.table = filter_table(self.catalog.products, columns)
+        products, shown = self.catalog.products, ("title", "category", "price")
+        self._facts = {name: products[name].array for name in shown if name in products}
         ranges = self.table.columns[self.table.dtypes != "category"]
         self.edges = {c: bin_edges(self.table[c]) for c in ranges}
         self.bins = {c: bin_codes(self.table[c], e) for c, e in self.edges.items()}
@@ -102,12 +104,20 @@ class Showcase:
         """Return products by their names, see `find_products`."""
         return find_products(self.texts, words, n)
 
+    def facts(
+        self,
+        id: str,  # a product
+    ) -> dict:
+        """Return title, category and price of a product; a row of the whole table takes longer."""
+        row = self.catalog.products.index.get_loc(id)
+        return {name: values[row] for name, values in self._facts.items()}
+
     def title(
         self,
         id: str,  # a product
     ) -> str:
         """Return the title of a product, or its id."""
-        return product_title(self.catalog.products.loc[id], id)
+        return product_title(self.facts(id), id)
 
     def thumb(
         self,
@@ -205,9 +215,9 @@ def product_cards(
     ids: Sequence[str],  # products
 ) -> list[dict]:
     """Return a card for each product: id, title, facts, thumb, said, at and tray."""
-    products, cards = showcase.catalog.products, []
+    cards = []
     for id in ids:
-        row = products.loc[id]
+        row = showcase.facts(id)
         card = {"id": id, "title": product_title(row, id), "facts": product_line(row)}
         card |= {"thumb": showcase.thumb(id), "said": state.opinion(id)}
         cards.append(card | {"at": showcase.at.get(id), "tray": id in state.tray})
@@ -269,7 +279,8 @@ def answer_list(
     parts = score_parts(table)
     table = table if only is None else table[only.to_numpy()].reset_index(drop=True)
     cards, columns = product_cards(showcase, state, table["id"]), showcase.catalog.products.columns
-    for card, row in zip(cards, table.to_dict("records"), strict=True):
+    shown = table[["id", "score", "reason", *parts, *({"duplicates"} & set(table))]]
+    for card, row in zip(cards, shown.to_dict("records"), strict=True):
         reason = str(row["reason"] or "")
         liked = reason_because(reason)
         known = liked is not None and liked in showcase.catalog

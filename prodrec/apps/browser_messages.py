@@ -140,7 +140,7 @@ def _select(browser, content: Mapping, buffers: Sequence[bytes]):
 
 @message("page")
 def _page(browser, content: Mapping, buffers: Sequence[bytes]):
-    browser.step(replace(browser.state, page=int(content["page"])), asks=False)
+    browser.step(replace(browser.state, page=max(0, int(content["page"]))), asks=False)
 
 
 @message("pick")
@@ -163,8 +163,8 @@ def _csv(browser, content: Mapping, buffers: Sequence[bytes]):
 def _find(browser, content: Mapping, buffers: Sequence[bytes]):
     words, shop = content["text"], browser.showcase
     users = [u for u in shop.users if words.strip().lower() in u.lower()][:3]
-    ids, products = browser.find(words, 6), shop.catalog.products
-    found = [{"id": i, "title": shop.title(i), "facts": product_line(products.loc[i])} for i in ids]
+    ids = browser.find(words, 6)
+    found = [{"id": i, "title": shop.title(i), "facts": product_line(shop.facts(i))} for i in ids]
     reply = {"kind": "found", "text": words, "products": found, "users": users}
     return reply, [shop.thumb(i, 64) or b"" for i in ids]
 
@@ -191,5 +191,5 @@ def _map(browser, content: Mapping, buffers: Sequence[bytes]):
 def _peek(browser, content: Mapping, buffers: Sequence[bytes]):
     at, shop = content["at"], browser.showcase
     id = shop.points.index[at]
-    told = {"id": id, "title": shop.title(id), "facts": product_line(shop.catalog.products.loc[id])}
+    told = {"id": id, "title": shop.title(id), "facts": product_line(shop.facts(id))}
     return {"kind": "peek", "at": at} | told, [shop.thumb(id) or b""]
