@@ -228,7 +228,7 @@ def main(names: list[str]):
                 failed.append(name)
                 print(e)
             print(
-                f"== {name}: {'FAILED' if name in failed else 'passed'} in {time.monotonic() - began:.1f} s",
+                f"== {name}: {'FAILED' if name in failed else 'passed'} in {time.monotonic() - began:.1f} s",  # noqa: E501
                 flush=True,
             )
     if (after := tree()) != before:

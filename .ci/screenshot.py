@@ -1,8 +1,8 @@
 """The pictures of the browser in README.md and in its chapter, taken through Chromium.
 
-`python .ci/screenshot.py` trains the demo's recommender (or loads the one in the folder that `--shop` names) and
-writes nbs/images/browser.png; with `--record` it writes nbs/images/browser.webp too, a walk of a few seconds.
-Whoever changes how the widget looks takes them anew.
+`python .ci/screenshot.py` trains the demo's recommender (or loads the one in the folder that
+`--shop` names) and writes nbs/images/browser.png; with `--record` it writes nbs/images/browser.webp
+too, a walk of a few seconds. Whoever changes how the widget looks takes them anew.
 """
 
 import argparse

@@ -87,7 +87,7 @@ def _default_cache() -> Path:
         return Path.home() / "Library" / "Caches" / "prodrec"
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "prodrec"
 
-
+# %% ../nbs/00_core.ipynb #0019
 def cache_dir(
     *parts: str,  # sub-folders, made where they are missing
 ) -> Path:
@@ -109,7 +109,7 @@ def cache_dir(
         ) from e
     return path
 
-# %% ../nbs/00_core.ipynb #0022
+# %% ../nbs/00_core.ipynb #0023
 def progress(
     items=None,  # the iterable, or None to call `.update(n)` by hand
     desc: str = "",  # a short name for the work
@@ -124,7 +124,7 @@ def progress(
     off = os.environ.get("PRODREC_PROGRESS", "1") == "0"
     return tqdm(items, desc=desc, total=total, unit=unit, disable=off, leave=False, mininterval=0.5)
 
-# %% ../nbs/00_core.ipynb #0025
+# %% ../nbs/00_core.ipynb #0026
 FORMAT = 2  # of the manifest; version 0.1 wrote none, which counts as 1
 
 
@@ -135,14 +135,14 @@ def file_digest(
     with open(path, "rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
-
+# %% ../nbs/00_core.ipynb #0027
 def _moved_aside(path: Path) -> list[Path]:
     "List the folders that stood at `path` before and are still there, the latest last."
     beside = path.parent.iterdir() if path.parent.is_dir() else ()
     old = [p for p in beside if p.name.startswith(f".{path.name}-") and p.name.endswith("-old")]
     return sorted(old, key=lambda p: p.stat().st_mtime)
 
-
+# %% ../nbs/00_core.ipynb #0028
 def _replace_folder(new: Path, path: Path):
     """Put `new` in the place of `path`, which is moved aside first: no system replaces a folder in
     one step.
@@ -153,7 +153,7 @@ def _replace_folder(new: Path, path: Path):
     for old in _moved_aside(path):
         shutil.rmtree(old, ignore_errors=True)
 
-# %% ../nbs/00_core.ipynb #0026
+# %% ../nbs/00_core.ipynb #0029
 def check_saved_place(
     path: str | Path,  # where a folder will be written
 ) -> Path:
@@ -168,7 +168,7 @@ def check_saved_place(
         )
     return path
 
-
+# %% ../nbs/00_core.ipynb #0030
 @contextmanager
 def save_folder(
     path: str | Path,  # where the folder will stand; replaced if it is there
@@ -203,7 +203,7 @@ def save_folder(
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
-# %% ../nbs/00_core.ipynb #0029
+# %% ../nbs/00_core.ipynb #0033
 def read_manifest(
     path: str | Path,  # a folder written by `save_folder`
 ) -> dict:
@@ -222,7 +222,7 @@ def read_manifest(
     except (ValueError, KeyError, TypeError) as e:
         raise ValueError(f"{str(file)!r} is damaged: {e!r}") from e
 
-
+# %% ../nbs/00_core.ipynb #0034
 def standing(
     path: str | Path,  # where a folder was saved
 ) -> Path:
@@ -232,7 +232,7 @@ def standing(
     path = Path(path)
     return path if path.exists() else next(iter(_moved_aside(path)[::-1]), path)
 
-# %% ../nbs/00_core.ipynb #0032
+# %% ../nbs/00_core.ipynb #0037
 def saved_kind(
     path: str | Path,  # a saved folder
 ) -> str:
@@ -241,7 +241,7 @@ def saved_kind(
         "Versions" if (standing(path) / "versions.json").is_file() else read_manifest(path)["kind"]
     )
 
-
+# %% ../nbs/00_core.ipynb #0038
 def _current_version(path: Path) -> Path:
     "Return the folder of the version in use where `path` holds versions, else `path`."
     if not (path / "versions.json").is_file():
@@ -254,7 +254,7 @@ def _current_version(path: Path) -> Path:
         raise ValueError(f"{str(path)!r} is a folder of versions, none of which is in use")
     return path / current
 
-# %% ../nbs/00_core.ipynb #0033
+# %% ../nbs/00_core.ipynb #0039
 def find_saved(
     path: str | Path,  # a saved folder, or one that contains it
     kinds: str | tuple[str, ...],  # the kinds to accept
@@ -279,7 +279,7 @@ def find_saved(
         level = [p for q in level for p in sorted(q.iterdir()) if (p / "manifest.json").is_file()]
     raise ValueError(f"{str(path)!r} holds a saved {found}, not a {kinds[0]}")
 
-
+# %% ../nbs/00_core.ipynb #0040
 def load_folder(
     path: str | Path,  # a saved folder, or one that contains it
     kind: str | tuple[str, ...],  # the kind to find, or several to accept
@@ -299,7 +299,7 @@ def load_folder(
         )
     return folder, manifest["meta"]
 
-# %% ../nbs/00_core.ipynb #0036
+# %% ../nbs/00_core.ipynb #0043
 class Saved:
     """Save objects of subclasses as folders and load them again, each as the class that it was.
 
@@ -359,7 +359,7 @@ class Saved:
         found = _registered(cls, path, read_manifest(folder))
         return found._read(folder, meta.get("state", meta), **options)
 
-# %% ../nbs/00_core.ipynb #0038
+# %% ../nbs/00_core.ipynb #0045
 def _registered(cls: type, path: str | Path, manifest: dict) -> type:
     "Return the class that a manifest names; `ValueError` where it is not known, or no `cls`."
     from prodrec import SAVED_IN
@@ -387,7 +387,7 @@ def _registered(cls: type, path: str | Path, manifest: dict) -> type:
         )
     return found
 
-
+# %% ../nbs/00_core.ipynb #0046
 def check_inherited(
     cls: type,  # a subclass of `Saved`
 ):
@@ -402,7 +402,7 @@ def check_inherited(
             "define `_write` and `_read` too"
         )
 
-# %% ../nbs/00_core.ipynb #0043
+# %% ../nbs/00_core.ipynb #0051
 @contextmanager
 def defer_interrupt():
     """Delay Ctrl-C until the block is over.
@@ -421,7 +421,7 @@ def defer_interrupt():
         if pressed and callable(before):
             before(*pressed[0])
 
-# %% ../nbs/00_core.ipynb #0046
+# %% ../nbs/00_core.ipynb #0054
 class Profiler:
     """Measure seconds and peak resident memory (MB) of each named stage of a run; `to_frame()`
     returns the table.

@@ -1,4 +1,6 @@
-"""A server that tests can talk to, in this process or in one that can be killed, and what its clients do."""
+"""A server that tests can talk to, in this process or in one that can be killed, and what its
+clients do.
+"""
 
 import contextlib
 import io
@@ -78,7 +80,8 @@ def put(url: str, id: str, fields: dict, image: bytes | None = None, **options):
     )
 
 
-# imports once, then becomes a server as often as it is asked to; nothing has run in it that could not be forked
+# imports once, then becomes a server as often as it is asked to; nothing has run in it that could
+# not be forked
 MOTHER = """
 import json, os, signal, sys
 from prodrec.apps import server
@@ -143,7 +146,9 @@ def killed_after(seconds: float, pid: int, how: int = signal.SIGKILL):
 
 
 def write_until_dead(url: str, n: int, draw, confirmed: dict, begun: dict):
-    "Put products one after the other, and now and then take one away; what is confirmed is written down."
+    """Put products one after the other, and now and then take one away; what is confirmed is
+    written down.
+    """
     session = requests.Session()
     session.headers.update(KEY)
     with contextlib.suppress(requests.RequestException):
@@ -185,11 +190,13 @@ def check_all(url: str, state: dict, confirmed: dict, begun: dict):
 
 
 def page_driver():
-    "Playwright; where there is no Chromium the test is skipped, but not where all of it has to be there."
+    """Playwright; where there is no Chromium the test is skipped, but not where all of it has to
+    be there.
+    """
     if chromium() is None:
         if os.environ.get("CI") == "true":
             pytest.fail("there is no Chromium: `apt-get install chromium`")
         pytest.skip(
-            "there is no Chromium to drive: `apt-get install chromium`, or say where it is in CHROMIUM"
+            "there is no Chromium to drive: `apt-get install chromium`, or say where it is in CHROMIUM"  # noqa: E501
         )
     return pytest.importorskip("playwright.sync_api")

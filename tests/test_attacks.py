@@ -1,4 +1,6 @@
-"""Strangers against a server that runs as a process of its own: whatever they do, others are answered and it stops."""
+"""Strangers against a server that runs as a process of its own: whatever they do, others are
+answered and it stops.
+"""
 
 import contextlib
 import http.server
@@ -107,11 +109,11 @@ def closed(connection: socket.socket) -> bool:
 
 
 HEADS = {
-    "a byte now and then after the answer": (b"GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n", b"x"),
+    "a byte now and then after the answer": (b"GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n", b"x"),  # noqa: E501
     "chunks without end after an early answer": (
-        b"PUT /products/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        b"PUT /products/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),  # noqa: E501
     "a body without end": (
-        b"POST /recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n", b" "),
+        b"POST /recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n", b" "),  # noqa: E501
     "a head without end": (b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: ", b"a"),
     "nothing": (b"", b""),
 }  # fmt: skip

@@ -29,14 +29,14 @@ def browser(recommender):
 
 IDS = st.sampled_from([*load_demo(n=N).ids[:6], "no such"])
 MESSAGES = st.one_of(
-    st.fixed_dictionaries({"do": st.just("ask"), "kind": st.just("id"), "value": IDS, "add": st.booleans(), "again": st.booleans()}),
-    st.fixed_dictionaries({"do": st.just("ask"), "kind": st.sampled_from(["text", "user", "image", "at", "odd"]), "value": st.sampled_from(["boots", "xyzzy", "", 3, -1, 10**6, None])}),
-    st.fixed_dictionaries({"do": st.just("say"), "id": IDS, "event": st.sampled_from(["like", "dislike", "hate"])}),
-    st.fixed_dictionaries({"do": st.just("drop"), "kind": st.sampled_from(["id", "text", "positive", "where", "filter"]), "at": st.sampled_from([0, 1, 9, "price"])}),
-    st.fixed_dictionaries({"do": st.just("steer"), "options": st.sampled_from([{"k": 3}, {"k": 0}, {"k": "x"}, {"where": {"price": [None, 60]}}, {"where": {"price": [9, 1]}}, {"where": {"odd": [0]}}, {"weights": {"text": 1}}, {"diversity": 7}, {"where": {}}])}),
-    st.fixed_dictionaries({"do": st.sampled_from(["back", "page", "sort", "vote", "crop", "pick", "csv", "why", "peek", "map", "find", "select", "like_tray", "odd"]),
-                           "to": st.sampled_from([0, 5, None]), "page": st.sampled_from([0, 2, "x"]), "by": st.sampled_from(["", "price", "-price", "odd"]), "side": st.just("left"),
-                           "box": st.sampled_from([None, [0, 0, 0.5, 0.5], [1, 1, 0, 0]]), "ids": st.lists(IDS, max_size=2), "id": IDS, "at": st.sampled_from([0, 59, 60]), "text": st.just("boot")}),
+    st.fixed_dictionaries({"do": st.just("ask"), "kind": st.just("id"), "value": IDS, "add": st.booleans(), "again": st.booleans()}),  # noqa: E501
+    st.fixed_dictionaries({"do": st.just("ask"), "kind": st.sampled_from(["text", "user", "image", "at", "odd"]), "value": st.sampled_from(["boots", "xyzzy", "", 3, -1, 10**6, None])}),  # noqa: E501
+    st.fixed_dictionaries({"do": st.just("say"), "id": IDS, "event": st.sampled_from(["like", "dislike", "hate"])}),  # noqa: E501
+    st.fixed_dictionaries({"do": st.just("drop"), "kind": st.sampled_from(["id", "text", "positive", "where", "filter"]), "at": st.sampled_from([0, 1, 9, "price"])}),  # noqa: E501
+    st.fixed_dictionaries({"do": st.just("steer"), "options": st.sampled_from([{"k": 3}, {"k": 0}, {"k": "x"}, {"where": {"price": [None, 60]}}, {"where": {"price": [9, 1]}}, {"where": {"odd": [0]}}, {"weights": {"text": 1}}, {"diversity": 7}, {"where": {}}])}),  # noqa: E501
+    st.fixed_dictionaries({"do": st.sampled_from(["back", "page", "sort", "vote", "crop", "pick", "csv", "why", "peek", "map", "find", "select", "like_tray", "odd"]),  # noqa: E501
+                           "to": st.sampled_from([0, 5, None]), "page": st.sampled_from([0, 2, "x"]), "by": st.sampled_from(["", "price", "-price", "odd"]), "side": st.just("left"),  # noqa: E501
+                           "box": st.sampled_from([None, [0, 0, 0.5, 0.5], [1, 1, 0, 0]]), "ids": st.lists(IDS, max_size=2), "id": IDS, "at": st.sampled_from([0, 59, 60]), "text": st.just("boot")}),  # noqa: E501
 )  # fmt: skip
 
 

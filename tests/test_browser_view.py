@@ -1,4 +1,4 @@
-"""The question, the reasons, the whole page as a value, and the table for pages without a kernel."""
+"""The question, the reasons, the whole page as a value, and the table for pages without a kernel."""  # noqa: E501
 
 import io
 import json

@@ -1,4 +1,6 @@
-"""The page of the server, in a browser: every state without faults for those who cannot see or use a mouse."""
+"""The page of the server, in a browser: every state without faults for those who cannot see or use
+a mouse.
+"""
 
 import json
 from pathlib import Path
@@ -82,7 +84,7 @@ def test_the_keyboard_alone(shop, browser):
     small = """() => [...document.querySelectorAll("button, a, input, summary")].filter((e) => e.offsetParent)
       .filter((e) => !e.closest("label") && !e.classList.contains("hidden") && !e.classList.contains("skip"))
       .map((e) => [e.outerHTML.slice(0, 80), e.getBoundingClientRect()])
-      .filter(([, r]) => r.height < 24).map(([html]) => html)"""
+      .filter(([, r]) => r.height < 24).map(([html]) => html)"""  # noqa: E501
     assert not page.evaluate(small)
     page.close()
 

@@ -179,7 +179,7 @@ def test_the_page_loads_nothing_from_elsewhere(shop):
         (picture((4, 4)), 415, "too few"),
         (bomb(), 413, "pixels"),
     ],
-    ids="gif text empty truncated half-png half-webp webp-frames png-frames gif-frames svg tiny bomb".split(),
+    ids="gif text empty truncated half-png half-webp webp-frames png-frames gif-frames svg tiny bomb".split(),  # noqa: E501
 )
 def test_pictures_that_are_none(shop, data, status, says):
     answer = requests.post(f"{shop[0]}/recommend", files={"image": ("a.jpg", data, "image/jpeg")})
@@ -244,7 +244,7 @@ def test_a_body_that_drips_is_not_waited_for(shop):
     host, port = shop[0].removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as s:
         s.sendall(
-            b"POST /recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 9999\r\n\r\n--x"
+            b"POST /recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 9999\r\n\r\n--x"  # noqa: E501
         )
         answer = s.recv(4_096)
     assert b" 408 " in answer.split(b"\r\n")[0]
@@ -548,7 +548,7 @@ def test_the_page_asks_goes_on_and_filters(shop, catalog):
         wanted = int(kinds.iloc[:2].sum()) - (own in kinds.index[:2])
         expect(page.locator("#message")).to_contain_text(f"{min(24, wanted)} products")
         page.evaluate(
-            "() => { const f = fetch; window.fetch = (p, o) => { if (o) window.sent = o.body.get('weights'); "
+            "() => { const f = fetch; window.fetch = (p, o) => { if (o) window.sent = o.body.get('weights'); "  # noqa: E501
             "return f(p, o); } }"
         )
         page.locator("#open").click()

@@ -28,7 +28,7 @@ class Overloaded(Exception):
         super().__init__(f"too many requests are waiting: try again in {retry:.0f} seconds")
         self.retry = retry
 
-
+# %% ../../nbs/42a_apps.batching.ipynb #0010
 def retry_after(
     waiting: int,  # requests in the queue
     rate: float,  # answers a second, 0 if unknown
@@ -36,7 +36,7 @@ def retry_after(
     """Return after how many seconds to try again, from 1 to 30."""
     return min(30.0, max(1.0, waiting / rate if rate > 0 else 1.0))
 
-# %% ../../nbs/42a_apps.batching.ipynb #0012
+# %% ../../nbs/42a_apps.batching.ipynb #0013
 class MicroBatcher:
     """Run `answer(items) -> results` in one thread, for whatever arrived since the last call.
 
@@ -127,7 +127,7 @@ class MicroBatcher:
     def __repr__(self):
         return f"MicroBatcher({len(self._queue)} waiting, at most {self.limit} in a call)"
 
-# %% ../../nbs/42a_apps.batching.ipynb #0013
+# %% ../../nbs/42a_apps.batching.ipynb #0014
 def ended(
     threads: ThreadPoolExecutor,  # shut down, without waiting
     seconds: float,  # to wait at most
@@ -138,7 +138,7 @@ def ended(
         thread.join(max(0.0, until - time.monotonic()))
     return not any(thread.is_alive() for thread in threads._threads)
 
-# %% ../../nbs/42a_apps.batching.ipynb #0019
+# %% ../../nbs/42a_apps.batching.ipynb #0020
 def answer_batch(
     recommender: Recommender,  # fitted
     asked: list[tuple[dict, dict]],  # (query, options) of each question
@@ -159,7 +159,7 @@ def answer_batch(
             results[n] = hits
     return results
 
-
+# %% ../../nbs/42a_apps.batching.ipynb #0021
 def answer_group(
     recommender: Recommender,  # fitted
     asked: list[tuple[dict, dict]],  # (query, options), of the same kinds and with equal options
@@ -178,7 +178,7 @@ def answer_group(
             results.append(e)
     return results
 
-# %% ../../nbs/42a_apps.batching.ipynb #0023
+# %% ../../nbs/42a_apps.batching.ipynb #0025
 class WorkPool:
     """Run work in `threads` threads, and refuse it where `waiting` pieces are under way."""
 
@@ -215,7 +215,7 @@ class WorkPool:
         self.threads.shutdown(wait=False, cancel_futures=True)
         return ended(self.threads, seconds)
 
-# %% ../../nbs/42a_apps.batching.ipynb #0026
+# %% ../../nbs/42a_apps.batching.ipynb #0028
 class RateLimit:
     """Let each client make `rate` requests a second, and up to `burst` at once."""
 

@@ -43,9 +43,9 @@ def picture_name(
     is_text = isinstance(picture, str)
     return str(picture).rstrip("/").rpartition("/")[2][:60] if is_text else "picture"
 
-
+# %% ../../nbs/40c_apps.browser_view.ipynb #0010
 def step_label(
-    showcase: Showcase,
+    showcase: Showcase,  # the recommender, and what the page needs of it
     question: dict,  # of `question_of`
     names: Mapping[bytes, str],  # of uploaded pictures
 ) -> str:
@@ -57,9 +57,9 @@ def step_label(
     ]
     return " + ".join(labels) or "All products"
 
-
+# %% ../../nbs/40c_apps.browser_view.ipynb #0011
 def sent_picture(
-    showcase: Showcase,
+    showcase: Showcase,  # the recommender, and what the page needs of it
     picture,  # whatever `read_image` takes
     size: int,  # the longer side in pixels
 ) -> bytes | None:
@@ -69,10 +69,10 @@ def sent_picture(
     except (ImageError, TypeError, ValueError):
         return None
 
-
+# %% ../../nbs/40c_apps.browser_view.ipynb #0012
 def question_chips(
-    showcase: Showcase,
-    state: BrowserState,
+    showcase: Showcase,  # the recommender, and what the page needs of it
+    state: BrowserState,  # what is asked and shown
     names: Mapping[bytes, str],  # of uploaded pictures
 ) -> list[dict]:
     """Return what is asked, piece by piece: kind, at (its place among its kind), label, thumb."""
@@ -93,10 +93,10 @@ def question_chips(
         chips.append({"kind": "where", "at": 0, "label": label, "thumb": None})
     return chips
 
-# %% ../../nbs/40c_apps.browser_view.ipynb #0012
+# %% ../../nbs/40c_apps.browser_view.ipynb #0015
 def large_question(
-    showcase: Showcase,
-    state: BrowserState,
+    showcase: Showcase,  # the recommender, and what the page needs of it
+    state: BrowserState,  # what is asked and shown
     names: Mapping[bytes, str],  # of uploaded pictures
 ) -> dict | None:
     """Return the one picture that is asked about: kind, title, facts, picture, crop; else None."""
@@ -114,7 +114,7 @@ def large_question(
     found |= {"kind": "image", "id": None, "title": title, "facts": "", "picture": large}
     return None if large is None else found
 
-
+# %% ../../nbs/40c_apps.browser_view.ipynb #0016
 def filter_words(
     wanted,  # of a column
 ) -> str:
@@ -126,19 +126,19 @@ def filter_words(
     words = [*words[:3], f"{len(words) - 3} others"] if len(words) > 4 else words
     return " or ".join(words)
 
-
+# %% ../../nbs/40c_apps.browser_view.ipynb #0017
 def filter_chips(
-    state: BrowserState,
+    state: BrowserState,  # what is asked and shown
 ) -> list[dict]:
     """Return the filters that are set: column, label."""
     where = state.query.get("where") or {}
     found = [(c, w) for c, w in where.items() if c != "id"]
     return [{"column": str(c), "label": f"{human_name(c)}: {filter_words(w)}"} for c, w in found]
 
-
+# %% ../../nbs/40c_apps.browser_view.ipynb #0018
 def customer_cards(
-    showcase: Showcase,
-    state: BrowserState,
+    showcase: Showcase,  # the recommender, and what the page needs of it
+    state: BrowserState,  # what is asked and shown
     n: int = 12,  # products at most
 ) -> dict | None:
     """Return what the customer who is asked for had and liked, newest first; None without one."""
@@ -151,7 +151,7 @@ def customer_cards(
     ids = [i for i in dict.fromkeys(ids) if i in showcase.catalog]
     return {"name": str(users[0]), "n": len(ids), "cards": product_cards(showcase, state, ids[:n])}
 
-# %% ../../nbs/40c_apps.browser_view.ipynb #0015
+# %% ../../nbs/40c_apps.browser_view.ipynb #0021
 def heat_overlay(
     pixels: np.ndarray,  # uint8 (height, width, 3)
     heat: np.ndarray,  # float (h, w) from 0 to 1
@@ -165,9 +165,9 @@ def heat_overlay(
     mixed = grey * (1 - alpha) + np.array([230, 95, 0], np.float32) * alpha
     return thumbnail(mixed.round().astype(np.uint8), size)
 
-
+# %% ../../nbs/40c_apps.browser_view.ipynb #0022
 def heat_pictures(
-    showcase: Showcase,
+    showcase: Showcase,  # the recommender, and what the page needs of it
     asked,  # the product or the picture that is asked about
     id: str,  # the recommended product
 ) -> list[bytes]:
@@ -181,9 +181,9 @@ def heat_pictures(
     except (ValueError, TypeError, RuntimeError, ImageError):  # no network that looks at pictures
         return []
 
-
+# %% ../../nbs/40c_apps.browser_view.ipynb #0023
 def shared_attributes(
-    showcase: Showcase,
+    showcase: Showcase,  # the recommender, and what the page needs of it
     a: str,  # a product
     b: str,  # another
 ) -> list[tuple[str, str]]:
@@ -192,11 +192,11 @@ def shared_attributes(
     columns = showcase.attributes.shared(rows[1:], rows[0])[0]
     return [(human_name(c), str(showcase.catalog.products[c].iloc[rows[0]])) for c in columns]
 
-
+# %% ../../nbs/40c_apps.browser_view.ipynb #0024
 def explain_card(
-    showcase: Showcase,
-    state: BrowserState,
-    hits: Hits,
+    showcase: Showcase,  # the recommender, and what the page needs of it
+    state: BrowserState,  # what is asked and shown
+    hits: Hits,  # the answer
     id: str,  # a product of the answer
 ) -> tuple[dict, list[bytes]]:
     """Return (title, score, parts, shared, asked, and the pictures with their warm places).
@@ -215,14 +215,14 @@ def explain_card(
     found["asked"] = showcase.title(ids[0]) if ids and one else "your picture" if one else None
     return found, heat_pictures(showcase, one[0], id) if one else []
 
-# %% ../../nbs/40c_apps.browser_view.ipynb #0018
+# %% ../../nbs/40c_apps.browser_view.ipynb #0027
 TRAIL = 12  # steps that a page names; the others are still there
 
 
 def page_view(
-    showcase: Showcase,
-    state: BrowserState,
-    answers: Answers,
+    showcase: Showcase,  # the recommender, and what the page needs of it
+    state: BrowserState,  # what is asked and shown
+    answers: Answers,  # the lists of an answer
     names: Mapping[bytes, str] | None = None,  # of uploaded pictures
     comparing: bool = False,  # there is a second recommender
     left: bool | None = None,  # in a blind comparison: the first recommender stands on the left
@@ -264,10 +264,10 @@ def page_view(
         "tray": product_cards(showcase, state, state.tray),
     }
 
-# %% ../../nbs/40c_apps.browser_view.ipynb #0021
+# %% ../../nbs/40c_apps.browser_view.ipynb #0030
 def static_table(
-    showcase: Showcase,
-    state: BrowserState,
+    showcase: Showcase,  # the recommender, and what the page needs of it
+    state: BrowserState,  # what is asked and shown
     hits: Hits | None,  # the answer; None: some products
     names: Mapping[bytes, str] | None = None,  # of uploaded pictures
     n: int = 24,  # products at most
@@ -282,7 +282,7 @@ def static_table(
     label = html.escape(step_label(showcase, state.trail[-1], names or {}))
     return f"<p>{label}</p>{picture_table(cells)}"
 
-# %% ../../nbs/40c_apps.browser_view.ipynb #0024
+# %% ../../nbs/40c_apps.browser_view.ipynb #0033
 LIVE = ".prodrec-browser[data-own='{own}']"
 OUTPUT = ".jp-OutputArea-child"  # of JupyterLab, Notebook 7 and Voila
 

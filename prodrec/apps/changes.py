@@ -59,7 +59,7 @@ def row_of(
     text = None if fields is None else json.dumps(fields, allow_nan=False)
     return {"id": id, "fields": text, "picture": picture, "version": version, "time": time}
 
-
+# %% ../../nbs/42_apps.changes.ipynb #0015
 def of_version(
     version: str | None,  # None: every version
 ):
@@ -67,7 +67,7 @@ def of_version(
     column = _CHANGES.c.version
     return sa.true() if version is None else sa.or_(column == version, column.is_(None))
 
-# %% ../../nbs/42_apps.changes.ipynb #0017
+# %% ../../nbs/42_apps.changes.ipynb #0018
 class ChangeLog:
     """Keep the products that were added, changed and removed since a recommender was saved."""
 
@@ -175,7 +175,7 @@ class ChangeLog:
         url = self._engine.url.set(password=None).render_as_string()
         return f"ChangeLog({url!r}, {len(self.last()):,} products)"
 
-# %% ../../nbs/42_apps.changes.ipynb #0022
+# %% ../../nbs/42_apps.changes.ipynb #0023
 MAX_FIELDS = 100
 TYPES = ("text", "number", "yes or no", "date")
 
@@ -195,7 +195,7 @@ def type_of(
         return None
     return "yes or no" if isinstance(found.iloc[0], bool | np.bool_) else "text"
 
-
+# %% ../../nbs/42_apps.changes.ipynb #0024
 def column_types(
     products: pd.DataFrame,  # a catalogue
     columns: Mapping[str, str] | None = None,  # the schema of further columns: name → type
@@ -212,7 +212,7 @@ def column_types(
     known = {c: type_of(products[c]) for c in products if c not in ("image", "more_images")}
     return found | {c: kind for c, kind in known.items() if kind is not None or c not in found}
 
-# %% ../../nbs/42_apps.changes.ipynb #0024
+# %% ../../nbs/42_apps.changes.ipynb #0026
 def check_value(
     name: str,  # of the column
     value,  # from JSON
@@ -235,7 +235,7 @@ def check_value(
         except ValueError as e:
             raise ValueError(f"`fields`: {name!r} holds dates, received {value!r}") from e
 
-
+# %% ../../nbs/42_apps.changes.ipynb #0027
 def check_fields(
     fields: dict,  # column → value
     types: Mapping[str, str | None] | pd.DataFrame,  # of `column_types`, or the products
@@ -260,7 +260,7 @@ def check_fields(
             )
         check_value(name, value, types[name])
 
-# %% ../../nbs/42_apps.changes.ipynb #0027
+# %% ../../nbs/42_apps.changes.ipynb #0030
 def as_catalog(
     products: Mapping[str, tuple[dict, bytes | None]],  # id → (fields, picture or None)
     like: pd.DataFrame | None = None,  # the products that are there, for the types of columns
@@ -275,7 +275,7 @@ def as_catalog(
     pictures = pd.Series([p for _, p in products.values()], index=table.index, dtype=object)
     return Catalog(table.drop(columns="image", errors="ignore").assign(image=pictures))
 
-# %% ../../nbs/42_apps.changes.ipynb #0030
+# %% ../../nbs/42_apps.changes.ipynb #0033
 BLOCK = 1_000  # products that are embedded and taken in together
 
 
@@ -299,7 +299,7 @@ def update_or_skip(
         i for half in halves for i in update_or_skip(recommender, {k: products[k] for k in half})
     ]
 
-
+# %% ../../nbs/42_apps.changes.ipynb #0034
 def apply_changes(
     recommender: Recommender,  # is changed
     changes: Mapping[str, tuple[dict | None, bytes | None]],  # of `ChangeLog.last`

@@ -32,7 +32,7 @@ def packed_picture(
     """Return the answer that carries a picture."""
     return _ANSWER.pack(b"P", *pixels.shape[:2]) + pixels.tobytes()
 
-
+# %% ../../nbs/42b_apps.decoding.ipynb #0012
 def packed_error(
     e: Exception,  # of the decoder
 ) -> bytes:
@@ -42,7 +42,7 @@ def packed_error(
     text = json.dumps([reason, detail]).encode()
     return _ANSWER.pack(b"E", len(text), 0) + text
 
-
+# %% ../../nbs/42b_apps.decoding.ipynb #0013
 def read_answer(
     stream: io.BufferedIOBase,  # the output of the process
 ) -> np.ndarray:
@@ -54,7 +54,7 @@ def read_answer(
     data = read_exactly(stream, first * second * 3)
     return np.frombuffer(data, np.uint8).reshape(first, second, 3)
 
-
+# %% ../../nbs/42b_apps.decoding.ipynb #0014
 def read_exactly(
     stream: io.BufferedIOBase,  # a file or a pipe
     n: int,  # the number of bytes
@@ -65,7 +65,7 @@ def read_exactly(
         raise EOFError(f"{len(data):,} of {n:,} bytes")
     return data
 
-# %% ../../nbs/42b_apps.decoding.ipynb #0014
+# %% ../../nbs/42b_apps.decoding.ipynb #0017
 def limit_memory(
     most: int = 3 * 2**30,  # bytes of address space
 ):
@@ -75,7 +75,7 @@ def limit_memory(
 
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
-
+# %% ../../nbs/42b_apps.decoding.ipynb #0018
 def answer_request(
     requests: io.BufferedIOBase,  # where requests come from
     answers: io.BufferedIOBase,  # where answers go
@@ -92,7 +92,7 @@ def answer_request(
     answers.flush()
     return True
 
-
+# %% ../../nbs/42b_apps.decoding.ipynb #0019
 def work():
     """Answer requests on standard input until it ends: the main function of the process."""
     limit_memory()
@@ -100,11 +100,11 @@ def work():
         while answer_request(sys.stdin.buffer, sys.stdout.buffer):
             pass
 
-# %% ../../nbs/42b_apps.decoding.ipynb #0017
+# %% ../../nbs/42b_apps.decoding.ipynb #0022
 class UploadError(ImageError):
     """Say why a picture that a client sent cannot be taken."""
 
-
+# %% ../../nbs/42b_apps.decoding.ipynb #0023
 class Decoder:
     """Decode pictures in a process of its own, one at a time."""
 
@@ -167,7 +167,7 @@ class Decoder:
             process.stdin.close()
             process.stdout.close()
 
-# %% ../../nbs/42b_apps.decoding.ipynb #0022
+# %% ../../nbs/42b_apps.decoding.ipynb #0028
 class Decoders:
     """Decode pictures in `n` processes, for any number of threads."""
 
@@ -198,7 +198,7 @@ class Decoders:
         for decoder in self._all:
             decoder.close()
 
-# %% ../../nbs/42b_apps.decoding.ipynb #0025
+# %% ../../nbs/42b_apps.decoding.ipynb #0031
 def kept_file(
     data: bytes,  # the file that a client sent
     pixels: np.ndarray,  # what is in it, at most 1,024 pixels wide and high

@@ -61,14 +61,14 @@ class Limits:
             return 4 * self.max_json  # a character may take three bytes there
         return self.max_body if kind.startswith("multipart/form-data") else self.max_json
 
-
+# %% ../../nbs/42e_apps.guards.ipynb #0012
 def host_name(
     value: str,  # of the header `Host`, e.g. "localhost:8000"
 ) -> str:
     """Return the name in the header, without the port, in lower case."""
     return re.sub(r":\d*$", "", value.strip().lower())
 
-# %% ../../nbs/42e_apps.guards.ipynb #0014
+# %% ../../nbs/42e_apps.guards.ipynb #0015
 CODES = {
     **{400: "bad_request", 401: "unauthorised", 403: "forbidden", 404: "not_found"},
     **{405: "method_not_allowed", 408: "timeout", 409: "conflict", 413: "too_large"},
@@ -87,7 +87,7 @@ def is_ours(
         frame = frame.tb_next
     return frame is not None and frame.tb_frame.f_globals.get("__name__", "").startswith("prodrec.")
 
-
+# %% ../../nbs/42e_apps.guards.ipynb #0016
 def refusal(
     e: Exception,  # whatever was raised
 ) -> tuple[int, str, dict[str, str]]:
@@ -112,7 +112,7 @@ def refusal(
         return 422, str(e), {}
     return 500, INSIDE, {}
 
-
+# %% ../../nbs/42e_apps.guards.ipynb #0017
 def log_refusal(
     e: Exception,  # whatever was raised
 ) -> tuple[int, str, dict[str, str]]:
@@ -122,7 +122,7 @@ def log_refusal(
         logging.getLogger("prodrec.server").error("answered %d", found[0], exc_info=e)
     return found
 
-# %% ../../nbs/42e_apps.guards.ipynb #0017
+# %% ../../nbs/42e_apps.guards.ipynb #0020
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' blob: data:; connect-src 'self'; form-action 'none'; base-uri 'none'; "
@@ -154,7 +154,7 @@ async def send_problem(
     await send(start | {"headers": as_headers(own | dict(headers))})
     await send({"type": "http.response.body", "body": body})
 
-# %% ../../nbs/42e_apps.guards.ipynb #0020
+# %% ../../nbs/42e_apps.guards.ipynb #0023
 class Refused(Exception):
     """Say that the body of a request is not taken."""
 
@@ -166,7 +166,7 @@ class Refused(Exception):
         super().__init__(detail)
         self.status, self.detail = status, detail
 
-
+# %% ../../nbs/42e_apps.guards.ipynb #0024
 class Body:
     """Count the body of a request while it comes in."""
 
@@ -199,7 +199,7 @@ class Body:
             raise self.refused
         return message
 
-# %% ../../nbs/42e_apps.guards.ipynb #0023
+# %% ../../nbs/42e_apps.guards.ipynb #0027
 HEALTH = ("/health", "/ready")
 REQUEST: contextvars.ContextVar[str] = contextvars.ContextVar("request", default="")
 
@@ -212,7 +212,7 @@ def needs_key(
     changing = path in ("/feedback", "/reload") or path.startswith("/products")
     return method in ("POST", "PUT", "DELETE", "PATCH") and changing
 
-
+# %% ../../nbs/42e_apps.guards.ipynb #0028
 def key_problem(
     key: str | None,  # of the server; None: nothing can be changed
     given: str,  # by the client, "" for none
@@ -224,10 +224,10 @@ def key_problem(
         return 401, "the header X-API-Key is missing or wrong"
     return None
 
-
+# %% ../../nbs/42e_apps.guards.ipynb #0029
 def head_problem(
     scope: Mapping,  # of ASGI; the path without its version
-    limits: Limits,
+    limits: Limits,  # of requests
     key: str | None,  # of the server
 ) -> tuple[int, str] | None:
     """Return (status, detail) where the head of a request is refused, None where it is not."""
@@ -244,7 +244,7 @@ def head_problem(
         return 413, f"the request is larger than {most:,} bytes"
     return None
 
-# %% ../../nbs/42e_apps.guards.ipynb #0025
+# %% ../../nbs/42e_apps.guards.ipynb #0031
 class Exchange:
     """One request and its answer, as a guard sees them: adds headers and counts."""
 
@@ -291,14 +291,14 @@ class Exchange:
         facts |= {"path": self.path, "status": self.status, "ms": spent, "bytes": self.size}
         return json.dumps(facts)
 
-# %% ../../nbs/42e_apps.guards.ipynb #0027
+# %% ../../nbs/42e_apps.guards.ipynb #0033
 class Guard:
     """Stand before an ASGI application and let through what keeps to the limits."""
 
     def __init__(
         self,
         app: Callable,  # ASGI
-        limits: Limits,
+        limits: Limits,  # of requests
         key: str | None = None,  # that changes need; None: nothing can be changed
         headers: Callable[[], Mapping[str, str]] = dict,  # to add to each answer
         seen: Callable[[Exchange], object] = lambda exchange: None,  # is told of each answer
@@ -376,13 +376,16 @@ async def call(
     found = {k.decode(): v.decode() for k, v in answers[0]["headers"]}
     return answers[0]["status"], b"".join(a.get("body", b"") for a in answers), found
 
-# %% ../../nbs/42e_apps.guards.ipynb #0030
+# %% ../../nbs/42e_apps.guards.ipynb #0036
 class Impatient(h11_impl.H11Protocol):
     """Speak HTTP as uvicorn does, and close connections that only take a place."""
 
     patience, linger, drain, most = 10.0, 2.0, 10.0, 2_000
 
-    def connection_made(self, transport):
+    def connection_made(
+        self,
+        transport,  # of asyncio
+    ):
         """Begin to wait for a head; make room where there are too many connections."""
         super().connection_made(transport)
         self._timers, self._since = {}, self.loop.time()
@@ -397,12 +400,18 @@ class Impatient(h11_impl.H11Protocol):
         busy = self.cycle is not None and not self.cycle.response_complete
         return busy and not self.cycle.more_body
 
-    def data_received(self, data):
+    def data_received(
+        self,
+        data,  # received bytes
+    ):
         """Take what has come in."""
         super().data_received(data)
         self._watch()
 
-    def connection_lost(self, exc):
+    def connection_lost(
+        self,
+        exc,  # the error, or None
+    ):
         """Forget all timers."""
         super().connection_lost(exc)
         for name in tuple(self._timers):

@@ -45,7 +45,7 @@ def version_of(
     manifest = find_saved(folder, "Recommender") / "manifest.json"
     return hashlib.sha256(manifest.read_bytes()).hexdigest()[:12]
 
-
+# %% ../../nbs/42c_apps.live.ipynb #0012
 def saved_at(
     folder: str | Path,  # of a saved recommender, or one that contains it
 ) -> datetime:
@@ -53,7 +53,7 @@ def saved_at(
     manifest = find_saved(folder, "Recommender") / "manifest.json"
     return datetime.fromtimestamp(manifest.stat().st_mtime, UTC)
 
-
+# %% ../../nbs/42c_apps.live.ipynb #0013
 def newest_folder(
     source: str | Path,  # a saved recommender, a version, or a folder of versions
 ) -> Path:
@@ -62,7 +62,7 @@ def newest_folder(
     places = (source, source.parent, source.parent.parent)
     return next((place for place in places if (place / "versions.json").is_file()), source)
 
-# %% ../../nbs/42c_apps.live.ipynb #0014
+# %% ../../nbs/42c_apps.live.ipynb #0016
 def cached_only(
     catalog: Catalog,  # pictures may be addresses
 ) -> Catalog:
@@ -75,7 +75,7 @@ def cached_only(
     images[addresses] = [str(url_path(ref)) for ref in images[addresses]]
     return Catalog(catalog.products.assign(image=images))
 
-
+# %% ../../nbs/42c_apps.live.ipynb #0017
 def load_live(
     source: Recommender | str | Path,  # a fitted recommender, or where one was saved
     feedback: Feedback,  # where events are kept from now on
@@ -88,7 +88,7 @@ def load_live(
     recommender.catalog = cached_only(recommender.catalog)
     return recommender, version_of(source)
 
-# %% ../../nbs/42c_apps.live.ipynb #0017
+# %% ../../nbs/42c_apps.live.ipynb #0020
 class HeldFeedback(Feedback):
     """Keep events in a database, and hold those of a user from `read` until they change."""
 
@@ -135,7 +135,7 @@ class HeldFeedback(Feedback):
             self._held.pop(user, None)
         return self
 
-# %% ../../nbs/42c_apps.live.ipynb #0020
+# %% ../../nbs/42c_apps.live.ipynb #0023
 def blocks_of(
     changes: Sequence[Change],  # (id, fields, picture), in order
 ) -> list[list[int]]:
@@ -149,7 +149,7 @@ def blocks_of(
         blocks[-1].append(n)
     return blocks
 
-# %% ../../nbs/42c_apps.live.ipynb #0023
+# %% ../../nbs/42c_apps.live.ipynb #0026
 def embed_products(
     recommender: Recommender,  # fitted
     products: Mapping[str, tuple[dict, bytes | None]],  # id → (fields, picture or None)
@@ -177,7 +177,7 @@ def embed_products(
         return catalog, vectors, {}
     return (catalog[said] if said.any() else None), vectors[said], silent
 
-# %% ../../nbs/42c_apps.live.ipynb #0025
+# %% ../../nbs/42c_apps.live.ipynb #0028
 def check_change(
     change: Change,  # (id, fields, picture)
     catalog: Catalog,  # the products that are there
@@ -191,7 +191,7 @@ def check_change(
     elif id not in catalog:
         raise KeyError(f"there is no product {id!r}")
 
-# %% ../../nbs/42c_apps.live.ipynb #0028
+# %% ../../nbs/42c_apps.live.ipynb #0031
 def take_in(
     recommender: Recommender,  # is changed
     catalog: Catalog | None,  # products to replace, and new ones
@@ -204,7 +204,7 @@ def take_in(
     if gone:
         recommender.remove(gone)
 
-# %% ../../nbs/42c_apps.live.ipynb #0031
+# %% ../../nbs/42c_apps.live.ipynb #0034
 class Writer:
     """Make changes to a recommender, first in its log and then in memory."""
 
@@ -262,7 +262,7 @@ class Writer:
             wrong |= {c[0]: e for c in kept}
         return errors | wrong
 
-# %% ../../nbs/42c_apps.live.ipynb #0034
+# %% ../../nbs/42c_apps.live.ipynb #0037
 class Lanes:
     """Hold the queues and threads of a live recommender, one for each kind of work."""
 
@@ -292,7 +292,7 @@ class Lanes:
         self.decoders.close()
         return all(done)
 
-# %% ../../nbs/42c_apps.live.ipynb #0037
+# %% ../../nbs/42c_apps.live.ipynb #0040
 class Facets:
     """Make the filters of a catalogue, again when it has changed, but not too often."""
 
@@ -311,7 +311,7 @@ class Facets:
                 self._next = began + 20 * (time.monotonic() - began)
             return self._made[1]
 
-# %% ../../nbs/42c_apps.live.ipynb #0040
+# %% ../../nbs/42c_apps.live.ipynb #0043
 class LiveRecommender:
     """Change a recommender while it answers; keep each change in a database before it is made.
 
@@ -440,7 +440,7 @@ class LiveRecommender:
         state = "not open" if self.writer is None else f"version {self.version}, {self.catalog!r}"
         return f"LiveRecommender({state})"
 
-# %% ../../nbs/42c_apps.live.ipynb #0045
+# %% ../../nbs/42c_apps.live.ipynb #0048
 def needs_network(
     recommender: Recommender,  # fitted
     query: Mapping,  # id, image, text or user

@@ -140,7 +140,7 @@ def _train(sides: dict, network, image_size, epochs: int, **options) -> ImageCla
     classifier = ImageClassifier(network, image_size=image_size, **options)
     return classifier.fit(sides["train"], sides["validation"], epochs=epochs)
 
-
+# %% ../../nbs/41_apps.pipeline.ipynb #0020
 def run_pipeline(
     catalog: Catalog | Callable[[], Catalog],  # the products, or a function that loads them
     network: str = "fashion-baseline",  # see `prodrec.models.networks.networks`
@@ -181,7 +181,7 @@ def run_pipeline(
         precision = compare_recommenders(recommender, queries, target, 5, image_size, seed)
     return Run(found, sides, classifier, report, recommender, precision, stages, seed)
 
-# %% ../../nbs/41_apps.pipeline.ipynb #0023
+# %% ../../nbs/41_apps.pipeline.ipynb #0024
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;
 padding:0 1rem;color:#222}h1{margin-bottom:0}h2{margin-top:2.5rem;border-bottom:1px solid #ddd}
 table{border-collapse:collapse;margin:.8rem 0}th,td{padding:.25rem .7rem;text-align:right}
@@ -201,7 +201,7 @@ def figure_html(
     data = base64.b64encode(out.getvalue()).decode()
     return f'<img alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{data}">'
 
-# %% ../../nbs/41_apps.pipeline.ipynb #0025
+# %% ../../nbs/41_apps.pipeline.ipynb #0026
 def grids_html(
     run: Run,  # a finished run
     n: int = 8,  # categories to show
@@ -219,7 +219,7 @@ def grids_html(
         rows.append(f'<div class="query">{picture_table(cards, k + 1)}</div>')
     return "".join(rows)
 
-# %% ../../nbs/41_apps.pipeline.ipynb #0027
+# %% ../../nbs/41_apps.pipeline.ipynb #0028
 def _sections(run: Run) -> dict[str, str]:
     "Return the sections of the page, title → HTML."
     errors = [
@@ -242,7 +242,7 @@ def _sections(run: Run) -> dict[str, str]:
         "Time and memory": run.stages.to_frame().to_html(),
     }
 
-
+# %% ../../nbs/41_apps.pipeline.ipynb #0029
 def report_page(
     run: Run,  # a finished run
     title: str = "From a catalogue to measured recommendations",  # of the page
@@ -256,7 +256,7 @@ def report_page(
     intro = f"<h1>{title}</h1><p>prodrec {__version__}, seed {run.seed}</p>"
     return f"{head}<style>{_STYLE}</style>{intro}{body}</html>"
 
-
+# %% ../../nbs/41_apps.pipeline.ipynb #0030
 def write_report(
     run: Run,  # a finished run
     path: str | Path,  # the file to write

@@ -80,16 +80,16 @@ def plain_rows(
     shown = rows.drop(columns=list(HIDDEN), errors="ignore").reset_index(names="id")
     return json.loads(shown.to_json(orient="records", double_precision=6, date_format="iso"))
 
-
+# %% ../../nbs/42g_apps.routes.ipynb #0014
 def json_answer(
     content,  # anything that JSON can hold
-    status: int = 200,
+    status: int = 200,  # of HTTP
 ):
     """Return an answer that is JSON; plain, since everything in it was made here."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return responses.Response(text.encode(), status, media_type="application/json")
 
-# %% ../../nbs/42g_apps.routes.ipynb #0016
+# %% ../../nbs/42g_apps.routes.ipynb #0017
 class Lines(responses.Response):
     """An answer of JSON lines, each sent as soon as it is there."""
 
@@ -112,7 +112,7 @@ class Lines(responses.Response):
             await send({"type": "http.response.body", "body": text, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-# %% ../../nbs/42g_apps.routes.ipynb #0019
+# %% ../../nbs/42g_apps.routes.ipynb #0020
 def example_questions(
     products: pd.DataFrame,  # a catalogue
     n: int = 3,  # questions
@@ -127,7 +127,7 @@ def example_questions(
         found.append(" ".join([*map(str, common), str(category)]).lower())
     return found
 
-
+# %% ../../nbs/42g_apps.routes.ipynb #0021
 def start_of(
     live: LiveRecommender,  # open
     n: int = 24,  # products
@@ -140,7 +140,7 @@ def start_of(
     words = live.recommender.spaces.taking("text")
     return {"products": plain_rows(some), "examples": example_questions(products) if words else []}
 
-# %% ../../nbs/42g_apps.routes.ipynb #0022
+# %% ../../nbs/42g_apps.routes.ipynb #0024
 Id = Annotated[
     str, fastapi.Path(description="a product", min_length=1, max_length=255, pattern=NAME)
 ]
@@ -277,14 +277,14 @@ class Routes:
         kept = {"Cache-Control": "max-age=300"}
         return responses.Response(data, media_type="image/jpeg", headers=kept)
 
-
+# %% ../../nbs/42g_apps.routes.ipynb #0025
 def request_is_json(
     request,  # of FastAPI
 ) -> bool:
     """Return True for a request whose body is JSON: a number is then no text."""
     return request.headers.get("content-type", "").startswith("application/json")
 
-# %% ../../nbs/42g_apps.routes.ipynb #0025
+# %% ../../nbs/42g_apps.routes.ipynb #0028
 class Changing:
     """Answer the routes that change something."""
 
@@ -341,13 +341,13 @@ class Changing:
         """Take the newest version into use; the one before answers until it is ready."""
         return json_answer(await asyncio.to_thread(self.live.reload))
 
-# %% ../../nbs/42g_apps.routes.ipynb #0028
+# %% ../../nbs/42g_apps.routes.ipynb #0031
 class Jpeg(responses.Response):
     """An answer that is a picture, for the OpenAPI document."""
 
     media_type = "image/jpeg"
 
-
+# %% ../../nbs/42g_apps.routes.ipynb #0032
 def described_errors(
     statuses: Iterable[int],  # e.g. (404, 422)
 ) -> dict[int, dict]:
@@ -355,7 +355,7 @@ def described_errors(
     content = {"application/json": {"schema": Problem.model_json_schema()}}
     return {s: {"description": CODES[s].replace("_", " "), "content": content} for s in statuses}
 
-
+# %% ../../nbs/42g_apps.routes.ipynb #0033
 def route_table(
     routes: Routes,  # those that change nothing
     changing: Changing,  # those that do

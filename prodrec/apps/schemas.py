@@ -112,7 +112,7 @@ def check_where(
                 f"`where`: a value of {column!r} has more than {MAX_TEXT:,} characters"
             )
 
-
+# %% ../../nbs/42d_apps.schemas.ipynb #0018
 def read_question(
     question: Question,  # checked by its schema
     products: pd.DataFrame,  # the catalogue, for the types of its columns
@@ -131,7 +131,7 @@ def read_question(
         options["where"] = parse_where(json.dumps(question.where), products)
     return query, options, question.offset
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0020
+# %% ../../nbs/42d_apps.schemas.ipynb #0021
 class Problem(pydantic.BaseModel):
     """The form of every error."""
 
@@ -147,7 +147,7 @@ class State(pydantic.BaseModel):
     version: str = _field(description="of the recommender: the beginning of its checksum")
     database: str = _field(description="`ok`, or `does not answer`: changes are refused then")
 
-
+# %% ../../nbs/42d_apps.schemas.ipynb #0022
 class Hit(pydantic.BaseModel, extra="allow"):
     """A recommended product, with the parts of its score, its title, category and price."""
 
@@ -164,7 +164,7 @@ class Answer(pydantic.BaseModel):
     hits: list[Hit]
     note: str = _field(description="what was passed over, or why there are so few; mostly empty")
 
-
+# %% ../../nbs/42d_apps.schemas.ipynb #0023
 class Label(pydantic.BaseModel):
     """A category that a picture may show."""
 
@@ -178,7 +178,7 @@ class Labels(pydantic.BaseModel):
     version: str
     classes: list[Label]
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0023
+# %% ../../nbs/42d_apps.schemas.ipynb #0026
 class Filter(pydantic.BaseModel):
     """A column to filter by: its values, or where its numbers or dates begin and end."""
 
@@ -187,7 +187,7 @@ class Filter(pydantic.BaseModel):
     low: float | str | None = _field(None, alias="from", description="the least number or date")
     high: float | str | None = _field(None, alias="to", description="the largest number or date")
 
-
+# %% ../../nbs/42d_apps.schemas.ipynb #0027
 class Filters(pydantic.BaseModel):
     """What the server can be asked."""
 
@@ -200,7 +200,7 @@ class Filters(pydantic.BaseModel):
     filters: dict[str, Filter] = _field(description="by column")
     shop: dict[str, Any] = _field(description="name, currency and language, for a page")
 
-
+# %% ../../nbs/42d_apps.schemas.ipynb #0028
 def filters_of(
     table: pd.DataFrame,  # of `filter_table`
 ) -> dict[str, dict]:
@@ -217,7 +217,7 @@ def filters_of(
             found[name] = {"from": str(values.min().date()), "to": str(values.max().date())}
     return found
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0026
+# %% ../../nbs/42d_apps.schemas.ipynb #0031
 class Products(pydantic.BaseModel):
     """Some of the products."""
 
@@ -231,7 +231,7 @@ class Start(pydantic.BaseModel):
     products: list[dict[str, Any]] = _field(description="some products with pictures")
     examples: list[str] = _field(description="questions in words")
 
-
+# %% ../../nbs/42d_apps.schemas.ipynb #0032
 class Changed(pydantic.BaseModel):
     """A change that is kept."""
 
@@ -248,7 +248,7 @@ class Reloaded(pydantic.BaseModel):
     carried: int = _field(description="changes that came after it was saved, and were made in it")
     left: int = _field(description="earlier changes, which stay with the version before")
 
-
+# %% ../../nbs/42d_apps.schemas.ipynb #0033
 class Imported(pydantic.BaseModel):
     """A line of progress of an import; the last one has `finished` true."""
 
@@ -258,7 +258,7 @@ class Imported(pydantic.BaseModel):
     errors: list[dict[str, Any]] = _field(description="row, id and detail of the first of them")
     finished: bool
 
-
+# %% ../../nbs/42d_apps.schemas.ipynb #0034
 class Event(pydantic.BaseModel, extra="forbid"):
     """What a user did with a product."""
 
@@ -271,7 +271,7 @@ class Event(pydantic.BaseModel, extra="forbid"):
         1.0, ge=0, le=1e9, allow_inf_nan=False, description="the pieces, or the stars of a rating"
     )
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0029
+# %% ../../nbs/42d_apps.schemas.ipynb #0037
 _PICTURES = "image/jpeg, image/png, image/webp"
 _IMAGE = {"type": "string", "format": "binary", "description": "a JPEG, PNG or WebP picture"}
 
@@ -295,7 +295,7 @@ def form_schema(
     own = {"type": "object", "properties": fields, "additionalProperties": False}
     return own | {"required": required} if required else own
 
-
+# %% ../../nbs/42d_apps.schemas.ipynb #0038
 def sent_schemas() -> dict[str, dict]:
     """Return the schemas of what is sent, by name."""
     question = Question.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -313,7 +313,7 @@ def sent_schemas() -> dict[str, dict]:
         "ProductForm": form_schema({"fields": fields}, ["fields"]),
     }
 
-
+# %% ../../nbs/42d_apps.schemas.ipynb #0039
 def request_body(
     form: str,  # the name of the form's schema
     object: str | None = None,  # the name of the schema of the same in JSON

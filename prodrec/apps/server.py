@@ -55,7 +55,7 @@ def listed(
     """Return the texts between the commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
-
+# %% ../../nbs/42h_apps.server.ipynb #0013
 def named_types(
     text: str,  # e.g. "shelf=text,weight=number"
 ) -> dict[str, str]:
@@ -66,7 +66,7 @@ def named_types(
         raise ValueError(f"`columns` {text!r}: give e.g. shelf=text; types are {', '.join(TYPES)}")
     return found
 
-
+# %% ../../nbs/42h_apps.server.ipynb #0014
 _SETTINGS: dict[str, tuple[str, Callable]] = {
     "PRODREC_DATABASE": ("database", str),
     "PRODREC_API_KEY": ("api_key", str),
@@ -106,7 +106,7 @@ def settings(
     shop = {key: text for name, key in _SHOP.items() if (text := value(name))}
     return found | ({"shop": shop} if shop else {})
 
-# %% ../../nbs/42h_apps.server.ipynb #0015
+# %% ../../nbs/42h_apps.server.ipynb #0017
 def allowed_hosts(
     names: Sequence[str] = (),  # further names; "*" allows any
     host: str = "127.0.0.1",  # the address to listen on
@@ -116,13 +116,13 @@ def allowed_hosts(
     own = () if every else (f"[{host}]" if ":" in host else host,)
     return tuple(dict.fromkeys(name.lower() for name in (*LOOPBACK, *own, *names)))
 
-# %% ../../nbs/42h_apps.server.ipynb #0018
+# %% ../../nbs/42h_apps.server.ipynb #0020
 class JsonLines(logging.Formatter):
     """Write each record of a log as one line of JSON."""
 
     def format(
         self,
-        record: logging.LogRecord,
+        record: logging.LogRecord,  # of the log
     ) -> str:
         """Return the line of a record."""
         if record.name == "prodrec.access":
@@ -133,7 +133,7 @@ class JsonLines(logging.Formatter):
             facts["error"] = hide_password(self.formatException(record.exc_info))
         return json.dumps(facts)
 
-
+# %% ../../nbs/42h_apps.server.ipynb #0021
 def start_logs(
     access: bool = True,  # a line for each request
 ):
@@ -146,7 +146,7 @@ def start_logs(
         logger.setLevel(level)
     logging.getLogger("prodrec.access").disabled = not access
 
-# %% ../../nbs/42h_apps.server.ipynb #0021
+# %% ../../nbs/42h_apps.server.ipynb #0024
 class Metrics:
     """Count the answers of a server, in Prometheus' format."""
 
@@ -177,7 +177,7 @@ class Metrics:
         kind = prometheus.CONTENT_TYPE_LATEST
         return responses.Response(prometheus.generate_latest(self.registry), media_type=kind)
 
-# %% ../../nbs/42h_apps.server.ipynb #0024
+# %% ../../nbs/42h_apps.server.ipynb #0027
 _HERE = Path(prodrec.__file__).parent / "apps"
 FILES = {
     "/": ("page.html", "text/html"),
@@ -205,7 +205,7 @@ def file_route(
 
     return file
 
-# %% ../../nbs/42h_apps.server.ipynb #0027
+# %% ../../nbs/42h_apps.server.ipynb #0030
 def add_errors(
     app,  # of FastAPI
 ):
@@ -229,7 +229,7 @@ def add_errors(
     app.add_exception_handler(exceptions.RequestValidationError, refused)
     app.add_exception_handler(optional("starlette.exceptions", "serve").HTTPException, refused)
 
-
+# %% ../../nbs/42h_apps.server.ipynb #0031
 _KEY = security.APIKeyHeader(
     name="X-API-Key", auto_error=False, description="the key that the server was started with"
 )
@@ -238,7 +238,7 @@ _CHANGES = ("PUT", "DELETE", "/feedback", "/reload")
 
 def add_routes(
     app,  # of FastAPI
-    live: LiveRecommender,
+    live: LiveRecommender,  # the recommender that is served
     shop: Mapping[str, str],  # name, currency and language
 ):
     """Add every route and every file of the page."""
@@ -254,7 +254,7 @@ def add_routes(
     for path, (name, kind) in FILES.items():
         app.add_api_route(path, file_route(name, kind), include_in_schema=False)
 
-# %% ../../nbs/42h_apps.server.ipynb #0029
+# %% ../../nbs/42h_apps.server.ipynb #0033
 _ABOUT = (
     "Recommends products like a product, a picture or words; classifies pictures; takes products "
     "and feedback. Every path may begin with `/v1`."
@@ -276,10 +276,10 @@ def described(
 
     return document
 
-
+# %% ../../nbs/42h_apps.server.ipynb #0034
 def lifespan_of(
-    live: LiveRecommender,
-    metrics: Metrics,
+    live: LiveRecommender,  # the recommender that is served
+    metrics: Metrics,  # counters of Prometheus
 ) -> Callable:
     """Return what happens when an application starts and ends: load, reload on SIGHUP, finish."""
     live.together.seen = metrics.together.labels("/recommend").observe
@@ -303,7 +303,7 @@ def lifespan_of(
 
     return lifespan
 
-# %% ../../nbs/42h_apps.server.ipynb #0030
+# %% ../../nbs/42h_apps.server.ipynb #0035
 def make_app(
     recommender: Recommender | str | Path,  # or the folder where one was saved
     *,
@@ -346,15 +346,15 @@ def make_app(
     limits = Limits(max_body=max_body, patience=patience, rate=rate, hosts=hosts, origins=origins)
     return guarded(app, limits, api_key, metrics)
 
-
+# %% ../../nbs/42h_apps.server.ipynb #0036
 PlainText = responses.PlainTextResponse
 
 
 def guarded(
     app,  # of FastAPI
-    limits: Limits,
+    limits: Limits,  # of requests
     api_key: str | None,  # that changes need
-    metrics: Metrics,
+    metrics: Metrics,  # counters of Prometheus
 ):
     """Put the guard before an application, and return the application."""
 
@@ -370,7 +370,7 @@ def guarded(
         app.add_middleware(cors, **allowed, allow_methods=["GET", "POST"], expose_headers=told)
     return app
 
-# %% ../../nbs/42h_apps.server.ipynb #0037
+# %% ../../nbs/42h_apps.server.ipynb #0043
 def raise_file_limit(
     wanted: int = 65_536,  # open files and connections
 ):
@@ -382,11 +382,11 @@ def raise_file_limit(
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
-
+# %% ../../nbs/42h_apps.server.ipynb #0044
 def serve(
     path: str | Path,  # a saved recommender, a version, or a folder of versions
     host: str = "127.0.0.1",  # the address to listen on
-    port: int = 8000,
+    port: int = 8000,  # to listen on
     **options,  # of `make_app`; what is not given is taken from the environment, see `settings`
 ):
     """Serve a recommender until it is interrupted; what was begun is finished."""

@@ -53,12 +53,12 @@ def _caffe(x):
     swap.set_weights([np.eye(3)[::-1].reshape(1, 1, 3, 3), -np.array([103.939, 116.779, 123.68])])
     return x
 
-
+# %% ../../nbs/21a_models.backbones.ipynb #0016
 def _as_they_are(x):
     "Turn pixels into float32 and leave them as they are."
     return layers.Rescaling(1.0)(x)
 
-
+# %% ../../nbs/21a_models.backbones.ipynb #0017
 PREPARATIONS = {"BGR less mean": _caffe, "-1 to 1": _scaled, "0 to 255": _as_they_are}
 
 
@@ -70,7 +70,7 @@ def prepare(
     how = BACKBONES.pixels[known_backbone(name)]
     return how(x) if callable(how) else PREPARATIONS[how](x)
 
-# %% ../../nbs/21a_models.backbones.ipynb #0019
+# %% ../../nbs/21a_models.backbones.ipynb #0021
 def _published(make: Callable, name: str) -> keras.Model:
     "Return the network with its published weights; say what to do where they cannot be had."
     try:
@@ -87,7 +87,7 @@ def _published(make: Callable, name: str) -> keras.Model:
             "set KERAS_HOME to a folder that holds them, or give `weights` a path or None"
         ) from e
 
-
+# %% ../../nbs/21a_models.backbones.ipynb #0022
 def _read_weights(model: keras.Model, path: str | Path):
     "Load a file of weights into `model`."
     if not Path(path).is_file():
@@ -102,12 +102,12 @@ def _read_weights(model: keras.Model, path: str | Path):
     except Exception as e:  # h5py and zipfile raise their own
         raise ValueError(f"`weights` {str(path)!r} does not fit {model.name}: {e}") from e
 
-# %% ../../nbs/21a_models.backbones.ipynb #0022
+# %% ../../nbs/21a_models.backbones.ipynb #0025
 def _with_alpha() -> list[str]:
     "List the backbones that come in several widths."
     return [n for n, build in _BUILDERS.items() if "alpha" in inspect.signature(build).parameters]
 
-
+# %% ../../nbs/21a_models.backbones.ipynb #0026
 def backbone(
     name: str,  # one of `BACKBONES`
     weights: str | Path | None = "imagenet",  # "imagenet", the path of a weights file, or None
@@ -130,7 +130,7 @@ def backbone(
     model.trainable = False
     return model
 
-# %% ../../nbs/21a_models.backbones.ipynb #0024
+# %% ../../nbs/21a_models.backbones.ipynb #0028
 def _check_seen(name: str, seen: tuple[int, int], pretrained: bool):
     "Raise where a backbone would see nothing, warn where it sees less than half of its size."
     row = BACKBONES.loc[name]
@@ -146,7 +146,7 @@ def _check_seen(name: str, seen: tuple[int, int], pretrained: bool):
             stacklevel=4,
         )
 
-
+# %% ../../nbs/21a_models.backbones.ipynb #0029
 def features(
     name: str,  # one of `BACKBONES`
     image_size: tuple[int, int],  # (height, width) of the pictures that come in
@@ -167,7 +167,7 @@ def features(
     last = layers.GlobalAveragePooling2D if len(x.shape) == 4 else layers.Identity
     return keras.Model(inputs, last(name="bottleneck")(x))
 
-
+# %% ../../nbs/21a_models.backbones.ipynb #0030
 def transfer(
     image_size: tuple[int, int],  # (height, width) of the pictures that come in
     n_classes: int,  # number of labels
@@ -188,7 +188,7 @@ def transfer(
     decided = layers.Dense(n_classes, activation="softmax", dtype="float32", name="probabilities")
     return keras.Model(base.input, decided(x))
 
-# %% ../../nbs/21a_models.backbones.ipynb #0026
+# %% ../../nbs/21a_models.backbones.ipynb #0032
 def register_backbone(
     name: str,  # by which it is asked for; another one of that name is replaced
     build: Callable,  # weights ("imagenet" or None) -> keras.Model, pixels to maps or vectors
@@ -212,7 +212,7 @@ def register_backbone(
     _BUILDERS[name], NETWORKS[name] = build, partial(transfer, name=name)
     register_network(name, NETWORKS[name], size, size // 2, **training)
 
-# %% ../../nbs/21a_models.backbones.ipynb #0030
+# %% ../../nbs/21a_models.backbones.ipynb #0036
 def _application(name: str) -> Callable:
     "Return the builder of a network of `keras.applications` for pictures of any size."
 
@@ -253,7 +253,7 @@ register_backbone(
     licence="Apache 2.0",
 )
 
-# %% ../../nbs/21a_models.backbones.ipynb #0031
+# %% ../../nbs/21a_models.backbones.ipynb #0037
 register_backbone(
     "mobilenetv2",
     _application("MobileNetV2"),
@@ -281,7 +281,7 @@ register_backbone(
     licence="MIT",
 )
 
-# %% ../../nbs/21a_models.backbones.ipynb #0039
+# %% ../../nbs/21a_models.backbones.ipynb #0045
 def agreement(
     a: np.ndarray,  # (n, d), the vectors of some pictures
     b: np.ndarray,  # (n, d), other vectors of the same pictures in the same order

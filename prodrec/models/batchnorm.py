@@ -27,7 +27,7 @@ def all_layers(
         if isinstance(layer, keras.Model):
             yield from all_layers(layer)
 
-
+# %% ../../nbs/22b_models.batchnorm.ipynb #0014
 def batchnorm_layers(
     model: keras.Model,  # any network
 ) -> list[keras.layers.BatchNormalization]:
@@ -35,7 +35,7 @@ def batchnorm_layers(
     kind = keras.layers.BatchNormalization
     return [layer for layer in all_layers(model) if isinstance(layer, kind) and layer.trainable]
 
-# %% ../../nbs/22b_models.batchnorm.ipynb #0016
+# %% ../../nbs/22b_models.batchnorm.ipynb #0017
 @contextmanager
 def _without_dropout(model: keras.Model) -> Iterator[None]:
     "Let dropout layers pass everything on in the block."
@@ -49,7 +49,7 @@ def _without_dropout(model: keras.Model) -> Iterator[None]:
         for layer, rate in rates:
             layer.rate = rate
 
-# %% ../../nbs/22b_models.batchnorm.ipynb #0019
+# %% ../../nbs/22b_models.batchnorm.ipynb #0020
 def batchnorm_gap(
     model: keras.Model,  # from inputs to probabilities
     x,  # one batch of inputs
@@ -70,7 +70,7 @@ def batchnorm_gap(
         variable.assign(value)
     return right[0], right[1]
 
-# %% ../../nbs/22b_models.batchnorm.ipynb #0024
+# %% ../../nbs/22b_models.batchnorm.ipynb #0025
 def recompute_statistics(
     model: keras.Model,  # trained
     batches,  # `Batches` of training data
@@ -89,11 +89,11 @@ def recompute_statistics(
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
 
-# %% ../../nbs/22b_models.batchnorm.ipynb #0027
+# %% ../../nbs/22b_models.batchnorm.ipynb #0028
 class BatchNormWarning(UserWarning):
     """Warn of a network that is much better in training mode than in inference mode."""
 
-
+# %% ../../nbs/22b_models.batchnorm.ipynb #0029
 def recalibrate_batchnorm(
     model: keras.Model,  # just trained
     batches,  # `Batches` it was trained on
@@ -124,7 +124,7 @@ def recalibrate_batchnorm(
             stacklevel=4,
         )
 
-# %% ../../nbs/22b_models.batchnorm.ipynb #0033
+# %% ../../nbs/22b_models.batchnorm.ipynb #0035
 def bn_momentum(
     steps: int,  # batches in an epoch
 ) -> float:

@@ -54,7 +54,7 @@ def _as_json(value):
         return str(value)
     return network_name(value) if callable(value) else value
 
-
+# %% ../../nbs/23_models.classifier.ipynb #0011
 def _described(classifier: Trainer) -> dict[str, str]:
     "Return labels, training and validation accuracy in words, as far as they are known."
     if not classifier.classes_:
@@ -68,7 +68,7 @@ def _described(classifier: Trainer) -> dict[str, str]:
         facts["validation accuracy"] = f"{history.val_accuracy.iloc[-1]:.3f}"
     return facts
 
-# %% ../../nbs/23_models.classifier.ipynb #0013
+# %% ../../nbs/23_models.classifier.ipynb #0014
 class Classifier(Trainer, Saved):
     """Answer, measure, explain in vectors and save; see `ImageClassifier` for pictures.
 
@@ -200,7 +200,7 @@ class Classifier(Trainer, Saved):
         )
         return f"<table><caption>{type(self).__name__}</caption>{rows}</table>"
 
-# %% ../../nbs/23_models.classifier.ipynb #0015
+# %% ../../nbs/23_models.classifier.ipynb #0016
 class ImageClassifier(Classifier):
     """Classify pictures.
 

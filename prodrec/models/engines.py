@@ -49,7 +49,7 @@ def sample_pictures(
     height, width = image_size
     return np.stack([cv2.resize(p, (width, height), interpolation=cv2.INTER_CUBIC) for p in small])
 
-
+# %% ../../nbs/20b_models.engines.ipynb #0013
 def smallest_cosine(
     a: np.ndarray,  # (n, d)
     b: np.ndarray,  # (n, d)
@@ -58,7 +58,7 @@ def smallest_cosine(
     both_zero = ~np.any(a, axis=1) & ~np.any(b, axis=1)
     return float(np.where(both_zero, 1.0, (unit_rows(a) * unit_rows(b)).sum(axis=1)).min())
 
-# %% ../../nbs/20b_models.engines.ipynb #0015
+# %% ../../nbs/20b_models.engines.ipynb #0016
 def _plain(value):
     "Return a configuration in float32, without the layers that vary pictures in training."
     if isinstance(value, list):
@@ -72,7 +72,7 @@ def _plain(value):
         value = value | {"class_name": "Identity", "config": {"name": value["config"]["name"]}}
     return {k: _plain(v) for k, v in value.items()}
 
-
+# %% ../../nbs/20b_models.engines.ipynb #0017
 def inference_copy(
     model: keras.Model,  # with one input
 ) -> keras.Model:
@@ -84,7 +84,7 @@ def inference_copy(
     inputs = keras.Input(given.shape[1:], dtype=given.dtype)
     return keras.Model(inputs, copy(inputs, training=False))
 
-# %% ../../nbs/20b_models.engines.ipynb #0018
+# %% ../../nbs/20b_models.engines.ipynb #0020
 class OpenVINO:
     """Compute `model` with OpenVINO on this processor: `pip install "prodrec[openvino]"`.
 
@@ -130,7 +130,7 @@ class OpenVINO:
     def __repr__(self):
         return f"OpenVINO({self.name!r}, {self.output_shape[-1]:,} numbers)"
 
-# %% ../../nbs/20b_models.engines.ipynb #0021
+# %% ../../nbs/20b_models.engines.ipynb #0023
 def network_on(
     engine: str,  # one of `ENGINES`
     model: keras.Model,  # from uint8 (n, height, width, 3) to (n, d)

@@ -119,7 +119,7 @@ def check_gradients(
             "set KERAS_BACKEND=tensorflow before Keras is imported"
         )
 
-
+# %% ../../nbs/28_models.explain.ipynb #0024
 def _class_gradients(model: keras.Model, layer: keras.layers.Layer, x, columns) -> tuple:
     "Return maps, and gradients of the scores of the classes `columns`; None: of the answers."
     import tensorflow as tf
@@ -136,12 +136,12 @@ def _class_gradients(model: keras.Model, layer: keras.layers.Layer, x, columns) 
     with linear:
         return maps_and_gradients(model, layer, x, chosen)
 
-
+# %% ../../nbs/28_models.explain.ipynb #0025
 def _pictures(x) -> np.ndarray:
     "Return the pictures among the inputs of a network, where they come first."
     return x[0] if isinstance(x, tuple) else x
 
-# %% ../../nbs/28_models.explain.ipynb #0024
+# %% ../../nbs/28_models.explain.ipynb #0026
 def _columns(classifier: Classifier, label, n: int) -> np.ndarray | None:
     "Return the number of the class in question for each picture; None: that of the answer."
     if label is None:
@@ -157,7 +157,7 @@ def _columns(classifier: Classifier, label, n: int) -> np.ndarray | None:
         raise ValueError(f"`label` {labels[columns < 0].iloc[0]!r} is no class; there are {known}")
     return columns
 
-# %% ../../nbs/28_models.explain.ipynb #0025
+# %% ../../nbs/28_models.explain.ipynb #0027
 def _heat_of(classifier: Classifier, x, label, layer: str | None) -> np.ndarray:
     "Return the heat maps of inputs that are read already."
     check_gradients("grad_cam")
@@ -172,7 +172,7 @@ def _heat_of(classifier: Classifier, x, label, layer: str | None) -> np.ndarray:
         return np.empty((0, *_pictures(x[:0]).shape[1:3]), np.float32)
     return np.concatenate(heat)
 
-
+# %% ../../nbs/28_models.explain.ipynb #0028
 def grad_cam(
     classifier: Classifier,  # fitted, of pictures or of pictures and texts
     pictures,  # a `Catalog`, or whatever else `classifier.predict` takes
@@ -188,13 +188,13 @@ def grad_cam(
     classifier.check_fitted()
     return _heat_of(classifier, classifier.inputs(pictures), label, layer)
 
-# %% ../../nbs/28_models.explain.ipynb #0028
+# %% ../../nbs/28_models.explain.ipynb #0031
 def _draw_heat(ax, picture: np.ndarray, heat: np.ndarray):
     "Draw a picture in grey, and the heat over it in yellow to red."
     ax.imshow(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cmap="gray", vmin=0, vmax=255)
     ax.imshow(heat, cmap="autumn_r", vmin=0, vmax=1, alpha=0.8 * heat**0.7)
 
-# %% ../../nbs/28_models.explain.ipynb #0029
+# %% ../../nbs/28_models.explain.ipynb #0032
 def grad_cam_figure(
     classifier: Classifier,  # fitted, of pictures or of pictures and texts
     pictures,  # as for `grad_cam`
@@ -223,7 +223,7 @@ def grad_cam_figure(
     figure.suptitle(f"Where {short_label(classifier.name, 40)} sees {where}", fontsize=11)
     return axes.ravel()[: len(seen)]
 
-# %% ../../nbs/28_models.explain.ipynb #0035
+# %% ../../nbs/28_models.explain.ipynb #0038
 def occlusion_map(
     classifier: Classifier,  # fitted, of pictures
     picture,  # one picture, as `classifier.predict` takes it
@@ -252,7 +252,7 @@ def occlusion_map(
         times[place] += 1
     return fall / np.maximum(times, 1)
 
-# %% ../../nbs/28_models.explain.ipynb #0040
+# %% ../../nbs/28_models.explain.ipynb #0043
 def label_errors(
     report: Report,  # of products not trained on; `Report(labels, proba, classes)` makes one of any
 ) -> pd.DataFrame:

@@ -38,7 +38,7 @@ def _nameless(value, names: dict):
         }
     return [_nameless(v, names) for v in value] if isinstance(value, list) else value
 
-
+# %% ../../nbs/20a_models.features.ipynb #0012
 def _numbered(value, names: dict):
     "Return names as numbers, in the order in which they are met."
     if isinstance(value, str):
@@ -47,7 +47,7 @@ def _numbered(value, names: dict):
         return [_numbered(v, names) for v in value]
     return _nameless(value, names)
 
-# %% ../../nbs/20a_models.features.ipynb #0013
+# %% ../../nbs/20a_models.features.ipynb #0014
 def network_digest(
     model: keras.Model,  # any network
 ) -> str:
@@ -58,7 +58,7 @@ def network_digest(
         found.update(f"{weight.shape}{weight.dtype}".encode() + weight.tobytes())
     return found.hexdigest()[:32]
 
-# %% ../../nbs/20a_models.features.ipynb #0017
+# %% ../../nbs/20a_models.features.ipynb #0018
 def has_bfloat16() -> bool:
     """Return True where the processor has the flag `avx512_bf16` or `amx_bf16`."""
     try:
@@ -67,7 +67,7 @@ def has_bfloat16() -> bool:
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
-# %% ../../nbs/20a_models.features.ipynb #0020
+# %% ../../nbs/20a_models.features.ipynb #0021
 EXACT = ("InputLayer", "Rescaling", "Resizing", "Normalization", "GlobalAveragePooling2D")
 
 
@@ -81,7 +81,7 @@ def _mixed(value):
         return value | {"config": {"name": "mixed_bfloat16"}}
     return {k: _mixed(v) for k, v in value.items()}
 
-
+# %% ../../nbs/20a_models.features.ipynb #0022
 def in_bfloat16(
     model: keras.Model,  # any network
 ) -> keras.Model:
@@ -91,7 +91,7 @@ def in_bfloat16(
     copy.trainable = model.trainable
     return copy
 
-# %% ../../nbs/20a_models.features.ipynb #0023
+# %% ../../nbs/20a_models.features.ipynb #0025
 class Features:
     """Serve kept answers: `features[i]` is float32 for a position, slice, or array of positions.
 
@@ -119,7 +119,7 @@ class Features:
         kept = f"{len(self):,} of {self.shape[1:]}, {size:,.0f} MB on disk"
         return f"Features({kept}; {self.computed:,} computed now)"
 
-# %% ../../nbs/20a_models.features.ipynb #0026
+# %% ../../nbs/20a_models.features.ipynb #0028
 def _as_kept(y: np.ndarray, keep: str) -> np.ndarray:
     "Return answers in the type in which they are kept; `ValueError` where they do not fit into it."
     with np.errstate(over="ignore"):
@@ -131,7 +131,7 @@ def _as_kept(y: np.ndarray, keep: str) -> np.ndarray:
         )
     return kept
 
-# %% ../../nbs/20a_models.features.ipynb #0029
+# %% ../../nbs/20a_models.features.ipynb #0031
 def _feature_store(model, pixels: Pixels, precision: str, keep: str, engine) -> RowStore:
     "Return the store for these answers, after a look at the arguments."
     precisions, kinds = ("float32", "bfloat16"), ("float32", "float16")
@@ -155,7 +155,7 @@ def _feature_store(model, pixels: Pixels, precision: str, keep: str, engine) -> 
     folder = cache_dir("features", which, pixels.store.folder.name)
     return RowStore(folder, f"rows.{keep}", shape[1:], keep)
 
-# %% ../../nbs/20a_models.features.ipynb #0032
+# %% ../../nbs/20a_models.features.ipynb #0034
 def bottleneck(
     model: keras.Model,  # from uint8 (n, height, width, 3) to one array (n, …)
     pixels: Pixels,  # the pictures

@@ -29,7 +29,7 @@ def _inputs_of(layer) -> list:
     "Return the input tensors of a layer as a list."
     return layer.input if isinstance(layer.input, list | tuple) else [layer.input]
 
-
+# %% ../../nbs/22c_models.fine_tuning.ipynb #0012
 def cut(
     base: keras.Model,  # a backbone
     unfreeze: str,  # one of its layers
@@ -43,7 +43,7 @@ def cut(
             return seen.popitem()[1]
     return base.input
 
-# %% ../../nbs/22c_models.fine_tuning.ipynb #0013
+# %% ../../nbs/22c_models.fine_tuning.ipynb #0014
 def find_backbone(
     model: keras.Model,  # a transfer network
 ) -> keras.Model:
@@ -56,7 +56,7 @@ def find_backbone(
     names = ", ".join(BACKBONES.index)
     raise ValueError(f"{model.name!r} has no backbone to unfreeze: use a network of {names}")
 
-# %% ../../nbs/22c_models.fine_tuning.ipynb #0016
+# %% ../../nbs/22c_models.fine_tuning.ipynb #0017
 def first_to_learn(
     base: keras.Model,  # a backbone
     unfreeze: str | None,  # a layer, "all", or None for the last block in `BACKBONES`
@@ -76,7 +76,7 @@ def first_to_learn(
         )
     return unfreeze
 
-
+# %% ../../nbs/22c_models.fine_tuning.ipynb #0018
 def unfreeze_from(
     base: keras.Model,  # a backbone; changed in place
     first: str,  # the first layer that is to learn
@@ -88,7 +88,7 @@ def unfreeze_from(
         learns = learns or layer.name == first
         layer.trainable = learns and not isinstance(layer, layers.BatchNormalization)
 
-# %% ../../nbs/22c_models.fine_tuning.ipynb #0019
+# %% ../../nbs/22c_models.fine_tuning.ipynb #0021
 def split_at(
     model: keras.Model,  # a transfer network
     base: keras.Model,  # the backbone in it
@@ -105,7 +105,7 @@ def split_at(
     head = keras.Model(model.layers[at + 1].input, model.output)
     return keras.Model(model.input, below), keras.Model(start, head(above))
 
-# %% ../../nbs/22c_models.fine_tuning.ipynb #0022
+# %% ../../nbs/22c_models.fine_tuning.ipynb #0024
 def _augmented(model: keras.Model, flip: bool, shift: float, seed: int) -> keras.Model:
     "Put `model` behind layers that vary the pictures while it learns."
     x = inputs = keras.Input(model.input_shape[1:], dtype="uint8")
@@ -121,7 +121,7 @@ def _part_above(classifier, base: keras.Model, first: str, varied: tuple, xs: li
     below, above = split_at(classifier.model, base, first)
     return above, [bottleneck(below, x, min(32, classifier.batch_size)) for x in xs]
 
-# %% ../../nbs/22c_models.fine_tuning.ipynb #0024
+# %% ../../nbs/22c_models.fine_tuning.ipynb #0026
 def _known_sides(classifier, train: Catalog, validation: Catalog | None) -> list[tuple]:
     "Return (pictures, numbers of classes) of each side, as the classifier counts classes."
     sides = [classifier.training_data(s) for s in (train, validation) if s is not None]
@@ -137,14 +137,14 @@ def _known_sides(classifier, train: Catalog, validation: Catalog | None) -> list
         )
     return sides
 
-
+# %% ../../nbs/22c_models.fine_tuning.ipynb #0027
 def _go_on(before: pd.DataFrame, after: pd.DataFrame, phase: str) -> pd.DataFrame:
     "Put one history behind the other."
     before = before if "phase" in before else before.assign(phase="head")
     both = [part for part in (before, after.assign(phase=phase)) if len(part)]
     return pd.concat(both, ignore_index=True).rename_axis("epoch")
 
-# %% ../../nbs/22c_models.fine_tuning.ipynb #0027
+# %% ../../nbs/22c_models.fine_tuning.ipynb #0030
 def fine_tune(
     classifier: ImageClassifier,  # fitted, or loaded, with a backbone; it goes on learning
     train: Catalog,  # products to learn from, with labels that the classifier knows
@@ -188,7 +188,7 @@ def fine_tune(
         classifier.history_ = _go_on(classifier.history_, learner.history_, phase)
     return classifier
 
-# %% ../../nbs/22c_models.fine_tuning.ipynb #0032
+# %% ../../nbs/22c_models.fine_tuning.ipynb #0035
 def warm_start(
     classifier: ImageClassifier,  # fitted; it stays as it is
     dropout: float = 0.3,  # share of the embedding dropped

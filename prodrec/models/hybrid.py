@@ -221,7 +221,7 @@ def _dense_200(image: str | Callable) -> dict:
     takes = inspect.signature(find_network(image)).parameters
     return {"dense": (200,)} if isinstance(image, str) and "dense" in takes else {}
 
-
+# %% ../../nbs/25_models.hybrid.ipynb #0030
 def _check_parts(hybrid: HybridClassifier):
     "Raise `TypeError` or `ValueError` where the two parts do not fit together."
     parts = (hybrid.image, ImageClassifier), (hybrid.text, TextClassifier)
@@ -238,7 +238,7 @@ def _check_parts(hybrid: HybridClassifier):
             '`text` "tfidf" has no vector that could be concatenated: give `fusion="late"`'
         )
 
-# %% ../../nbs/25_models.hybrid.ipynb #0030
+# %% ../../nbs/25_models.hybrid.ipynb #0031
 class HybridClassifier(PairReader, Classifier):
     """Classify products by picture and text.
 
@@ -401,7 +401,7 @@ class HybridClassifier(PairReader, Classifier):
             new.image_.model, new.text_.model = map(new.model.get_layer, ("image", "text"))
         return new
 
-# %% ../../nbs/25_models.hybrid.ipynb #0032
+# %% ../../nbs/25_models.hybrid.ipynb #0033
 def _state_of(hybrid: HybridClassifier) -> dict:
     state = {
         "network": hybrid.name,
@@ -412,7 +412,7 @@ def _state_of(hybrid: HybridClassifier) -> dict:
     }
     return state | {"image": hybrid.image_.to_state(), "text": hybrid.text_.to_state()}
 
-
+# %% ../../nbs/25_models.hybrid.ipynb #0034
 def _of_state(cls: type, state: dict) -> HybridClassifier:
     new = object.__new__(cls)
     for key, value in (TRAINING | state["params"]).items():

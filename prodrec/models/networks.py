@@ -97,7 +97,7 @@ def _convolution(
     x = layers.BatchNormalization(momentum=momentum)(x)
     return layers.ReLU()(x) if relu else x
 
-
+# %% ../../nbs/21_models.networks.ipynb #0023
 def _residual_block(x, filters: int, momentum: float, halve: bool):
     "Add to `x` a change of two convolutions; with `halve` the maps get half as high and wide."
     change = _convolution(x, filters, momentum, strides=2 if halve else 1)
@@ -107,7 +107,7 @@ def _residual_block(x, filters: int, momentum: float, halve: bool):
         x = _convolution(x, filters, momentum, size=1, relu=False)
     return layers.ReLU()(layers.Add()([x, change]))
 
-# %% ../../nbs/21_models.networks.ipynb #0025
+# %% ../../nbs/21_models.networks.ipynb #0026
 def residual(
     image_size: tuple[int, int],  # (height, width) in pixels
     n_classes: int,  # number of labels
@@ -134,7 +134,7 @@ def residual(
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     return keras.Model(inputs, _decision(layers.Dropout(dropout)(x), n_classes, (), 0))
 
-# %% ../../nbs/21_models.networks.ipynb #0028
+# %% ../../nbs/21_models.networks.ipynb #0029
 def mobile(
     image_size: tuple[int, int],  # (height, width) in pixels
     n_classes: int,  # number of labels
@@ -158,7 +158,7 @@ def mobile(
     x = layers.GlobalAveragePooling2D()(body.output)
     return keras.Model(inputs, _decision(x, n_classes, dense, dropout))
 
-# %% ../../nbs/21_models.networks.ipynb #0031
+# %% ../../nbs/21_models.networks.ipynb #0032
 class Network(NamedTuple):
     """Describe a registered network: how it is built, which pictures suit it, how it is trained."""
 
@@ -167,7 +167,7 @@ class Network(NamedTuple):
     smallest: int  # pixels of the longer side that it wants at least; smaller pictures are enlarged
     training: dict  # values of `prodrec.models.training.TRAINING` that suit it
 
-
+# %% ../../nbs/21_models.networks.ipynb #0033
 _REGISTERED: dict[str, Network] = {}
 
 
@@ -185,7 +185,7 @@ def register_network(
         )
     _REGISTERED[name] = Network(build, size, smallest, training)
 
-# %% ../../nbs/21_models.networks.ipynb #0033
+# %% ../../nbs/21_models.networks.ipynb #0035
 _WALMART = {"filters": (64, 128, 256), "dense": (64,), "dropout": 0.2, "block_dropout": 0.2}
 _SLASH = {"block_dropout": 0.25, "dense": (256,), "dropout": 0.5, "shift": 0.1, "rotation": 0.05}
 PRESETS = {
@@ -212,7 +212,7 @@ TRAINING_PRESETS = {
 for _name, _build in PRESETS.items():
     register_network(_name, _build, **TRAINING_PRESETS.get(_name, {}))
 
-# %% ../../nbs/21_models.networks.ipynb #0035
+# %% ../../nbs/21_models.networks.ipynb #0037
 @lru_cache
 def load_plugins(
     group: str,  # of entry points, e.g. "prodrec.networks"
@@ -228,14 +228,14 @@ def load_plugins(
             warnings.warn(message, stacklevel=2)
     return tuple(loaded)
 
-
+# %% ../../nbs/21_models.networks.ipynb #0038
 def networks() -> dict[str, Callable]:
     """Return every registered network function by its name, those of plugins too."""
     load_plugins("prodrec.networks")
     load_plugins("prodrec.backbones")
     return {name: network.build for name, network in _REGISTERED.items()}
 
-# %% ../../nbs/21_models.networks.ipynb #0037
+# %% ../../nbs/21_models.networks.ipynb #0040
 def find_network(
     network: str | Callable,  # a name, or a function, which is returned as it is
     known: dict[str, Callable] | None = None,  # networks by name; None: those for pictures
@@ -251,7 +251,7 @@ def find_network(
         )
     return known[network]
 
-# %% ../../nbs/21_models.networks.ipynb #0042
+# %% ../../nbs/21_models.networks.ipynb #0045
 def network_entry(
     network: str | Callable,  # a name or a function
 ) -> Network:
@@ -260,7 +260,7 @@ def network_entry(
         return _REGISTERED[network]
     return Network(network, 96, 32, {})
 
-
+# %% ../../nbs/21_models.networks.ipynb #0046
 def network_name(
     network: str | Callable,  # a name, a function or a `functools.partial` of one
 ) -> str:
@@ -269,7 +269,7 @@ def network_name(
     named = getattr(function, "__name__", type(function).__name__)
     return network if isinstance(network, str) else named
 
-# %% ../../nbs/21_models.networks.ipynb #0045
+# %% ../../nbs/21_models.networks.ipynb #0049
 def check_options(
     build: Callable,  # a network function
     options: dict,  # names and values
@@ -281,7 +281,7 @@ def check_options(
         names = [p for p in inspect.signature(build).parameters][2:]
         raise TypeError(f"{e}; this network takes {', '.join(names) or 'no options'}") from e
 
-# %% ../../nbs/21_models.networks.ipynb #0048
+# %% ../../nbs/21_models.networks.ipynb #0052
 def split_frozen(
     model: keras.Model,  # from inputs to probabilities
 ) -> tuple[keras.Model | None, keras.Model]:
@@ -295,7 +295,7 @@ def split_frozen(
     features = model.get_layer("bottleneck").output
     return keras.Model(model.input, features), keras.Model(features, model.output)
 
-# %% ../../nbs/21_models.networks.ipynb #0051
+# %% ../../nbs/21_models.networks.ipynb #0055
 def embedding_network(
     model: keras.Model,  # from inputs to probabilities
 ) -> keras.Model:
@@ -305,14 +305,14 @@ def embedding_network(
     out = model.get_layer("embedding").output if "embedding" in names else model.layers[-1].input
     return keras.Model(model.input, out)
 
-
+# %% ../../nbs/21_models.networks.ipynb #0056
 def network_alone(
     model: keras.Model,  # compiled or not
 ) -> keras.Model:
     """Return the same layers without the optimizer and the loss they were trained with."""
     return keras.Model(model.input, model.output, name=model.name)
 
-# %% ../../nbs/21_models.networks.ipynb #0054
+# %% ../../nbs/21_models.networks.ipynb #0059
 def as_functional(
     model: keras.Model,  # any network
 ) -> keras.Model:
@@ -326,7 +326,7 @@ def as_functional(
     copy.set_weights(model.get_weights())
     return copy
 
-# %% ../../nbs/21_models.networks.ipynb #0057
+# %% ../../nbs/21_models.networks.ipynb #0062
 def suitable_size(
     sizes: Sequence[tuple[int, int]],  # (height, width) of some pictures
     network: str | Callable = "compact",  # a name or a function; it has its bounds

@@ -127,7 +127,7 @@ def confusion_figure(
     ax.set(title=title, xlabel="predicted", ylabel="true")
     return ax
 
-
+# %% ../../nbs/27_models.report.ipynb #0028
 def _draw_shares(shares: pd.DataFrame, few: bool, ax):
     import seaborn as sns  # slow to load, needed by this figure alone
 
@@ -144,7 +144,7 @@ def _draw_shares(shares: pd.DataFrame, few: bool, ax):
     ax.tick_params(axis="x", rotation=90, labelsize=9 if few else 8)
     ax.tick_params(axis="y", rotation=0, labelsize=9 if few else 8)
 
-# %% ../../nbs/27_models.report.ipynb #0029
+# %% ../../nbs/27_models.report.ipynb #0030
 def confusions_figure(
     table: pd.DataFrame,  # from `top_confusions`
     name: str = "classifier",  # of the classifier, for the title
@@ -166,7 +166,7 @@ def confusions_figure(
     ax.tick_params(axis="y", labelsize=8)
     return ax
 
-# %% ../../nbs/27_models.report.ipynb #0034
+# %% ../../nbs/27_models.report.ipynb #0035
 def errors_figure(
     table: pd.DataFrame,  # id, label, predicted, confidence, as `Report.worst` gives them
     catalog: Catalog,  # has the pictures
@@ -191,7 +191,7 @@ def errors_figure(
     figure.suptitle(f"The surest errors of {short_label(name, 40)}", fontsize=11)
     return axes.ravel()[: len(table)]
 
-# %% ../../nbs/27_models.report.ipynb #0037
+# %% ../../nbs/27_models.report.ipynb #0038
 class Report:
     """The figures of a classifier on products with known labels.
 
@@ -336,7 +336,7 @@ class Report:
         table = weakest.round(3).to_html()
         return f"<pre>{html.escape(repr(self))}</pre><p>The weakest classes:</p>{table}"
 
-# %% ../../nbs/27_models.report.ipynb #0038
+# %% ../../nbs/27_models.report.ipynb #0039
 def _told(report: Report) -> str:
     (low, high), (f_low, f_high) = report.interval, report.macro_f1_interval
     products, n = f"{len(report.labels):,} products", len(report.confusion)
@@ -351,7 +351,7 @@ def _told(report: Report) -> str:
     ]
     return "\n".join(lines)
 
-# %% ../../nbs/27_models.report.ipynb #0044
+# %% ../../nbs/27_models.report.ipynb #0045
 def _restricted(report: Report, min_share: float) -> Report:
     shares = pd.Series(report.labels).value_counts(normalize=True)
     kept = shares.index[shares >= min_share]
@@ -376,7 +376,7 @@ def _restricted(report: Report, min_share: float) -> Report:
         notes=[*report.notes, note],
     )
 
-# %% ../../nbs/27_models.report.ipynb #0047
+# %% ../../nbs/27_models.report.ipynb #0048
 def difference(
     a: Report,  # report of one classifier
     b: Report,  # on the same products
@@ -394,7 +394,7 @@ def difference(
         )
     return paired_difference(a.right, b.right, level, seed)
 
-# %% ../../nbs/27_models.report.ipynb #0051
+# %% ../../nbs/27_models.report.ipynb #0052
 def _costs(classifier, test: Catalog) -> dict:
     figures = classifier.evaluate(test).to_frame().iloc[0]
     columns = ["accuracy", "accuracy_low", "accuracy_high", "macro_f1", "ece"]
@@ -408,7 +408,7 @@ def _costs(classifier, test: Catalog) -> dict:
         "ms_per_product": _milliseconds(classifier, test.sample(min(512, len(test)))),
     }
 
-
+# %% ../../nbs/27_models.report.ipynb #0053
 def _milliseconds(classifier, some: Catalog) -> float:
     seconds = []
     for _ in range(3):
@@ -418,7 +418,7 @@ def _milliseconds(classifier, some: Catalog) -> float:
         seconds.append(time.perf_counter() - start)
     return 1000 * min(seconds) / len(some)
 
-# %% ../../nbs/27_models.report.ipynb #0052
+# %% ../../nbs/27_models.report.ipynb #0054
 def compare(
     classifiers: Sequence | Mapping,  # fitted classifiers, or a dict of them by a name of your own
     test: Catalog,  # the test products
@@ -437,7 +437,7 @@ def compare(
     rows = [_costs(c, test) for c in named.values()]
     return pd.DataFrame(rows, index=pd.Index(named, name="classifier"))
 
-# %% ../../nbs/27_models.report.ipynb #0053
+# %% ../../nbs/27_models.report.ipynb #0055
 def comparison_figure(
     table: pd.DataFrame,  # from `compare`
     cost: str = "ms_per_product",  # or another of its columns
@@ -460,7 +460,7 @@ def comparison_figure(
     ax.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     return ax
 
-# %% ../../nbs/27_models.report.ipynb #0058
+# %% ../../nbs/27_models.report.ipynb #0060
 def beside_published(
     published: Mapping[
         str, object
@@ -479,7 +479,7 @@ def beside_published(
     table = pd.concat(rows, ignore_index=True).reindex(columns=columns)
     return table.astype({"n": "Int64", "seed": "Int64"})
 
-# %% ../../nbs/27_models.report.ipynb #0061
+# %% ../../nbs/27_models.report.ipynb #0063
 def write_results(
     name: str,  # of the file, without its suffix
     what: str,  # a sentence: what was measured, and on which data

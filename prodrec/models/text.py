@@ -254,7 +254,7 @@ def _built(classifier, texts: np.ndarray, n_classes: int) -> keras.Model:
     vectors = embedding_matrix(read_vectors(classifier.embedding, known), known, classifier.seed)
     return build(vectorizer, n_classes, vectors=vectors, **options)
 
-
+# %% ../../nbs/24_models.text.ipynb #0042
 def _solved(model: keras.Model, sides: list, batch_size: int) -> pd.DataFrame:
     "Fit a linear model on the first side; return its history, with loss and accuracy of each side."
     start = time.perf_counter()
@@ -267,7 +267,7 @@ def _solved(model: keras.Model, sides: list, batch_size: int) -> pd.DataFrame:
         row[f"{prefix}accuracy"] = float((proba.argmax(1) == y).mean())
     return pd.DataFrame([row]).rename_axis("epoch")
 
-# %% ../../nbs/24_models.text.ipynb #0042
+# %% ../../nbs/24_models.text.ipynb #0043
 def _check_reading(network: str | Callable, embedding, stop_words):
     "Raise `ValueError` where the parameters of reading contradict each other."
     if network == "tfidf" and embedding is not None:
@@ -275,7 +275,7 @@ def _check_reading(network: str | Callable, embedding, stop_words):
     if isinstance(stop_words, str) and stop_words != "english":
         raise ValueError(f'`stop_words` must be "english", words or None, received {stop_words!r}')
 
-# %% ../../nbs/24_models.text.ipynb #0045
+# %% ../../nbs/24_models.text.ipynb #0046
 class TextClassifier(Classifier):
     """Classify texts.
 

@@ -42,7 +42,7 @@ def _label(value) -> str:
     whole = isinstance(value, float | np.floating) and float(value).is_integer()
     return str(int(value)) if whole else str(value)
 
-
+# %% ../../nbs/22d_models.trainer.ipynb #0011
 def labels_of(
     catalog: Catalog,  # products with labels
     target: str = "category",  # the column that holds the labels
@@ -71,7 +71,7 @@ def labels_of(
             )
     return labels.map(_label).astype(str)
 
-# %% ../../nbs/22d_models.trainer.ipynb #0015
+# %% ../../nbs/22d_models.trainer.ipynb #0016
 def warn_of_labels(
     labels: pd.Series,  # the labels of the training products
     target: str,  # the column's name
@@ -97,7 +97,7 @@ def warn_of_labels(
             )
             return
 
-# %% ../../nbs/22d_models.trainer.ipynb #0018
+# %% ../../nbs/22d_models.trainer.ipynb #0019
 def check_epochs(
     epochs: int,  # how often the training products are shown
     validation: Catalog | None,  # products to measure on
@@ -110,7 +110,7 @@ def check_epochs(
     if patience is not None and validation is None:
         raise ValueError("`patience` needs `validation`: what does not improve is its loss")
 
-# %% ../../nbs/22d_models.trainer.ipynb #0021
+# %% ../../nbs/22d_models.trainer.ipynb #0022
 @contextmanager
 def undone_on_failure(
     thing,  # any object
@@ -124,7 +124,7 @@ def undone_on_failure(
         vars(thing).update(before)
         raise
 
-# %% ../../nbs/22d_models.trainer.ipynb #0024
+# %% ../../nbs/22d_models.trainer.ipynb #0025
 class Rows:
     """Serve some rows of an array, or of anything indexed by positions, when they are asked for."""
 
@@ -141,7 +141,7 @@ class Rows:
     def __getitem__(self, key):
         return self.x[self.rows[key]]
 
-# %% ../../nbs/22d_models.trainer.ipynb #0027
+# %% ../../nbs/22d_models.trainer.ipynb #0028
 def frozen_answers(
     frozen: keras.Model,  # a network that never changes
     x,  # its inputs
@@ -153,7 +153,7 @@ def frozen_answers(
         return bottleneck(frozen, x, batch_size)[:]
     return apply_network(frozen, x, batch_size, "bottleneck")
 
-# %% ../../nbs/22d_models.trainer.ipynb #0030
+# %% ../../nbs/22d_models.trainer.ipynb #0031
 def training_owner(
     trainer,  # a `Trainer`
     labels: Sequence[pd.Series],  # labels by id, of each side
@@ -165,7 +165,7 @@ def training_owner(
     depends = trainer.schedule in ("cosine", "exponential")
     return trainer.get_params() | mark | ({"epochs": epochs} if depends else {})
 
-# %% ../../nbs/22d_models.trainer.ipynb #0033
+# %% ../../nbs/22d_models.trainer.ipynb #0034
 class Trainer:
     """Fit the network that a subclass builds: the half of a `Classifier` that learns."""
 

@@ -144,15 +144,15 @@ class CrashSafe:
         super().reload()
         self.trials = {i: self.trials[i] for i in self.start_order}
 
-
+# %% ../../nbs/26a_models.trials.ipynb #0020
 class _Random(CrashSafe, kt.oracles.RandomSearchOracle):
     pass
 
-
+# %% ../../nbs/26a_models.trials.ipynb #0021
 class _Hyperband(CrashSafe, kt.oracles.HyperbandOracle):
     pass
 
-# %% ../../nbs/26a_models.trials.ipynb #0020
+# %% ../../nbs/26a_models.trials.ipynb #0022
 class _Bayesian(CrashSafe, kt.oracles.BayesianOptimizationOracle):
     def populate_space(self, trial_id):
         self._random_state = np.random.RandomState((self.seed + len(self.trials)) % 2**32)
@@ -160,7 +160,7 @@ class _Bayesian(CrashSafe, kt.oracles.BayesianOptimizationOracle):
             warnings.simplefilter("ignore", ConvergenceWarning)
             return super().populate_space(trial_id)
 
-# %% ../../nbs/26a_models.trials.ipynb #0021
+# %% ../../nbs/26a_models.trials.ipynb #0023
 METHODS = ("random", "hyperband", "bayesian")
 
 
@@ -189,7 +189,7 @@ def make_oracle(
     oracle.verbose = 0
     return oracle
 
-# %% ../../nbs/26a_models.trials.ipynb #0024
+# %% ../../nbs/26a_models.trials.ipynb #0026
 def trial_outcomes(
     folder: Path,  # of a search
 ) -> dict[int, dict]:
@@ -198,7 +198,7 @@ def trial_outcomes(
     found = {int(p.parent.name.split("_")[1]): read_json(p) for p in files}
     return dict(sorted(found.items()))
 
-
+# %% ../../nbs/26a_models.trials.ipynb #0027
 def best_trial(
     outcomes: dict[int, dict],  # from `trial_outcomes`
 ) -> int | None:
@@ -206,7 +206,7 @@ def best_trial(
     done = [n for n, row in outcomes.items() if row["status"] == "completed"]
     return max(done, key=lambda n: (outcomes[n]["score"], -n), default=None)
 
-# %% ../../nbs/26a_models.trials.ipynb #0025
+# %% ../../nbs/26a_models.trials.ipynb #0028
 def trial_folder(
     folder: Path,  # of a search
     number: int,  # of the trial, from 0
@@ -215,7 +215,7 @@ def trial_folder(
     files = folder.glob("trial_*/outcome.json")
     return next(p.parent for p in files if int(p.parent.name.split("_")[1]) == number)
 
-# %% ../../nbs/26a_models.trials.ipynb #0026
+# %% ../../nbs/26a_models.trials.ipynb #0029
 def keep_best(
     folder: Path,  # of a search
 ):
@@ -226,7 +226,7 @@ def keep_best(
         if row["status"] == "completed" and n != best:
             shutil.rmtree(trial_folder(folder, n) / "classifier", ignore_errors=True)
 
-# %% ../../nbs/26a_models.trials.ipynb #0029
+# %% ../../nbs/26a_models.trials.ipynb #0032
 class TrialTuner(kt.Tuner):
     """Runs trials and records them; one in each process."""
 
@@ -289,7 +289,7 @@ class TrialTuner(kt.Tuner):
         if not self._is_worker():
             self.oracle.save()
 
-# %% ../../nbs/26a_models.trials.ipynb #0031
+# %% ../../nbs/26a_models.trials.ipynb #0034
 def run_trials(
     candidates: Candidates,  # of `Candidates`
     method: str,  # one of `METHODS`
@@ -307,7 +307,7 @@ def run_trials(
         tuner.bar.update(len(oracle.end_order))
         tuner.search()
 
-# %% ../../nbs/26a_models.trials.ipynb #0032
+# %% ../../nbs/26a_models.trials.ipynb #0035
 @contextlib.contextmanager
 def _quiet():
     "Mute TensorFlow's warning that each network is compiled anew: each is another one."

@@ -57,13 +57,13 @@ def _choice_axis(ax, values: pd.Series, choices: list) -> pd.Series:
     ax.set_xlim(-0.5, len(words) - 0.5)
     return values.map(_word).map(words.index)
 
-
+# %% ../../nbs/26b_models.tuning.ipynb #0019
 def _word(choice) -> str:
     many = isinstance(choice, list | tuple)
     text = "-".join(map(str, choice)) if many else str(choice)
     return text if len(text) <= 18 else f"{text[:17]}…"
 
-# %% ../../nbs/26b_models.tuning.ipynb #0019
+# %% ../../nbs/26b_models.tuning.ipynb #0020
 def _range_axis(ax, low: float, high: float, log: bool):
     "Scale the x axis from `low` to `high`, with three ticks."
     ax.set_xscale("log" if log else "linear")
@@ -73,7 +73,7 @@ def _range_axis(ax, low: float, high: float, log: bool):
     room = 0.06 * (np.log(high / low) if log else high - low)
     ax.set_xlim((low / np.exp(room), high * np.exp(room)) if log else (low - room, high + room))
 
-# %% ../../nbs/26b_models.tuning.ipynb #0020
+# %% ../../nbs/26b_models.tuning.ipynb #0021
 def slices_figure(
     table: pd.DataFrame,  # of trials, see `Tuning.to_frame`
     space: dict,  # option -> domain as `describe_domain` gives it
@@ -96,7 +96,7 @@ def slices_figure(
     figure.suptitle(f"Accuracy of {len(table)} trials by option; red: the best, {score:.3f}")
     return axes
 
-
+# %% ../../nbs/26b_models.tuning.ipynb #0022
 def _draw_slice(ax, table: pd.DataFrame, name: str, domain: dict, best: int):
     x = table[name]
     if "choices" in domain:
@@ -110,7 +110,7 @@ def _draw_slice(ax, table: pd.DataFrame, name: str, domain: dict, best: int):
     ax.set_xlabel(name)
     ax.spines[["top", "right"]].set_visible(False)
 
-# %% ../../nbs/26b_models.tuning.ipynb #0023
+# %% ../../nbs/26b_models.tuning.ipynb #0025
 class Tuning:
     """The result of a search, read from its `folder`; it need not be finished.
 
@@ -186,7 +186,7 @@ class Tuning:
         table = self.to_frame().sort_values("score", ascending=False, kind="stable")
         return f"<pre>{html.escape(repr(self))}</pre>{table.head(10).round(4).to_html()}"
 
-# %% ../../nbs/26b_models.tuning.ipynb #0026
+# %% ../../nbs/26b_models.tuning.ipynb #0028
 def _about(candidates: Candidates, method: str) -> dict:
     "Return what identifies a search, as JSON holds it."
     c = candidates
@@ -199,13 +199,13 @@ def _about(candidates: Candidates, method: str) -> dict:
     about |= {"train": _fingerprint(c.train), "validation": _fingerprint(c.validation)}
     return json.loads(json.dumps(about, default=_described))
 
-
+# %% ../../nbs/26b_models.tuning.ipynb #0029
 def _fingerprint(catalog: Catalog) -> str:
     table = catalog.products.drop(columns="image").astype(str)
     rows = pd.util.hash_pandas_object(table).to_numpy()
     return f"{len(catalog)} products {hashlib.sha256(rows.tobytes()).hexdigest()[:16]}"
 
-# %% ../../nbs/26b_models.tuning.ipynb #0028
+# %% ../../nbs/26b_models.tuning.ipynb #0031
 def _described(thing) -> str:
     "Describe a function by name and source, a path as it stands, anything else by its class."
     if isinstance(thing, Path | np.generic):
@@ -220,7 +220,7 @@ def _described(thing) -> str:
         source = ""
     return f"{network_name(thing)} {hashlib.sha256(source.encode()).hexdigest()[:16]}"
 
-# %% ../../nbs/26b_models.tuning.ipynb #0029
+# %% ../../nbs/26b_models.tuning.ipynb #0032
 def _claimed(folder: str | Path | None, about: dict) -> Path:
     "Return the folder of a search; `ValueError` where it holds another one, or something else."
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
@@ -241,7 +241,7 @@ def _claimed(folder: str | Path | None, about: dict) -> Path:
         )
     return folder
 
-
+# %% ../../nbs/26b_models.tuning.ipynb #0033
 @contextlib.contextmanager
 def _locked(folder: Path):
     "Hold the folder of a search for this process; `RuntimeError` where another one holds it."
@@ -254,7 +254,7 @@ def _locked(folder: Path):
             "wait for it, or stop it"
         ) from e
 
-# %% ../../nbs/26b_models.tuning.ipynb #0032
+# %% ../../nbs/26b_models.tuning.ipynb #0036
 def _start(name: str, folder: Path, port: int, threads: int) -> subprocess.Popen:
     "Start one process of a team."
     env = os.environ | {
@@ -273,7 +273,7 @@ def _start(name: str, folder: Path, port: int, threads: int) -> subprocess.Popen
     with open(folder / f"{name}.log", "wb") as log:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, **own)
 
-
+# %% ../../nbs/26b_models.tuning.ipynb #0037
 def _member():
     "Run the call that comes through the pipe, and end when the pipe is closed."
     call = pickle.load(sys.stdin.buffer)
@@ -285,7 +285,7 @@ def _member():
     threading.Thread(target=watch, daemon=True).start()
     tune(**call)
 
-# %% ../../nbs/26b_models.tuning.ipynb #0033
+# %% ../../nbs/26b_models.tuning.ipynb #0038
 def _search_together(call: dict, folder: Path, workers: int):
     "Run a search with a chief and so many workers."
     with socket.socket() as s:
@@ -306,7 +306,7 @@ def _search_together(call: dict, folder: Path, workers: int):
             with contextlib.suppress(OSError):
                 p.stdin.close()
 
-
+# %% ../../nbs/26b_models.tuning.ipynb #0039
 def _wait(team: dict[str, subprocess.Popen], folder: Path, trials: int):
     "Wait for the workers, or until the chief has no more trials; `RuntimeError` where one fails."
     with progress(desc="tune", total=trials, unit="trial") as bar:
@@ -324,7 +324,7 @@ def _wait(team: dict[str, subprocess.Popen], folder: Path, trials: int):
                 return
             time.sleep(0.2)
 
-# %% ../../nbs/26b_models.tuning.ipynb #0035
+# %% ../../nbs/26b_models.tuning.ipynb #0041
 def _packed(call: dict) -> bytes:
     "Return the call as it travels; `ValueError` where another process could not read it."
     for f in (getattr(value, "func", value) for value in call.values()):
@@ -338,17 +338,17 @@ def _packed(call: dict) -> bytes:
     except (pickle.PicklingError, AttributeError, TypeError) as e:
         raise ValueError(f"`workers` cannot be handed what the search is about: {e}") from e
 
-# %% ../../nbs/26b_models.tuning.ipynb #0038
+# %% ../../nbs/26b_models.tuning.ipynb #0044
 def tune(
-    network: str | Callable | None,
+    network: str | Callable | None,  # the network to tune, by name
     train: Catalog,  # the training data of each candidate
     validation: Catalog,  # each candidate is scored on it: accuracy at its best epoch
-    space: str | dict,
+    space: str | dict,  # of options to search
     method: str = "random",  # "random", "hyperband" or "bayesian"
     trials: int = 20,  # candidates at most; a small space or "hyperband" may hold fewer
     epochs: int = 10,  # of each candidate; with "hyperband", the most that one gets
     seed: int = 0,  # of the search and of each training
-    folder: str | Path | None = None,
+    folder: str | Path | None = None,  # where the trials are kept
     workers: int = 1,  # processes that try candidates at the same time
     classifier: type[Classifier] = ImageClassifier,  # the class of classifier
     **params,  # shared by all candidates: of `classifier`, its network, or its `fit`
@@ -383,7 +383,7 @@ def tune(
             write_json(folder / "finished.json", trials)
     return _checked_result(Tuning(folder))
 
-# %% ../../nbs/26b_models.tuning.ipynb #0039
+# %% ../../nbs/26b_models.tuning.ipynb #0045
 def _check_search(method: str, trials: int, epochs: int, workers: int):
     if method not in METHODS:
         raise ValueError(f"`method` {method!r} is unknown: choose one of {', '.join(METHODS)}")
@@ -391,7 +391,7 @@ def _check_search(method: str, trials: int, epochs: int, workers: int):
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"`{name}` must be a positive integer, received {value!r}")
 
-# %% ../../nbs/26b_models.tuning.ipynb #0040
+# %% ../../nbs/26b_models.tuning.ipynb #0046
 def _checked_result(found: Tuning) -> Tuning:
     table = found.to_frame()
     if not (table.status == "failed").all():

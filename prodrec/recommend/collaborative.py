@@ -24,10 +24,18 @@ from ..stats import unit_rows
 class Popularity(UserModel):
     """Recommend what most users have had; the score is the share of users."""
 
-    def learn(self, history: History, matrix: csr_matrix) -> dict:
+    def learn(
+        self,
+        history: History,  # the events
+        matrix: csr_matrix,  # sparse (users, products), from `history.matrix()`
+    ) -> dict:
         return {}
 
-    def score_known(self, rows: csr_matrix, users: np.ndarray | None) -> np.ndarray:
+    def score_known(
+        self,
+        rows: csr_matrix,  # sparse (n, products), the events of n users
+        users: np.ndarray | None,  # their row numbers, None for baskets
+    ) -> np.ndarray:
         share = self.arrays["popularity"] / len(self.users)
         return np.tile(share.astype(np.float32), (rows.shape[0], 1))
 
@@ -65,7 +73,11 @@ class ItemKNN(UserModel):
         "Return the similarity, the name of the model as a part of a `Blend`."
         return self.similarity
 
-    def learn(self, history: History, matrix: csr_matrix) -> dict:
+    def learn(
+        self,
+        history: History,  # the events
+        matrix: csr_matrix,  # sparse (users, products), from `history.matrix()`
+    ) -> dict:
         if self.similarity == "cosine":
             squares = matrix.data.astype(float) ** 2
             lengths = np.sqrt(np.bincount(matrix.indices, squares, minlength=matrix.shape[1]))
@@ -75,7 +87,11 @@ class ItemKNN(UserModel):
         model = fit_implicit(kind, matrix.astype(np.float64), K=self.neighbours)
         return {"similarity": model.similarity.astype(np.float32)}
 
-    def score_known(self, rows: csr_matrix, users: np.ndarray | None) -> np.ndarray:
+    def score_known(
+        self,
+        rows: csr_matrix,  # sparse (n, products), the events of n users
+        users: np.ndarray | None,  # their row numbers, None for baskets
+    ) -> np.ndarray:
         return (rows @ self.arrays["similarity"]).toarray()
 
     def _write(self, folder: Path) -> dict:
@@ -88,14 +104,14 @@ class ItemKNN(UserModel):
     def _read(cls, folder: Path, meta: dict) -> "ItemKNN":
         return cls(meta["similarity"], meta["neighbours"]).restore(folder, meta)
 
-
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0017
 def _positive(name: str, value: int) -> int:
     "Return a count; `ValueError` where it is no positive integer."
     if not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"`{name}` must be a positive integer, received {value!r}")
     return int(value)
 
-# %% ../../nbs/34c_recommend.collaborative.ipynb #0019
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0020
 class FactorModel(UserModel):
     """Score products by inner products of factors. The base class of `ALS` and `BPR`."""
 
@@ -111,7 +127,11 @@ class FactorModel(UserModel):
         known = self.arrays["items"]
         return np.vstack([known, self.arrays["new"]]) if "new" in self.arrays else known
 
-    def score_known(self, rows: csr_matrix, users: np.ndarray | None) -> np.ndarray:
+    def score_known(
+        self,
+        rows: csr_matrix,  # sparse (n, products), the events of n users
+        users: np.ndarray | None,  # their row numbers, None for baskets
+    ) -> np.ndarray:
         if users is None:
             theirs = self._factors(rows)
         else:
@@ -125,19 +145,27 @@ class FactorModel(UserModel):
         rows_known = rows if len(units) == len(self) else self.placement.collapse(rows)
         return self._completed(unit_rows(rows_known @ units) @ units.T, rows)
 
-    def learn_content(self, arrays: dict, vectors: dict[str, np.ndarray]) -> dict:
+    def learn_content(
+        self,
+        arrays: dict,  # what was learned, by name
+        vectors: dict[str, np.ndarray],  # (n, d) float32
+    ) -> dict:
         if not vectors or len(arrays["items"]) < 2:
             return {}
         return {
             "content": content_map(join_spaces(vectors), arrays["items"], arrays["popularity"] + 1)
         }
 
-    def place_new(self, arrays: dict, vectors: dict[str, np.ndarray]) -> dict:
+    def place_new(
+        self,
+        arrays: dict,  # what was learned, by name
+        vectors: dict[str, np.ndarray],  # (n, d) float32
+    ) -> dict:
         if "content" not in arrays:
             return {}
         return {"new": apply_map(join_spaces(vectors), arrays["content"])}
 
-# %% ../../nbs/34c_recommend.collaborative.ipynb #0021
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0022
 def fold_in(
     rows: csr_matrix,  # (n, m), what users had
     items: np.ndarray,  # (m, f), factors of the products
@@ -153,7 +181,7 @@ def fold_in(
         users[n] = np.linalg.solve(gram + theirs.T * (worth - 1) @ theirs, theirs.T @ worth)
     return users
 
-# %% ../../nbs/34c_recommend.collaborative.ipynb #0023
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0024
 class ALS(FactorModel):
     """Learn factors by alternating least squares on implicit feedback.
 
@@ -176,7 +204,11 @@ class ALS(FactorModel):
         )
         self.alpha, self.regularization = float(alpha), float(regularization)
 
-    def learn(self, history: History, matrix: csr_matrix) -> dict:
+    def learn(
+        self,
+        history: History,  # the events
+        matrix: csr_matrix,  # sparse (users, products), from `history.matrix()`
+    ) -> dict:
         options = {
             name: getattr(self, name)
             for name in ("factors", "alpha", "regularization", "iterations")
@@ -197,7 +229,7 @@ class ALS(FactorModel):
     def _read(cls, folder: Path, meta: dict) -> "ALS":
         return cls(**meta["made"]).restore(folder, meta)
 
-# %% ../../nbs/34c_recommend.collaborative.ipynb #0026
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0027
 class BPR(FactorModel):
     """Learn factors that rank what was taken above what was not.
 
@@ -220,7 +252,11 @@ class BPR(FactorModel):
         )
         self.learning_rate, self.regularization = float(learning_rate), float(regularization)
 
-    def learn(self, history: History, matrix: csr_matrix) -> dict:
+    def learn(
+        self,
+        history: History,  # the events
+        matrix: csr_matrix,  # sparse (users, products), from `history.matrix()`
+    ) -> dict:
         names = ("factors", "learning_rate", "regularization", "iterations")
         options = {name: getattr(self, name) for name in names}
         # several threads would write to the same factors, and which comes first is chance
@@ -244,7 +280,7 @@ class BPR(FactorModel):
     def _read(cls, folder: Path, meta: dict) -> "BPR":
         return cls(**meta["made"]).restore(folder, meta)
 
-# %% ../../nbs/34c_recommend.collaborative.ipynb #0036
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0037
 _METHODS = {
     "als": (ALS, ("factors", "seed", "alpha", "regularization", "iterations")),
     "bpr": (BPR, ("factors", "seed", "learning_rate", "regularization", "iterations")),
@@ -262,7 +298,7 @@ def _of_method(method: str, arguments: Mapping) -> UserModel:
     taken = {name: arguments[name] for name in names if name in arguments}
     return kind(**taken | ({"similarity": method} if kind is ItemKNN else {}))
 
-
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0038
 class _Former(UserModel):
     "Read a model that version 0.1 saved."
 
@@ -274,7 +310,7 @@ class _Former(UserModel):
         arguments = {name: meta[name] for name in names} | meta["options"]
         return _of_method(meta["method"], arguments).restore(folder, meta)
 
-
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0039
 def Collaborative(
     method: str = "als",  # "als", "bpr", "cosine", "cooccurrence" or "popularity"
     factors: int = 128,  # of "als" and "bpr"

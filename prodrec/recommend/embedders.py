@@ -102,7 +102,7 @@ def as_items(
     """Return a list of items; an array is one picture."""
     return list(x) if isinstance(x, list | tuple | pd.Series | pd.Index) else [x]
 
-
+# %% ../../nbs/30_recommend.embedders.ipynb #0013
 def check_kind(
     embedder: Embedder,  # whose space is asked
     kind: str | None,  # "image", "text" or None
@@ -119,7 +119,7 @@ def check_kind(
         raise ValueError(f"`kind` {kind!r} is not what {embedder.name!r} takes, which is {takes}")
     return embedder.kind if kind is None else kind
 
-# %% ../../nbs/30_recommend.embedders.ipynb #0017
+# %% ../../nbs/30_recommend.embedders.ipynb #0018
 class TextEmbedder(Embedder):
     """Turn texts into vectors; the base of encoders of text, which define `encode` and `dim`.
 
@@ -150,7 +150,7 @@ class TextEmbedder(Embedder):
         texts = x.texts(self.fields) if isinstance(x, Catalog) else as_items(x)
         return unit_rows(np.asarray(self.encode([str(t) for t in texts]), np.float32))
 
-# %% ../../nbs/30_recommend.embedders.ipynb #0019
+# %% ../../nbs/30_recommend.embedders.ipynb #0020
 def _vectorizer(tokens: str, **options) -> TfidfVectorizer:
     'Return a vectorizer of words and pairs; `tokens` is "words", or "spaces" as in 0.1.'
     ours = {"tokenizer": tokenize, "token_pattern": None, "lowercase": False}
@@ -158,7 +158,7 @@ def _vectorizer(tokens: str, **options) -> TfidfVectorizer:
     limits = {"ngram_range": (1, 2), "min_df": 1, "max_features": 50_000}
     return TfidfVectorizer(sublinear_tf=True, dtype=np.float32, **tokens, **limits, **options)
 
-# %% ../../nbs/30_recommend.embedders.ipynb #0021
+# %% ../../nbs/30_recommend.embedders.ipynb #0022
 class TfidfEmbedder(TextEmbedder):
     """Turn texts into vectors by TF-IDF of words and pairs of words, folded by a truncated SVD."""
 
@@ -244,7 +244,7 @@ class TfidfEmbedder(TextEmbedder):
     def __repr__(self):
         return super().__repr__() if self._tfidf else f"TfidfEmbedder({self.name!r}, not fitted)"
 
-# %% ../../nbs/30_recommend.embedders.ipynb #0024
+# %% ../../nbs/30_recommend.embedders.ipynb #0025
 def embed_pictures(
     x,  # a Catalog, a picture (whatever `read_image` takes) or a list of pictures
     compute: Callable,  # from `Pixels` or uint8 (n, height, width, 3) to float (n, dim)
@@ -267,7 +267,7 @@ def embed_pictures(
     out[x.rows(pixels.ids)] = vectors
     return out
 
-# %% ../../nbs/30_recommend.embedders.ipynb #0026
+# %% ../../nbs/30_recommend.embedders.ipynb #0027
 class ColorHistogram(Embedder):
     """Count colours: the square roots of the shares of 8 x 8 x 8 RGB colours, 512 numbers."""
 
@@ -307,7 +307,7 @@ class ColorHistogram(Embedder):
     def _read(cls, folder: Path, meta: dict) -> ColorHistogram:
         return cls(meta.get("image_size") or meta["_size"], meta["fit_mode"])
 
-# %% ../../nbs/30_recommend.embedders.ipynb #0030
+# %% ../../nbs/30_recommend.embedders.ipynb #0031
 _LOADING = threading.RLock()  # two threads that ask for the first picture load one network
 
 
@@ -320,7 +320,7 @@ def network_from(
         path.write_bytes(saved)
         return keras.models.load_model(path, compile=False)
 
-# %% ../../nbs/30_recommend.embedders.ipynb #0032
+# %% ../../nbs/30_recommend.embedders.ipynb #0033
 class _NetworkEmbedder(Embedder):
     """Look at pictures through a Keras network `model`: what `ImageEmbedder` is made of."""
 
@@ -376,7 +376,7 @@ class _NetworkEmbedder(Embedder):
             self._made = network_on(self.engine, self._built().model, self.precision)
         return self._made
 
-# %% ../../nbs/30_recommend.embedders.ipynb #0033
+# %% ../../nbs/30_recommend.embedders.ipynb #0034
 class ImageEmbedder(_NetworkEmbedder):
     """Turn pictures into vectors with a network.
 

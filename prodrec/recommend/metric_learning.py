@@ -102,7 +102,7 @@ def _with_centres(head: keras.Model, sizes: Sequence[int]) -> keras.Model:
     each = [layers.Dense(n, use_bias=False, kernel_constraint=unit)(head.output) for n in sizes]
     return keras.Model(head.input, layers.Concatenate()(each) if len(each) > 1 else each[0])
 
-
+# %% ../../nbs/30a_recommend.metric_learning.ipynb #0024
 def metric_loss(
     head: keras.Model,  # as `projection_head` makes it
     sizes: Sequence[int],  # number of labels in each column
@@ -125,7 +125,7 @@ def metric_loss(
 
     return (_with_centres(head, sizes) if loss == "arcface" else head), total
 
-# %% ../../nbs/30a_recommend.metric_learning.ipynb #0026
+# %% ../../nbs/30a_recommend.metric_learning.ipynb #0027
 def train_head(
     head: keras.Model,  # as `projection_head` makes it; it is changed
     seen: np.ndarray,  # float32 (n, d), features of the training products
@@ -149,7 +149,7 @@ def train_head(
     run_training(network, batches, None, logger)
     return pd.DataFrame(logger.rows).rename_axis("epoch")
 
-# %% ../../nbs/30a_recommend.metric_learning.ipynb #0029
+# %% ../../nbs/30a_recommend.metric_learning.ipynb #0030
 class _Metric(Embedder):
     """Hold encoders and a head: what a `MetricEmbedder` has besides its training."""
 
@@ -207,7 +207,7 @@ class _Metric(Embedder):
         by = ", ".join(self.target)
         return f"MetricEmbedder({self.name!r} by {by}, {self.dim} numbers{learned})"
 
-# %% ../../nbs/30a_recommend.metric_learning.ipynb #0030
+# %% ../../nbs/30a_recommend.metric_learning.ipynb #0031
 class MetricEmbedder(_Metric):
     """Learn vectors in which products that are alike by their labels lie close together.
 
