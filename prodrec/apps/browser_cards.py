@@ -223,7 +223,7 @@ def product_cards(
         cards.append(card | {"at": showcase.at.get(id), "tray": id in state.tray})
     return cards
 
-
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0017
 def score_parts(
     table: pd.DataFrame,  # of `Hits.to_frame`
 ) -> list[str]:
@@ -251,7 +251,7 @@ def fold_identical(
             owner["copies"] = [*owner.get("copies", []), card, *card.get("copies", [])]
     return kept
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0018
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0020
 def sort_cards(
     showcase: Showcase,
     cards: Sequence[dict],  # in the order of their scores
@@ -265,7 +265,7 @@ def sort_cards(
     order = values.sort_values(ascending=sort[0] != "-", kind="stable").index
     return [cards[n] for n in order]
 
-
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0022
 def answer_list(
     showcase: Showcase,
     state: BrowserState,
@@ -295,7 +295,7 @@ def answer_list(
     cards = sort_cards(showcase, cards, state.sort)
     return {"name": name, "note": hits.note or None, "cards": cards, "n": len(cards)}
 
-
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0024
 def beside_the_best(
     shown: dict,  # of `answer_list`, with scores that are logarithms
 ) -> dict:
@@ -308,7 +308,7 @@ def beside_the_best(
         card["parts"] = {p: v * share for p, v in positive.items()}
     return shown
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0021
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0027
 @dataclass
 class Answers:
     """The answers to one question, and the filters under which they were found."""
@@ -343,7 +343,7 @@ def second_answer(
     except (ValueError, TypeError, KeyError) as e:
         return None, shopper_words(e)
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0024
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0030
 RELATIONS = {"substitute": "Instead of it", "complement": "Goes with it"}
 
 
