@@ -164,6 +164,7 @@ BARE_TESTS = (
     "tests/test_classifier.py::test_mobilenetv2_sees_what_keras_applications_sees",
     "tests/test_backbones.py::test_real_weights_of_narrow_ones",
     "tests/test_server.py::test_the_page_asks_goes_on_and_filters",
+    "tests/test_page.py",
 )
 
 

@@ -20,6 +20,7 @@ from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
 import uvicorn
 from postgres import free_port
+from sheet import chromium
 
 from prodrec.apps.guards import Impatient
 from prodrec.apps.server import make_app
@@ -181,3 +182,14 @@ def check_all(url: str, state: dict, confirmed: dict, begun: dict):
     for id in list(there)[-2:]:
         hits = requests.post(f"{url}/recommend", data={"id": id, "k": 3}).json()["hits"]
         assert len(hits) == 3 and id not in [h["id"] for h in hits]
+
+
+def page_driver():
+    "Playwright; where there is no Chromium the test is skipped, but not where all of it has to be there."
+    if chromium() is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("there is no Chromium: `apt-get install chromium`")
+        pytest.skip(
+            "there is no Chromium to drive: `apt-get install chromium`, or say where it is in CHROMIUM"
+        )
+    return pytest.importorskip("playwright.sync_api")

@@ -29,12 +29,13 @@ from serving import (
     folder,
     killed_after,
     mother,
+    page_driver,
     picture,
     put,
     serving,
     write_until_dead,
 )
-from sheet import chromium, launched
+from sheet import launched
 
 from prodrec.apps.live import ChangeLog, LiveRecommender
 from prodrec.apps.server import make_app
@@ -520,60 +521,51 @@ def test_the_page_asks_goes_on_and_filters(shop, catalog):
     playwright, elsewhere, errors = page_driver(), [], []
     with playwright.sync_playwright() as p, launched(p) as browser:
         page = browser.new_page(viewport={"width": 390, "height": 844})
-        page.on(
-            "request",
-            lambda r: (
-                None if r.url.startswith((url, "blob:", "data:")) else elsewhere.append(r.url)
-            ),
-        )
+        expect, home = playwright.expect, (url, "blob:", "data:")
+        page.on("request", lambda r: r.url.startswith(home) or elsewhere.append(r.url))
         page.on("pageerror", lambda e: errors.append(str(e)))
         page.goto(url)
-        asked = {
-            "name": "mine.jpg",
-            "mimeType": "image/jpeg",
-            "buffer": catalog.open(catalog.ids[5]),
-        }
-        page.set_input_files("#file", asked)
-        playwright.expect(page.locator(".hit strong").first).to_have_text(
-            catalog.products.title[catalog.ids[5]]
-        )
-        page.locator(".hit").nth(1).click()
-        playwright.expect(page.locator("#trail button")).to_have_count(2)
-        page.locator("#trail button").first.click()
-        playwright.expect(page.locator("#trail button")).to_have_count(1)
-        page.locator("summary").click()
-        kind = catalog.products.category.iloc[0]
-        page.select_option("select[data-column=category]", label=kind)
-        wanted = int((catalog.products.category == kind).sum())
-        playwright.expect(page.locator("#message")).to_contain_text(f"{min(24, wanted)} products")
+        expect(page.locator("#examples a")).to_have_count(3)  # the first screen is not empty
+        expect(page.locator(".hit")).to_have_count(24)
+        asked = catalog.ids[5]
+        photo = {"name": "mine.jpg", "mimeType": "image/jpeg", "buffer": catalog.open(asked)}
+        page.set_input_files("#file", photo)
+        expect(page.locator(".hit strong").first).to_have_text(catalog.products.title[asked])
+        title = page.locator(".hit strong").nth(1).inner_text()
+        page.locator(".hit a").nth(1).click()
+        expect(page.locator("#shown h2")).to_have_text(title)  # what was clicked is shown, large
+        expect(page.locator("#trail a")).to_have_count(2)
+        page.locator("#trail a").first.click()
+        expect(page.locator("#trail a")).to_have_count(1)
+        page.go_back()  # the address holds the question
+        expect(page.locator("#shown h2")).to_have_text(title)
+        page.locator("#open").click()
+        kinds = catalog.products.category.value_counts()
+        for kind in kinds.index[:2]:
+            page.locator(f"input[data-column=category][value='{kind}']").check()
+        page.locator("#sheet button[data-word=show]").click()
+        own = catalog.products[catalog.products.title == title].category.iloc[0]
+        wanted = int(kinds.iloc[:2].sum()) - (own in kinds.index[:2])
+        expect(page.locator("#message")).to_contain_text(f"{min(24, wanted)} products")
         page.evaluate(
-            "() => { const f = fetch; window.fetch = (p, o) => { window.sent = o.body.get('weights'); return f(p, o); } }"
+            "() => { const f = fetch; window.fetch = (p, o) => { if (o) window.sent = o.body.get('weights'); "
+            "return f(p, o); } }"
         )
-        page.locator("#words").fill("0.99")
-        page.locator("#words").dispatch_event("change")
+        page.locator("#open").click()
+        page.locator("#share").fill("0.99")
+        page.locator("#share").dispatch_event("change")
+        page.wait_for_function("window.sent")
         assert json.loads(page.evaluate("sent"))["text"] == 0.99
+        page.keyboard.press("Escape")
         page.fill("#text", "zzzzz")
         page.keyboard.press("Enter")
-        playwright.expect(page.locator("#message")).to_contain_text("no known word")
-        page.set_input_files(
-            "#file", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"}
-        )
-        playwright.expect(page.locator("#message")).to_have_text("This picture cannot be read.")
-        assert page.evaluate(
-            "document.documentElement.scrollWidth <= innerWidth"
-        )  # nothing is cut off on a phone
+        expect(page.locator("#message")).to_contain_text("None of these words is known")
+        none = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"}
+        page.set_input_files("#file", none)
+        expect(page.locator("#message")).to_have_text("This picture cannot be read.")
+        # nothing is cut off on a phone
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert not elsewhere and not errors
-
-
-def page_driver():
-    "Playwright; where there is no Chromium the test is skipped, but not where all of it has to be there."
-    if chromium() is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("there is no Chromium: `apt-get install chromium`")
-        pytest.skip(
-            "there is no Chromium to drive: `apt-get install chromium`, or say where it is in CHROMIUM"
-        )
-    return pytest.importorskip("playwright.sync_api")
 
 
 # -- killed, and stopped
@@ -584,7 +576,7 @@ def test_killed_at_random_moments_nothing_confirmed_is_lost(mother, folder, tmp_
     for n in range(50):
         pid, url, state = born(mother, folder, database)
         check_all(url, state, confirmed, begun)
-        with killed_after(draw.uniform(0.01, 0.3), pid):
+        with killed_after(draw.uniform(0.01, 0.5), pid):
             write_until_dead(url, n, draw, confirmed, begun)
     assert len(confirmed) > 50
 

@@ -35,11 +35,11 @@ for (const [path, methods] of Object.entries(document_.paths)) {
     part.append(make("summary", `${method.toUpperCase()} ${path}`), make("p", route.description));
     const given = (route.parameters ?? []).map((p) => [p.name, typeOf(p.schema), p.description ?? ""]);
     if (given.length) part.append(table(given));
-    for (const [kind, { schema }] of Object.entries(route.requestBody?.content ?? {})) part.append(make("h3", kind), table(fields(schema)));
+    for (const [kind, { schema }] of Object.entries(route.requestBody?.content ?? {})) part.append(make("h2", kind), table(fields(schema)));
     for (const [status, answer] of Object.entries(route.responses)) {
       const schema = Object.values(answer.content ?? {})[0]?.schema;
       const rows = Number(status) < 300 ? fields(schema) : [];
-      part.append(make("h3", `${status} ${answer.description}`));
+      part.append(make("h2", `${status} ${answer.description}`));
       if (rows.length) part.append(table(rows));
     }
     document.getElementById("routes").append(part);

@@ -153,24 +153,29 @@ def blocks_of(
 def embed_products(
     recommender: Recommender,  # fitted
     products: Mapping[str, tuple[dict, bytes | None]],  # id → (fields, picture or None)
-) -> tuple[dict[str, np.ndarray], dict[str, Exception]]:
-    """Return the vectors of the products that can be taken in, and the errors of the others."""
+) -> tuple[Catalog | None, np.ndarray, dict[str, Exception]]:
+    """Return the products that can be taken in with their vectors, and the errors of the others."""
+    nothing = np.empty((0, recommender.spaces.dim), np.float32)
     if not products:
-        return {}, {}
+        return None, nothing, {}
     try:
         catalog = as_catalog(products, recommender.catalog.products)
         recommender.catalog.updated(catalog)  # raises where columns do not go together
-        vectors = dict(zip(catalog.ids, recommender.spaces.embed(catalog), strict=True))
+        vectors = recommender.spaces.embed(catalog)
     except Exception as e:
         if len(products) == 1:
-            return {}, dict.fromkeys(products, e)
+            return None, nothing, dict.fromkeys(products, e)
         ids, middle = list(products), len(products) // 2
         halves = [{i: products[i] for i in half} for half in (ids[:middle], ids[middle:])]
-        (one, wrong), (other, errors) = (embed_products(recommender, half) for half in halves)
-        return one | other, wrong | errors
+        (one, v, wrong), (other, w, errors) = (embed_products(recommender, h) for h in halves)
+        both = one.updated(other) if one and other else one or other
+        return both, np.vstack([v, w]), wrong | errors
     told = "a product needs a picture, or words that are known: it could never be recommended"
-    silent = {i: ValueError(told) for i, vector in vectors.items() if not vector.any()}
-    return {i: v for i, v in vectors.items() if i not in silent}, silent
+    said = vectors.any(axis=1)
+    silent = {i: ValueError(told) for i, s in zip(catalog.ids, said, strict=True) if not s}
+    if said.all():
+        return catalog, vectors, {}
+    return (catalog[said] if said.any() else None), vectors[said], silent
 
 # %% ../../nbs/42c_apps.live.ipynb #0025
 def check_change(
@@ -189,14 +194,13 @@ def check_change(
 # %% ../../nbs/42c_apps.live.ipynb #0028
 def take_in(
     recommender: Recommender,  # is changed
-    products: Mapping[str, tuple[dict, bytes | None]],  # id → (fields, picture or None)
-    vectors: Mapping[str, np.ndarray],  # of the same products
+    catalog: Catalog | None,  # products to replace, and new ones
+    vectors: np.ndarray,  # of these products, float32 (n, dim)
     gone: Sequence[str] = (),  # products to remove
 ):
     """Take a block of changes into memory."""
-    if products:
-        catalog = as_catalog(products, recommender.catalog.products)
-        recommender.update(catalog, np.stack([vectors[i] for i in catalog.ids]))
+    if catalog is not None:
+        recommender.update(catalog, vectors)
     if gone:
         recommender.remove(gone)
 
@@ -244,17 +248,16 @@ class Writer:
                 errors[id] = e
         good = {i: c for i, c in block.items() if i not in errors}
         products = {i: c[1:] for i, c in good.items() if c[1] is not None}
-        vectors, wrong = embed_products(self.recommender, products)
+        new, vectors, wrong = embed_products(self.recommender, products)
         gone = [i for i, c in good.items() if c[1] is None]
-        if len(gone) == len(catalog) and not any(i not in catalog for i in vectors):
+        if len(gone) == len(catalog) and not any(i not in catalog for i in new or ()):
             told = "it is the last product: a recommender needs at least one"
             wrong[gone.pop()] = ValueError(told)
         kept = [c for i, c in good.items() if i not in wrong]
         try:
             if kept:
                 self.changes.write(kept, self.version)
-                products = {i: products[i] for i in vectors}
-                take_in(self.recommender, products, vectors, gone)
+                take_in(self.recommender, new, vectors, gone)
         except Exception as e:
             wrong |= {c[0]: e for c in kept}
         return errors | wrong
