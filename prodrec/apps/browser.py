@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SCRIPTS', 'widget_file', 'widget_script', 'BrowserTraits', 'BrowserCore', 'Asking', 'Choosing', 'Browser']
 
-# %% ../../nbs/40e_apps.browser.ipynb #0008
+# %% ../../nbs/40e_apps.browser.ipynb #0009
 import html
 import re
 import threading
@@ -38,7 +38,7 @@ from ..data.pictures import MAX_UPLOAD, check_upload
 from ..recommend.hits import Hits
 from ..recommend.query import Query, as_list
 
-# %% ../../nbs/40e_apps.browser.ipynb #0011
+# %% ../../nbs/40e_apps.browser.ipynb #0012
 SCRIPTS = ("dom", "picture", "map", "facets", "search", "cards", "panels", "page")
 
 
@@ -48,7 +48,7 @@ def widget_file(
     """Return a file of the widget's page."""
     return files("prodrec.apps").joinpath("widget", name).read_text(encoding="utf-8")
 
-# %% ../../nbs/40e_apps.browser.ipynb #0012
+# %% ../../nbs/40e_apps.browser.ipynb #0013
 def widget_script(
     names: Sequence[str] = SCRIPTS,  # modules, each after those that it imports
 ) -> str:
@@ -57,7 +57,7 @@ def widget_script(
     joined = re.sub(r'^import [^;]+ from "\./[^;]+";\n', "", joined, flags=re.MULTILINE)
     return re.sub(r"^export (?!default)", "", joined, flags=re.MULTILINE)
 
-# %% ../../nbs/40e_apps.browser.ipynb #0015
+# %% ../../nbs/40e_apps.browser.ipynb #0016
 class BrowserTraits(anywidget.AnyWidget):
     """Declare what can be read, set and observed, and check what is set."""
 
@@ -85,7 +85,7 @@ class BrowserTraits(anywidget.AnyWidget):
         self.showcase.catalog.rows(list(proposal["value"]))
         return tuple(dict.fromkeys(proposal["value"]))
 
-# %% ../../nbs/40e_apps.browser.ipynb #0018
+# %% ../../nbs/40e_apps.browser.ipynb #0019
 class BrowserCore(BrowserTraits):
     """Hold the state, the answers and the view of a browser in step."""
 
@@ -240,7 +240,7 @@ class BrowserCore(BrowserTraits):
             if reply or self._view is before:  # else the new view says that it is done
                 self.send({"kind": "done"} | reply | {"n": content.get("n")}, data)
 
-# %% ../../nbs/40e_apps.browser.ipynb #0021
+# %% ../../nbs/40e_apps.browser.ipynb #0022
 class Asking(BrowserCore):
     """Ask, go back and steer; each verb is a method that returns the hits."""
 
@@ -312,7 +312,7 @@ class Asking(BrowserCore):
             raise ValueError(f"`by` must be a column of the catalogue, received {by!r}")
         return self.step(replace(self.state, sort=by), asks=False)
 
-# %% ../../nbs/40e_apps.browser.ipynb #0023
+# %% ../../nbs/40e_apps.browser.ipynb #0024
 class Choosing(Asking):
     """Say what one likes, choose products, vote; each verb is a method."""
 
@@ -410,7 +410,7 @@ class Choosing(Asking):
         "Return the opinions given here: columns user, id and event."
         return pd.DataFrame(self.state.said, columns=["user", "id", "event"])
 
-# %% ../../nbs/40e_apps.browser.ipynb #0025
+# %% ../../nbs/40e_apps.browser.ipynb #0026
 class Browser(Choosing):
     """A recommender in a notebook: ask, click on, steer, draw around, compare.
 

@@ -223,7 +223,7 @@ def product_cards(
         cards.append(card | {"at": showcase.at.get(id), "tray": id in state.tray})
     return cards
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0017
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0018
 def score_parts(
     table: pd.DataFrame,  # of `Hits.to_frame`
 ) -> list[str]:
@@ -232,7 +232,7 @@ def score_parts(
     between = columns[columns.index("score") + 1 : columns.index("reason")]
     return [c for c in between if pd.api.types.is_numeric_dtype(table[c])]
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0018
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0019
 def fold_identical(
     cards: Sequence[dict],  # in their order, each with a thumb
 ) -> list[dict]:
@@ -251,7 +251,7 @@ def fold_identical(
             owner["copies"] = [*owner.get("copies", []), card, *card.get("copies", [])]
     return kept
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0021
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0022
 def sort_cards(
     showcase: Showcase,  # the recommender, and what the page needs of it
     cards: Sequence[dict],  # in the order of their scores
@@ -265,7 +265,7 @@ def sort_cards(
     order = values.sort_values(ascending=sort[0] != "-", kind="stable").index
     return [cards[n] for n in order]
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0022
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0024
 def answer_list(
     showcase: Showcase,  # the recommender, and what the page needs of it
     state: BrowserState,  # what is asked and shown
@@ -295,7 +295,7 @@ def answer_list(
     cards = sort_cards(showcase, cards, state.sort)
     return {"name": name, "note": hits.note or None, "cards": cards, "n": len(cards)}
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0023
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0026
 def beside_the_best(
     shown: dict,  # of `answer_list`, with scores that are logarithms
 ) -> dict:
@@ -308,7 +308,7 @@ def beside_the_best(
         card["parts"] = {p: v * share for p, v in positive.items()}
     return shown
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0026
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0029
 @dataclass
 class Answers:
     """The answers to one question, and the filters under which they were found."""
@@ -319,7 +319,7 @@ class Answers:
     goes: Hits | None = None  # products that go with the one that is asked about
     masks: dict[str, np.ndarray] = field(default_factory=dict)  # of `filter_masks`
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0027
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0030
 def goes_together(
     recommender,  # a fitted `Recommender`
     complements,  # a `Complements`; None: the recommender's own
@@ -332,7 +332,7 @@ def goes_together(
     ask = recommender.complementary if complements is None else complements.recommend
     return ask(asked[0], min(query.get("k", 6), 6), where=query.get("where"))
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0028
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0031
 def second_answer(
     other,  # a second recommender, or None
     query: dict,  # of `tidy_query`
@@ -343,7 +343,7 @@ def second_answer(
     except (ValueError, TypeError, KeyError) as e:
         return None, shopper_words(e)
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0031
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0034
 RELATIONS = {"substitute": "Instead of it", "complement": "Goes with it"}
 
 
@@ -364,7 +364,7 @@ def related_lists(
     named = [(RELATIONS.get(kind, kind.capitalize()), kinds == kind) for kind in kinds.unique()]
     return [answer_list(showcase, state, hits, name, only=only) for name, only in named]
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0032
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0035
 def shown_lists(
     showcase: Showcase,  # the recommender, and what the page needs of it
     state: BrowserState,  # what is asked and shown

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TRAIL', 'LIVE', 'OUTPUT', 'picture_name', 'step_label', 'sent_picture', 'question_chips', 'large_question',
            'filter_words', 'filter_chips', 'customer_cards', 'heat_overlay', 'heat_pictures', 'shared_attributes',
-           'explain_card', 'page_view', 'static_table', 'fallback_html']
+           'explain_card', 'selected_cards', 'page_view', 'static_table', 'fallback_html']
 
 # %% ../../nbs/40c_apps.browser_view.ipynb #0007
 import html
@@ -216,6 +216,22 @@ def explain_card(
     return found, heat_pictures(showcase, one[0], id) if one else []
 
 # %% ../../nbs/40c_apps.browser_view.ipynb #0027
+def selected_cards(
+    showcase: Showcase,
+    state: BrowserState,
+) -> dict:
+    """Return one page of the selection: n, page, pages, cards, and the places of all on the map."""
+    k, picked = state.query.get("k", 12), list(state.selection)
+    places = [showcase.at[i] for i in picked if i in showcase.at]
+    return {
+        "n": len(picked),
+        "page": state.page,
+        "pages": max(1, -(-len(picked) // k)),
+        "cards": product_cards(showcase, state, picked[state.page * k : (state.page + 1) * k]),
+        "at": np.array(places, np.uint32).tobytes(),
+    }
+
+# %% ../../nbs/40c_apps.browser_view.ipynb #0029
 TRAIL = 12  # steps that a page names; the others are still there
 
 
@@ -230,11 +246,8 @@ def page_view(
     """Return everything that a page shows, in one dict of plain values and bytes."""
     names, query = names or {}, state.query
     total, counts, bins = showcase.counts(answers.masks)
-    k, picked = query.get("k", 12), list(state.selection)
     within = query.get("within")
     options = {o: query.get(o) for o in ("k", "min_score", "diversity", "collapse", "weights")}
-    selected = picked[state.page * k : (state.page + 1) * k]
-    places = [showcase.at[i] for i in picked if i in showcase.at]
     first, steps = state.trail[:1], state.trail[1:]
     skipped = max(0, len(steps) - TRAIL)
     return {
@@ -254,17 +267,11 @@ def page_view(
         "skipped": skipped,
         "opinion": state.newest_opinion is not None,
         "lists": shown_lists(showcase, state, answers, comparing, left),
-        "selection": {
-            "n": len(picked),
-            "page": state.page,
-            "pages": max(1, -(-len(picked) // k)),
-            "cards": product_cards(showcase, state, selected),
-            "at": np.array(places, np.uint32).tobytes(),
-        },
+        "selection": selected_cards(showcase, state),
         "tray": product_cards(showcase, state, state.tray),
     }
 
-# %% ../../nbs/40c_apps.browser_view.ipynb #0030
+# %% ../../nbs/40c_apps.browser_view.ipynb #0032
 def static_table(
     showcase: Showcase,  # the recommender, and what the page needs of it
     state: BrowserState,  # what is asked and shown
@@ -282,7 +289,7 @@ def static_table(
     label = html.escape(step_label(showcase, state.trail[-1], names or {}))
     return f"<p>{label}</p>{picture_table(cells)}"
 
-# %% ../../nbs/40c_apps.browser_view.ipynb #0033
+# %% ../../nbs/40c_apps.browser_view.ipynb #0035
 LIVE = ".prodrec-browser[data-own='{own}']"
 OUTPUT = ".jp-OutputArea-child"  # of JupyterLab, Notebook 7 and Voila
 
