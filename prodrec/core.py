@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'ImageError', 'optional', 'renamed_keywords', 'cache_dir', 'progress', 'file_digest', 'check_saved_place',
-           'save_folder', 'read_manifest', 'standing', 'saved_kind', 'find_saved', 'load_folder', 'Saved',
-           'check_inherited', 'defer_interrupt', 'Profiler']
+           'save_folder', 'read_manifest', 'standing', 'with_article', 'saved_kind', 'find_saved', 'load_folder',
+           'Saved', 'UnknownClassError', 'check_inherited', 'defer_interrupt', 'Profiler']
 
 # %% ../nbs/00_core.ipynb #0007
 import functools
@@ -21,6 +21,7 @@ import threading
 import time
 import warnings
 from contextlib import contextmanager
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pandas as pd
@@ -186,18 +187,10 @@ def save_folder(
     new.mkdir()
     try:
         yield new
-        files = {
-            p.relative_to(new).as_posix(): file_digest(p)
-            for p in sorted(new.rglob("*"))
-            if p.is_file()
-        }
-        manifest = {
-            "kind": kind,
-            "format": FORMAT,
-            "prodrec": __version__,
-            "meta": meta,
-            "files": files,
-        }
+        written = [p for p in sorted(new.rglob("*")) if p.is_file()]
+        files = {p.relative_to(new).as_posix(): file_digest(p) for p in written}
+        manifest = {"kind": kind, "format": FORMAT, "prodrec": __version__}
+        manifest |= {"meta": meta, "files": files}
         (new / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         _replace_folder(new, path)
     finally:
@@ -233,13 +226,19 @@ def standing(
     return path if path.exists() else next(iter(_moved_aside(path)[::-1]), path)
 
 # %% ../nbs/00_core.ipynb #0037
+def with_article(
+    noun: str,  # e.g. "Index"
+) -> str:
+    """Return a noun with "a" or "an" before it."""
+    return f"a{'n' if noun[:1] in 'AEIOaeio' else ''} {noun}"
+
+
 def saved_kind(
     path: str | Path,  # a saved folder
 ) -> str:
     """Return the kind of the object in a saved folder, "Versions" for a folder of versions."""
-    return (
-        "Versions" if (standing(path) / "versions.json").is_file() else read_manifest(path)["kind"]
-    )
+    versions = (standing(path) / "versions.json").is_file()
+    return "Versions" if versions else read_manifest(path)["kind"]
 
 # %% ../nbs/00_core.ipynb #0038
 def _current_version(path: Path) -> Path:
@@ -277,7 +276,7 @@ def find_saved(
             names = ", ".join(p.name for p in right)
             raise ValueError(f"{str(path)!r} holds several of kind {kinds[0]}: name one of {names}")
         level = [p for q in level for p in sorted(q.iterdir()) if (p / "manifest.json").is_file()]
-    raise ValueError(f"{str(path)!r} holds a saved {found}, not a {kinds[0]}")
+    raise ValueError(f"{str(path)!r} holds a saved {found}, not {with_article(kinds[0])}")
 
 # %% ../nbs/00_core.ipynb #0040
 def load_folder(
@@ -289,14 +288,11 @@ def load_folder(
     """
     folder = find_saved(path, kind)
     manifest = read_manifest(folder)
-    files = manifest["files"].items()
-    bad = [
-        f for f, digest in files if not (folder / f).is_file() or file_digest(folder / f) != digest
-    ]
+    files = [(f, folder / f, digest) for f, digest in manifest["files"].items()]
+    bad = [f for f, file, digest in files if not file.is_file() or file_digest(file) != digest]
     if bad:
-        raise ValueError(
-            f"{str(path)!r} is damaged: {', '.join(bad)} changed or missing since it was saved"
-        )
+        names = ", ".join(bad)
+        raise ValueError(f"{str(path)!r} is damaged: {names} changed or missing since it was saved")
     return folder, manifest["meta"]
 
 # %% ../nbs/00_core.ipynb #0043
@@ -308,10 +304,9 @@ class Saved:
     the options of `save` and `load`.
     """
 
-    formats = (
-        FORMAT,
-    )  # of the folders that `_read` understands; (1, 2) where version 0.1 wrote the same
+    formats = (FORMAT,)  # that `_read` understands; (1, 2) where version 0.1 wrote the same
     former_names = ()  # under which earlier versions saved this class
+    restored_by = ("_read",)  # a subclass with a constructor defines one of these methods too
     remake = "fit it and save it again"  # the advice for a folder of another format
     _family, _classes = None, None
 
@@ -356,34 +351,68 @@ class Saved:
         """
         family = cls._family
         folder, meta = load_folder(path, (family.__name__, *family._classes))
-        found = _registered(cls, path, read_manifest(folder))
-        return found._read(folder, meta.get("state", meta), **options)
+        try:
+            found = _registered(cls, path, folder)
+            return found._read(folder, meta.get("state", meta), **options)
+        except UnknownClassError:  # of this folder or of one in it: name all of them at once
+            raise UnknownClassError(path, folder) from None
 
 # %% ../nbs/00_core.ipynb #0045
-def _registered(cls: type, path: str | Path, manifest: dict) -> type:
-    "Return the class that a manifest names; `ValueError` where it is not known, or no `cls`."
+def _class_name(manifest: dict) -> str:
+    meta = manifest["meta"]
+    return str(meta.get("class") or meta.get("type") or manifest["kind"])
+
+
+def _find_class(family: type, name: str) -> type | None:
+    "Return a class of a family: a registered one, one of ours, or one of an installed package."
     from prodrec import SAVED_IN
 
-    meta = manifest["meta"]
-    name = str(meta.get("class") or meta.get("type") or manifest["kind"])
-    if name not in cls._classes and name in SAVED_IN:
+    if name not in family._classes and name in SAVED_IN:
         importlib.import_module(f"prodrec.{SAVED_IN[name]}")  # one of ours, named by us
-    found = cls._classes.get(name)
-    if found is None:
-        module = str(meta.get("module", ""))
-        where = module if re.fullmatch(r"[\w.]+", module) else "its module"
-        raise ValueError(
-            f"{str(path)!r} holds a {cls._family.__name__} of class {name!r}, "
-            "which is not known here: "
-            f"import it first, `from {where} import {name}`, and load again"
+    if name not in family._classes:
+        for point in entry_points(group="prodrec.classes", name=name):
+            point.load()
+    return family._classes.get(name)
+
+
+class UnknownClassError(ValueError):
+    """Report saved classes that are not known; `modules` lists the modules to import."""
+
+    def __init__(
+        self,
+        path: str | Path,  # as the caller gave it
+        folder: Path,  # the saved folder, which may hold others
+    ):
+        unknown, families = {}, {f.__name__: f for f in Saved.__subclasses__()}
+        for file in sorted(folder.rglob("manifest.json")):
+            manifest = read_manifest(file.parent)
+            kind, name = manifest["kind"], _class_name(manifest)
+            if kind in families and _find_class(families[kind], name) is None:
+                module = str(manifest["meta"].get("module", ""))
+                unknown[name] = module if re.fullmatch(r"[\w.]+", module) else "its module"
+        self.modules = sorted({m for m in unknown.values() if " " not in m})
+        imports = ", ".join(f"`from {module} import {name}`" for name, module in unknown.items())
+        one = len(unknown) == 1
+        what = f"class {list(unknown)[0]!r}" if one else f"the classes {', '.join(unknown)}"
+        super().__init__(
+            f"{str(path)!r} holds {what}, not known here: "
+            f"import {'it' if one else 'them'} first, {imports}, and load again"
         )
+
+
+def _registered(cls: type, path: str | Path, folder: Path) -> type:
+    "Return the class of a saved folder; `ValueError` where it is not known, or no `cls`."
+    manifest = read_manifest(folder)
+    found = _find_class(cls._family, _class_name(manifest))
+    if found is None:
+        raise UnknownClassError(path, folder)
     if not issubclass(found, cls):
-        raise ValueError(f"{str(path)!r} holds a saved {found.__name__}, not a {cls.__name__}")
+        wanted = with_article(cls.__name__)
+        raise ValueError(f"{str(path)!r} holds a saved {found.__name__}, not {wanted}")
     if manifest["format"] not in found.formats:
         raise ValueError(
-            f"{str(path)!r} was saved by prodrec {manifest['prodrec']}, "
-            "and this version does not read "
-            f"a {found.__name__} of that format: {found.remake}"
+            f"{str(path)!r} was saved by prodrec {manifest['prodrec']}, and this version does not "
+            f"read {with_article(found.__name__)} of that format: {found.remake}"
         )
     return found
 
@@ -392,14 +421,14 @@ def check_inherited(
     cls: type,  # a subclass of `Saved`
 ):
     """Raise `TypeError` where `cls` has a constructor of its own and inherits how it is saved."""
-    order = cls.__mro__
+    order, hooks = cls.__mro__, cls.restored_by
     makes = next(c for c in order if "__init__" in vars(c))
-    reads = next(c for c in order if "_read" in vars(c))
+    reads = next(c for c in order if any(hook in vars(c) for hook in hooks))
     if makes is not object and order.index(makes) < order.index(reads):
+        define = "`settings`" if "settings" in hooks else "`_write` and `_read` too"
         raise TypeError(
             f"{cls.__name__} has a constructor of its own, "
-            f"and {reads.__name__} does not know how to save it: "
-            "define `_write` and `_read` too"
+            f"and {reads.__name__} does not know how to save it: define {define}"
         )
 
 # %% ../nbs/00_core.ipynb #0051

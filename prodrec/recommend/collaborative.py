@@ -94,15 +94,8 @@ class ItemKNN(UserModel):
     ) -> np.ndarray:
         return (rows @ self.arrays["similarity"]).toarray()
 
-    def _write(self, folder: Path) -> dict:
-        return super()._write(folder) | {
-            "similarity": self.similarity,
-            "neighbours": self.neighbours,
-        }
-
-    @classmethod
-    def _read(cls, folder: Path, meta: dict) -> "ItemKNN":
-        return cls(meta["similarity"], meta["neighbours"]).restore(folder, meta)
+    def settings(self) -> dict:
+        return {"similarity": self.similarity, "neighbours": self.neighbours}
 
 # %% ../../nbs/34c_recommend.collaborative.ipynb #0017
 def _positive(name: str, value: int) -> int:
@@ -221,13 +214,9 @@ class ALS(FactorModel):
     def _factors(self, rows: csr_matrix) -> np.ndarray:
         return fold_in(rows, self.arrays["items"], self.alpha, self.regularization)
 
-    def _write(self, folder: Path) -> dict:
+    def settings(self) -> dict:
         names = ("factors", "alpha", "regularization", "iterations", "seed")
-        return super()._write(folder) | {"made": {name: getattr(self, name) for name in names}}
-
-    @classmethod
-    def _read(cls, folder: Path, meta: dict) -> "ALS":
-        return cls(**meta["made"]).restore(folder, meta)
+        return {name: getattr(self, name) for name in names}
 
 # %% ../../nbs/34c_recommend.collaborative.ipynb #0027
 class BPR(FactorModel):
@@ -272,13 +261,9 @@ class BPR(FactorModel):
     def _factors(self, rows: csr_matrix) -> np.ndarray:
         return apply_map(mean_factors(rows, self.arrays["items"]), self.arrays["basket"])
 
-    def _write(self, folder: Path) -> dict:
+    def settings(self) -> dict:
         names = ("factors", "learning_rate", "regularization", "iterations", "seed")
-        return super()._write(folder) | {"made": {name: getattr(self, name) for name in names}}
-
-    @classmethod
-    def _read(cls, folder: Path, meta: dict) -> "BPR":
-        return cls(**meta["made"]).restore(folder, meta)
+        return {name: getattr(self, name) for name in names}
 
 # %% ../../nbs/34c_recommend.collaborative.ipynb #0037
 _METHODS = {

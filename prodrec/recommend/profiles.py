@@ -427,6 +427,11 @@ class Profiles(Saved):
     @classmethod
     def _read(cls, folder: Path, meta: dict, feedback: Feedback | None = None) -> "Profiles":
         learner = UserModel.load(folder / "model") if (folder / "model").exists() else None
+        if meta["model"] and (learner is None or learner.placement is None):
+            raise ValueError(
+                f"{str(folder)!r} holds a user model that came back unfitted: "
+                f"`{type(learner).__name__}._read` must end with `.restore(folder, meta)`"
+            )
         history, table = None, folder / "events.parquet"
         if meta.get("history"):
             history = History.load(folder / "history")
