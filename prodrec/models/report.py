@@ -486,7 +486,7 @@ def write_results(
     parameters: Mapping,  # all that was chosen
     stages: Profiler,  # seconds and memory of each stage
     data=None,  # the data measured, or a dict name → data: see `prodrec.provenance`
-    **tables: pd.DataFrame,  # the figures
+    **tables,  # the figures: DataFrames, or what JSON can hold
 ) -> Path:
     """Write `name`.json into the folder `PRODREC_RESULTS`, or the current one; return its path.
 
@@ -495,7 +495,9 @@ def write_results(
     """
     results = {"what": what, "parameters": dict(parameters), **provenance(data)}
     for key, table in tables.items():
-        results[key] = json.loads(table.to_json(orient="records", double_precision=4))
+        if isinstance(table, pd.DataFrame):
+            table = json.loads(table.to_json(orient="records", double_precision=4))
+        results[key] = table
     results["stages"] = stages.to_frame().to_dict("index")
     path = Path(os.environ.get("PRODREC_RESULTS", "."), f"{name}.json")
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
