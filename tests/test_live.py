@@ -1,4 +1,4 @@
-"""A recommender that changes while it answers: results of each change, reloads, and the order of things."""
+"""A recommender that changes while it answers: each change, reloads, and the order of things."""
 
 import asyncio
 import threading
