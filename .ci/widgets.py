@@ -14,7 +14,9 @@ def cleaned(outputs: list[dict]) -> list[dict]:
     "Return the outputs that stay."
     kept = []
     for output in outputs:
-        output.get("data", {}).pop(VIEW, None)
+        data = output.get("data", {})
+        if data.pop(VIEW, None) is not None and not "".join("".join(d) for d in data.values()):
+            continue
         if output.get("name") == "stderr":
             text = GREETING.sub("", "".join(output["text"]))
             if not text.strip():

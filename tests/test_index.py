@@ -1,6 +1,8 @@
-"""Every index against a table of vectors that is searched by brute force, after any sequence of changes.
+"""Every index against a table of vectors that is searched by brute force, after any sequence of
+changes.
 
-`INDEXES` lists the implementations of the contract; another one is added there and passes the same tests.
+`INDEXES` lists the implementations of the contract; another one is added there and passes the same
+tests.
 """
 
 import json

@@ -1,4 +1,6 @@
-"""The learned embedding: its losses against plain formulas, its promises on a tiny catalogue with plain eyes."""
+"""The learned embedding: its losses against plain formulas, its promises on a tiny catalogue with
+plain eyes.
+"""
 
 import json
 import subprocess

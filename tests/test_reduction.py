@@ -1,4 +1,7 @@
-"""Reduced vectors keep what varies. That they keep the contract as well stands in the tests of the embedders."""
+"""Reduced vectors keep what varies.
+
+That they keep the contract as well stands in the tests of the embedders.
+"""
 
 import numpy as np
 import pytest

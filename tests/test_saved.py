@@ -1,4 +1,6 @@
-"""Whatever is saved comes back as the class it was: every class that registers itself, and classes of a user's own."""
+"""Whatever is saved comes back as the class it was: every class that registers itself, and classes
+of a user's own.
+"""
 
 import importlib
 from pathlib import Path
