@@ -50,7 +50,7 @@ def merge_catalogs(
     """Return `catalog` with those of `changed` in their places and the new ones at the end."""
     return catalog.updated(changed)
 
-
+# %% ../../nbs/32h_recommend.collection.ipynb #0013
 def check_catalog(
     catalog,  # a `Catalog`, or a mistake
 ) -> Catalog:
@@ -62,7 +62,7 @@ def check_catalog(
         )
     return catalog
 
-# %% ../../nbs/32h_recommend.collection.ipynb #0015
+# %% ../../nbs/32h_recommend.collection.ipynb #0016
 def find_classifier(
     spaces,  # as given: a list, a dict, one embedder or None
     image,  # as given
@@ -73,7 +73,7 @@ def find_classifier(
     given = zip(names, [*many, *([] if image is None else [image])], strict=False)
     return next(((n, e) for n, e in given if isinstance(e, ImageClassifier)), (None, None))
 
-# %% ../../nbs/32h_recommend.collection.ipynb #0018
+# %% ../../nbs/32h_recommend.collection.ipynb #0019
 def index_words(
     spaces: Spaces,  # fitted
     catalog: Catalog,  # the products
@@ -82,7 +82,7 @@ def index_words(
     empty = {name: embedder.word_index() for name, embedder in spaces.items()}
     return {name: index.fit(catalog) for name, index in empty.items() if index is not None}
 
-# %% ../../nbs/32h_recommend.collection.ipynb #0021
+# %% ../../nbs/32h_recommend.collection.ipynb #0022
 class Collection:
     """Hold products with their vectors, and let them come and go. The base of `Recommender`."""
 
