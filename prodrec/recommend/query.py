@@ -356,7 +356,9 @@ def asked_words(
     from_user = question.of_user_alone and question.history is None and liked.size
     found = {}
     for name, index in shelf.words.items():
-        own = sp.vstack([index.query(question.texts), index.of_products(shelf.rows(question.ids))])
+        own = sp.vstack(
+            [index.of_texts(question.texts), index.of_products(shelf.rows(question.ids))]
+        )
         said = mean_words(own.tocsr())
         if from_user:
             said = mean_words(index.of_products(shelf.rows(liked.index)), liked.to_numpy())

@@ -283,7 +283,7 @@ class WordIndex(_Changing, Saved):
                 return [(self.columns[part], 0.5) for part in (term[:n], term[n:])]
         return [(self.columns[word], share) for word, share in self.spelling.similar(term)]
 
-    def query(
+    def of_texts(
         self,
         texts: Sequence[str],  # what is asked
     ) -> sp.csr_matrix:
@@ -326,7 +326,7 @@ class WordIndex(_Changing, Saved):
 
     def scores(
         self,
-        queries: sp.csr_matrix,  # (n, terms), as of `query` or `of_products`
+        queries: sp.csr_matrix,  # (n, terms), as of `of_texts` or `of_products`
     ) -> np.ndarray:
         """Return the score of every product for each query, float32 (n, products), up to 1."""
         out = np.zeros((queries.shape[0], len(self)), np.float32)
@@ -347,7 +347,7 @@ class WordIndex(_Changing, Saved):
         """Return (rows, scores) of the best products for each text, both (n, min(k, allowed))."""
         texts = [texts] if isinstance(texts, str) else list(texts)
         k, allowed = check_search(k, allowed, len(self))
-        scores = self.scores(self.query(texts))
+        scores = self.scores(self.of_texts(texts))
         if allowed is not None:
             scores[:, ~allowed] = -np.inf
         best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
