@@ -1,6 +1,8 @@
-"""The picture of the browser in README.md: the widget on the demo catalogue, taken through Chromium.
+"""The picture of the browser in README.md: the widget on the demo catalogue, taken through
+Chromium.
 
-`python .ci/screenshot.py` writes nbs/images/browser.png; whoever changes how the widget looks takes it anew.
+`python .ci/screenshot.py` writes nbs/images/browser.png; whoever changes how the widget looks takes
+it anew.
 """
 
 import io

@@ -1,7 +1,7 @@
 """Measure how the notebooks and modules read, and fail where a limit of CONTRIBUTING.md is passed.
 
-`python .ci/style.py` prints one table of all of it; with chapters (`33_recommend` or paths) also a row for each of
-those and each single finding; `--check` exits with 1 where a limit is passed.
+`python .ci/style.py` prints one table of all of it; with chapters (`33_recommend` or paths) also a
+row for each of those and each single finding; `--check` exits with 1 where a limit is passed.
 """
 
 import ast
@@ -92,7 +92,9 @@ class Chapter:
         return len(re.findall(r"\w[\w'’-]*", re.sub(r"\]\([^)]*\)|`[^`]*`", " x ", text)))
 
     def definitions(self) -> list[tuple[str, bool]]:
-        "Return (name, whether a visible assertion stands in its cell or one of the three after it) of each definition."
+        """Return (name, whether a visible assertion stands in its cell or one of the three after
+        it) of each definition.
+        """
         found = []
         for n, exported in enumerate(self.exported):
             names = [
@@ -177,7 +179,9 @@ def public_functions(tree: ast.Module):
 
 
 def parameters(path: Path) -> list[tuple[str, bool]]:
-    "Return (function and parameter, whether it is documented) of each parameter of public functions and methods."
+    """Return (function and parameter, whether it is documented) of each parameter of public
+    functions and methods.
+    """
     source = path.read_text(encoding="utf-8")
     comments, found = comments_of(source), []
     for name, f, method in public_functions(ast.parse(source)):

@@ -1,7 +1,7 @@
 """Product classification and recommendation from pictures and text.
 
-The names below are what most people need. Each is imported when it is first used, so that `import prodrec` costs nothing and
-TensorFlow is loaded only by those who build a model.
+The names below are what most people need. Each is imported when it is first used, so that `import
+prodrec` costs nothing and TensorFlow is loaded only by those who build a model.
 """
 
 __version__ = "0.1.0"
@@ -89,6 +89,14 @@ _MODULES = {
     "Blend": "recommend.blend",
     "Complements": "recommend.complements",
     "Browser": "apps.browser",
+}
+
+# where `load` finds the classes that it may meet before somebody has imported them, by the name
+# in the manifest
+SAVED_IN = _MODULES | {
+    "MetricEmbedder": "recommend.metric_learning",
+    "PCAEmbedder": "recommend.reduction",
+    "Reduced": "recommend.reduction",  # its name in version 0.1
 }
 
 __all__ = [*_MODULES]

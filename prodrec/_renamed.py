@@ -1,7 +1,8 @@
-"""Keep the module and function names of version 0.1 working for one version, with a `DeprecationWarning`.
+"""Keep the module and function names of version 0.1 working for one version, with a
+`DeprecationWarning`.
 
-`MODULES` maps a module of 0.1 to the one that took its place, `NAMES` a former name in a module to its new one: a
-name there, or the full path of a name in another module.
+`MODULES` maps a module of 0.1 to the one that took its place, `NAMES` a former name in a module to
+its new one: a name there, or the full path of a name in another module.
 """
 
 import importlib
@@ -29,6 +30,7 @@ MODULES = {
     "prodrec.apps.demo": "prodrec.apps.pipeline",
     "prodrec.apps.stock": "prodrec.apps.live",
     "prodrec.apps.trained": "prodrec.apps.workspace",
+    "prodrec.apps.recommenders": "prodrec.apps.commands_shop",
 }
 
 NAMES = {
@@ -115,7 +117,9 @@ NAMES = {
     },
     "prodrec.recommend.embed": {
         "TextEmbedder": "prodrec.recommend.embedders.TfidfEmbedder",
-        "Reduced": "prodrec.recommend.embedders.PCAEmbedder",
+        "Reduced": "prodrec.recommend.reduction.PCAEmbedder",
+        "OpenVINO": "prodrec.models.engines.OpenVINO",
+        "ENGINES": "prodrec.models.engines.ENGINES",
     },
     "prodrec.recommend.history": {
         "Collaborative": "prodrec.recommend.collaborative.Collaborative",
@@ -147,12 +151,38 @@ NAMES = {
     },
     "prodrec.apps.trained": {
         "Trained": "prodrec.apps.workspace.Workspace",
+        "open_trained": "prodrec.apps.workspace.open_workspace",
+        "current": "prodrec.apps.workspace.current_folder",
+        "unseen": "prodrec.data.split.unseen",
+        "labelled": "prodrec.data.labels.labelled",
+    },
+    "prodrec.apps.recommenders": {
+        "Version": "prodrec.apps.workspace.Workspace",
+        "observed": "prodrec.apps.commands_watch.observe_sides",
+        "compare": "prodrec.apps.commands_watch.model_drift",
+        "relearn": "prodrec.apps.commands_watch.retrained",
+        "database_beside": "prodrec.apps.workspace.database_beside",
+        "read_feedback": "prodrec.apps.commands_watch.read_feedback",
+        "grown_catalogue": "prodrec.apps.commands_watch.grown_catalogue",
+    },
+    "prodrec.apps.demo": {
+        "run_demo": "prodrec.apps.pipeline.run_pipeline",
+    },
+    "prodrec.models.transfer": {
+        "cut": "prodrec.models.fine_tuning.cut",
+        "find_backbone": "prodrec.models.fine_tuning.find_backbone",
+        "unfreeze_from": "prodrec.models.fine_tuning.unfreeze_from",
+        "fine_tune": "prodrec.models.fine_tuning.fine_tune",
+        "warm_start": "prodrec.models.fine_tuning.warm_start",
+        "begin_with": "prodrec.models.fine_tuning.warm_start",
     },
 }
 
 
 def former(module: str, name: str):
-    """Return the object that was called `name` in `module`, with a warning; `AttributeError` where there was none."""
+    """Return the object that was called `name` in `module`, with a warning; `AttributeError` where
+    there was none.
+    """
     new = NAMES.get(module, {}).get(name)
     if new is None:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")

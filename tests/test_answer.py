@@ -1,4 +1,6 @@
-"""What `recommend` promises beyond the plain ranking: variety, nothing twice, limits, people, and that many are as one by one."""
+"""What `recommend` promises beyond the plain ranking: variety, nothing twice, limits, people, and
+that many are as one by one.
+"""
 
 import keras
 import numpy as np
@@ -329,7 +331,9 @@ def test_a_taste():
 
 
 class Hybrid(UserModel):
-    "A model that knows what products are like: who likes one likes all, in the order of their first number."
+    """A model that knows what products are like: who likes one likes all, in the order of their
+    first number.
+    """
 
     knows_content = True
 

@@ -1,4 +1,6 @@
-"""The audit against pictures and tables made to be wrong, and against real ones where they are to be had."""
+"""The audit against pictures and tables made to be wrong, and against real ones where they are to
+be had.
+"""
 
 import io
 import os
@@ -38,7 +40,9 @@ def encoded(pixels, format="JPEG", mode=None, **options):
 
 
 def shop(pictures, **columns):
-    "A catalogue of `pictures` (id -> bytes), good in every other way unless `columns` say otherwise."
+    """A catalogue of `pictures` (id -> bytes), good in every other way unless `columns` say
+    otherwise.
+    """
     frame = pd.DataFrame({"image": list(pictures.values())}, index=list(pictures), dtype=object)
     frame = frame.assign(title=[f"product number {i}" for i in pictures], category="thing")
     return Catalog(frame.assign(**columns))
@@ -349,7 +353,9 @@ def test_the_split_keeps_copies_together():
 DATA = os.environ.get("PRODREC_DATA")
 
 
-@pytest.mark.skipif(not DATA, reason="needs real data: let PRODREC_DATA name a folder with `fashion/`")
+@pytest.mark.skipif(
+    not DATA, reason="needs real data: let PRODREC_DATA name a folder with `fashion/`"
+)
 def test_the_real_fashion_catalogue():
     archive = Path(DATA, "fashion", "fashion-product-images-small.zip")
     with zipfile.ZipFile(archive) as z, z.open("styles.csv") as f:

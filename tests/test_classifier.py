@@ -370,7 +370,9 @@ def test_mobilenetv2_sees_what_keras_applications_sees():
 
 
 def as_version_01(path, classifier, meta):
-    "Write what version 0.1 wrote: the class as the kind, no number of the format, the state as it is."
+    """Write what version 0.1 wrote: the class as the kind, no number of the format, the state as
+    it is.
+    """
     path.mkdir()
     classifier.model.save(path / "model.keras")
     classifier.history_.to_parquet(path / "history.parquet")

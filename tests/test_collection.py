@@ -1,4 +1,6 @@
-"""A recommender that is interrupted while it changes: all of the change is there or nothing of it, and the next one finishes."""
+"""A recommender that is interrupted while it changes: all of the change is there or nothing of it,
+and the next one finishes.
+"""
 
 import os
 import random
@@ -55,7 +57,9 @@ class Liking(UserModel):
 
 
 class Letters(TfidfEmbedder):
-    "How often each of eight letters stands in the title: nothing to learn, so that a recommender is made in no time."
+    """How often each of eight letters stands in the title: nothing to learn, so that a recommender
+    is made in no time.
+    """
 
     dim = 8
 
@@ -117,7 +121,9 @@ def check_all_or_nothing(recommender, before, change):
 
 
 def interrupted_at(moment, change):
-    "Whether there is a line number `moment` in a change, each counted once; Ctrl-C is pressed before it is run."
+    """Whether there is a line number `moment` in a change, each counted once; Ctrl-C is pressed
+    before it is run.
+    """
     seen = set()
 
     def watch(frame, event, _):
@@ -171,7 +177,7 @@ def test_ctrl_c_at_every_line_of_a_change(change, approximate):
         (Letters, "embed"),
         (FaissIndex, "replace"),
         (FaissIndex, "add"),
-        (Catalog, "concat"),
+        (Catalog, "updated"),
         (Profiles, "add"),
         (Liking, "add"),
     ],
@@ -191,7 +197,7 @@ def test_whatever_fails_nothing_is_half_done(change, owner, name, late, monkeypa
         return real(*args, **kwargs) if calls else fails(*args, **kwargs)
 
     with monkeypatch.context() as m:
-        m.setattr(owner, name, staticmethod(fails_once) if name == "concat" else fails_once)
+        m.setattr(owner, name, fails_once)
         with pytest.raises(MemoryError, match=name):
             CHANGES[change][0](recommender)
     assert state(recommender) == before

@@ -1,4 +1,6 @@
-"""The options of every command: each example is understood, wrong values are refused, help is light."""
+"""The options of every command: each example is understood, wrong values are refused, help is
+light.
+"""
 
 import subprocess
 import sys

@@ -1,4 +1,6 @@
-"""The pixel store under every order, under two writers, after a crash; batches and networks over any number of pictures."""
+"""The pixel store under every order, under two writers, after a crash; batches and networks over
+any number of pictures.
+"""
 
 import io
 import os

@@ -13,7 +13,18 @@ import requests
 from postgres import postgres
 
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
-from test_server import KEY, born, catalog, check_all, folder, killed_after, mother, put, serving, write_until_dead
+from test_server import (
+    KEY,
+    born,
+    catalog,
+    check_all,
+    folder,
+    killed_after,
+    mother,
+    put,
+    serving,
+    write_until_dead,
+)
 
 from prodrec.apps.live import ChangeLog
 from prodrec.recommend import feedback as module
@@ -42,7 +53,9 @@ def url(server):
 
 def test_without_its_driver_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(ImportError, match=r"`psycopg` is not installed: pip install \"prodrec\[postgres\]\""):
+    with pytest.raises(
+        ImportError, match=r"`psycopg` is not installed: pip install \"prodrec\[postgres\]\""
+    ):
         Feedback("postgresql://nobody@127.0.0.1:1/shop")
 
 
@@ -101,7 +114,9 @@ def test_products_and_feedback_are_there_again(url, folder, catalog):
     with serving(folder, database=url) as (address, _):
         assert requests.get(f"{address}/products/new/one").json()["price"] == 5
         assert requests.get(f"{address}/products/{gone}").status_code == 404
-        hits = requests.post(f"{address}/recommend", data={"user": "ann", "text": "cotton", "k": 100}).json()["hits"]
+        hits = requests.post(
+            f"{address}/recommend", data={"user": "ann", "text": "cotton", "k": 100}
+        ).json()["hits"]
         assert liked not in [h["id"] for h in hits] and "new/one" in [h["id"] for h in hits]
 
 
@@ -130,9 +145,13 @@ def test_a_database_that_goes_away_and_comes_back(url, server, folder, catalog):
                     requests.post(f"{address}/recommend", data={"user": "ann"}),
                 ]
                 for answer in refused:
-                    assert answer.status_code == 503 and answer.json()["code"] == "unavailable", answer.text
+                    assert answer.status_code == 503 and answer.json()["code"] == "unavailable", (
+                        answer.text
+                    )
                     assert "psycopg" not in answer.text and str(server.port) not in answer.text
-                assert requests.post(f"{address}/recommend", data={"text": "cotton"}).ok  # this needs no database
+                assert requests.post(
+                    f"{address}/recommend", data={"text": "cotton"}
+                ).ok  # this needs no database
                 assert requests.get(f"{address}/products/meanwhile").status_code == 404
                 assert requests.get(f"{address}/products/{catalog.ids[1]}").ok
             finally:

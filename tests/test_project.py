@@ -1,4 +1,6 @@
-"""That the parts of the project agree with each other, and that what is built from them works away from here."""
+"""That the parts of the project agree with each other, and that what is built from them works away
+from here.
+"""
 
 import ast
 import builtins
@@ -403,7 +405,9 @@ def test_nothing_knows_where_the_data_is():
 
 @pytest.fixture(scope="session")
 def wheel():
-    "The wheel, built from the source distribution, built from what git knows: nothing that happens to lie about."
+    """The wheel, built from the source distribution, built from what git knows: nothing that
+    happens to lie about.
+    """
     with tempfile.TemporaryDirectory() as tmp:
         files = run(
             "git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT
@@ -455,7 +459,9 @@ def test_the_command_line_runs_away_from_here(installed, tmp_path):
 
 @pytest.mark.install
 def test_a_chapter_runs_in_a_kernel_without_nbdev(installed, tmp_path):
-    "As in Colab: the package, a kernel, and fastcore for the assertions; neither nbdev nor this checkout."
+    """As in Colab: the package, a kernel, and fastcore for the assertions; neither nbdev nor this
+    checkout.
+    """
     run(
         installed / "python",
         "-m",
@@ -492,7 +498,10 @@ def stages() -> list[list[tuple[str, str]]]:
 
 
 class Built:
-    "What the steps of a stage leave: a folder in place of the image's root, and what is set. `programs` are an environment's."
+    """What the steps of a stage leave: a folder in place of the image's root, and what is set.
+
+    `programs` are an environment's.
+    """
 
     def __init__(self, root: Path, programs: Path):
         self.root = self.cwd = root

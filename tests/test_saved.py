@@ -1,4 +1,6 @@
-"""Whatever is saved comes back as the class it was: every class that registers itself, and classes of a user's own."""
+"""Whatever is saved comes back as the class it was: every class that registers itself, and classes
+of a user's own.
+"""
 
 import importlib
 from pathlib import Path
@@ -96,8 +98,10 @@ def profiles():
 
 def embedder(name, *arguments, **options):
     import prodrec.recommend.embedders as embedders
+    import prodrec.recommend.reduction as reduction
 
-    return getattr(embedders, name)(*arguments, **options)
+    module = embedders if hasattr(embedders, name) else reduction
+    return getattr(module, name)(*arguments, **options)
 
 
 def metric():

@@ -49,7 +49,9 @@ def jpeg(colour) -> bytes:
     return out.getvalue()
 
 
-schemathesis.openapi.media_type("image/jpeg", st.sampled_from([jpeg("red"), jpeg("white"), jpeg("navy")[:-20], b""]))
+schemathesis.openapi.media_type(
+    "image/jpeg", st.sampled_from([jpeg("red"), jpeg("white"), jpeg("navy")[:-20], b""])
+)
 
 
 class Guesses:
@@ -64,7 +66,11 @@ class Guesses:
 @pytest.fixture(scope="module")
 def served():
     catalog = audit(load_demo(80, seed=4)).clean()
-    parts = {"image": ColorHistogram((20, 16)), "text": TfidfEmbedder(fields=("title",)), "classifier": Guesses()}
+    parts = {
+        "image": ColorHistogram((20, 16)),
+        "text": TfidfEmbedder(fields=("title",)),
+        "classifier": Guesses(),
+    }
     recommender = Recommender(**parts).fit(catalog)
     with serving(recommender, database="sqlite://", api_key="secret") as (url, _):
         yield url, schemathesis.openapi.from_url(f"{url}/openapi.json"), catalog.ids
@@ -107,7 +113,9 @@ def test_every_operation_answers_as_its_document_says(served):
     _, schema, ids = served
     statuses = {label: answers(operation, ids) for label, operation in operations(schema).items()}
     assert len(statuses) == 12
-    assert not {label: s for label, s in statuses.items() if not any(200 <= code < 300 for code in s)}
+    assert not {
+        label: s for label, s in statuses.items() if not any(200 <= code < 300 for code in s)
+    }
 
 
 def test_what_the_document_does_not_allow_is_refused(served):
@@ -129,11 +137,17 @@ def test_everything_is_described(served):
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             assert operation["description"], (path, method)
-            assert all(p.get("description") for p in operation.get("parameters", [])), (path, method)
+            assert all(p.get("description") for p in operation.get("parameters", [])), (
+                path,
+                method,
+            )
             for kind in operation.get("requestBody", {}).get("content", {}).values():
                 name = kind["schema"]["$ref"].split("/")[-1]
                 fields = document["components"]["schemas"][name]["properties"]
-                assert not [n for n, f in fields.items() if not f.get("description")], (path, method)
+                assert not [n for n, f in fields.items() if not f.get("description")], (
+                    path,
+                    method,
+                )
             for status, answer in operation["responses"].items():
                 schemas = [c["schema"] for c in answer["content"].values()]
                 assert schemas and all(schemas), (path, method, status)

@@ -608,18 +608,23 @@ def test_the_page_asks_goes_on_and_filters(shop, catalog):
 
 
 def page_driver():
-    "Playwright; where there is no Chromium the test is skipped, but not where all of it has to be there."
+    """Playwright; where there is no Chromium the test is skipped, but not where all of it has to
+    be there.
+    """
     if chromium() is None:
         if os.environ.get("CI") == "true":
             pytest.fail("there is no Chromium: `apt-get install chromium`")
-        pytest.skip("there is no Chromium to drive: `apt-get install chromium`, or say where it is in CHROMIUM")
+        pytest.skip(
+            "there is no Chromium to drive: `apt-get install chromium`, or say where it is in CHROMIUM"
+        )
     return pytest.importorskip("playwright.sync_api")
 
 
 # -- killed, and stopped
 
 
-# imports once, then becomes a server as often as it is asked to; nothing has run in it that could not be forked
+# imports once, then becomes a server as often as it is asked to; nothing has run in it that could
+# not be forked
 MOTHER = """
 import os, signal, sys
 import uvicorn
@@ -684,7 +689,9 @@ def killed_after(seconds: float, pid: int, how: int = signal.SIGKILL):
 
 
 def write_until_dead(url: str, n: int, draw, confirmed: dict, begun: dict):
-    "Put products one after the other, and now and then take one away; what is confirmed is written down."
+    """Put products one after the other, and now and then take one away; what is confirmed is
+    written down.
+    """
     session = requests.Session()
     session.headers.update(KEY)
     with contextlib.suppress(requests.RequestException):

@@ -1,4 +1,6 @@
-"""A trainer of one's own, from numbers; what `fit` refuses and what a failure leaves; Keras loads in silence."""
+"""A trainer of one's own, from numbers; what `fit` refuses and what a failure leaves; Keras loads
+in silence.
+"""
 
 import os
 import subprocess

@@ -28,7 +28,7 @@ from prodrec.apps.workspace import (
 )
 from ..core import find_saved, save_folder
 from ..data.catalog import Catalog
-from ..recommend.embedders import ColorHistogram, Embedder, TfidfEmbedder
+from ..recommend.embedders import ColorHistogram, Embedder, ImageEmbedder, TfidfEmbedder
 from ..recommend.filters import read_where
 from ..recommend.index import FaissIndex
 from ..recommend.recommender import Recommender
@@ -71,7 +71,7 @@ def _pretrained(network: str, image_size: tuple[int, int]) -> Embedder:
         hint = f" (did you mean {near[0]}?)" if near else ""
         told = f"--network {network!r} is unknown{hint}: choose colours, words, or one of "
         raise wrong_call(told + ", ".join(BACKBONES.index))
-    return Embedder(network, image_size)
+    return ImageEmbedder(network, image_size)
 
 # %% ../../nbs/44c_apps.commands_shop.ipynb #0013
 def embed_data(

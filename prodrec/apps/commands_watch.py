@@ -43,7 +43,7 @@ from ..core import save_folder
 from ..data.catalog import Catalog
 from ..data.split import unseen
 from ..models.classifier import ImageClassifier
-from ..recommend.embedders import Embedder, TfidfEmbedder
+from ..recommend.embedders import ImageEmbedder, TfidfEmbedder
 from ..recommend.history import History
 from ..recommend.profiles import Feedback
 from ..recommend.recommender import Recommender
@@ -56,7 +56,8 @@ def observe_sides(
 ) -> dict[str, Observed]:
     """Observe each catalogue as the classifier sees it, and in words where there are any."""
     classifier = model.classifier
-    embedders = {"image": Embedder(classifier)} if isinstance(classifier, ImageClassifier) else {}
+    sees = isinstance(classifier, ImageClassifier)
+    embedders = {"image": ImageEmbedder(classifier)} if sees else {}
     if (learned := model.side("train")).texts().ne("").any():
         embedders["text"] = TfidfEmbedder(seed=seed).fit(learned)
     columns = (classifier.target,)

@@ -404,6 +404,6 @@ _COMMANDS = (
 def add_commands(
     commands,  # of `ArgumentParser.add_subparsers`
 ):
-    """Add every command of `prodrec`."""
+    """Add every command of the program."""
     for add in _COMMANDS:
         add(commands)

@@ -19,8 +19,8 @@ from ..data.catalog import Catalog
 from ..data.split import encode_labels
 from .batchnorm import bn_momentum
 from .classifier import Classifier
-from .trainer import labels_of
 from .pixels import Batches, Pixels
+from .trainer import labels_of
 
 # %% ../../nbs/24a_models.fusion.ipynb #0010
 def fusion_weight(
@@ -115,10 +115,10 @@ def mixture(
 
 # %% ../../nbs/24a_models.fusion.ipynb #0024
 def fusion_layers(
-    n_classes: int,
+    n_classes: int,  # number of classes
     momentum: float = 0.99,  # of the normalisation
     dense: int = 50,  # units of the layer named `embedding`
-    dropout: float = 0.2,
+    dropout: float = 0.2,  # share of units that are dropped in training
 ) -> list[layers.Layer]:
     """Return the layers of the retail system's head, from two vectors to probabilities."""
     return [
@@ -189,7 +189,7 @@ class HidingBatches(Batches):
         self,
         x: Parts,  # the last of its parts is `present`, float32 (n, 2)
         y: np.ndarray,  # (n,) numbers of classes
-        batch_size: int,
+        batch_size: int,  # products a step
         seed: int,  # of the order, and of what is hidden
         share: float,  # of the products that lose one input
         **balanced,  # for `Batches`: weights of rare classes

@@ -66,7 +66,7 @@ class PairReader:
 
     def read_catalog(
         self,
-        catalog: Catalog,
+        catalog: Catalog,  # the products
     ) -> tuple[tuple, list[str], list[tuple]]:
         """Return ((pictures, which are there, texts), ids, products with neither)."""
         pixels, _, failed = self.image_.read_catalog(catalog)
@@ -142,7 +142,7 @@ def fused_network(
 def fused_learning_part(
     model: keras.Model,  # from `fused_network`
     xs: list[Parts],  # what the network gets, of each side
-    batch_size: int,
+    batch_size: int,  # products a step
 ) -> tuple[keras.Model, list[Parts]]:
     """Return the part that learns, and its inputs: answers of frozen parts, computed once."""
     columns, parts = [list(x.parts) for x in xs], []
@@ -159,8 +159,8 @@ def fused_learning_part(
 
 # %% ../../nbs/25_models.hybrid.ipynb #0022
 def sides_of(
-    hybrid: PairReader,
-    catalog: Catalog,
+    hybrid: PairReader,  # a fitted `HybridClassifier`
+    catalog: Catalog,  # the products
 ) -> list[Catalog | None]:
     """Return the products with a picture, with a text, and with both; None where there is none."""
     (_, has_picture, texts), ids, gone = hybrid.read_catalog(catalog)
@@ -180,9 +180,10 @@ def fit_parts(
     parts: Sequence[Classifier],  # of pictures, and of texts
     train: Sequence[Catalog | None],  # from `sides_of`
     validation: Sequence[Catalog | None],  # from `sides_of`
-    epochs: int,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-    patience: int | None = None,
+    epochs: int,  # at most so many
+    callbacks: Sequence[keras.callbacks.Callback] = (),  # of Keras
+    patience: int
+    | None = None,  # epochs without a lower validation loss, after which training stops; None: never
     checkpoint: str | Path | None = None,  # folder; each part gets one inside
 ) -> list[Classifier]:
     """Return both classifiers, fitted; one that has learned already is returned as it is."""

@@ -95,7 +95,7 @@ def _embedded(vectorizer, vectors: np.ndarray | None, dims: int, learn: bool | N
 # %% ../../nbs/24_models.text.ipynb #0020
 def lstm(
     vectorizer: layers.TextVectorization,  # from `text_vectorizer`
-    n_classes: int,
+    n_classes: int,  # number of classes
     vectors: np.ndarray | None = None,  # (tokens, d), from `embedding_matrix`; None: random ones
     dims: int = 300,  # of random vectors
     units: int = 64,  # of the LSTM
@@ -116,10 +116,10 @@ def lstm(
 # %% ../../nbs/24_models.text.ipynb #0023
 def conv1d(
     vectorizer: layers.TextVectorization,  # from `text_vectorizer`
-    n_classes: int,
+    n_classes: int,  # number of classes
     vectors: np.ndarray | None = None,  # (tokens, d), from `embedding_matrix`; None: random ones
     dims: int = 300,  # of random vectors
-    filters: int = 128,
+    filters: int = 128,  # of each convolution
     width: int = 3,  # words in a run
     dense: int = 200,  # of the layer named `embedding`
     dropout: float = 0.2,  # share of inputs that are hidden in training
@@ -137,7 +137,7 @@ def conv1d(
 # %% ../../nbs/24_models.text.ipynb #0026
 def linear(
     vectorizer: layers.TextVectorization,  # from `tfidf_vectorizer`
-    n_classes: int,
+    n_classes: int,  # number of classes
 ) -> keras.Model:
     """Return logistic regression, from texts (n,) to probabilities (n, n_classes).
 
@@ -213,7 +213,7 @@ def mask_note(
 
 # %% ../../nbs/24_models.text.ipynb #0036
 def baseline_note(
-    report: Report,
+    report: Report,  # of the classifier
     baseline: Report,  # of a linear classifier on the same products
 ) -> str:
     """Return the sentence that compares a report with that of the linear classifier."""
@@ -369,7 +369,7 @@ class TextClassifier(Classifier):
 
     def read_catalog(
         self,
-        catalog: Catalog,
+        catalog: Catalog,  # the products
     ) -> tuple[list[str], list[str], list]:
         """Return (texts, ids, nothing that failed); `ValueError` where no field is a column."""
         if not set(self.fields) & set(catalog.products):

@@ -41,9 +41,9 @@ class Candidates(kt.HyperModel):
         train: Catalog,  # the training data of each candidate
         validation: Catalog,  # each candidate is scored on it
         space: dict,  # checked, see `prodrec.models.search_spaces.check_space`
-        epochs: int = 10,
+        epochs: int = 10,  # at most so many
         seed: int = 0,  # of each training
-        classifier: type[Classifier] = ImageClassifier,
+        classifier: type[Classifier] = ImageClassifier,  # the class of classifier
         params: dict | None = None,  # shared by all: of `classifier`, its network, or its `fit`
     ):
         super().__init__()
@@ -95,7 +95,7 @@ class Candidates(kt.HyperModel):
         self,
         hp: kt.HyperParameters,  # that `classifier` was built with
         classifier: Classifier,  # from `build`
-        epochs: int,
+        epochs: int,  # at most so many
     ) -> float:
         """Train `classifier`, keep its best epoch, return its accuracy on validation."""
         more = {k: v for k, v in (self.params | self.values(hp)).items() if k in self._of_fit}
@@ -110,7 +110,7 @@ class Candidates(kt.HyperModel):
 
 # %% ../../nbs/26a_models.trials.ipynb #0013
 def write_json(
-    path: Path,
+    path: Path,  # of the file
     value,  # anything JSON can hold
 ):
     """Write `value` to the file `path`, whole or not at all."""
@@ -120,14 +120,14 @@ def write_json(
 
 # %% ../../nbs/26a_models.trials.ipynb #0014
 def read_json(
-    path: Path,
+    path: Path,  # of the file
 ):
     """Return what the file `path` holds, or None where there is none."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 # %% ../../nbs/26a_models.trials.ipynb #0019
 class CrashSafe:
-    """What all oracles have in common here: files that are whole, and trials that are complete."""
+    """Common behaviour of all oracles: files that are whole, and trials that are complete."""
 
     def save(self):
         """Write the state of the oracle."""
@@ -166,7 +166,7 @@ def make_oracle(
     dimensions: int,  # options in the space
     trials: int,  # at most
     epochs: int,  # of "hyperband": the most that one trial gets
-    seed: int,
+    seed: int,  # random seed
 ) -> kt.Oracle:
     """Return the oracle of a search; "bayesian" begins with a third of the trials at random."""
     seed = int(np.random.SeedSequence(seed).generate_state(1)[0]) or 1
@@ -206,7 +206,7 @@ def best_trial(
 # %% ../../nbs/26a_models.trials.ipynb #0025
 def trial_folder(
     folder: Path,  # of a search
-    number: int,
+    number: int,  # of the trial, from 0
 ) -> Path:
     """Return the folder of one trial."""
     files = folder.glob("trial_*/outcome.json")
@@ -288,7 +288,7 @@ class TrialTuner(kt.Tuner):
 
 # %% ../../nbs/26a_models.trials.ipynb #0031
 def run_trials(
-    candidates: Candidates,
+    candidates: Candidates,  # of `Candidates`
     method: str,  # one of `METHODS`
     trials: int,  # at most, those done before counted
     folder: Path,  # where the search is kept

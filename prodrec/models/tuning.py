@@ -338,22 +338,17 @@ def _packed(call: dict) -> bytes:
 
 # %% ../../nbs/26b_models.tuning.ipynb #0038
 def tune(
-    network: str
-    | Callable
-    | None,  # what `classifier` takes: a name or a function; None where it takes none
+    network: str | Callable | None,
     train: Catalog,  # the training data of each candidate
     validation: Catalog,  # each candidate is scored on it: accuracy at its best epoch
-    space: str
-    | dict,  # option -> [choices], (low, high) or (low, high, "log"); or a name from `SPACES`
+    space: str | dict,
     method: str = "random",  # "random", "hyperband" or "bayesian"
     trials: int = 20,  # candidates at most; a small space or "hyperband" may hold fewer
     epochs: int = 10,  # of each candidate; with "hyperband", the most that one gets
     seed: int = 0,  # of the search and of each training
-    folder: str
-    | Path
-    | None = None,  # of the search; by default one of its own in the cache folder
+    folder: str | Path | None = None,
     workers: int = 1,  # processes that try candidates at the same time
-    classifier: type[Classifier] = ImageClassifier,
+    classifier: type[Classifier] = ImageClassifier,  # the class of classifier
     **params,  # shared by all candidates: of `classifier`, its network, or its `fit`
 ) -> Tuning:
     """Search `space` for the best classifier on `validation`, with Keras Tuner.

@@ -91,7 +91,7 @@ def _masked(text: str, forms: frozenset[str]) -> str:
 
 # %% ../../nbs/23a_models.words.ipynb #0021
 def mask_label_words(
-    texts: Sequence[str],
+    texts: Sequence[str],  # one a product
     classes: Sequence[str],  # names of classes
 ) -> list[str]:
     """Return the texts without the words of the class names.

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Embedder', 'as_items', 'check_kind', 'TextEmbedder', 'TfidfEmbedder', 'embed_pictures', 'ColorHistogram',
-           'ImageEmbedder', 'principal_directions', 'PCAEmbedder']
+           'ImageEmbedder']
 
 # %% ../../nbs/30_recommend.embedders.ipynb #0007
 import json
@@ -418,92 +418,4 @@ class ImageEmbedder(_NetworkEmbedder):
         names = ("name", "batch_size", "fit_mode", "precision", "keep", "engine")
         vars(new).update({n: meta[n] for n in names if n in meta})
         new.model = keras.models.load_model(folder / "model.keras", compile=False)
-        return new
-
-# %% ../../nbs/30_recommend.embedders.ipynb #0038
-def principal_directions(
-    vectors: np.ndarray,  # (n, d); rows of zeros do not count
-    dim: int,  # the most directions to keep
-    whiten: bool = False,  # divide each direction by its spread
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (mean (d,), directions (d, m)) with m <= `dim`.
-
-    Raises `ValueError` for fewer than two vectors.
-    """
-    vectors = vectors[vectors.any(axis=1)]
-    if len(vectors) < 2:
-        raise ValueError("`catalog` has fewer than two products with a vector: nothing varies")
-    varies, turn = np.linalg.eigh(np.cov(vectors.T.astype(np.float64)))
-    kept = np.flatnonzero(varies > 1e-10)[::-1][:dim]
-    turn = turn[:, kept] / (np.sqrt(varies[kept]) if whiten else 1)
-    return vectors.mean(axis=0), turn.astype(np.float32)
-
-# %% ../../nbs/30_recommend.embedders.ipynb #0040
-class PCAEmbedder(Embedder):
-    """Reduce the vectors of another embedder by PCA, fitted to a catalogue."""
-
-    former_names = ("Reduced",)
-    model = None
-
-    def __init__(
-        self,
-        of: Embedder,  # an embedder of pictures, texts or both
-        dim: int = 128,  # the most numbers of a vector
-        whiten: bool = False,  # divide each direction by its spread
-    ):
-        self.of, self._dim, self.whiten, self._mean, self._turn = of, dim, whiten, None, None
-
-    @property
-    def modalities(self) -> frozenset:
-        """Return the modalities of the embedder that is reduced."""
-        return self.of.modalities
-
-    @property
-    def name(self) -> str:
-        """Return the name of the space: that of the embedder, and the number of numbers."""
-        return f"{self.of.name}, {self.dim} numbers"
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        """Return (height, width) of the pictures that the embedder takes."""
-        return self.of.image_size
-
-    @property
-    def dim(self) -> int:
-        """Return the length of a vector; before `fit` its upper limit."""
-        return self._dim if self._turn is None else self._turn.shape[1]
-
-    def fit(
-        self,
-        catalog: Catalog,  # whose vectors say which directions count
-    ) -> "PCAEmbedder":
-        """Learn where the vectors of `catalog` vary and return the embedder; zeros do not count."""
-        vectors = self.of.fit(catalog).embed(catalog, missing="zero")
-        self._mean, self._turn = principal_directions(vectors, self._dim, self.whiten)
-        return self
-
-    def embed(
-        self,
-        x,  # a Catalog, one item or a list of items
-        kind: str | None = None,  # "image" or "text"; None: the only modality
-        missing: str = "error",  # for a product without a usable picture: "error" or "zero"
-    ) -> np.ndarray:
-        """Return float32 (n, dim), rows of length 1; zeros where the embedder gives zeros."""
-        if self._turn is None:
-            raise ValueError("the PCAEmbedder is not fitted: call `fit` or `load` first")
-        vectors = self.of.embed(x, kind=kind, missing=missing)
-        return unit_rows((vectors - self._mean) @ self._turn) * vectors.any(1, keepdims=True)
-
-    def _write(self, folder: Path) -> dict:
-        if self._turn is None:
-            raise ValueError("the PCAEmbedder is not fitted: call `fit` before `save`")
-        self.of.save(folder / "of")
-        np.savez(folder / "turn.npz", mean=self._mean, turn=self._turn)
-        return {"dim": self._dim, "whiten": self.whiten}
-
-    @classmethod
-    def _read(cls, folder: Path, meta: dict) -> "PCAEmbedder":
-        new = cls(Embedder.load(folder / "of"), meta["dim"], meta["whiten"])
-        with np.load(folder / "turn.npz", allow_pickle=False) as arrays:
-            new._mean, new._turn = arrays["mean"], arrays["turn"]
         return new

@@ -419,7 +419,7 @@ def _likely_cause(lost: Sequence[str], ids: Sequence[str]) -> str:
 
 # %% ../../nbs/34_recommend.history.ipynb #0043
 def split_by_time(
-    history: History,
+    history: History,  # the events
     share: float = 0.2,  # about how much of the events is kept for testing
     cut: str | pd.Timestamp | None = None,  # or: the first moment of the test
 ) -> tuple[History, History]:
@@ -456,7 +456,7 @@ def _known_times(history: History) -> pd.Series:
 
 # %% ../../nbs/34_recommend.history.ipynb #0046
 def split_by_order(
-    history: History,
+    history: History,  # the events
     share: float = 0.2,  # how much of the events is kept for testing
 ) -> tuple[History, History]:
     """Return (train, test): the first events in their order, and the last `share` of them."""
@@ -467,7 +467,9 @@ def split_by_order(
     return history[~test], history[test]
 
 # %% ../../nbs/34_recommend.history.ipynb #0049
-def leave_last_out(history: History) -> tuple[History, History]:
+def leave_last_out(
+    history: History,  # the events
+) -> tuple[History, History]:
     """Return (train, test): test holds each user's events with the product of their last event.
 
     A user with one product stays in train. Warns (`UserWarning`) how much of train is later than
@@ -489,7 +491,7 @@ def leave_last_out(history: History) -> tuple[History, History]:
 
 # %% ../../nbs/34_recommend.history.ipynb #0052
 def split_pairs(
-    history: History,
+    history: History,  # the events
     share: float = 0.2,  # how many of the pairs are kept for testing
     seed: int = 0,  # of the draw
 ) -> tuple[History, History]:
@@ -508,8 +510,8 @@ def split_pairs(
 
 # %% ../../nbs/34_recommend.history.ipynb #0056
 def ground_truth(
-    train: History,
-    test: History,
+    train: History,  # the training events
+    test: History,  # the test events
     known: bool = True,  # only users of `train`; the others are cold
     new: bool = True,  # only products that the user had nothing to do with in `train`
 ) -> pd.Series:

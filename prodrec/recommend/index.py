@@ -4,23 +4,22 @@
 
 # %% auto #0
 __all__ = ['DTYPES', 'NARROW', 'MANY', 'EFFORT', 'check_vectors', 'check_rows', 'check_search', 'Index', 'index_bytes',
-           'ReadWriteLock', 'FaissIndex']
+           'FaissIndex']
 
 # %% ../../nbs/31_recommend.index.ipynb #0007
 import os
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
-from weakref import WeakSet
 
 import faiss
 import numpy as np
 import pandas as pd
 
 from ..core import Saved, defer_interrupt
+from .locks import ReadWriteLock
 
 # %% ../../nbs/31_recommend.index.ipynb #0009
 def check_vectors(
@@ -42,10 +41,8 @@ def check_vectors(
     with np.errstate(over="ignore"):
         usable = np.isfinite(np.einsum("ij,ij->i", vectors, vectors))
     if not usable.all():
-        bad = (~usable).sum()
-        raise ValueError(
-            f"`vectors` holds NaN, infinity or numbers too large to multiply in {bad:,} rows"
-        )
+        bad = f"{(~usable).sum():,} rows"
+        raise ValueError(f"`vectors` holds NaN, infinity or numbers too large to multiply in {bad}")
     return vectors
 
 # %% ../../nbs/31_recommend.index.ipynb #0012
@@ -76,10 +73,7 @@ def check_search(
     allowed: Sequence[bool] | None,  # a mask over the rows; None allows all
     n: int,  # the number of rows that there are
 ) -> tuple[int, np.ndarray | None]:
-    """Return `k`, at most the number of allowed rows, and the mask as an array or None.
-
-    Raises `ValueError` where one of them is wrong.
-    """
+    """Return `k`, at most the number of allowed rows, and the mask; `ValueError` for wrong ones."""
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
         raise ValueError(f"`k` must be a positive integer, received {k!r}")
     if allowed is None:
@@ -88,10 +82,8 @@ def check_search(
     if allowed.size == n == 0:
         allowed = np.zeros(0, bool)
     if allowed.dtype != bool or allowed.shape != (n,):
-        raise ValueError(
-            f"`allowed` must be a mask of {n:,} booleans, one a row, "
-            f"received {allowed.dtype} {allowed.shape}"
-        )
+        received = f"received {allowed.dtype} {allowed.shape}"
+        raise ValueError(f"`allowed` must be a mask of {n:,} booleans, one a row, {received}")
     return min(int(k), int(allowed.sum())), allowed
 
 # %% ../../nbs/31_recommend.index.ipynb #0018
@@ -274,55 +266,17 @@ def index_bytes(
     return n * (dim * np.dtype(dtype).itemsize + (8 * _LINKS + 16 if approximate else 0))
 
 # %% ../../nbs/31_recommend.index.ipynb #0037
-class ReadWriteLock:
-    """Let many readers in at once, or one writer alone; the blocks must not be nested."""
-
-    def __init__(self):
-        self._pid, self._gate, self._readers = os.getpid(), threading.Lock(), WeakSet()
-        self._left = threading.Condition(threading.Lock())
-
-    def _after_fork(self):
-        if self._pid != os.getpid():  # the threads that held it are not in this process
-            self.__init__()
-
-    @contextmanager
-    def reading(self):
-        """Keep writers out during the `with` block."""
-        self._after_fork()
-        reader = threading.Event()  # stands for this block; an interrupt at any point lets go of it
-        try:
-            with self._gate, self._left:
-                self._readers.add(reader)
-            yield
-        finally:
-            with self._left:
-                self._readers.discard(reader)
-                self._left.notify_all()
-
-    @contextmanager
-    def writing(self):
-        """Keep readers and other writers out during the `with` block."""
-        self._after_fork()
-        with self._gate:
-            with self._left:
-                self._left.wait_for(lambda: not self._readers)
-            yield
-
-# %% ../../nbs/31_recommend.index.ipynb #0040
 def _read_store(folder: Path, dim: int, dtype: str):
     "Return the FAISS index saved in `folder`; `ValueError` where it is not what is expected."
     try:
         found = faiss.read_index(str(folder / "vectors.faiss"))
     except RuntimeError as e:
-        raise ValueError(
-            f"{str(folder)!r} is damaged: FAISS cannot read vectors.faiss ({e})"
-        ) from e
+        text = f"{str(folder)!r} is damaged: FAISS cannot read vectors.faiss ({e})"
+        raise ValueError(text) from e
     wanted = {type(_new_store(dim, dtype, graph)) for graph in (False, True)}
     if type(found) not in wanted or found.d != dim:
-        name = type(found).__name__
-        raise ValueError(
-            f"{str(folder)!r} is damaged: vectors.faiss is a {name} of {found.d} numbers"
-        )
+        kind = f"a {type(found).__name__} of {found.d} numbers"
+        raise ValueError(f"{str(folder)!r} is damaged: vectors.faiss is {kind}")
     return found
 
 
@@ -339,7 +293,7 @@ def _read_slots(folder: Path, n: int, total: int) -> np.ndarray:
         raise ValueError(f"{str(folder)!r} is damaged: its rows and its vectors do not agree")
     return slots
 
-# %% ../../nbs/31_recommend.index.ipynb #0042
+# %% ../../nbs/31_recommend.index.ipynb #0039
 class _FaissStore(Index):
     """Hold vectors in FAISS, with the place of each row there."""
 
@@ -382,9 +336,8 @@ class _FaissStore(Index):
         vectors = check_vectors(vectors, self.dim, n)
         largest = np.abs(vectors).max(initial=0)
         if self.dtype == "float16" and largest > 65_504:
-            raise ValueError(
-                f"`vectors` holds {largest:,.0f}: `dtype` 'float16' takes numbers up to 65,504"
-            )
+            text = f"`vectors` holds {largest:,.0f}"
+            raise ValueError(f"{text}: `dtype` 'float16' takes numbers up to 65,504")
         return vectors
 
     def _append(self, vectors: np.ndarray) -> np.ndarray:
@@ -448,7 +401,7 @@ class _FaissStore(Index):
         size = f"{size:,.1f} MB, {how}"
         return f"{type(self).__name__}({len(self):,} vectors of {self.dim or 0} numbers, {size})"
 
-# %% ../../nbs/31_recommend.index.ipynb #0044
+# %% ../../nbs/31_recommend.index.ipynb #0041
 class FaissIndex(_FaissStore):
     """Keep vectors in memory with FAISS: exact, or through a graph of neighbours.
 

@@ -24,7 +24,7 @@ from .spaces import checked_weights, scale_parts, weight_shares
 
 # %% ../../nbs/32g_recommend.similarity.ipynb #0009
 def product_queries(
-    shelf: Shelf,
+    shelf: Shelf,  # everything that is asked
     vectors: np.ndarray,  # (n, dim) of products
     weights: Mapping[str, float] | None = None,  # by space; None: those of the shelf
     strict: bool = True,  # refuse products that say nothing; False: zeros
@@ -39,7 +39,7 @@ def product_queries(
 
 
 def nearest_others(
-    shelf: Shelf,
+    shelf: Shelf,  # everything that is asked
     rows: np.ndarray,  # (n,) products
     k: int = 5,  # the number of neighbours
     weights: Mapping[str, float] | None = None,  # by space; None: those of the shelf
@@ -95,7 +95,7 @@ def check_matrix(
 
 
 def matrix_blocks(
-    shelf: Shelf,
+    shelf: Shelf,  # everything that is asked
     ids: Sequence[str],  # of the rows and the columns
     vectors: np.ndarray,  # (n, dim), their vectors
     weights: Mapping[str, float] | None = None,  # by space; None: those of the shelf
@@ -110,7 +110,7 @@ def matrix_blocks(
 
 # %% ../../nbs/32g_recommend.similarity.ipynb #0017
 def label_pairs(
-    shelf: Shelf,
+    shelf: Shelf,  # everything that is asked
     asked: Catalog,  # products with a label; of the shelf, or others
     vectors: np.ndarray,  # (n, dim), their vectors
     target: str,  # the column of the labels
@@ -149,7 +149,7 @@ def labelled_sample(
 
 
 def label_threshold(
-    shelf: Shelf,
+    shelf: Shelf,  # everything that is asked
     asked: Catalog,  # products with a label
     vectors: np.ndarray,  # (n, dim), their vectors
     target: str = "category",  # the column of the labels
