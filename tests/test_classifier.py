@@ -255,7 +255,7 @@ def test_networks_and_options_that_are_unknown():
     with pytest.raises(TypeError, match="this network takes units"):
         ImageClassifier(tiny, filters=3)
     with pytest.raises(ValueError, match="is too small for 3 poolings: at least 8 pixels"):
-        ImageClassifier(image_size=(7, 60)).fit(squares(0, 3))
+        ImageClassifier("fashion-baseline", image_size=(7, 60)).fit(squares(0, 3))
 
 
 def test_functions_of_every_kind_have_a_name(tmp_path):

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['SAMPLE', 'Task', 'join_pixels', 'take_pixels', 'own_folds', 'picture_task', 'own_size', 'sample_rows', 'PartFeatures',
-           'try_parts', 'try_each', 'grow_parts', 'finish_probe', 'probe_model', 'solve_probe', 'scratch_epochs',
-           'try_scratch', 'search_probes', 'probe_history', 'choose_pictures', 'adopt_scratch', 'no_weights_note']
+           'try_parts', 'try_each', 'grow_parts', 'fit_head', 'finish_probe', 'probe_model', 'solve_probe',
+           'scratch_epochs', 'try_scratch', 'search_probes', 'probe_history', 'choose_pictures', 'adopt_scratch',
+           'no_weights_note']
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0008
 import copy
@@ -245,6 +246,18 @@ def grow_parts(
     return parts
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0028
+def fit_head(
+    x: np.ndarray,  # (n, d) features
+    y: np.ndarray,  # (n,) numbers of classes
+    n_classes: int,  # number of classes
+    penalty: float,  # on large weights, of scaled features
+) -> np.ndarray:
+    """Return the weights of a linear head for features as they are, float32 (d + 1, classes)."""
+    mean, factor = feature_scale(x)
+    w = fit_softmax(((x - mean) * factor).astype(np.float32), y, n_classes, penalty)
+    return unscale_weights(w, mean, factor)
+
+
 def finish_probe(
     parts: Sequence[str],  # backbones
     features: PartFeatures,
@@ -256,7 +269,7 @@ def finish_probe(
     rows = np.arange(len(task)) if rows is None else rows
     x, y, n = features(parts, rows), task.y[rows], len(task.classes)
     folds = [tuple(np.flatnonzero(np.isin(rows, side)) for side in f) for f in task.folds]
-    folds = [f for f in folds if len(f[0]) and len(f[1])]
+    folds = [f for f in folds if len(f[0]) and len(f[1])] or make_folds(y, 2)
     known = [r["settings"].get("penalty") for r in tried.rows if r["log_loss"] is not None]
     highest = 3 * max(known) if len(rows) > 3000 and known else PENALTIES[0]
     penalties = [p for p in PENALTIES if p <= 1.01 * highest]
@@ -264,13 +277,15 @@ def finish_probe(
     penalty, best = float(table.log_loss.idxmin()), table.loc[table.log_loss.idxmin()]
     settings = {"parts": tuple(parts), "flip": features.flip, "penalty": penalty}
     row = tried.add("probe", settings, len(rows), seconds, best.accuracy, best.log_loss, "all")
-    learn = np.flatnonzero(np.isin(rows, task.final))
-    mean, factor = feature_scale(x[learn])
-    w = fit_softmax((x[learn] - mean) * factor, y[learn], n, penalty)
+    learn = np.isin(rows, task.final)
+    w = fit_head(x[learn], y[learn], n, penalty)
     answers = np.full((len(task), n), np.nan, np.float32)
     answers[rows] = proba
-    found = {"network": "probe", "options": settings, "row": row, "proba": answers}
-    return found | {"weights": unscale_weights(w, mean, factor)}
+    answers[rows[~learn]] = linear_proba(x[~learn], w)  # of a validation side that was given
+    learned = linear_proba(x[learn], w)
+    figures = log_loss(learned, y[learn]), float((learned.argmax(1) == y[learn]).mean())
+    found = {"options": settings, "row": row, "proba": answers, "weights": w}
+    return found | dict(zip(("loss", "accuracy"), figures, strict=True))
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0031
 def probe_model(
@@ -300,8 +315,7 @@ def solve_probe(
         fold = np.arange(len(ys[0])), len(ys[0]) + np.flatnonzero(ys[-1] >= 0)
         folds = [fold] if len(sides) > 1 else own_folds(y, seed=seed)
         penalty = float(choose_penalty(x, y, n, folds)[0].log_loss.idxmin())
-    mean, factor = feature_scale(xs[0])
-    w = unscale_weights(fit_softmax((xs[0] - mean) * factor, ys[0], n, penalty), mean, factor)
+    w = fit_head(xs[0], ys[0], n, penalty)
     model.layers[-1].set_weights([w[:-1], w[-1]])
     row = {"seconds": time.perf_counter() - start}
     for prefix, x, y in zip(("", "val_"), xs, ys, strict=False):
@@ -381,7 +395,8 @@ def probe_history(
     checked = np.isfinite(found["proba"]).all(1)
     proba = with_temperature(found["proba"][checked], temperature)
     right = float((proba.argmax(1) == task.y[checked]).mean())
-    row = {"seconds": seconds, "val_loss": log_loss(proba, task.y[checked]), "val_accuracy": right}
+    row = {"loss": found["loss"], "accuracy": found["accuracy"], "seconds": seconds}
+    row |= {"val_loss": log_loss(proba, task.y[checked]), "val_accuracy": right}
     return pd.DataFrame([row]).rename_axis("epoch")
 
 

@@ -378,14 +378,14 @@ class ImageClassifier(PictureReader, Classifier):
     def _through(self, inputs, part: Callable) -> np.ndarray:
         "Return the answers of `part` of the network; frozen features come from the cache."
         # only of a catalogue is anything kept; for others two new models would be built each time
-        whole = None, None
-        frozen, learns = split_frozen(self.model) if isinstance(inputs, Pixels) else whole
+        network, whole = part(self.model), (None, None)
+        frozen, learns = split_frozen(network) if isinstance(inputs, Pixels) else whole
         if frozen is None:
-            return apply_network(part(self.model), inputs, self.batch_size)
+            return apply_network(network, inputs, self.batch_size)
         named = self.network if self.found_ is None else self.found_["network"]
         answers = swift_features if named == "probe" else frozen_answers
         seen = answers(frozen, inputs, self.batch_size)
-        return apply_network(part(learns), seen, self.batch_size)
+        return apply_network(learns, seen, self.batch_size)
 
     def raw_proba(
         self,

@@ -8,6 +8,7 @@ __all__ = ['PENALTIES', 'fit_softmax', 'linear_proba', 'feature_scale', 'unscale
 
 # %% ../../nbs/22e_models.linear.ipynb #0008
 import time
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +16,7 @@ import pandas as pd
 from scipy.optimize import minimize
 from scipy.sparse import issparse
 from scipy.special import softmax
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from .calibration import fit_temperature, with_temperature
 
@@ -100,9 +101,14 @@ def make_folds(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return (rows to learn from, rows to validate on) of each fold, stratified by class."""
     groups = np.arange(len(y)) if groups is None else groups
+    if len(np.unique(groups)) < 2:
+        raise ValueError("folds need at least two groups of products: there is nothing to hold out")
     n = max(2, min(n, len(np.unique(groups))))
-    cut = StratifiedGroupKFold(n, shuffle=True, random_state=seed)
-    return list(cut.split(y, y, groups))
+    often = np.bincount(y).max() >= n
+    cut = (StratifiedGroupKFold if often else GroupKFold)(n, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class")  # rare labels are no fault
+        return list(cut.split(y, y, groups))
 
 # %% ../../nbs/22e_models.linear.ipynb #0023
 PENALTIES = tuple(float(f"{m}e-{e}") for e in range(2, 8) for m in (3, 1))
