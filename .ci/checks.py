@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from lowest import open_holes
+from results_age import outdated
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK_SECONDS, NOTEBOOKS_SECONDS = 300, 1500
@@ -107,6 +108,9 @@ def lint():
         raise Failed("\n".join([*found, "raise the lower bounds in settings.ini"]))
     run("ruff", "check", "--no-cache", "nbs", "tests", ".ci", "setup.py", *WRITTEN_BY_HAND)
     run("ruff", "format", "--no-cache", "--check", "nbs", "tests", ".ci")
+    print(run(sys.executable, ".ci/style.py", "--check").rstrip())
+    for warning in outdated():
+        print(f"warning: {warning}")
 
 
 def notebooks():
@@ -161,6 +165,7 @@ BARE_TESTS = (
     "tests/test_classifier.py::test_mobilenetv2_sees_what_keras_applications_sees",
     "tests/test_backbones.py::test_real_weights_of_narrow_ones",
     "tests/test_server.py::test_the_page_asks_goes_on_and_filters",
+    "tests/test_page.py",
 )
 
 
@@ -223,7 +228,7 @@ def main(names: list[str]):
                 failed.append(name)
                 print(e)
             print(
-                f"== {name}: {'FAILED' if name in failed else 'passed'} in {time.monotonic() - began:.1f} s",
+                f"== {name}: {'FAILED' if name in failed else 'passed'} in {time.monotonic() - began:.1f} s",  # noqa: E501
                 flush=True,
             )
     if (after := tree()) != before:

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'ImageError', 'optional', 'renamed_keywords', 'cache_dir', 'progress', 'file_digest', 'check_saved_place',
-           'save_folder', 'read_manifest', 'standing', 'saved_kind', 'find_saved', 'load_folder', 'Saved',
-           'check_inherited', 'defer_interrupt', 'Profiler']
+           'save_folder', 'read_manifest', 'standing', 'with_article', 'saved_kind', 'find_saved', 'load_folder',
+           'Saved', 'UnknownClassError', 'check_inherited', 'defer_interrupt', 'Profiler']
 
 # %% ../nbs/00_core.ipynb #0007
 import functools
@@ -19,7 +19,9 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from contextlib import contextmanager
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pandas as pd
@@ -86,7 +88,7 @@ def _default_cache() -> Path:
         return Path.home() / "Library" / "Caches" / "prodrec"
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "prodrec"
 
-
+# %% ../nbs/00_core.ipynb #0019
 def cache_dir(
     *parts: str,  # sub-folders, made where they are missing
 ) -> Path:
@@ -108,7 +110,7 @@ def cache_dir(
         ) from e
     return path
 
-# %% ../nbs/00_core.ipynb #0022
+# %% ../nbs/00_core.ipynb #0023
 def progress(
     items=None,  # the iterable, or None to call `.update(n)` by hand
     desc: str = "",  # a short name for the work
@@ -123,7 +125,7 @@ def progress(
     off = os.environ.get("PRODREC_PROGRESS", "1") == "0"
     return tqdm(items, desc=desc, total=total, unit=unit, disable=off, leave=False, mininterval=0.5)
 
-# %% ../nbs/00_core.ipynb #0025
+# %% ../nbs/00_core.ipynb #0026
 FORMAT = 2  # of the manifest; version 0.1 wrote none, which counts as 1
 
 
@@ -134,14 +136,14 @@ def file_digest(
     with open(path, "rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
-
+# %% ../nbs/00_core.ipynb #0027
 def _moved_aside(path: Path) -> list[Path]:
     "List the folders that stood at `path` before and are still there, the latest last."
     beside = path.parent.iterdir() if path.parent.is_dir() else ()
     old = [p for p in beside if p.name.startswith(f".{path.name}-") and p.name.endswith("-old")]
     return sorted(old, key=lambda p: p.stat().st_mtime)
 
-
+# %% ../nbs/00_core.ipynb #0028
 def _replace_folder(new: Path, path: Path):
     """Put `new` in the place of `path`, which is moved aside first: no system replaces a folder in
     one step.
@@ -152,7 +154,7 @@ def _replace_folder(new: Path, path: Path):
     for old in _moved_aside(path):
         shutil.rmtree(old, ignore_errors=True)
 
-# %% ../nbs/00_core.ipynb #0026
+# %% ../nbs/00_core.ipynb #0029
 def check_saved_place(
     path: str | Path,  # where a folder will be written
 ) -> Path:
@@ -167,7 +169,7 @@ def check_saved_place(
         )
     return path
 
-
+# %% ../nbs/00_core.ipynb #0030
 @contextmanager
 def save_folder(
     path: str | Path,  # where the folder will stand; replaced if it is there
@@ -185,24 +187,16 @@ def save_folder(
     new.mkdir()
     try:
         yield new
-        files = {
-            p.relative_to(new).as_posix(): file_digest(p)
-            for p in sorted(new.rglob("*"))
-            if p.is_file()
-        }
-        manifest = {
-            "kind": kind,
-            "format": FORMAT,
-            "prodrec": __version__,
-            "meta": meta,
-            "files": files,
-        }
+        written = [p for p in sorted(new.rglob("*")) if p.is_file()]
+        files = {p.relative_to(new).as_posix(): file_digest(p) for p in written}
+        manifest = {"kind": kind, "format": FORMAT, "prodrec": __version__}
+        manifest |= {"meta": meta, "files": files}
         (new / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         _replace_folder(new, path)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
-# %% ../nbs/00_core.ipynb #0029
+# %% ../nbs/00_core.ipynb #0033
 def read_manifest(
     path: str | Path,  # a folder written by `save_folder`
 ) -> dict:
@@ -221,7 +215,7 @@ def read_manifest(
     except (ValueError, KeyError, TypeError) as e:
         raise ValueError(f"{str(file)!r} is damaged: {e!r}") from e
 
-
+# %% ../nbs/00_core.ipynb #0034
 def standing(
     path: str | Path,  # where a folder was saved
 ) -> Path:
@@ -231,16 +225,22 @@ def standing(
     path = Path(path)
     return path if path.exists() else next(iter(_moved_aside(path)[::-1]), path)
 
-# %% ../nbs/00_core.ipynb #0032
+# %% ../nbs/00_core.ipynb #0037
+def with_article(
+    noun: str,  # e.g. "Index"
+) -> str:
+    """Return a noun with "a" or "an" before it."""
+    return f"a{'n' if noun[:1] in 'AEIOaeio' else ''} {noun}"
+
+
 def saved_kind(
     path: str | Path,  # a saved folder
 ) -> str:
     """Return the kind of the object in a saved folder, "Versions" for a folder of versions."""
-    return (
-        "Versions" if (standing(path) / "versions.json").is_file() else read_manifest(path)["kind"]
-    )
+    versions = (standing(path) / "versions.json").is_file()
+    return "Versions" if versions else read_manifest(path)["kind"]
 
-
+# %% ../nbs/00_core.ipynb #0038
 def _current_version(path: Path) -> Path:
     "Return the folder of the version in use where `path` holds versions, else `path`."
     if not (path / "versions.json").is_file():
@@ -253,7 +253,7 @@ def _current_version(path: Path) -> Path:
         raise ValueError(f"{str(path)!r} is a folder of versions, none of which is in use")
     return path / current
 
-# %% ../nbs/00_core.ipynb #0033
+# %% ../nbs/00_core.ipynb #0039
 def find_saved(
     path: str | Path,  # a saved folder, or one that contains it
     kinds: str | tuple[str, ...],  # the kinds to accept
@@ -276,9 +276,9 @@ def find_saved(
             names = ", ".join(p.name for p in right)
             raise ValueError(f"{str(path)!r} holds several of kind {kinds[0]}: name one of {names}")
         level = [p for q in level for p in sorted(q.iterdir()) if (p / "manifest.json").is_file()]
-    raise ValueError(f"{str(path)!r} holds a saved {found}, not a {kinds[0]}")
+    raise ValueError(f"{str(path)!r} holds a saved {found}, not {with_article(kinds[0])}")
 
-
+# %% ../nbs/00_core.ipynb #0040
 def load_folder(
     path: str | Path,  # a saved folder, or one that contains it
     kind: str | tuple[str, ...],  # the kind to find, or several to accept
@@ -288,17 +288,14 @@ def load_folder(
     """
     folder = find_saved(path, kind)
     manifest = read_manifest(folder)
-    files = manifest["files"].items()
-    bad = [
-        f for f, digest in files if not (folder / f).is_file() or file_digest(folder / f) != digest
-    ]
+    files = [(f, folder / f, digest) for f, digest in manifest["files"].items()]
+    bad = [f for f, file, digest in files if not file.is_file() or file_digest(file) != digest]
     if bad:
-        raise ValueError(
-            f"{str(path)!r} is damaged: {', '.join(bad)} changed or missing since it was saved"
-        )
+        names = ", ".join(bad)
+        raise ValueError(f"{str(path)!r} is damaged: {names} changed or missing since it was saved")
     return folder, manifest["meta"]
 
-# %% ../nbs/00_core.ipynb #0036
+# %% ../nbs/00_core.ipynb #0043
 class Saved:
     """Save objects of subclasses as folders and load them again, each as the class that it was.
 
@@ -307,10 +304,9 @@ class Saved:
     the options of `save` and `load`.
     """
 
-    formats = (
-        FORMAT,
-    )  # of the folders that `_read` understands; (1, 2) where version 0.1 wrote the same
+    formats = (FORMAT,)  # that `_read` understands; (1, 2) where version 0.1 wrote the same
     former_names = ()  # under which earlier versions saved this class
+    restored_by = ("_read",)  # a subclass with a constructor defines one of these methods too
     remake = "fit it and save it again"  # the advice for a folder of another format
     _family, _classes = None, None
 
@@ -355,53 +351,87 @@ class Saved:
         """
         family = cls._family
         folder, meta = load_folder(path, (family.__name__, *family._classes))
-        found = _registered(cls, path, read_manifest(folder))
-        return found._read(folder, meta.get("state", meta), **options)
+        try:
+            found = _registered(cls, path, folder)
+            return found._read(folder, meta.get("state", meta), **options)
+        except UnknownClassError:  # of this folder or of one in it: name all of them at once
+            raise UnknownClassError(path, folder) from None
 
-# %% ../nbs/00_core.ipynb #0038
-def _registered(cls: type, path: str | Path, manifest: dict) -> type:
-    "Return the class that a manifest names; `ValueError` where it is not known, or no `cls`."
+# %% ../nbs/00_core.ipynb #0045
+def _class_name(manifest: dict) -> str:
+    meta = manifest["meta"]
+    return str(meta.get("class") or meta.get("type") or manifest["kind"])
+
+
+def _find_class(family: type, name: str) -> type | None:
+    "Return a class of a family: a registered one, one of ours, or one of an installed package."
     from prodrec import SAVED_IN
 
-    meta = manifest["meta"]
-    name = str(meta.get("class") or meta.get("type") or manifest["kind"])
-    if name not in cls._classes and name in SAVED_IN:
+    if name not in family._classes and name in SAVED_IN:
         importlib.import_module(f"prodrec.{SAVED_IN[name]}")  # one of ours, named by us
-    found = cls._classes.get(name)
-    if found is None:
-        module = str(meta.get("module", ""))
-        where = module if re.fullmatch(r"[\w.]+", module) else "its module"
-        raise ValueError(
-            f"{str(path)!r} holds a {cls._family.__name__} of class {name!r}, "
-            "which is not known here: "
-            f"import it first, `from {where} import {name}`, and load again"
+    if name not in family._classes:
+        for point in entry_points(group="prodrec.classes", name=name):
+            point.load()
+    return family._classes.get(name)
+
+
+class UnknownClassError(ValueError):
+    """Report saved classes that are not known; `modules` lists the modules to import."""
+
+    def __init__(
+        self,
+        path: str | Path,  # as the caller gave it
+        folder: Path,  # the saved folder, which may hold others
+    ):
+        unknown, families = {}, {f.__name__: f for f in Saved.__subclasses__()}
+        for file in sorted(folder.rglob("manifest.json")):
+            manifest = read_manifest(file.parent)
+            kind, name = manifest["kind"], _class_name(manifest)
+            if kind in families and _find_class(families[kind], name) is None:
+                module = str(manifest["meta"].get("module", ""))
+                unknown[name] = module if re.fullmatch(r"[\w.]+", module) else "its module"
+        self.modules = sorted({m for m in unknown.values() if " " not in m})
+        imports = ", ".join(f"`from {module} import {name}`" for name, module in unknown.items())
+        one = len(unknown) == 1
+        what = f"class {list(unknown)[0]!r}" if one else f"the classes {', '.join(unknown)}"
+        super().__init__(
+            f"{str(path)!r} holds {what}, not known here: "
+            f"import {'it' if one else 'them'} first, {imports}, and load again"
         )
+
+
+def _registered(cls: type, path: str | Path, folder: Path) -> type:
+    "Return the class of a saved folder; `ValueError` where it is not known, or no `cls`."
+    manifest = read_manifest(folder)
+    found = _find_class(cls._family, _class_name(manifest))
+    if found is None:
+        raise UnknownClassError(path, folder)
     if not issubclass(found, cls):
-        raise ValueError(f"{str(path)!r} holds a saved {found.__name__}, not a {cls.__name__}")
+        wanted = with_article(cls.__name__)
+        raise ValueError(f"{str(path)!r} holds a saved {found.__name__}, not {wanted}")
     if manifest["format"] not in found.formats:
         raise ValueError(
-            f"{str(path)!r} was saved by prodrec {manifest['prodrec']}, "
-            "and this version does not read "
-            f"a {found.__name__} of that format: {found.remake}"
+            f"{str(path)!r} was saved by prodrec {manifest['prodrec']}, and this version does not "
+            f"read {with_article(found.__name__)} of that format: {found.remake}"
         )
     return found
 
-
+# %% ../nbs/00_core.ipynb #0046
 def check_inherited(
     cls: type,  # a subclass of `Saved`
 ):
     """Raise `TypeError` where `cls` has a constructor of its own and inherits how it is saved."""
-    order = cls.__mro__
+    order, hooks = cls.__mro__, cls.restored_by
     makes = next(c for c in order if "__init__" in vars(c))
-    reads = next(c for c in order if "_read" in vars(c))
+    reads = next(c for c in order if any(hook in vars(c) for hook in hooks))
     if makes is not object and order.index(makes) < order.index(reads):
+        define = "`settings`" if "settings" in hooks else "`_write` and `_read` too"
         raise TypeError(
             f"{cls.__name__} has a constructor of its own, "
-            f"and {reads.__name__} does not know how to save it: "
-            "define `_write` and `_read` too"
+            f"and {reads.__name__} does not know how to save it: define {define}"
         )
 
-# %% ../nbs/00_core.ipynb #0043
+# %% ../nbs/00_core.ipynb #0051
 @contextmanager
 def defer_interrupt():
     """Delay Ctrl-C until the block is over.
@@ -420,7 +450,7 @@ def defer_interrupt():
         if pressed and callable(before):
             before(*pressed[0])
 
-# %% ../nbs/00_core.ipynb #0046
+# %% ../nbs/00_core.ipynb #0054
 class Profiler:
     """Measure seconds and peak resident memory (MB) of each named stage of a run; `to_frame()`
     returns the table.

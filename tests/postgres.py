@@ -104,7 +104,7 @@ def postgres():
         if os.environ.get("CI") == "true":
             pytest.fail("there is no PostgreSQL: `apt-get install postgresql`")
         pytest.skip(
-            "there is no PostgreSQL to start: `apt-get install postgresql`, or name the folder of initdb in POSTGRES"
+            "there is no PostgreSQL to start: `apt-get install postgresql`, or name the folder of initdb in POSTGRES"  # noqa: E501
         )
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o755)

@@ -1,4 +1,6 @@
-"""A `Browser` on a bare page, without Jupyter: what the kernel and the page say to each other goes through Playwright."""
+"""A `Browser` on a bare page, without Jupyter: what the kernel and the page say to each other goes
+through Playwright.
+"""
 
 import base64
 import os
@@ -39,11 +41,13 @@ window.mount = async (source, state, el) => {
   window.model = model;
   return widget.render({ model, el });
 };
-"""
+"""  # noqa: E501
 
 
 def chromium() -> str | None:
-    "Return the system's Chromium, or the one that CHROMIUM names; None where there is none, or CHROMIUM is empty."
+    """Return the system's Chromium, or the one that CHROMIUM names; None where there is none, or
+    CHROMIUM is empty.
+    """
     if (named := os.environ.get("CHROMIUM")) is not None:
         return named or None
     return next(
@@ -104,7 +108,7 @@ class Canvas:
         widget.observe(self._changed, names=["_view", "_setup"])
         page.expose_function("kernel", self._kernel)
         page.set_content(
-            f"<!doctype html><html lang=en><title>Browser</title><style>{widget._css}\n{style}</style><body {attributes}><main></main>"
+            f"<!doctype html><html lang=en><title>Browser</title><style>{widget._css}\n{style}</style><body {attributes}><main></main>"  # noqa: E501
         )
         page.add_script_tag(content=HARNESS)
         state = packed({"_setup": widget._setup, "_view": widget._view})

@@ -337,17 +337,17 @@ class Hybrid(UserModel):
 
     knows_content = True
 
-    def _learn(self, history, matrix):
+    def learn(self, history, matrix):
         return {}
 
-    def _learn_content(self, arrays, vectors):
+    def learn_content(self, arrays, vectors):
         return {"known": vectors["text"][:, 0]}
 
-    def _place_new(self, arrays, vectors):
+    def place_new(self, arrays, vectors):
         return {"new": vectors["text"][:, 0]}
 
     def score_rows(self, rows, users=None):
-        return np.tile(np.append(self._arrays["known"], self._arrays["new"]), (rows.shape[0], 1))
+        return np.tile(np.append(self.arrays["known"], self.arrays["new"]), (rows.shape[0], 1))
 
 
 def test_a_model_that_knows_what_products_are_like():

@@ -140,7 +140,7 @@ def test_tables():
     titles = ["Mug", "mug!", "", None, "ＭＵＧ", "Tasse é", "Tasse e\u0301", "!!"]
     catalog = shop(GOOD, title=titles, category=["a"] * 6 + ["b", None])
     assert found(catalog, min_class=2) == {
-        ("good1", "duplicate_title"), ("good4", "duplicate_title"), ("good6", "duplicate_title"), ("good2", "missing_field"),
+        ("good1", "duplicate_title"), ("good4", "duplicate_title"), ("good6", "duplicate_title"), ("good2", "missing_field"),  # noqa: E501
         ("good3", "missing_field"), ("good7", "missing_field"), ("good6", "rare_class"),
     }  # fmt: skip
 
@@ -244,8 +244,8 @@ def test_bombs_and_damaged_archives_are_issues(tmp_path):
     at = jpeg.index(b"\xff\xc0")
     jpeg[at + 5 : at + 9] = b"\xff\xff\xff\xff"
     bad = {
-        "bomb": encoded(Image.new("1", (13_000, 13_000)), "PNG"), "claim": png_claiming(60_000, 60_000), "jpeg": bytes(jpeg),
-        "member": f"{tmp_path}/z.zip!/a.jpg", "archive": f"{tmp_path}/not.zip!/a.jpg", "folder": str(tmp_path),
+        "bomb": encoded(Image.new("1", (13_000, 13_000)), "PNG"), "claim": png_claiming(60_000, 60_000), "jpeg": bytes(jpeg),  # noqa: E501
+        "member": f"{tmp_path}/z.zip!/a.jpg", "archive": f"{tmp_path}/not.zip!/a.jpg", "folder": str(tmp_path),  # noqa: E501
     }  # fmt: skip
     issues = found(shop(GOOD | bad))
     assert {i for i, _ in issues} == set(bad)

@@ -16,7 +16,7 @@ from prodrec.models.batchnorm import (
     recalibrate_batchnorm,
     recompute_statistics,
 )
-from prodrec.models.pixels import Batches
+from prodrec.models.epochs import Batches
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras 3 with numpy 2
 RNG = np.random.default_rng(0)
@@ -180,7 +180,7 @@ def test_the_gap_is_that_of_the_statistics_alone():
 
 def test_a_collapsed_network_is_warned_of():
     right = ((X[:, 0] > X[:, 0].mean()) == Y).mean()
-    told = rf"right in {right:.2f} in training mode and in {(Y == 0).mean():.2f} in inference mode.*recompute_batchnorm"
+    told = rf"right in {right:.2f} in training mode and in {(Y == 0).mean():.2f} in inference mode.*recompute_batchnorm"  # noqa: E501
     with pytest.warns(BatchNormWarning, match=told):
         recalibrate_batchnorm(gap_network(), Batches(X, Y, 50), recompute=False)
 

@@ -605,7 +605,7 @@ def test_to_catalog_with_everything():
     )
     catalog = to_catalog([full], category="tents")
     assert catalog["7"].drop("image").to_dict() == {
-        "title": "Item 7", "description": "A&B C", "category": "tents", "brand": "Acme", "price": 7.0, "rating": 4.25, "ratings_total": 31.0, "link": "https://w.example/7",
+        "title": "Item 7", "description": "A&B C", "category": "tents", "brand": "Acme", "price": 7.0, "rating": 4.25, "ratings_total": 31.0, "link": "https://w.example/7",  # noqa: E501
     }  # fmt: skip
     assert catalog["7"].image == "https://p.example/m.jpg"
 
@@ -914,7 +914,7 @@ from prodrec.data.catalog import Catalog
 c = Catalog(pd.DataFrame({"image": [sys.argv[1] + f"/{n}.jpg" for n in range(40)]}, index=[f"p{n}" for n in range(40)]))
 print("begin", flush=True)
 download_pictures(c, workers=2, per_second=5)
-"""
+"""  # noqa: E501
 
 
 def test_after_ctrl_c_the_rest_is_fetched(server):

@@ -331,8 +331,8 @@ def test_what_is_no_picture_is_refused():
     frames[0].save(animation, "WEBP", save_all=True, append_images=frames[1:])
     Image.new("1", (13_000, 13_000)).save(bomb, "PNG")
     for data, words in [
-        (b"", "no picture"), (b"GIF89a" + bytes(50), "a GIF file"), (b"<svg></svg>", "no picture"), (jpeg()[:-200], "truncated"),
-        (animation.getvalue(), "an animation"), (bomb.getvalue(), "more than 40,000,000 pixels"), (jpeg(size=(4, 90)), "too few"),
+        (b"", "no picture"), (b"GIF89a" + bytes(50), "a GIF file"), (b"<svg></svg>", "no picture"), (jpeg()[:-200], "truncated"),  # noqa: E501
+        (animation.getvalue(), "an animation"), (bomb.getvalue(), "more than 40,000,000 pixels"), (jpeg(size=(4, 90)), "too few"),  # noqa: E501
         (bytes(MAX_UPLOAD + 1), "at most 10,000,000"),
     ]:  # fmt: skip
         with pytest.raises(ImageError, match=words):
@@ -349,8 +349,8 @@ def test_the_code_answers_the_same(fitted, data):
     ids = recommender.catalog.ids
     some = st.lists(st.sampled_from(ids), min_size=1, max_size=2, unique=True)
     options = {
-        "id": some, "k": st.integers(1, 8), "where": st.sampled_from([{"category": ["boot", "cap"]}, {"price": (None, 80)}, lambda t: t["price"] < 70]),
-        "min_score": st.sampled_from([0.0, 0.3]), "diversity": st.sampled_from([0.0, 0.4]), "weights": st.just({"image": 0.2, "text": 0.8}),
+        "id": some, "k": st.integers(1, 8), "where": st.sampled_from([{"category": ["boot", "cap"]}, {"price": (None, 80)}, lambda t: t["price"] < 70]),  # noqa: E501
+        "min_score": st.sampled_from([0.0, 0.3]), "diversity": st.sampled_from([0.0, 0.4]), "weights": st.just({"image": 0.2, "text": 0.8}),  # noqa: E501
         "collapse": st.booleans(), "exclude": some,
     }  # fmt: skip
     chosen = {"id": data.draw(some)} | {
@@ -585,7 +585,7 @@ def test_styles_stay_in_the_widget():
 def test_the_page_takes_text_as_text_and_fetches_nothing():
     js = module.widget_script()
     assert not re.search(
-        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|\bfetch\(|XMLHttpRequest|\bimport\b",
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|\bfetch\(|XMLHttpRequest|\bimport\b",  # noqa: E501
         js,
     )
     assert set(re.findall(r"https?://[\w./-]+", js)) == {"http://www.w3.org/2000/svg"}

@@ -313,7 +313,7 @@ def test_fits_its_place(sheet, page, width, shop):
 
 
 def test_reads_in_the_dark(sheet, page, recommender):
-    dark = ":root { --jp-layout-color1: #111; --jp-ui-font-color1: rgba(255, 255, 255, 0.87); --jp-brand-color1: #2196f3 }"
+    dark = ":root { --jp-layout-color1: #111; --jp-ui-font-color1: rgba(255, 255, 255, 0.87); --jp-brand-color1: #2196f3 }"  # noqa: E501
     _, widget = sheet(dark, id=recommender.catalog.ids[0], k=3)
     weak = page.evaluate(CONTRAST)
     assert not weak
@@ -338,7 +338,7 @@ CONTRAST = """() => {
     if ((a + 0.05) / (b + 0.05) < 4.5) weak.push([node.className, node.textContent.slice(0, 30), back, ink]);
   }
   return weak;
-}"""
+}"""  # noqa: E501
 
 
 # -- in Jupyter

@@ -1,4 +1,6 @@
-"""The widget's page as people use it: by mouse, by keyboard alone, by ear, and with a kernel that stays silent."""
+"""The widget's page as people use it: by mouse, by keyboard alone, by ear, and with a kernel that
+stays silent.
+"""
 
 import os
 import re
@@ -96,7 +98,7 @@ def test_filters_fade_the_map_and_nothing_faded_is_selected(sheet, page, plane, 
     made, widget = sheet(map=plane, k=5)
     open_map(widget)
     canvas = widget.locator(".prodrec-canvas")
-    ink = "(c) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.reduce((s, v, i) => s + (i % 4 === 3 ? v : 0), 0)"
+    ink = "(c) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.reduce((s, v, i) => s + (i % 4 === 3 ? v : 0), 0)"  # noqa: E501
     before = canvas.evaluate(ink)
     widget.get_by_role("checkbox", name="boot").check()
     expect(widget.get_by_role("status")).to_contain_text("match the filters")
@@ -273,7 +275,7 @@ TARGETS = """() => [...document.querySelectorAll(".prodrec-browser :is(button, s
   .filter((n) => n.getClientRects().length && !n.closest(".prodrec-file"))
   .map((n) => [n.closest("label.prodrec-choice") ?? n, n]).filter(([, n]) => n.type !== "file")
   .map(([box, n]) => [n.className || n.tagName, n.getAttribute("aria-label") ?? n.textContent.slice(0, 20), box.getBoundingClientRect().width, box.getBoundingClientRect().height])
-  .filter(([, , w, h]) => w < 23.9 || h < 23.9)"""
+  .filter(([, , w, h]) => w < 23.9 || h < 23.9)"""  # noqa: E501
 
 
 def test_nothing_is_too_small_to_hit(sheet, page, recommender, plane):
@@ -365,7 +367,7 @@ def test_of_five_quick_clicks_the_last_one_counts(sheet, page):
       [...document.querySelectorAll(".prodrec-face")].slice(0, 5).forEach((face) => face.click());
       while (document.querySelector(".prodrec-browser").getAttribute("aria-busy") === "true") await new Promise((done) => setTimeout(done, 20));
       return drawn;
-    }""")
+    }""")  # noqa: E501
     expect(widget.locator(".prodrec-chip-id")).to_have_count(1)
     assert len(drawn) == 1 and len(asked) == 2
     assert made.widget.query["id"] == asked[-1] and made.widget.trail == [{}, {"id": asked[-1]}]

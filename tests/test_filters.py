@@ -114,7 +114,7 @@ def test_an_open_range_may_be_a_list():
 
 # What a filter that is text could do to the machine, where pandas evaluates it
 CODE = [
-    "title == '''a'b''' or title.map.__globals__['__builtins__']['open']('stolen', 'w').write('') == 0 or '''c'd''' == title",
+    "title == '''a'b''' or title.map.__globals__['__builtins__']['open']('stolen', 'w').write('') == 0 or '''c'd''' == title",  # noqa: E501
     "title.map.__globals__['__builtins__']['open']('stolen', 'w')",
     "price < 5",
     "price.to_csv('stolen')",

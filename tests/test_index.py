@@ -485,7 +485,7 @@ def test_what_is_no_saved_index(tmp_path):
             Index.load(tmp_path / "i")
     with save_folder(tmp_path / "other", "Catalog"):
         pass
-    with pytest.raises(ValueError, match="holds a saved Catalog, not a Index"):
+    with pytest.raises(ValueError, match="holds a saved Catalog, not an Index"):
         Index.load(tmp_path / "other")
     with pytest.raises(FileNotFoundError, match="no manifest.json"):
         Index.load(tmp_path)

@@ -155,7 +155,7 @@ def test_an_interrupted_learning_goes_on(catalog, tmp_path):
         if len(seen) == 3:
             raise Stop
 
-    from prodrec.models.training import EpochLogger
+    from prodrec.models.epochs import EpochLogger
 
     kept = EpochLogger.on_epoch_begin
     try:

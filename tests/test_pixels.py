@@ -20,7 +20,8 @@ from PIL import Image
 from prodrec.core import ImageError, cache_dir
 from prodrec.data.catalog import Catalog
 from prodrec.data.pictures import decode
-from prodrec.models.pixels import FITS, Batches, apply_network, augmentation, fit_size, load_pixels
+from prodrec.models.epochs import Batches
+from prodrec.models.pixels import FITS, apply_network, augmentation, fit_size, load_pixels
 
 quick = settings(max_examples=30, deadline=None)
 

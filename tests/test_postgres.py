@@ -1,19 +1,23 @@
 "Products and feedback on a real PostgreSQL server, which is stopped, started and killed."
 
+import contextlib
 import json
+import os
 import random
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
+import sqlalchemy as sa
 from postgres import postgres
 
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
-from test_server import (
+from serving import (
     KEY,
     born,
     catalog,
@@ -27,7 +31,6 @@ from test_server import (
 )
 
 from prodrec.apps.live import ChangeLog
-from prodrec.recommend import feedback as module
 from prodrec.recommend.profiles import Feedback
 
 __all__ = ["catalog", "folder", "mother"]  # fixtures
@@ -173,7 +176,7 @@ def test_the_server_killed_at_random_moments(mother, folder, url):
 def test_the_database_killed_while_it_writes(server, url):
     changes, confirmed = ChangeLog(url), []
     with killed_after(0.3, server._process.pid, signal.SIGQUIT):
-        with pytest.raises(module.sa.exc.OperationalError):
+        with pytest.raises(sa.exc.OperationalError):
             for n in range(100_000):
                 changes.add(f"p{n}", {"title": json.dumps(n)})
                 confirmed.append(f"p{n}")
@@ -181,3 +184,40 @@ def test_the_database_killed_while_it_writes(server, url):
     server.start()
     kept = list(changes.last())
     assert confirmed and kept[: len(confirmed)] == confirmed and len(kept) <= len(confirmed) + 1
+
+
+def test_a_table_that_another_program_has_locked(mother, folder, catalog, url, tmp_path):
+    import psycopg
+
+    pid, address, _ = born(mother, folder, url, tmp_path / "log")
+    event = {"user": "ann", "id": catalog.ids[0]}
+    with psycopg.connect(url.replace("+psycopg", "")) as other:
+        other.execute("LOCK TABLE prodrec_events, prodrec_changes IN ACCESS EXCLUSIVE MODE")
+        with ThreadPoolExecutor(8) as pool:
+            waiting = [
+                pool.submit(put, address, f"p{n}", {"title": "cotton"}, timeout=30)
+                for n in range(3)
+            ]
+            for _ in range(5):
+                began = time.perf_counter()
+                assert requests.post(f"{address}/recommend", data={"text": "cotton"}).ok
+                assert time.perf_counter() - began < 1
+            began = time.perf_counter()
+            told = requests.get(f"{address}/ready").json()
+            assert (told["status"], told["database"]) == ("degraded", "does not answer")
+            answers = [
+                requests.post(f"{address}/feedback", json=event, headers=KEY),
+                requests.post(f"{address}/recommend", data={"user": "ann"}),
+                *(w.result() for w in waiting),
+            ]
+            assert [a.status_code for a in answers] == [503] * 5
+            assert all(a.headers["Retry-After"] for a in answers)
+            assert time.perf_counter() - began < 15
+        began = time.perf_counter()
+        os.kill(pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            while time.perf_counter() < began + 20:
+                os.kill(pid, 0)
+                time.sleep(0.05)
+        assert time.perf_counter() - began < 10
+    assert "ann" not in (tmp_path / "log").read_text()

@@ -243,7 +243,7 @@ KILLED = '''
     last = len(operations) - operations[::-1].index("os.rename")  # puts the new folder in
     for moment in sorted({*range(0, last, last // 3), last - 1, last, last + 1, last + 3}):
         killed(moment)
-'''
+'''  # noqa: E501
 
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs processes that fork")

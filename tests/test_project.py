@@ -214,7 +214,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_import_is_light(tmp_path, capsys):
-    code = "import time; t = time.perf_counter(); import prodrec, sys; t = time.perf_counter() - t; print(t, *sys.modules)"
+    code = "import time; t = time.perf_counter(); import prodrec, sys; t = time.perf_counter() - t; print(t, *sys.modules)"  # noqa: E501
     seconds, *modules = run(sys.executable, "-c", code, cwd=tmp_path).split()
     with capsys.disabled():
         print(f"\nimport prodrec: {float(seconds):.3f} s, {len(modules)} modules")
@@ -316,7 +316,7 @@ def test_docstrings_speak_of_what_is_there(path):
         spoken = set(re.findall(r"`([a-z_]\w+)`", ast.get_docstring(node) or ""))
         unknown = spoken - arguments(node) - MEMBERS - EXPORTED - here - words - set(dir(builtins))
         assert not unknown, (
-            f"the docstring of {name} speaks of {', '.join(sorted(unknown))}: no parameter, attribute or column"
+            f"the docstring of {name} speaks of {', '.join(sorted(unknown))}: no parameter, attribute or column"  # noqa: E501
         )
 
 
@@ -365,7 +365,7 @@ def test_the_readme_generator(monkeypatch):
             code(
                 "table",
                 shown(
-                    text_html=f'<style>x</style>\n<p>a\n\n<img src="data:image/jpeg;base64,{pixel}"></p>'
+                    text_html=f'<style>x</style>\n<p>a\n\n<img src="data:image/jpeg;base64,{pixel}"></p>'  # noqa: E501
                 ),
             ),
         ]
@@ -448,7 +448,7 @@ def installed(wheel):
 
 @pytest.mark.install
 def test_the_wheel_imports_away_from_here(installed, tmp_path):
-    code = "import prodrec; print(prodrec.__file__); [getattr(prodrec, name) for name in prodrec.__all__]"
+    code = "import prodrec; print(prodrec.__file__); [getattr(prodrec, name) for name in prodrec.__all__]"  # noqa: E501
     assert str(installed.parent) in run(installed / "python", "-c", code, cwd=tmp_path)
 
 

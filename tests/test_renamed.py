@@ -30,7 +30,7 @@ def test_a_renamed_name_is_the_new_one(module, name):
 
 
 def test_a_former_name_can_be_imported_from_its_module():
-    code = "from prodrec.core import Stages, Profiler; assert Stages is Profiler; import prodrec.data.sources"
+    code = "from prodrec.core import Stages, Profiler; assert Stages is Profiler; import prodrec.data.sources"  # noqa: E501
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True
     )

@@ -1,4 +1,4 @@
-"""Spaces by name, weights by name, and a space that takes pictures and words: words find pictures."""
+"""Spaces by name, weights by name, and a space that takes pictures and words: words find pictures."""  # noqa: E501
 
 import numpy as np
 import pandas as pd

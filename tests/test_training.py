@@ -16,15 +16,13 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from prodrec.data.catalog import Catalog
 from prodrec.models.classifier import ImageClassifier
+from prodrec.models.epochs import Batches, EpochLogger, epochs_since_best
 from prodrec.models.hybrid import HybridClassifier
-from prodrec.models.pixels import Batches
 from prodrec.models.text import TextClassifier
 from prodrec.models.training import (
     OPTIMIZERS,
     Checkpoint,
-    EpochLogger,
     balanced_weights,
-    epochs_since_best,
     make_optimizer,
     precision_policy,
     run_training,

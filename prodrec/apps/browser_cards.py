@@ -41,16 +41,16 @@ from ..recommend.query import as_list
 
 # %% ../../nbs/40b_apps.browser_cards.ipynb #0009
 def product_title(
-    row: pd.Series,  # of the catalogue
+    row: Mapping,  # a row of the catalogue, or `Showcase.facts`
     id: str,  # of the product
 ) -> str:
     """Return the title of a product; its id where it has none."""
     title = row.get("title")
     return str(title) if title is not None and pd.notna(title) and str(title).strip() else id
 
-
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0010
 def product_line(
-    row: pd.Series,  # of the catalogue
+    row: Mapping,  # a row of the catalogue, or `Showcase.facts`
 ) -> str:
     """Return category and price on one line; "" where both are missing."""
     price = row.get("price")
@@ -58,7 +58,7 @@ def product_line(
     facts = [row.get("category"), money]
     return " · ".join(str(f) for f in facts if f is not None and pd.notna(f))
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0012
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0013
 class Showcase:
     """A recommender's products, prepared once for a page; `catalog`, `table`, `points`, `users`."""
 
@@ -70,6 +70,8 @@ class Showcase:
     ):
         self.recommender, self.catalog = recommender, recommender.catalog
         self.table = filter_table(self.catalog.products, columns)
+        products, shown = self.catalog.products, ("title", "category", "price")
+        self._facts = {name: products[name].array for name in shown if name in products}
         ranges = self.table.columns[self.table.dtypes != "category"]
         self.edges = {c: bin_edges(self.table[c]) for c in ranges}
         self.bins = {c: bin_codes(self.table[c], e) for c, e in self.edges.items()}
@@ -102,12 +104,20 @@ class Showcase:
         """Return products by their names, see `find_products`."""
         return find_products(self.texts, words, n)
 
+    def facts(
+        self,
+        id: str,  # a product
+    ) -> dict:
+        """Return title, category and price of a product; a row of the whole table takes longer."""
+        row = self.catalog.products.index.get_loc(id)
+        return {name: values[row] for name, values in self._facts.items()}
+
     def title(
         self,
         id: str,  # a product
     ) -> str:
         """Return the title of a product, or its id."""
-        return product_title(self.catalog.products.loc[id], id)
+        return product_title(self.facts(id), id)
 
     def thumb(
         self,
@@ -198,22 +208,22 @@ class Showcase:
             "words": self.takes("text"),
         } | more
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0015
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0016
 def product_cards(
-    showcase: Showcase,
-    state: BrowserState,
+    showcase: Showcase,  # the recommender, and what the page needs of it
+    state: BrowserState,  # what is asked and shown
     ids: Sequence[str],  # products
 ) -> list[dict]:
     """Return a card for each product: id, title, facts, thumb, said, at and tray."""
-    products, cards = showcase.catalog.products, []
+    cards = []
     for id in ids:
-        row = products.loc[id]
+        row = showcase.facts(id)
         card = {"id": id, "title": product_title(row, id), "facts": product_line(row)}
         card |= {"thumb": showcase.thumb(id), "said": state.opinion(id)}
         cards.append(card | {"at": showcase.at.get(id), "tray": id in state.tray})
     return cards
 
-
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0018
 def score_parts(
     table: pd.DataFrame,  # of `Hits.to_frame`
 ) -> list[str]:
@@ -222,7 +232,7 @@ def score_parts(
     between = columns[columns.index("score") + 1 : columns.index("reason")]
     return [c for c in between if pd.api.types.is_numeric_dtype(table[c])]
 
-
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0019
 def fold_identical(
     cards: Sequence[dict],  # in their order, each with a thumb
 ) -> list[dict]:
@@ -241,9 +251,9 @@ def fold_identical(
             owner["copies"] = [*owner.get("copies", []), card, *card.get("copies", [])]
     return kept
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0018
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0022
 def sort_cards(
-    showcase: Showcase,
+    showcase: Showcase,  # the recommender, and what the page needs of it
     cards: Sequence[dict],  # in the order of their scores
     sort: str,  # a column, with a leading "-" for descending; "": as they are
 ) -> list[dict]:
@@ -255,11 +265,11 @@ def sort_cards(
     order = values.sort_values(ascending=sort[0] != "-", kind="stable").index
     return [cards[n] for n in order]
 
-
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0024
 def answer_list(
-    showcase: Showcase,
-    state: BrowserState,
-    hits: Hits,
+    showcase: Showcase,  # the recommender, and what the page needs of it
+    state: BrowserState,  # what is asked and shown
+    hits: Hits,  # the answer
     name: str | None = None,  # the heading
     both: Sequence[str] = (),  # products that another recommender found too
     only: pd.Series | None = None,  # rows of the answer to keep, bool
@@ -269,7 +279,8 @@ def answer_list(
     parts = score_parts(table)
     table = table if only is None else table[only.to_numpy()].reset_index(drop=True)
     cards, columns = product_cards(showcase, state, table["id"]), showcase.catalog.products.columns
-    for card, row in zip(cards, table.to_dict("records"), strict=True):
+    shown = table[["id", "score", "reason", *parts, *({"duplicates"} & set(table))]]
+    for card, row in zip(cards, shown.to_dict("records"), strict=True):
         reason = str(row["reason"] or "")
         liked = reason_because(reason)
         known = liked is not None and liked in showcase.catalog
@@ -284,7 +295,7 @@ def answer_list(
     cards = sort_cards(showcase, cards, state.sort)
     return {"name": name, "note": hits.note or None, "cards": cards, "n": len(cards)}
 
-
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0026
 def beside_the_best(
     shown: dict,  # of `answer_list`, with scores that are logarithms
 ) -> dict:
@@ -297,7 +308,7 @@ def beside_the_best(
         card["parts"] = {p: v * share for p, v in positive.items()}
     return shown
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0021
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0029
 @dataclass
 class Answers:
     """The answers to one question, and the filters under which they were found."""
@@ -308,9 +319,9 @@ class Answers:
     goes: Hits | None = None  # products that go with the one that is asked about
     masks: dict[str, np.ndarray] = field(default_factory=dict)  # of `filter_masks`
 
-
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0030
 def goes_together(
-    recommender,
+    recommender,  # a fitted `Recommender`
     complements,  # a `Complements`; None: the recommender's own
     query: dict,  # of `tidy_query`
 ) -> Hits | None:
@@ -321,7 +332,7 @@ def goes_together(
     ask = recommender.complementary if complements is None else complements.recommend
     return ask(asked[0], min(query.get("k", 6), 6), where=query.get("where"))
 
-
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0031
 def second_answer(
     other,  # a second recommender, or None
     query: dict,  # of `tidy_query`
@@ -332,14 +343,14 @@ def second_answer(
     except (ValueError, TypeError, KeyError) as e:
         return None, shopper_words(e)
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0024
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0034
 RELATIONS = {"substitute": "Instead of it", "complement": "Goes with it"}
 
 
 def related_lists(
-    showcase: Showcase,
-    state: BrowserState,
-    answers: Answers,
+    showcase: Showcase,  # the recommender, and what the page needs of it
+    state: BrowserState,  # what is asked and shown
+    answers: Answers,  # the lists of an answer
 ) -> list[dict]:
     """Return the answer of one recommender: substitutes and complements apart."""
     hits, table = answers.hits, answers.hits.to_frame()
@@ -353,11 +364,11 @@ def related_lists(
     named = [(RELATIONS.get(kind, kind.capitalize()), kinds == kind) for kind in kinds.unique()]
     return [answer_list(showcase, state, hits, name, only=only) for name, only in named]
 
-
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0035
 def shown_lists(
-    showcase: Showcase,
-    state: BrowserState,
-    answers: Answers,
+    showcase: Showcase,  # the recommender, and what the page needs of it
+    state: BrowserState,  # what is asked and shown
+    answers: Answers,  # the lists of an answer
     comparing: bool = False,  # there is a second recommender
     left: bool | None = None,  # in a blind comparison: the first recommender stands on the left
 ) -> list[dict]:

@@ -30,7 +30,7 @@ def human_name(
 
 
 def human_list(
-    words: Sequence[str],
+    words: Sequence[str],  # the names
 ) -> str:
     """Return "a", "a and b" or "a, b and c"."""
     words = list(words)
@@ -47,7 +47,7 @@ def reason_because(
     found = LIKED.search(reason)
     return found[1] if found else None
 
-
+# %% ../../nbs/40a_apps.browser_data.ipynb #0013
 def plain_reason(
     reason: str,  # of `Hits`
     columns: Sequence[str],  # of the catalogue
@@ -63,7 +63,7 @@ def plain_reason(
     said = re.sub(r"same ([^;]+)", same, reason)
     return LIKED.sub(lambda found: f"like “{titles.get(found[1], found[1])}”", said)
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0015
+# %% ../../nbs/40a_apps.browser_data.ipynb #0016
 NO_WORDS = (
     "No product is described with these words: there is no known word among them. Try others."
 )
@@ -99,7 +99,7 @@ MESSAGES = (  # (pattern of an error, what a shopper reads)
 
 
 def picture_words(
-    e: ImageError,
+    e: ImageError,  # the error
 ) -> str:
     """Return what is wrong with a picture and what to do about it."""
     start = {
@@ -109,9 +109,9 @@ def picture_words(
     }
     return f"{start.get(e.reason, 'This picture cannot be used')}: {e.detail or e.reason}."
 
-
+# %% ../../nbs/40a_apps.browser_data.ipynb #0017
 def shopper_words(
-    e: Exception,
+    e: Exception,  # the error
 ) -> str:
     """Return an error as a shopper reads it; an unexpected one keeps the name of its class."""
     if isinstance(e, ImageError):
@@ -124,9 +124,9 @@ def shopper_words(
     known = isinstance(e, ValueError | TypeError | KeyError | OSError | ImportError)
     return text[:1].upper() + text[1:] if known else f"{type(e).__name__}: {text}"
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0018
+# %% ../../nbs/40a_apps.browser_data.ipynb #0020
 def search_texts(
-    catalog: Catalog,
+    catalog: Catalog,  # the products
 ) -> pd.Series:
     """Return the tokens of each product's id, title, category and brand: texts by id."""
     texts = catalog.texts(("title", "category", "brand"))
@@ -137,7 +137,7 @@ def search_texts(
     ]
     return pd.Series(said, index=catalog.products.index, dtype=object)
 
-
+# %% ../../nbs/40a_apps.browser_data.ipynb #0021
 def find_products(
     texts: pd.Series,  # of `search_texts`
     words: str,  # as typed
@@ -158,7 +158,7 @@ def find_products(
             break
     return found[:n]
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0021
+# %% ../../nbs/40a_apps.browser_data.ipynb #0024
 def filter_masks(
     products: pd.DataFrame,  # of a catalogue
     where: dict | None,  # column → wish, as `where_mask` takes it
@@ -166,7 +166,7 @@ def filter_masks(
     """Return what each filter lets through: column → bool (products,)."""
     return {c: where_mask(products, {c: wanted}) for c, wanted in (where or {}).items()}
 
-
+# %% ../../nbs/40a_apps.browser_data.ipynb #0025
 def others_mask(
     masks: Mapping[str, np.ndarray],  # of `filter_masks`
     column: str | None = None,  # the filter to leave out
@@ -175,7 +175,7 @@ def others_mask(
     others = [mask for name, mask in masks.items() if name != column]
     return np.logical_and.reduce(others) if others else None
 
-
+# %% ../../nbs/40a_apps.browser_data.ipynb #0026
 def filter_counts(
     table: pd.DataFrame,  # of `filter_table`
     masks: Mapping[str, np.ndarray],  # of `filter_masks`
@@ -190,7 +190,7 @@ def filter_counts(
         counts[column] = pd.Series(np.bincount(codes, minlength=n), index=values.categories)
     return counts
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0024
+# %% ../../nbs/40a_apps.browser_data.ipynb #0029
 BINS = 24
 
 
@@ -210,7 +210,7 @@ def bin_edges(
         return np.append(low * (high / low) ** (np.arange(n) / n), high)
     return np.append(low + (high - low) * np.arange(n) / n, high)
 
-
+# %% ../../nbs/40a_apps.browser_data.ipynb #0030
 def bin_codes(
     values: pd.Series,  # numbers or dates
     edges: np.ndarray,  # of `bin_edges`
@@ -219,7 +219,7 @@ def bin_codes(
     codes = np.searchsorted(edges[1:-1], values.to_numpy(edges.dtype, na_value=edges[0]), "right")
     return np.where(values.isna(), -1, codes).astype(np.int16)
 
-
+# %% ../../nbs/40a_apps.browser_data.ipynb #0031
 def bin_counts(
     codes: Mapping[str, np.ndarray],  # column → bins of `bin_codes`
     sizes: Mapping[str, int],  # column → the number of its bins
@@ -233,7 +233,7 @@ def bin_counts(
         counts[column] = np.bincount(own, minlength=sizes[column])
     return counts
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0027
+# %% ../../nbs/40a_apps.browser_data.ipynb #0034
 def plain_value(
     value,  # a number, a date, or nothing
 ):
@@ -243,7 +243,7 @@ def plain_value(
     is_date = isinstance(value, pd.Timestamp | np.datetime64)
     return str(pd.Timestamp(value).date()) if is_date else float(value)
 
-
+# %% ../../nbs/40a_apps.browser_data.ipynb #0035
 def describe_filters(
     table: pd.DataFrame,  # of `filter_table`
     edges: Mapping[str, np.ndarray],  # column → edges of `bin_edges`
@@ -262,7 +262,7 @@ def describe_filters(
             found.append(base | {"kind": kind, "edges": own} | ends)
     return found
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0030
+# %% ../../nbs/40a_apps.browser_data.ipynb #0038
 def where_dict(
     products: pd.DataFrame,  # of a catalogue
     where,  # as `where_mask` takes it, or None
@@ -272,7 +272,7 @@ def where_dict(
         return where
     return {"id": products.index[where_mask(products, where)].tolist()}
 
-
+# %% ../../nbs/40a_apps.browser_data.ipynb #0039
 def where_for_page(
     table: pd.DataFrame,  # of `filter_table`
     where: dict | None,  # column → wish
@@ -291,7 +291,7 @@ def where_for_page(
             found[str(column)] = [v if isinstance(v, str) else plain_value(v) for v in wanted]
     return found
 
-
+# %% ../../nbs/40a_apps.browser_data.ipynb #0040
 def where_from_page(
     table: pd.DataFrame,  # of `filter_table`
     chosen: Mapping,  # what the page sends, as `where_for_page`
@@ -309,10 +309,10 @@ def where_from_page(
             where[column] = tuple(wanted)
     return where
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0033
+# %% ../../nbs/40a_apps.browser_data.ipynb #0043
 def map_points(
     map,  # a DataFrame with id (a column or the index), x and y, or an object with `to_frame()`
-    catalog: Catalog,
+    catalog: Catalog,  # the products
 ) -> pd.DataFrame:
     """Return x and y, float32, of the catalogue's products that the map knows, by id.
 
@@ -335,7 +335,7 @@ def map_points(
         raise ValueError("`map` knows none of the recommender's products: its ids are others")
     return points
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0036
+# %% ../../nbs/40a_apps.browser_data.ipynb #0046
 def value_ranges(
     values: pd.Series,  # numbers or dates
     n: int = 6,  # ranges at most
@@ -347,7 +347,7 @@ def value_ranges(
         return cut.cat.rename_categories([f"{a:%Y-%m-%d} to {b:%Y-%m-%d}" for a, b in ends])
     return cut.cat.rename_categories([f"{a:,g} to {b:,g}" for a, b in ends])
 
-
+# %% ../../nbs/40a_apps.browser_data.ipynb #0047
 def point_colours(
     values: pd.Series,  # one column, in the order of the points
     n: int = 8,  # colours at most
@@ -372,7 +372,7 @@ def point_colours(
             codes[codes == special], labels, rest = rest, [*labels, label], rest + 1
     return codes.astype(np.uint8), labels
 
-
+# %% ../../nbs/40a_apps.browser_data.ipynb #0048
 def default_colour(
     columns: Sequence[str],  # of `filter_table`
 ) -> str | None:

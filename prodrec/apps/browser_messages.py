@@ -34,7 +34,7 @@ def message(
 
     return register
 
-
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0010
 def reply_to(
     browser,  # a `Browser`
     content: Mapping,  # the message
@@ -53,7 +53,7 @@ def reply_to(
         browser.error = e
         return {"kind": "error", "text": shopper_words(e)}, []
 
-# %% ../../nbs/40d_apps.browser_messages.ipynb #0012
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0013
 @message("ask")
 def _ask(browser, content: Mapping, buffers: Sequence[bytes]):
     kind, value = content["kind"], content["value"]
@@ -68,7 +68,7 @@ def _ask(browser, content: Mapping, buffers: Sequence[bytes]):
     else:
         browser.step(browser.state.ask(again=bool(content.get("again")), **{kind: value}))
 
-
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0014
 @message("upload")
 def _upload(browser, content: Mapping, buffers: Sequence[bytes]):
     check_upload(buffers[0])
@@ -76,7 +76,7 @@ def _upload(browser, content: Mapping, buffers: Sequence[bytes]):
     ask = browser.also if content.get("add") else browser.ask
     ask(image=buffers[0])
 
-# %% ../../nbs/40d_apps.browser_messages.ipynb #0015
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0017
 @message("drop")
 def _drop(browser, content: Mapping, buffers: Sequence[bytes]):
     kind, at = content["kind"], content["at"]
@@ -91,12 +91,12 @@ def _drop(browser, content: Mapping, buffers: Sequence[bytes]):
     now = {name: browser.query[name] for name in QUESTION if name in browser.query}
     browser.ask(**now | {kind: [v for n, v in enumerate(values) if n != at]})
 
-
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0018
 @message("back")
 def _back(browser, content: Mapping, buffers: Sequence[bytes]):
     browser.back(content.get("to"))
 
-
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0019
 @message("say")
 def _say(browser, content: Mapping, buffers: Sequence[bytes]):
     id, event = content["id"], content["event"]
@@ -105,7 +105,7 @@ def _say(browser, content: Mapping, buffers: Sequence[bytes]):
     else:
         (browser.more_like if event == "like" else browser.less_like)(id)
 
-# %% ../../nbs/40d_apps.browser_messages.ipynb #0018
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0022
 @message("steer")
 def _steer(browser, content: Mapping, buffers: Sequence[bytes]):
     options = {k: v for k, v in content["options"].items() if k in STEERING}
@@ -114,7 +114,7 @@ def _steer(browser, content: Mapping, buffers: Sequence[bytes]):
         options["where"] = where_from_page(browser.showcase.table, options["where"], old)
     browser.steer(**options)
 
-
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0023
 @message("crop")
 def _crop(browser, content: Mapping, buffers: Sequence[bytes]):
     browser.crop(content["box"])
@@ -124,12 +124,12 @@ def _crop(browser, content: Mapping, buffers: Sequence[bytes]):
 def _sort(browser, content: Mapping, buffers: Sequence[bytes]):
     browser.sort(content["by"])
 
-
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0024
 @message("vote")
 def _vote(browser, content: Mapping, buffers: Sequence[bytes]):
     browser.vote(content["side"])
 
-# %% ../../nbs/40d_apps.browser_messages.ipynb #0021
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0027
 @message("select")
 def _select(browser, content: Mapping, buffers: Sequence[bytes]):
     places = np.frombuffer(buffers[0], np.uint32) if buffers else []
@@ -137,10 +137,10 @@ def _select(browser, content: Mapping, buffers: Sequence[bytes]):
     kept = [n for n in places if mask is None or mask[shop.map_rows[n]]]
     browser.select([shop.points.index[n] for n in kept])
 
-
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0028
 @message("page")
 def _page(browser, content: Mapping, buffers: Sequence[bytes]):
-    browser.step(replace(browser.state, page=int(content["page"])), asks=False)
+    browser.step(replace(browser.state, page=max(0, int(content["page"]))), asks=False)
 
 
 @message("pick")
@@ -148,7 +148,7 @@ def _pick(browser, content: Mapping, buffers: Sequence[bytes]):
     ids = list(browser.selection) if content.get("selection") else content["ids"]
     browser.pick(ids, content.get("put", True))
 
-
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0029
 @message("like_tray")
 def _like_tray(browser, content: Mapping, buffers: Sequence[bytes]):
     browser.ask(id=list(browser.state.tray))
@@ -158,24 +158,24 @@ def _like_tray(browser, content: Mapping, buffers: Sequence[bytes]):
 def _csv(browser, content: Mapping, buffers: Sequence[bytes]):
     return {"kind": "csv", "text": browser.tray.to_csv()}, []
 
-# %% ../../nbs/40d_apps.browser_messages.ipynb #0024
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0032
 @message("find")
 def _find(browser, content: Mapping, buffers: Sequence[bytes]):
     words, shop = content["text"], browser.showcase
     users = [u for u in shop.users if words.strip().lower() in u.lower()][:3]
-    ids, products = browser.find(words, 6), shop.catalog.products
-    found = [{"id": i, "title": shop.title(i), "facts": product_line(products.loc[i])} for i in ids]
+    ids = browser.find(words, 6)
+    found = [{"id": i, "title": shop.title(i), "facts": product_line(shop.facts(i))} for i in ids]
     reply = {"kind": "found", "text": words, "products": found, "users": users}
     return reply, [shop.thumb(i, 64) or b"" for i in ids]
 
-
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0033
 @message("why")
 def _why(browser, content: Mapping, buffers: Sequence[bytes]):
     hits = browser.compared if content.get("second") else browser.hits
     found, pictures = explain_card(browser.showcase, browser.state, hits, content["id"])
     return {"kind": "why"} | found, pictures
 
-
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0034
 @message("map")
 def _map(browser, content: Mapping, buffers: Sequence[bytes]):
     shop, column = browser.showcase, content.get("column") or browser.showcase.colour_by
@@ -186,10 +186,10 @@ def _map(browser, content: Mapping, buffers: Sequence[bytes]):
     points = [] if content.get("only") else [shop.points.to_numpy(np.float32).tobytes()]
     return {"kind": "map", "column": column, "labels": labels}, [codes.tobytes(), *points]
 
-
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0035
 @message("peek")
 def _peek(browser, content: Mapping, buffers: Sequence[bytes]):
     at, shop = content["at"], browser.showcase
     id = shop.points.index[at]
-    told = {"id": id, "title": shop.title(id), "facts": product_line(shop.catalog.products.loc[id])}
+    told = {"id": id, "title": shop.title(id), "facts": product_line(shop.facts(id))}
     return {"kind": "peek", "at": at} | told, [shop.thumb(id) or b""]

@@ -30,7 +30,7 @@ def is_empty(
     empty = isinstance(value, str | bytes | list | tuple | dict) and len(value) == 0
     return value is None or empty
 
-
+# %% ../../nbs/40_apps.browser_state.ipynb #0012
 def tidy_query(
     query: dict,  # arguments of `recommend`
 ) -> dict:
@@ -58,21 +58,21 @@ def tidy_query(
             said[name] = value
     return said
 
-# %% ../../nbs/40_apps.browser_state.ipynb #0014
+# %% ../../nbs/40_apps.browser_state.ipynb #0015
 def is_asking(
     query: dict,  # of `tidy_query`
 ) -> bool:
     """Return True where a query asks: for a product, a picture, words, a user or a liking."""
     return any(name in query for name in (*QUESTION, "positive"))
 
-
+# %% ../../nbs/40_apps.browser_state.ipynb #0016
 def question_of(
     query: dict,  # of `tidy_query`
 ) -> dict:
     """Return the question of a query, without the arguments that steer the answer."""
     return {name: query[name] for name in QUESTION if name in query}
 
-
+# %% ../../nbs/40_apps.browser_state.ipynb #0017
 def same_question(
     a: dict,  # of `question_of`
     b: dict,  # another
@@ -86,7 +86,7 @@ def same_question(
     pairs = [pair for x, y in lists for pair in zip(x, y, strict=True)]
     return all(x is y or (isinstance(x, str | bytes | int) and x == y) for x, y in pairs)
 
-# %% ../../nbs/40_apps.browser_state.ipynb #0017
+# %% ../../nbs/40_apps.browser_state.ipynb #0020
 def python_literal(
     name: str,  # of the argument
     value,  # of the argument
@@ -96,7 +96,7 @@ def python_literal(
     plain = isinstance(value, str | int | float | list | tuple | dict)
     return repr(value) if plain and not uploaded else f'browser.query["{name}"]'
 
-
+# %% ../../nbs/40_apps.browser_state.ipynb #0021
 def query_code(
     query: dict,  # of `tidy_query`
     name: str = "recommender",  # the name of the recommender
@@ -108,7 +108,7 @@ def query_code(
         return line
     return f"{name}.recommend(\n" + "".join(f"    {a},\n" for a in args) + ")"
 
-# %% ../../nbs/40_apps.browser_state.ipynb #0020
+# %% ../../nbs/40_apps.browser_state.ipynb #0024
 @dataclass(frozen=True)
 class BrowserState:
     """Everything that a browser is asked and shows; each method returns a new state."""
@@ -233,7 +233,7 @@ class BrowserState:
         kept = [i for i in self.tray if i not in set(ids)] if not put else [*self.tray, *ids]
         return replace(self, tray=tuple(dict.fromkeys(kept)))
 
-# %% ../../nbs/40_apps.browser_state.ipynb #0027
+# %% ../../nbs/40_apps.browser_state.ipynb #0031
 def first_on_left(
     n: int,  # the number of the question
     seed: int = 0,  # of the comparison
@@ -241,7 +241,7 @@ def first_on_left(
     """Return whether the first recommender stands on the left for question `n`, by chance."""
     return bool(np.random.default_rng([seed, n]).random() < 0.5)
 
-
+# %% ../../nbs/40_apps.browser_state.ipynb #0032
 def win_rate(
     winners: Sequence[str],  # "first", "second" or "tie", one for each vote
 ) -> dict[str, float]:

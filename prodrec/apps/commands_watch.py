@@ -63,7 +63,7 @@ def observe_sides(
     columns = (classifier.target,)
     return {n: observe(c, embedders, classifier, columns) for n, c in catalogs.items()}
 
-
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0010
 def model_drift(
     model: Workspace,  # with a classifier
     new: Catalog,  # new products
@@ -75,7 +75,7 @@ def model_drift(
     sides = {"reference": model.side("test"), "new": new, "learned": some}
     return drift(**observe_sides(model, sides, seed), seed=seed)
 
-# %% ../../nbs/44d_apps.commands_watch.ipynb #0011
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0012
 def read_feedback(
     given: str | None,  # of `--feedback`: a CSV file or the URL of a database
     folder: str,  # of versions; its database is read by default
@@ -88,7 +88,7 @@ def read_feedback(
     events = Feedback(f"sqlite:///{beside}").events()
     return History(events) if events["event"].isin([*GOOD, *BAD]).any() else None
 
-
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0013
 def _check_window(window: str):
     "Raise a wrong call where `--window` is no length of time."
     try:
@@ -98,11 +98,11 @@ def _check_window(window: str):
     if not right:
         raise wrong_call(f"--window {window!r} is no length of time: give e.g. 12h, 7D or 30D")
 
-# %% ../../nbs/44d_apps.commands_watch.ipynb #0013
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0015
 def _number(value):
     return value.item() if isinstance(value, np.generic) else str(value)
 
-
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0016
 def _new_products(args: argparse.Namespace, model: Workspace) -> Catalog:
     "Return the products of `--data` that the model does not know."
     words, sign = reads_words(model.classifier), model.how.get("first_step")
@@ -110,7 +110,7 @@ def _new_products(args: argparse.Namespace, model: Workspace) -> Catalog:
     new = unseen(given, model.catalog, words)
     return told(new, given, "are known already and left out")
 
-
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0017
 def _save_drift(found: Drift, advice: dict, out: Path):
     "Write drift.json and drift.png to folder `out`."
     with save_folder(out, "Monitor") as folder:
@@ -118,7 +118,7 @@ def _save_drift(found: Drift, advice: dict, out: Path):
         (folder / "drift.json").write_text(text, encoding="utf-8")
         save_figure(found.figure(), folder / "drift.png")
 
-# %% ../../nbs/44d_apps.commands_watch.ipynb #0014
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0018
 def _opened(args: argparse.Namespace) -> Workspace:
     "Return the model to compare with; `ValueError` where too few products were held out."
     model = open_model(args.folder)
@@ -127,7 +127,7 @@ def _opened(args: argparse.Namespace) -> Workspace:
         raise ValueError(told + "train with more, or a larger --test")
     return model
 
-
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0019
 def monitor_data(
     args: argparse.Namespace,  # of `prodrec monitor`
 ) -> Answer:
@@ -149,7 +149,7 @@ def monitor_data(
     code = 3 if args.exit_code and advice["retrain"] else 0
     return Answer(advice | {"grown": grown, "out": args.out}, text, code)
 
-# %% ../../nbs/44d_apps.commands_watch.ipynb #0017
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0022
 def grown_catalogue(
     args: argparse.Namespace,  # of `prodrec retrain`
     served: Path,  # the version in use
@@ -164,7 +164,7 @@ def grown_catalogue(
     say(f"           {len(now):,} products are added to {len(stay):,}")
     return Catalog.concat([before[stay], now]) if stay else now
 
-
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0023
 def retrained(
     model: Workspace,  # the version in use
     catalog: Catalog,  # the products as they are now
@@ -187,7 +187,7 @@ def retrained(
     )
     return with_recommender(new, recommender, model.images)
 
-# %% ../../nbs/44d_apps.commands_watch.ipynb #0018
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0024
 def _check_versions(args: argparse.Namespace):
     "Raise an error where there is nothing to retrain, or nothing to train on."
     if kind_of(args.folder) != "Versions":
@@ -197,7 +197,7 @@ def _check_versions(args: argparse.Namespace):
         told = "--data is missing: it names the catalogue to train on; or give --rollback"
         raise wrong_call(told)
 
-
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0025
 def _retrained_answer(step: dict, versions: Versions, held_out: int, products: int) -> Answer:
     "Return the result of a retraining in words."
     kept = f"which is kept, while {step['previous']} stays in use"
@@ -207,7 +207,7 @@ def _retrained_answer(step: dict, versions: Versions, held_out: int, products: i
     result = step | {"products": products, "held_out": held_out}
     return Answer(result, f"{text}\n\n{versions.to_frame().to_string()}")
 
-
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0026
 def retrain_shop(
     args: argparse.Namespace,  # of `prodrec retrain`
 ) -> Answer:

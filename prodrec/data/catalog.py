@@ -301,7 +301,7 @@ class _Selectable:
 
         What was checked is not checked again, so one product costs as much among many as among few.
         """
-        products, at = self.products, self.products.index.get_indexer(changed.products.index)
+        products, at = self.products, np.array([self._rows.get(i, -1) for i in changed.ids])
         if len(rows := at[at >= 0]):
             places = np.arange(len(products))
             places[rows] = len(products) + np.flatnonzero(at >= 0)
@@ -315,6 +315,10 @@ class _Selectable:
             return type(self)(both)  # a column has changed its type: look at all of it
         part = object.__new__(type(self))
         part.products, part._refs, part.note = both, self._refs | changed._refs, self.note
+        new = zip(
+            np.array(changed.ids, object)[at < 0], range(len(products), len(both)), strict=True
+        )
+        part._rows = self._rows | dict(new)
         return part
 
     def sample(

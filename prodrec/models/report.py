@@ -11,26 +11,22 @@ __all__ = ['confusion_counts', 'macro_f1', 'macro_f1_interval', 'class_scores', 
 import html
 import json
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.colors import PowerNorm
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import squareform
 
 from ..core import Profiler
 from ..data.catalog import Catalog, draw_picture
 from ..data.text import short_label
 from .calibration import calibration_error, calibration_table, reliability_figure
 from .pixels import apply_network
+from ..provenance import provenance
 from ..stats import bootstrap_interval, paired_difference
 
 # %% ../../nbs/27_models.report.ipynb #0013
@@ -96,6 +92,9 @@ def confusion_order(
     shares: pd.DataFrame,  # (classes, classes), each row as shares of its true class
 ) -> list:
     """Return the classes in an order in which confused ones are neighbours."""
+    from scipy.cluster.hierarchy import leaves_list, linkage  # slow to load, seldom needed
+    from scipy.spatial.distance import squareform
+
     if len(shares) < 3:
         return list(shares.index)
     alike = shares.to_numpy(float)
@@ -128,8 +127,10 @@ def confusion_figure(
     ax.set(title=title, xlabel="predicted", ylabel="true")
     return ax
 
-
+# %% ../../nbs/27_models.report.ipynb #0028
 def _draw_shares(shares: pd.DataFrame, few: bool, ax):
+    import seaborn as sns  # slow to load, needed by this figure alone
+
     text = shares.map(lambda v: f"{100 * v:.0f}" if v >= 0.005 else "") if few else False
     shade = {"vmin": 0, "vmax": 1} if few else {"norm": PowerNorm(0.4, 0, 1)}
     bar = {"label": "share of the true class", "format": "{x:.0%}", "shrink": 0.6}
@@ -143,7 +144,7 @@ def _draw_shares(shares: pd.DataFrame, few: bool, ax):
     ax.tick_params(axis="x", rotation=90, labelsize=9 if few else 8)
     ax.tick_params(axis="y", rotation=0, labelsize=9 if few else 8)
 
-# %% ../../nbs/27_models.report.ipynb #0029
+# %% ../../nbs/27_models.report.ipynb #0030
 def confusions_figure(
     table: pd.DataFrame,  # from `top_confusions`
     name: str = "classifier",  # of the classifier, for the title
@@ -165,7 +166,7 @@ def confusions_figure(
     ax.tick_params(axis="y", labelsize=8)
     return ax
 
-# %% ../../nbs/27_models.report.ipynb #0034
+# %% ../../nbs/27_models.report.ipynb #0035
 def errors_figure(
     table: pd.DataFrame,  # id, label, predicted, confidence, as `Report.worst` gives them
     catalog: Catalog,  # has the pictures
@@ -190,7 +191,7 @@ def errors_figure(
     figure.suptitle(f"The surest errors of {short_label(name, 40)}", fontsize=11)
     return axes.ravel()[: len(table)]
 
-# %% ../../nbs/27_models.report.ipynb #0037
+# %% ../../nbs/27_models.report.ipynb #0038
 class Report:
     """The figures of a classifier on products with known labels.
 
@@ -335,7 +336,7 @@ class Report:
         table = weakest.round(3).to_html()
         return f"<pre>{html.escape(repr(self))}</pre><p>The weakest classes:</p>{table}"
 
-# %% ../../nbs/27_models.report.ipynb #0038
+# %% ../../nbs/27_models.report.ipynb #0039
 def _told(report: Report) -> str:
     (low, high), (f_low, f_high) = report.interval, report.macro_f1_interval
     products, n = f"{len(report.labels):,} products", len(report.confusion)
@@ -350,7 +351,7 @@ def _told(report: Report) -> str:
     ]
     return "\n".join(lines)
 
-# %% ../../nbs/27_models.report.ipynb #0044
+# %% ../../nbs/27_models.report.ipynb #0045
 def _restricted(report: Report, min_share: float) -> Report:
     shares = pd.Series(report.labels).value_counts(normalize=True)
     kept = shares.index[shares >= min_share]
@@ -375,7 +376,7 @@ def _restricted(report: Report, min_share: float) -> Report:
         notes=[*report.notes, note],
     )
 
-# %% ../../nbs/27_models.report.ipynb #0047
+# %% ../../nbs/27_models.report.ipynb #0048
 def difference(
     a: Report,  # report of one classifier
     b: Report,  # on the same products
@@ -393,7 +394,7 @@ def difference(
         )
     return paired_difference(a.right, b.right, level, seed)
 
-# %% ../../nbs/27_models.report.ipynb #0051
+# %% ../../nbs/27_models.report.ipynb #0052
 def _costs(classifier, test: Catalog) -> dict:
     figures = classifier.evaluate(test).to_frame().iloc[0]
     columns = ["accuracy", "accuracy_low", "accuracy_high", "macro_f1", "ece"]
@@ -407,7 +408,7 @@ def _costs(classifier, test: Catalog) -> dict:
         "ms_per_product": _milliseconds(classifier, test.sample(min(512, len(test)))),
     }
 
-
+# %% ../../nbs/27_models.report.ipynb #0053
 def _milliseconds(classifier, some: Catalog) -> float:
     seconds = []
     for _ in range(3):
@@ -417,7 +418,7 @@ def _milliseconds(classifier, some: Catalog) -> float:
         seconds.append(time.perf_counter() - start)
     return 1000 * min(seconds) / len(some)
 
-# %% ../../nbs/27_models.report.ipynb #0052
+# %% ../../nbs/27_models.report.ipynb #0054
 def compare(
     classifiers: Sequence | Mapping,  # fitted classifiers, or a dict of them by a name of your own
     test: Catalog,  # the test products
@@ -436,7 +437,7 @@ def compare(
     rows = [_costs(c, test) for c in named.values()]
     return pd.DataFrame(rows, index=pd.Index(named, name="classifier"))
 
-# %% ../../nbs/27_models.report.ipynb #0053
+# %% ../../nbs/27_models.report.ipynb #0055
 def comparison_figure(
     table: pd.DataFrame,  # from `compare`
     cost: str = "ms_per_product",  # or another of its columns
@@ -459,7 +460,7 @@ def comparison_figure(
     ax.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     return ax
 
-# %% ../../nbs/27_models.report.ipynb #0058
+# %% ../../nbs/27_models.report.ipynb #0060
 def beside_published(
     published: Mapping[
         str, object
@@ -478,25 +479,25 @@ def beside_published(
     table = pd.concat(rows, ignore_index=True).reindex(columns=columns)
     return table.astype({"n": "Int64", "seed": "Int64"})
 
-# %% ../../nbs/27_models.report.ipynb #0061
+# %% ../../nbs/27_models.report.ipynb #0063
 def write_results(
     name: str,  # of the file, without its suffix
     what: str,  # a sentence: what was measured, and on which data
     parameters: Mapping,  # all that was chosen
     stages: Profiler,  # seconds and memory of each stage
-    **tables: pd.DataFrame,  # the figures
+    data=None,  # the data measured, or a dict name → data: see `prodrec.provenance`
+    **tables,  # the figures: DataFrames, or what JSON can hold
 ) -> Path:
     """Write `name`.json into the folder `PRODREC_RESULTS`, or the current one; return its path.
 
-    The file holds the figures (4 digits), the parameters, the versions and the seconds.
+    The file holds the figures (4 digits), the parameters, the commit, the date, digests of the
+    data, the versions of all libraries and the seconds.
     """
-    from prodrec import __version__
-
-    versions = {"prodrec": __version__, "python": platform.python_version()}
-    versions |= {p: version(p) for p in ("keras", "tensorflow", "numpy")}
-    results = {"what": what, "parameters": dict(parameters), "versions": versions}
+    results = {"what": what, "parameters": dict(parameters), **provenance(data)}
     for key, table in tables.items():
-        results[key] = json.loads(table.to_json(orient="records", double_precision=4))
+        if isinstance(table, pd.DataFrame):
+            table = json.loads(table.to_json(orient="records", double_precision=4))
+        results[key] = table
     results["stages"] = stages.to_frame().to_dict("index")
     path = Path(os.environ.get("PRODREC_RESULTS", "."), f"{name}.json")
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

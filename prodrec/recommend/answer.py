@@ -50,7 +50,7 @@ def merge_candidates(
     order = np.lexsort((rows[keep], -found[keep]))
     return rows[keep][order], found[keep][order], bound
 
-
+# %% ../../nbs/32f_recommend.answer.ipynb #0012
 def candidates(
     shelf: Shelf,  # everything that is asked
     questions: Sequence[Question],  # with vectors
@@ -75,7 +75,7 @@ def candidates(
         pool *= 4
     return found
 
-# %% ../../nbs/32f_recommend.answer.ipynb #0014
+# %% ../../nbs/32f_recommend.answer.ipynb #0015
 def scores(
     shelf: Shelf,  # everything that is asked
     question: Question,  # with its vector
@@ -90,7 +90,7 @@ def scores(
     }
     return parts if question.history is None else parts | {"history": question.history[rows]}
 
-# %% ../../nbs/32f_recommend.answer.ipynb #0017
+# %% ../../nbs/32f_recommend.answer.ipynb #0018
 TIES = 2048  # among so many candidates equal ones are taken as they come
 
 
@@ -112,7 +112,7 @@ def is_enough(
         return first.sum() >= query.want
     return len(rows) >= query.want
 
-
+# %% ../../nbs/32f_recommend.answer.ipynb #0019
 def rerank(
     query: Query,  # with its wishes
     units: Callable,  # rows → vectors of length 1, see `product_units`
@@ -132,7 +132,7 @@ def rerank(
     same = [rows[(stands == n) & (own != n)] for n in first]
     return rows[first], found[first], same
 
-# %% ../../nbs/32f_recommend.answer.ipynb #0020
+# %% ../../nbs/32f_recommend.answer.ipynb #0022
 def like_what(
     shelf: Shelf,  # everything that is asked
     question: Question,  # of `read_questions`
@@ -145,7 +145,7 @@ def like_what(
     best = (shelf.index.take(rows) @ shelf.vectors(liked).T).argmax(axis=1)
     return [f"like {liked[n]}, which the user likes" for n in best]
 
-
+# %% ../../nbs/32f_recommend.answer.ipynb #0023
 def reasons(
     shelf: Shelf,  # everything that is asked
     question: Question,  # of `read_questions`
@@ -175,7 +175,7 @@ def reasons(
         said.append(reason(adds, alike, shared[n], facts[n], says, otherwise))
     return said
 
-# %% ../../nbs/32f_recommend.answer.ipynb #0023
+# %% ../../nbs/32f_recommend.answer.ipynb #0026
 def column_values(
     catalog: Catalog,  # the products
     column: str,  # e.g. "brand"
@@ -199,7 +199,7 @@ def column_values(
         found.append(sorted(set(values), key=str))
     return found
 
-
+# %% ../../nbs/32f_recommend.answer.ipynb #0027
 def predicted_values(
     shelf: Shelf,  # everything that is asked
     questions: Sequence[Question],  # each with a picture
@@ -230,7 +230,7 @@ def predicted_values(
         question.facts = [f"{target} {label}, as predicted"]
     return target, [[label] for label in labels]
 
-# %% ../../nbs/32f_recommend.answer.ipynb #0025
+# %% ../../nbs/32f_recommend.answer.ipynb #0029
 def within_groups(
     shelf: Shelf,  # everything that is asked
     query: Query,  # with its wishes
@@ -252,7 +252,7 @@ def within_groups(
         mask = shelf.catalog.products[column].isin(list(value)).to_numpy(bool)
         yield allowed & mask, members
 
-# %% ../../nbs/32f_recommend.answer.ipynb #0027
+# %% ../../nbs/32f_recommend.answer.ipynb #0031
 def allowed_products(
     shelf: Shelf,  # everything that is asked
     query: Query,  # with its filter and exclusions
@@ -267,7 +267,7 @@ def allowed_products(
     allowed[shelf.rows([*query.exclude, *query.positive, *query.negative])] = False
     return allowed, few
 
-# %% ../../nbs/32f_recommend.answer.ipynb #0030
+# %% ../../nbs/32f_recommend.answer.ipynb #0034
 def answer(
     shelf: Shelf,  # everything that is asked
     query: Query,  # with its wishes

@@ -41,14 +41,14 @@ def blend(
         raise ValueError(f"`weight` must lie between 0 and 1, received {weight!r}")
     return (1 - weight) * _standard(collaborative) + weight * _standard(content)
 
-
+# %% ../../nbs/34e_recommend.blend.ipynb #0011
 def _standard(scores: np.ndarray) -> np.ndarray:
     "Return rows of mean 0 and deviation 1."
     scores = np.asarray(scores, np.float32)
     deviation = scores.std(1, keepdims=True)
     return (scores - scores.mean(1, keepdims=True)) / np.where(deviation > 0, deviation, 1)
 
-# %% ../../nbs/34e_recommend.blend.ipynb #0013
+# %% ../../nbs/34e_recommend.blend.ipynb #0014
 def blend_weights(
     collaborative: np.ndarray,  # (n, m) scores
     content: np.ndarray,  # (n, m) scores
@@ -65,12 +65,12 @@ def blend_weights(
         values[weight] = ndcg_at_k(ranked_hits(found, truth), counts, k).mean()
     return pd.Series(values, name=f"nDCG@{k}").rename_axis("weight")
 
-# %% ../../nbs/34e_recommend.blend.ipynb #0018
+# %% ../../nbs/34e_recommend.blend.ipynb #0019
 def _stored(matrix: csr_matrix) -> csr_matrix:
     "Return True where something is stored, even a 0."
     return csr_matrix((np.ones(matrix.nnz, bool), matrix.indices, matrix.indptr), matrix.shape)
 
-# %% ../../nbs/34e_recommend.blend.ipynb #0021
+# %% ../../nbs/34e_recommend.blend.ipynb #0022
 def taken_products(
     model: "Blend",  # parts fitted
     events: pd.DataFrame,  # the events to predict
@@ -85,7 +85,7 @@ def taken_products(
     lists = pairs.drop_duplicates(["user", "id"]).groupby("user")["id"].agg(list)
     return lists.sample(min(model.sample, len(lists)), random_state=model.seed)
 
-# %% ../../nbs/34e_recommend.blend.ipynb #0024
+# %% ../../nbs/34e_recommend.blend.ipynb #0025
 def choice_weights(
     model: "Blend",  # parts fitted
     answers: pd.Series,  # by user the list of products taken, of `taken_products`
@@ -118,7 +118,7 @@ def choice_weights(
         others.append(np.take_along_axis(said, some[:, :, None], 1))
     return fit_conditional_logit(np.concatenate(taken), np.concatenate(of), np.concatenate(others))
 
-# %% ../../nbs/34e_recommend.blend.ipynb #0027
+# %% ../../nbs/34e_recommend.blend.ipynb #0028
 def new_offset(
     model: "Blend",  # parts fitted and weighed
     answers: pd.Series,  # by user the list of products taken
@@ -135,7 +135,7 @@ def new_offset(
     observed = (taken.sum() + 0.5) / (len(taken) + 1)
     return float(logit(observed) - logit(np.clip(expected, 1e-6, 1 - 1e-6)))
 
-# %% ../../nbs/34e_recommend.blend.ipynb #0030
+# %% ../../nbs/34e_recommend.blend.ipynb #0031
 def _worth_something(history: History, kinds: Sequence[str] | None) -> pd.DataFrame:
     "Return the events to predict."
     events = history.events
@@ -143,10 +143,10 @@ def _worth_something(history: History, kinds: Sequence[str] | None) -> pd.DataFr
         return events[events["event"].isin(kinds)]
     return events[event_weights(events, history.weights) > 0]
 
-# %% ../../nbs/34e_recommend.blend.ipynb #0033
+# %% ../../nbs/34e_recommend.blend.ipynb #0034
 def learn_weights(
     model: "Blend",  # as it was made
-    history: History,
+    history: History,  # the training events
     ids: Sequence[str] | None,  # the catalogue
     vectors,  # of `ids`, as in `fit`
 ) -> tuple[pd.DataFrame, float]:
@@ -167,7 +167,7 @@ def learn_weights(
     offset = new_offset(inner, taken_products(inner, later, slice(None))) if hidden else 0.0
     return weights, offset
 
-# %% ../../nbs/34e_recommend.blend.ipynb #0036
+# %% ../../nbs/34e_recommend.blend.ipynb #0037
 def say_parts(
     model: "Blend",  # parts fitted
     rows: csr_matrix,  # (n, len(ids)), the worth of each product to each user
@@ -192,7 +192,7 @@ def say_parts(
     parts = [s / np.where(b > 0, b, 1) for s, b in zip(said, largest, strict=True)]
     return np.stack(parts, -1).astype(np.float32)
 
-# %% ../../nbs/34e_recommend.blend.ipynb #0039
+# %% ../../nbs/34e_recommend.blend.ipynb #0040
 def vector_rows(
     model: "Blend",  # fitted
     vector,  # (d,) or (n, d), or space → such an array
@@ -215,7 +215,7 @@ def vector_rows(
     rows = neighbour_weights(full, model.vectors, weights=model.space_weights)
     return rows * np.float32(model.usual_worth), one
 
-# %% ../../nbs/34e_recommend.blend.ipynb #0042
+# %% ../../nbs/34e_recommend.blend.ipynb #0043
 def given_weights(
     parts: Sequence[str],  # names of the parts of a score
     weights: Mapping[str, float],  # part → weight of 0 or more
@@ -228,7 +228,7 @@ def given_weights(
     values = [float(weights.get(name, 0)) for name in parts]
     return pd.DataFrame({"known": values, "new": values}, index=pd.Index(parts, name="part"))
 
-# %% ../../nbs/34e_recommend.blend.ipynb #0045
+# %% ../../nbs/34e_recommend.blend.ipynb #0046
 def _checked_models(models, options: Mapping[str, dict] | None, seed: int) -> list[UserModel]:
     "Return user models; the names of version 0.1 become models, with a warning."
     if models is None and options is None:
@@ -243,7 +243,7 @@ def _checked_models(models, options: Mapping[str, dict] | None, seed: int) -> li
         for m in models
     ]
 
-
+# %% ../../nbs/34e_recommend.blend.ipynb #0047
 def _part_names(models: Sequence[UserModel]) -> list[str]:
     "Return the names of models, a number after those that repeat."
     names = [m.name for m in models]
@@ -251,7 +251,7 @@ def _part_names(models: Sequence[UserModel]) -> list[str]:
         n if n not in names[:i] else f"{n} {names[:i].count(n) + 1}" for i, n in enumerate(names)
     ]
 
-# %% ../../nbs/34e_recommend.blend.ipynb #0047
+# %% ../../nbs/34e_recommend.blend.ipynb #0049
 class _Parts(UserModel):
     "Hold the parts of a blend: fitted models, vectors of all products, and facts."
 
@@ -267,7 +267,7 @@ class _Parts(UserModel):
 
         See `product_facts`.
         """
-        return {name[5:]: a for name, a in self._arrays.items() if name.startswith("fact_")}
+        return {name[5:]: a for name, a in self.arrays.items() if name.startswith("fact_")}
 
     def _fit_parts(self, history: History, ids, vectors) -> "Blend":
         "Fit everything but the weights."
@@ -277,13 +277,13 @@ class _Parts(UserModel):
             m.fit(history, ids, vectors)
         return super().fit(history, ids, vectors)
 
-    def _learn(self, history: History, matrix: csr_matrix) -> dict:
+    def learn(self, history: History, matrix: csr_matrix) -> dict:
         fresh = decayed_matrix(history, self.half_life_)
         facts = {f"fact_{name}": fact for name, fact in product_facts(history, fresh).items()}
         fresh.resize(fresh.shape[0] + 1, fresh.shape[1])  # the last row is of unknown users
         return facts | {"fresh": fresh}
 
-    def _place_new(self, arrays: dict, vectors: dict[str, np.ndarray]) -> dict:
+    def place_new(self, arrays: dict, vectors: dict[str, np.ndarray]) -> dict:
         return {f"vectors{n}": v for n, v in enumerate(vectors.values())}
 
     def _set(self, users, placement, arrays: dict) -> "Blend":
@@ -328,7 +328,7 @@ class _Parts(UserModel):
         """
         fresh = rows
         if users is not None:
-            fresh = self._arrays["fresh"][users]
+            fresh = self.arrays["fresh"][users]
             fresh.resize(rows.shape)
         return say_parts(self, rows, fresh)
 
@@ -357,7 +357,7 @@ class _Parts(UserModel):
         """
         return scale_rows(self.utilities(rows, users))
 
-# %% ../../nbs/34e_recommend.blend.ipynb #0048
+# %% ../../nbs/34e_recommend.blend.ipynb #0050
 class Blend(_Parts):
     """Recommend by user models, content, popularity, time and ratings, weighed by choices.
 
@@ -490,7 +490,7 @@ class Blend(_Parts):
         new.half_life_, new.offset_ = meta["half_life_"], meta["offset_"]
         if (table := folder / "weights.parquet").exists():
             new.weights_ = pd.read_parquet(table)
-        return new._restore(folder, meta)
+        return new.restore(folder, meta)
 
     def _summary(self) -> dict[str, str]:
         names = _part_names(self.models) if self.placement is None else self.parts

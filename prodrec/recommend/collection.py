@@ -48,7 +48,7 @@ def merge_catalogs(
     """Return `catalog` with those of `changed` in their places and the new ones at the end."""
     return catalog.updated(changed)
 
-
+# %% ../../nbs/32h_recommend.collection.ipynb #0013
 def check_catalog(
     catalog,  # a `Catalog`, or a mistake
 ) -> Catalog:
@@ -60,7 +60,7 @@ def check_catalog(
         )
     return catalog
 
-# %% ../../nbs/32h_recommend.collection.ipynb #0015
+# %% ../../nbs/32h_recommend.collection.ipynb #0016
 def find_classifier(
     spaces,  # as given: a list, a dict, one embedder or None
     image,  # as given
@@ -71,7 +71,7 @@ def find_classifier(
     given = zip(names, [*many, *([] if image is None else [image])], strict=False)
     return next(((n, e) for n, e in given if isinstance(e, ImageClassifier)), (None, None))
 
-# %% ../../nbs/32h_recommend.collection.ipynb #0018
+# %% ../../nbs/32h_recommend.collection.ipynb #0019
 class Collection:
     """Hold products with their vectors, and let them come and go. The base of `Recommender`."""
 

@@ -93,7 +93,7 @@ def evaluate_recommender(
     table.loc[f"coverage@{k}"] = (coverage(found, products.index), np.nan, np.nan, len(found))
     return table.astype({"queries": int})
 
-
+# %% ../../nbs/36a_recommend.compare.ipynb #0013
 def label_metrics(
     hits: np.ndarray,  # bool (n, k), which recommendations have the label of their query
     n_relevant: Sequence[int],  # (n,) how many other products have that label
@@ -109,7 +109,7 @@ def label_metrics(
         values[f"{name}@{k}"][~some] = 0.0
     return values
 
-# %% ../../nbs/36a_recommend.compare.ipynb #0019
+# %% ../../nbs/36a_recommend.compare.ipynb #0020
 def basket_queries(
     history: History,  # events that no model has seen
     ids: Sequence[str],  # the products of the catalogue
@@ -125,7 +125,7 @@ def basket_queries(
     right = [[other for other in others[basket] if other != shown] for shown, basket in pairs]
     return table["id"].tolist(), right, table["basket"].to_numpy()
 
-
+# %% ../../nbs/36a_recommend.compare.ipynb #0021
 def evaluate_complements(
     model: Complements,  # fitted on earlier events
     history: History,  # later events
@@ -155,7 +155,7 @@ def evaluate_complements(
         tables[name] = evaluate_ranking(lists, right, k, **options)
     return pd.concat(tables, axis=1)
 
-# %% ../../nbs/36a_recommend.compare.ipynb #0023
+# %% ../../nbs/36a_recommend.compare.ipynb #0025
 def paired_table(
     values: Mapping[str, Sequence[float]],  # name → one value a query, the same queries for all
     against: str | None = None,  # the one to compare with; None: the first
@@ -181,7 +181,7 @@ def paired_table(
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     return table.rename_axis(f"minus {base}")
 
-# %% ../../nbs/36a_recommend.compare.ipynb #0027
+# %% ../../nbs/36a_recommend.compare.ipynb #0029
 RIGHT, WRONG = ("#0072B2", "solid"), ("#D55E00", "dashed")  # colours of Okabe and Ito, 2008
 
 
@@ -215,7 +215,7 @@ def answers_figure(
     fig.suptitle(f"Left the query; solid blue: the same {label}, dashed orange: another")
     return axes[0, 0]
 
-
+# %% ../../nbs/36a_recommend.compare.ipynb #0030
 def _draw_answers(
     axes, catalog: Catalog, label: str, shown: str | None, query: str, found: Sequence[str | None]
 ):
@@ -226,7 +226,7 @@ def _draw_answers(
         right = i is not None and labels[i] == labels[query]
         _draw_framed(ax, catalog, i, labels.get(i, ""), RIGHT if right else WRONG)
 
-
+# %% ../../nbs/36a_recommend.compare.ipynb #0031
 def _draw_framed(ax: plt.Axes, catalog: Catalog, id: str | None, text, frame: tuple[str, str]):
     ax.set(xticks=[], yticks=[])
     for side in ax.spines.values():

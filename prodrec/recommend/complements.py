@@ -61,7 +61,7 @@ def chance_level(
     """Return the score of a product drawn at random: the logarithm of the mean of all odds."""
     return float(np.log(np.exp(parts.sum(1, dtype=float)).mean()))
 
-
+# %% ../../nbs/35_recommend.complements.ipynb #0014
 def best_rows(
     scores: np.ndarray,  # (m,)
     allowed: np.ndarray,  # bool (m,), the rows that may be returned
@@ -74,7 +74,7 @@ def best_rows(
     columns, best = top_columns(np.asarray(scores)[None, rows], min(int(k), len(rows)))
     return rows[columns[0]], best[0]
 
-# %% ../../nbs/35_recommend.complements.ipynb #0016
+# %% ../../nbs/35_recommend.complements.ipynb #0017
 def relations_figure(
     catalog: Catalog,  # where the products are
     id: str,  # the product that the user has
@@ -99,7 +99,7 @@ def relations_figure(
     fig.suptitle(f"Complements and substitutes of {title[:50]!r}", fontsize=10)
     return axes[0, 0]
 
-# %% ../../nbs/35_recommend.complements.ipynb #0021
+# %% ../../nbs/35_recommend.complements.ipynb #0022
 def product_kinds(
     catalog: Catalog,  # all products
     target: str,  # the column with the kinds
@@ -111,7 +111,7 @@ def product_kinds(
     kinds = catalog.products[target].astype(object)
     return kinds.where(kinds.notna(), "").astype(str).tolist()
 
-
+# %% ../../nbs/35_recommend.complements.ipynb #0023
 def pair_reason(
     kind: str,  # of the product that the user has
     other: str,  # of the product that goes with it
@@ -122,7 +122,7 @@ def pair_reason(
     often = f"bought together {'once' if times == 1 else f'{times} times'}" if times else ""
     return "; ".join(filter(None, [f"{other} with {kind}", often]))
 
-# %% ../../nbs/35_recommend.complements.ipynb #0023
+# %% ../../nbs/35_recommend.complements.ipynb #0025
 def relation_table(
     facts: PairFacts,  # as `learn` left them
     k: int = 4,  # number of kinds to name
@@ -147,7 +147,7 @@ def relation_table(
     count = np.bincount(facts.kind[known], facts.popularity[known], len(facts.names))
     return table.iloc[np.argsort(-count, kind="stable")]
 
-# %% ../../nbs/35_recommend.complements.ipynb #0026
+# %% ../../nbs/35_recommend.complements.ipynb #0028
 def write_facts(
     facts: PairFacts,  # as `learn` left them
     folder: Path,  # that is there
@@ -160,7 +160,7 @@ def write_facts(
     (folder / "kinds.json").write_text(json.dumps(facts.names), encoding="utf-8")
     save_npz(folder / "together.npz", facts.co_purchases)
 
-
+# %% ../../nbs/35_recommend.complements.ipynb #0029
 def read_facts(
     folder: Path,  # as `write_facts` wrote it
     kinds: Sequence[str],  # of the products
@@ -175,7 +175,7 @@ def read_facts(
     facts.co_purchases = csr_matrix(load_npz(folder / "together.npz"))
     return facts, weights
 
-# %% ../../nbs/35_recommend.complements.ipynb #0029
+# %% ../../nbs/35_recommend.complements.ipynb #0032
 class RelationAnswers:
     """Answer questions about related products from `catalog`, `target`, `facts` and `weights_`."""
 
@@ -269,7 +269,7 @@ class RelationAnswers:
         lists = {f"{r}s": self.recommend(id, k, relation=r).ids for r in RELATIONS}
         return relations_figure(self.catalog, id, lists, self.target)
 
-# %% ../../nbs/35_recommend.complements.ipynb #0032
+# %% ../../nbs/35_recommend.complements.ipynb #0035
 class Complements(RelationAnswers, Saved):
     """Learn what is bought with a product and what could replace it.
 

@@ -29,7 +29,7 @@ def nearest_word(
     near = get_close_matches(str(word), [str(w) for w in words], 1)
     return text.format(repr(near[0])) if near else ""
 
-
+# %% ../../nbs/32_recommend.filters.ipynb #0012
 def filter_column(
     products: pd.DataFrame,  # a catalogue
     name: str,  # a column, or "id"
@@ -45,7 +45,7 @@ def filter_column(
         f"`where` names column {name!r}, which the catalogue does not have: {columns}{hint}"
     )
 
-# %% ../../nbs/32_recommend.filters.ipynb #0014
+# %% ../../nbs/32_recommend.filters.ipynb #0015
 def is_ordered(
     values: pd.Series,  # a column
 ) -> bool:
@@ -53,7 +53,7 @@ def is_ordered(
     number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     return number or pd.api.types.is_datetime64_any_dtype(values)
 
-
+# %% ../../nbs/32_recommend.filters.ipynb #0016
 def is_range(
     values: pd.Series,  # the column that is compared
     wanted,  # what is wanted of it
@@ -62,7 +62,7 @@ def is_range(
     open_list = isinstance(wanted, list) and len(wanted) == 2 and None in wanted
     return isinstance(wanted, tuple) or (open_list and is_ordered(values))
 
-# %% ../../nbs/32_recommend.filters.ipynb #0017
+# %% ../../nbs/32_recommend.filters.ipynb #0019
 def any_of(
     values: pd.Series,  # the column that is compared
     wanted,  # a value or several
@@ -77,7 +77,7 @@ def any_of(
         return pd.to_datetime(pd.Series(wanted)).tolist()
     return wanted
 
-
+# %% ../../nbs/32_recommend.filters.ipynb #0020
 def column_mask(
     values: pd.Series,  # the column that is compared
     wanted,  # a value, a list of values, or a range
@@ -94,7 +94,7 @@ def column_mask(
     inside = inside if high is None else inside & (values <= high)
     return inside.fillna(False).to_numpy(bool)
 
-# %% ../../nbs/32_recommend.filters.ipynb #0020
+# %% ../../nbs/32_recommend.filters.ipynb #0023
 def checked_mask(
     products: pd.DataFrame,  # a catalogue
     mask,  # one True or False for each product
@@ -128,7 +128,7 @@ def checked_mask(
         mask = mask.reindex(products.index)
     return np.array(pd.array(mask, dtype="boolean").fillna(False), bool)
 
-# %% ../../nbs/32_recommend.filters.ipynb #0023
+# %% ../../nbs/32_recommend.filters.ipynb #0026
 Where = dict | np.ndarray | pd.Series | Callable  # what `where` may be
 
 
@@ -146,7 +146,7 @@ def wish_mask(
             f"`where` compares column {name!r} with {wanted!r}, which does not go together: {e}"
         ) from e
 
-
+# %% ../../nbs/32_recommend.filters.ipynb #0027
 def where_mask(
     products: pd.DataFrame,  # a catalogue
     where: Where,  # column → value, list or (low, high); a mask; or products → mask
@@ -163,7 +163,7 @@ def where_mask(
         return checked_mask(products, where(products), "the function in `where` returned")
     return checked_mask(products, where)
 
-# %% ../../nbs/32_recommend.filters.ipynb #0026
+# %% ../../nbs/32_recommend.filters.ipynb #0030
 MAX_HINTS = 1_000  # among more different values no nearest one is looked for
 
 
@@ -189,7 +189,7 @@ def absent_note(
         hint = nearest_word(str(missing[0])[:60], known, ": the nearest is {}")
     return f"no product has {' or '.join(map(repr, missing[:3]))} in {name}{hint}"
 
-
+# %% ../../nbs/32_recommend.filters.ipynb #0031
 def where_note(
     products: pd.DataFrame,  # a catalogue
     where: Where | None,  # as in `where_mask`
@@ -205,7 +205,7 @@ def where_note(
         said = [f"no product matches {told}"]
     return "; ".join(filter(None, said))
 
-# %% ../../nbs/32_recommend.filters.ipynb #0029
+# %% ../../nbs/32_recommend.filters.ipynb #0034
 MAX_CHOICES = 200  # a column of more values than that is text, not a choice
 
 
@@ -227,7 +227,7 @@ def filter_values(
     few = 1 < said.nunique() <= min(MAX_CHOICES, max(2, len(values) / 2))
     return said.astype("category") if few and column_kind(values) in ("choice", "text") else None
 
-
+# %% ../../nbs/32_recommend.filters.ipynb #0035
 def filter_table(
     products: pd.DataFrame,  # a catalogue
     columns: Sequence[str] | None = None,  # None: every column that makes a filter
@@ -244,7 +244,7 @@ def filter_table(
     made = {c: filter_values(products[c], columns is not None) for c in shown}
     return pd.DataFrame({c: v for c, v in made.items() if v is not None}, index=products.index)
 
-# %% ../../nbs/32_recommend.filters.ipynb #0032
+# %% ../../nbs/32_recommend.filters.ipynb #0038
 def json_object(
     text: str,  # JSON
     name: str,  # of the argument, for the error
@@ -259,7 +259,7 @@ def json_object(
         raise ValueError(f"`{name}` must be an object, e.g. {example}, received {text[:80]!r}")
     return value
 
-
+# %% ../../nbs/32_recommend.filters.ipynb #0039
 def is_plain(
     value,  # from JSON
 ) -> bool:
@@ -268,7 +268,7 @@ def is_plain(
         return not re.search("[\\ud800-\\udfff\\0]", value)
     return value is None or (isinstance(value, int | float) and abs(value) < 2**63)
 
-# %% ../../nbs/32_recommend.filters.ipynb #0035
+# %% ../../nbs/32_recommend.filters.ipynb #0042
 def json_wish(
     column: str,  # for the error
     value,  # from JSON
@@ -296,7 +296,7 @@ def json_wish(
         )
     return value if form is None else form(values)
 
-
+# %% ../../nbs/32_recommend.filters.ipynb #0043
 def parse_where(
     text: str,  # JSON, e.g. '{"category": ["mug"], "price": [5, 20]}'
     products: pd.DataFrame | None = None,  # the table to filter; None: no list is a range
@@ -314,7 +314,7 @@ def parse_where(
             found[column] = tuple(wanted)
     return found
 
-# %% ../../nbs/32_recommend.filters.ipynb #0038
+# %% ../../nbs/32_recommend.filters.ipynb #0046
 def typed_value(
     values: pd.Series,  # the column that is compared
     column: str,  # its name, for the error
@@ -334,7 +334,7 @@ def typed_value(
             f"`where`: column {column!r} holds {values.dtype} values, received {text!r}"
         ) from e
 
-
+# %% ../../nbs/32_recommend.filters.ipynb #0047
 def listed_values(
     values: pd.Series,  # the column that is compared
     text: str,  # e.g. "red,blue"
@@ -344,7 +344,7 @@ def listed_values(
         return [text]
     return [t.strip() for t in text.split(",") if t.strip()]
 
-# %% ../../nbs/32_recommend.filters.ipynb #0041
+# %% ../../nbs/32_recommend.filters.ipynb #0050
 def read_condition(
     text: str,  # e.g. "price<=100", or JSON
     products: pd.DataFrame,  # a catalogue
@@ -373,7 +373,7 @@ def read_condition(
         return [(column, operator, end)]
     return [(column, "", (None, end) if operator == "<=" else (end, None))]
 
-# %% ../../nbs/32_recommend.filters.ipynb #0044
+# %% ../../nbs/32_recommend.filters.ipynb #0053
 def common_range(
     one,  # what is wanted of a column
     other,  # what else is wanted of it
@@ -384,7 +384,7 @@ def common_range(
     lows, highs = [[r[n] for r in (one, other) if r[n] is not None] for n in (0, 1)]
     return max(lows, default=None), min(highs, default=None)
 
-
+# %% ../../nbs/32_recommend.filters.ipynb #0054
 def compared_mask(
     values: pd.Series,  # the column that is compared
     operator: str,  # "<", ">", "!=" or ""
@@ -397,7 +397,7 @@ def compared_mask(
     found = column_mask(values, wanted)
     return ~found & values.notna().to_numpy(bool) if operator == "!=" else found
 
-
+# %% ../../nbs/32_recommend.filters.ipynb #0055
 def read_where(
     conditions: Sequence[str],  # e.g. ["price<=100", "colour=red,blue"]; one with { is JSON
     products: pd.DataFrame,  # a catalogue

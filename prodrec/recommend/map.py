@@ -56,7 +56,7 @@ def start_positions(
     noise[:, : flat.shape[1]] += flat / max(flat[:, 0].std(), 1e-12) * 1e-4
     return noise
 
-
+# %% ../../nbs/37_recommend.map.ipynb #0014
 def tsne_layout(
     index: Index,  # of all products
     perplexity: float = 30.0,  # about how many neighbours count; at most a third of the products
@@ -82,7 +82,7 @@ def tsne_layout(
     xy = xy.optimize(250, exaggeration=12, momentum=0.5).optimize(steps, momentum=0.8)
     return np.asarray(xy, np.float32), perplexity
 
-# %% ../../nbs/37_recommend.map.ipynb #0016
+# %% ../../nbs/37_recommend.map.ipynb #0017
 def tsne_place(
     index: Index,  # of the products on the map
     xy: np.ndarray,  # (len(index), 2), their places
@@ -111,7 +111,7 @@ def tsne_place(
     options = {"learning_rate": 0.1, "exaggeration": 1.5, "momentum": 0.8, "max_grad_norm": 0.25}
     return np.asarray(moved.optimize(steps, **options), np.float32)
 
-# %% ../../nbs/37_recommend.map.ipynb #0019
+# %% ../../nbs/37_recommend.map.ipynb #0020
 PALETTE = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"),
     *("#0000FF", "#0F0F96", "#5A2D00", "#69005A", "#69D278"),
@@ -138,7 +138,7 @@ def seen_colours(
     x, y, z = f.T
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)
 
-
+# %% ../../nbs/37_recommend.map.ipynb #0021
 def least_difference(
     colours: Sequence[str],  # two or more
     eyes: str = "normal",  # see `seen_colours`
@@ -148,7 +148,7 @@ def least_difference(
     distances = np.linalg.norm(lab[:, None] - lab[None], axis=-1)
     return float(distances[np.triu_indices(len(lab), 1)].min())
 
-# %% ../../nbs/37_recommend.map.ipynb #0022
+# %% ../../nbs/37_recommend.map.ipynb #0024
 def name_places(
     table: pd.DataFrame,  # columns x and y
     labels: pd.Series,  # of the same rows
@@ -171,7 +171,7 @@ def name_places(
         places[label] = (x, y, around.sum() / n)
     return pd.DataFrame.from_dict(places, orient="index", columns=["x", "y", "share"])
 
-# %% ../../nbs/37_recommend.map.ipynb #0025
+# %% ../../nbs/37_recommend.map.ipynb #0027
 def free_place(
     box: tuple[float, float, float, float],  # left, bottom, width, height of a text
     taken: Sequence[tuple[float, float, float, float]],  # boxes that are there
@@ -190,7 +190,7 @@ def free_place(
             return moved
     return None
 
-
+# %% ../../nbs/37_recommend.map.ipynb #0028
 def draw_names(
     ax: plt.Axes,  # its limits are final
     places: pd.DataFrame,  # as `name_places` returns them
@@ -215,7 +215,7 @@ def draw_names(
         ax.text(*at, text, ha="center", va="center", fontsize=fontsize, path_effects=halo)
     return written
 
-# %% ../../nbs/37_recommend.map.ipynb #0028
+# %% ../../nbs/37_recommend.map.ipynb #0031
 def spread_rows(
     table: pd.DataFrame,  # columns x and y
     n: int,  # number of products
@@ -231,7 +231,7 @@ def spread_rows(
     first = cell.loc[table.index[np.argsort(off)]].drop_duplicates()
     return first.index[:n].tolist()
 
-
+# %% ../../nbs/37_recommend.map.ipynb #0032
 def draw_points(
     ax: plt.Axes,  # to draw into
     table: pd.DataFrame,  # columns x and y
@@ -241,7 +241,7 @@ def draw_points(
     """Draw each product as a point, coloured by its label, with a legend."""
     frequent = labels.value_counts().index[: len(PALETTE)]
     colours = dict(zip(frequent, PALETTE, strict=False))
-    size, order = np.clip(20_000 / len(table), 0.6, 25), np.random.default_rng(0)
+    size, order = np.clip(60_000 / len(table), 1.5, 25), np.random.default_rng(0)
     order = order.permutation(len(table))
     own = labels.map(colours).fillna(REST).to_numpy(object)[order]
     ax.scatter(table.x.to_numpy()[order], table.y.to_numpy()[order], size, own, alpha=alpha, lw=0)
@@ -252,7 +252,7 @@ def draw_points(
             ax.scatter([], [], 30, color=REST, label=f"{labels.nunique() - len(frequent)} others")
         ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9)
 
-# %% ../../nbs/37_recommend.map.ipynb #0030
+# %% ../../nbs/37_recommend.map.ipynb #0034
 @renamed_keywords(by="target")
 def map_figure(
     table: pd.DataFrame,  # columns id, x, y
@@ -281,7 +281,7 @@ def map_figure(
         draw_names(ax, name_places(table, labels))
     return ax
 
-
+# %% ../../nbs/37_recommend.map.ipynb #0035
 def draw_thumbnail(
     ax: plt.Axes,  # to draw into
     catalog: Catalog,  # where the product is
@@ -297,7 +297,7 @@ def draw_thumbnail(
     box = OffsetImage(pixels, zoom=side / max(pixels.shape[:2]))
     ax.add_artist(AnnotationBbox(box, at, pad=0.05, bboxprops={"linewidth": 0.3}))
 
-# %% ../../nbs/37_recommend.map.ipynb #0034
+# %% ../../nbs/37_recommend.map.ipynb #0039
 def map_thumbnail(
     xy: np.ndarray,  # (n, 2)
     size: int = 160,  # of the square picture, in pixels
@@ -312,7 +312,7 @@ def map_thumbnail(
     grey.resize((size, size), Image.Resampling.NEAREST).save(out, "PNG")
     return out.getvalue()
 
-# %% ../../nbs/37_recommend.map.ipynb #0037
+# %% ../../nbs/37_recommend.map.ipynb #0042
 def checked_ids(
     ids: Sequence[str],  # of products
     n: int | None = None,  # number of their vectors; None: any
@@ -325,7 +325,7 @@ def checked_ids(
         raise ValueError(f"`vectors` has {n:,} rows for {len(ids):,} ids")
     return ids
 
-
+# %% ../../nbs/37_recommend.map.ipynb #0043
 class ProductMap(Saved):
     """Hold products in the plane: `ids`, `xy` (n, 2) float32, and an index of their vectors."""
 

@@ -55,7 +55,7 @@ def ranked_hits(
     rows = [[i in right for i in row] for row, right in pairs]
     return np.array(rows, bool).reshape(recommended.shape)
 
-
+# %% ../../nbs/36_recommend.metrics.ipynb #0013
 def id_lists(
     recommended: Sequence[Sequence[str | None]],  # (n, m)
 ) -> np.ndarray:
@@ -68,7 +68,7 @@ def id_lists(
         )
     return recommended
 
-# %% ../../nbs/36_recommend.metrics.ipynb #0015
+# %% ../../nbs/36_recommend.metrics.ipynb #0016
 def first_k(
     hits: np.ndarray,  # bool (n, m)
     k: int,  # at least 1
@@ -81,7 +81,7 @@ def first_k(
         raise ValueError(f"`k` must be at least 1, received {k!r}")
     return hits[:, :k]
 
-
+# %% ../../nbs/36_recommend.metrics.ipynb #0017
 def precision_at_k(
     hits: np.ndarray,  # bool (n, m), which recommendations are relevant, best first
     k: int = 5,  # number of places
@@ -89,7 +89,7 @@ def precision_at_k(
     """Return the share of the first `k` places with a relevant product: float64 (n,)."""
     return first_k(hits, k).sum(1) / k
 
-# %% ../../nbs/36_recommend.metrics.ipynb #0018
+# %% ../../nbs/36_recommend.metrics.ipynb #0020
 def random_hits(
     ids: np.ndarray,  # (n,) the query products, which are not recommended to themselves
     labels: pd.Series,  # the label of each product of the catalogue
@@ -110,7 +110,7 @@ def random_hits(
     draws += draws >= rows[:, None]  # steps over the query itself
     return np.equal(values[draws], values[rows][:, None])
 
-
+# %% ../../nbs/36_recommend.metrics.ipynb #0021
 def precision_row(
     name: str,  # of the recommender
     hits: np.ndarray,  # bool (n, m), which recommendations are relevant
@@ -123,7 +123,7 @@ def precision_row(
     columns = {f"precision@{k}": values.mean(), "low": low, "high": high, "queries": len(values)}
     return pd.DataFrame(columns, index=pd.Index([name], name="recommender"))
 
-# %% ../../nbs/36_recommend.metrics.ipynb #0021
+# %% ../../nbs/36_recommend.metrics.ipynb #0024
 def checked_counts(
     hits: np.ndarray,  # bool (n, m)
     n_relevant: np.ndarray,  # (n,) how many right products each query has
@@ -145,7 +145,7 @@ def checked_counts(
         raise ValueError(f"`n_relevant` is smaller than what was found for {wrong:,} queries")
     return counts
 
-
+# %% ../../nbs/36_recommend.metrics.ipynb #0025
 def recall_at_k(
     hits: np.ndarray,  # bool (n, m), which recommendations are right, best first
     n_relevant: np.ndarray,  # (n,) how many right products each query has, found or not
@@ -154,7 +154,7 @@ def recall_at_k(
     """Return right products among the first `k`, divided by all right ones: float64 (n,)."""
     return first_k(hits, k).sum(1) / checked_counts(hits, n_relevant)
 
-
+# %% ../../nbs/36_recommend.metrics.ipynb #0026
 def hit_rate_at_k(
     hits: np.ndarray,  # bool (n, m), which recommendations are right
     k: int = 5,  # number of places
@@ -162,7 +162,7 @@ def hit_rate_at_k(
     """Return 1 where any of the first `k` is right, else 0, for each query: float64 (n,)."""
     return first_k(hits, k).any(1).astype(float)
 
-# %% ../../nbs/36_recommend.metrics.ipynb #0024
+# %% ../../nbs/36_recommend.metrics.ipynb #0029
 def ndcg_at_k(
     hits: np.ndarray,  # bool (n, m), which recommendations are right, best first
     n_relevant: np.ndarray,  # (n,) how many right products each query has
@@ -174,7 +174,7 @@ def ndcg_at_k(
     ideal = np.cumsum(discounts)[np.minimum(counts, k) - 1]
     return (first * discounts[: first.shape[1]]).sum(1) / ideal
 
-# %% ../../nbs/36_recommend.metrics.ipynb #0026
+# %% ../../nbs/36_recommend.metrics.ipynb #0031
 def average_precision_at_k(
     hits: np.ndarray,  # bool (n, m), which recommendations are right, best first
     n_relevant: np.ndarray,  # (n,) how many right products each query has
@@ -185,7 +185,7 @@ def average_precision_at_k(
     precisions = np.cumsum(first, 1) / np.arange(1, first.shape[1] + 1)
     return (precisions * first).sum(1) / np.minimum(counts, k)
 
-# %% ../../nbs/36_recommend.metrics.ipynb #0028
+# %% ../../nbs/36_recommend.metrics.ipynb #0033
 def reciprocal_rank_at_k(
     hits: np.ndarray,  # bool (n, m), which recommendations are right, best first
     k: int = 5,  # number of places
@@ -195,7 +195,7 @@ def reciprocal_rank_at_k(
     ranks = np.arange(1, first.shape[1] + 1)
     return np.max(first / ranks, axis=1, initial=0.0)
 
-# %% ../../nbs/36_recommend.metrics.ipynb #0034
+# %% ../../nbs/36_recommend.metrics.ipynb #0039
 def coverage(
     recommended: Sequence[Sequence[str | None]],  # (n, m) ids
     ids: Collection[str],  # all products that could have been recommended
@@ -209,7 +209,7 @@ def coverage(
         )
     return len(shown) / len(set(ids))
 
-# %% ../../nbs/36_recommend.metrics.ipynb #0036
+# %% ../../nbs/36_recommend.metrics.ipynb #0041
 def user_counts(
     recommended: Sequence[Sequence[str | None]],  # (n, m) ids
     popularity: pd.Series,  # for each id how many users have had it
@@ -229,7 +229,7 @@ def user_counts(
     counts = np.where(rows >= 0, np.append(popularity.to_numpy(float), 0)[rows], 0.0)
     return np.where(np.equal(lists, None), np.nan, counts)
 
-
+# %% ../../nbs/36_recommend.metrics.ipynb #0042
 def row_means(
     values: np.ndarray,  # (n, m), NaN where there is none
 ) -> np.ndarray:
@@ -238,7 +238,7 @@ def row_means(
     with np.errstate(invalid="ignore"):  # 0 / 0 of an empty list is the NaN it should be
         return np.where(there, values, 0).sum(1) / there.sum(1)
 
-# %% ../../nbs/36_recommend.metrics.ipynb #0037
+# %% ../../nbs/36_recommend.metrics.ipynb #0043
 def novelty(
     recommended: Sequence[Sequence[str | None]],  # (n, m) ids
     popularity: pd.Series,  # for each id how many users have had it
@@ -248,7 +248,7 @@ def novelty(
     counts = user_counts(recommended, popularity, n_users)
     return row_means(-np.log2(np.maximum(counts, 1) / n_users))
 
-
+# %% ../../nbs/36_recommend.metrics.ipynb #0044
 def popularity_bias(
     recommended: Sequence[Sequence[str | None]],  # (n, m) ids
     popularity: pd.Series,  # for each id how many users have had it
@@ -257,7 +257,7 @@ def popularity_bias(
     """Return the mean share of users who have had each list: float64 (n,); NaN for an empty one."""
     return row_means(user_counts(recommended, popularity, n_users) / n_users)
 
-# %% ../../nbs/36_recommend.metrics.ipynb #0041
+# %% ../../nbs/36_recommend.metrics.ipynb #0048
 def diversity(
     recommended: Sequence[Sequence[str | None]],  # (n, m) ids
     ids: Sequence[str],  # the id of each row of `vectors`
@@ -281,7 +281,7 @@ def diversity(
     pairs = there.sum(1) * (there.sum(1) - 1)
     return np.where(pairs > 0, 1 - twice / np.maximum(pairs, 1), np.nan)
 
-# %% ../../nbs/36_recommend.metrics.ipynb #0044
+# %% ../../nbs/36_recommend.metrics.ipynb #0051
 def label_shares(
     ids: Collection[str | None],  # products, None for none
     labels: pd.Series,  # the label of each id
@@ -289,7 +289,7 @@ def label_shares(
     """Return the share of each label among `ids`; unknown products and None do not count."""
     return labels.reindex([i for i in ids if i is not None]).value_counts(normalize=True)
 
-
+# %% ../../nbs/36_recommend.metrics.ipynb #0052
 def miscalibration(
     recommended: Sequence[Sequence[str | None]],  # (n, m) ids
     had: Sequence[Collection[str]],  # what the user of each list had
@@ -312,7 +312,7 @@ def miscalibration(
         values.append(float((p * np.log(p / mixed)).sum()))
     return np.array(values)
 
-# %% ../../nbs/36_recommend.metrics.ipynb #0047
+# %% ../../nbs/36_recommend.metrics.ipynb #0055
 def exposure_table(
     recommended: Sequence[Sequence[str | None]],  # (n, m) ids, best first
     labels: pd.Series,  # the group of each product of the catalogue
@@ -330,7 +330,7 @@ def exposure_table(
     table["ratio"] = table["exposure"] / table["expected"].where(table["expected"] > 0)
     return table.sort_values("exposure", ascending=False, kind="stable").rename_axis("group")
 
-# %% ../../nbs/36_recommend.metrics.ipynb #0050
+# %% ../../nbs/36_recommend.metrics.ipynb #0058
 def clustered_interval(
     values: Sequence[float],  # (n,) one value a query
     groups: Sequence,  # (n,) the group of each query
@@ -352,7 +352,7 @@ def clustered_interval(
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
-# %% ../../nbs/36_recommend.metrics.ipynb #0056
+# %% ../../nbs/36_recommend.metrics.ipynb #0064
 def accuracies(
     hits: np.ndarray,  # bool (n, m), which recommendations are right
     n_relevant: np.ndarray,  # (n,) how many right products each query has
@@ -368,7 +368,7 @@ def accuracies(
         "MRR": reciprocal_rank_at_k(hits, k),
     }
 
-
+# %% ../../nbs/36_recommend.metrics.ipynb #0065
 def metric_table(
     values: Mapping[str, np.ndarray],  # metric → one value a query, NaN where undefined
     groups: Sequence | None = None,  # (n,) for intervals by `clustered_interval`
@@ -389,7 +389,7 @@ def metric_table(
     columns = ["value", "low", "high", "queries"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("metric")
 
-# %% ../../nbs/36_recommend.metrics.ipynb #0058
+# %% ../../nbs/36_recommend.metrics.ipynb #0067
 def evaluate_ranking(
     recommended: Sequence[Sequence[str | None]],  # (n, m) ids, best first; None where none is
     truth: Sequence[Collection[str]],  # for each query the ids that are right, at least one

@@ -82,7 +82,7 @@ def hide_password(
     """Return a text in which the password of every URL is three stars."""
     return re.sub(r"(://[^:@/\s]*:)[^\s]*(@)", r"\1***\2", str(url))
 
-
+# %% ../../nbs/34f_recommend.profiles.ipynb #0014
 def open_database(
     url: str | sa.URL,  # of SQLAlchemy, e.g. "sqlite:///feedback.sqlite"
     table: sa.Table,  # made there if it is missing
@@ -106,7 +106,7 @@ def open_database(
             raise
     return engine
 
-# %% ../../nbs/34f_recommend.profiles.ipynb #0016
+# %% ../../nbs/34f_recommend.profiles.ipynb #0017
 KINDS = ("view", "cart", "like", "dislike", "purchase", "rating")  # those that a `History` knows
 
 
@@ -124,7 +124,7 @@ def _checked(user: str, id: str, event: str, value: float, kinds: Sequence[str])
         raise ValueError(f"`value` must be a number of 0 or more, received {value!r}")
     return {"user": user, "id": id, "event": event, "value": float(value)}
 
-# %% ../../nbs/34f_recommend.profiles.ipynb #0018
+# %% ../../nbs/34f_recommend.profiles.ipynb #0019
 class Feedback:
     """Keep events of users in a database. Processes and threads may write at the same time.
 
@@ -209,7 +209,7 @@ class Feedback:
         rows = {"database": self.url, "events": f"{len(self):,}"}
         return pd.Series(rows, name="Feedback").to_frame().to_html()
 
-# %% ../../nbs/34f_recommend.profiles.ipynb #0028
+# %% ../../nbs/34f_recommend.profiles.ipynb #0029
 @dataclass
 class UserProfile:
     """Hold what is known of one user; all three are empty for an unknown user."""
@@ -218,7 +218,7 @@ class UserProfile:
     disliked: list[str]  # ids
     had: list[str]  # ids
 
-
+# %% ../../nbs/34f_recommend.profiles.ipynb #0030
 def user_profile(
     events: pd.DataFrame,  # of one user, in the order of time: columns id, event, value
     weights: Mapping[str, float] = WEIGHTS,  # the worth of one event of each kind
@@ -239,18 +239,18 @@ def user_profile(
     liked = {i: w for i, w in liked.items() if w > 0 and i not in disliked}
     return UserProfile(pd.Series(liked, dtype=float), list(disliked), list(had))
 
-# %% ../../nbs/34f_recommend.profiles.ipynb #0032
+# %% ../../nbs/34f_recommend.profiles.ipynb #0034
 def worth_of(
-    history: History | None,
-    feedback: Feedback | None,
+    history: History | None,  # the events
+    feedback: Feedback | None,  # the database of new events, or None
 ) -> dict[str, float]:
     """Return the worth of one event of each kind that a history or a feedback may hold."""
     unknown = {} if feedback is None else dict.fromkeys(feedback.kinds, 0.0)
     return unknown | WEIGHTS | (history.weights if history else {})
 
-# %% ../../nbs/34f_recommend.profiles.ipynb #0035
+# %% ../../nbs/34f_recommend.profiles.ipynb #0037
 def merged_history(
-    history: History | None,
+    history: History | None,  # the events
     new: pd.DataFrame | None,  # events of a `Feedback`
     weights: Mapping[str, float],  # the worth of one event of each kind
 ) -> History | None:
@@ -266,7 +266,7 @@ def merged_history(
     columns = ["user", "id", "event", "value", *(["time"] if timed else [])]
     return History(pd.concat(parts)[columns], weights)
 
-# %% ../../nbs/34f_recommend.profiles.ipynb #0038
+# %% ../../nbs/34f_recommend.profiles.ipynb #0040
 class Profiles(Saved):
     """Hold what is known of users: the history, the feedback since, and a user model.
 
@@ -319,7 +319,7 @@ class Profiles(Saved):
 
     def everything(
         self,
-        history: History | None = None,
+        history: History | None = None,  # the events given to `fit`, or None
     ) -> History | None:
         """Return `history` and all feedback so far as one history.
 
@@ -427,6 +427,11 @@ class Profiles(Saved):
     @classmethod
     def _read(cls, folder: Path, meta: dict, feedback: Feedback | None = None) -> "Profiles":
         learner = UserModel.load(folder / "model") if (folder / "model").exists() else None
+        if meta["model"] and (learner is None or learner.placement is None):
+            raise ValueError(
+                f"{str(folder)!r} holds a user model that came back unfitted: "
+                f"`{type(learner).__name__}._read` must end with `.restore(folder, meta)`"
+            )
         history, table = None, folder / "events.parquet"
         if meta.get("history"):
             history = History.load(folder / "history")

@@ -35,7 +35,7 @@ def as_list(
     many = isinstance(x, list | tuple | set | frozenset | pd.Index | pd.Series)
     return list(x) if many else [x]
 
-
+# %% ../../nbs/32e_recommend.query.ipynb #0010
 def check_crop(
     crop: Sequence[float],  # (left, top, right, bottom), fractions of width and height
 ) -> tuple[float, float, float, float]:
@@ -50,7 +50,7 @@ def check_crop(
         f"and top < bottom, received {crop!r}"
     )
 
-# %% ../../nbs/32e_recommend.query.ipynb #0012
+# %% ../../nbs/32e_recommend.query.ipynb #0013
 @dataclass
 class Query:
     """Hold what is asked, checked when it is made; whatever is given becomes a list.
@@ -139,7 +139,7 @@ class Query:
             )
         return [{kind: [i if count > 1 else 0] for kind, count in counts.items()} for i in range(n)]
 
-# %% ../../nbs/32e_recommend.query.ipynb #0015
+# %% ../../nbs/32e_recommend.query.ipynb #0016
 def crop_picture(
     picture: np.ndarray,  # uint8 (height, width, 3)
     crop: Sequence[float],  # (left, top, right, bottom), fractions
@@ -150,7 +150,7 @@ def crop_picture(
     x, y = min(int(left * width), width - 1), min(int(top * height), height - 1)
     return picture[y : max(y + 1, ceil(bottom * height)), x : max(x + 1, ceil(right * width))]
 
-
+# %% ../../nbs/32e_recommend.query.ipynb #0017
 def query_pictures(
     query: Query,  # of any kind
 ) -> list:
@@ -160,7 +160,7 @@ def query_pictures(
     pictures = [read_image(picture) for picture in query.image]
     return pictures if query.crop is None else [crop_picture(p, query.crop) for p in pictures]
 
-# %% ../../nbs/32e_recommend.query.ipynb #0018
+# %% ../../nbs/32e_recommend.query.ipynb #0020
 class Shelf:
     """Everything a query looks at: catalogue, index, spaces, profiles of users, weights."""
 
@@ -216,7 +216,7 @@ class Shelf:
         """Return the vectors of those products that are there, float32 (n, dim)."""
         return self.index.take(self.rows(ids))
 
-# %% ../../nbs/32e_recommend.query.ipynb #0022
+# %% ../../nbs/32e_recommend.query.ipynb #0024
 def pass_over_unknown(
     query: Query,  # of any kind
     catalog: Catalog,  # the products that there are
@@ -238,7 +238,7 @@ def pass_over_unknown(
         catalog.rows(query.id)
     return replace(query, **known), f"passed over, not in the catalogue: {', '.join(unknown)}"
 
-# %% ../../nbs/32e_recommend.query.ipynb #0026
+# %% ../../nbs/32e_recommend.query.ipynb #0028
 @dataclass
 class Question:
     """One question of a query, ready to be searched for."""
@@ -261,7 +261,7 @@ class Question:
         worths = [profile.liked for profile, _ in self.profiles]
         return pd.concat(worths) if worths else pd.Series(dtype=float)
 
-
+# %% ../../nbs/32e_recommend.query.ipynb #0029
 def read_question(
     shelf: Shelf,  # everything that is asked
     query: Query,  # with its wishes
@@ -286,7 +286,7 @@ def read_question(
     found.hidden = np.unique(shelf.rows([*found.ids, *gone]))
     return found
 
-# %% ../../nbs/32e_recommend.query.ipynb #0029
+# %% ../../nbs/32e_recommend.query.ipynb #0032
 def embed_query(
     query: Query,  # of any kind
     spaces: Spaces,  # fitted
@@ -295,7 +295,7 @@ def embed_query(
     items = {"image": query_pictures(query), "text": query.text}
     return {kind: spaces.embed_items(many, kind) for kind, many in items.items() if many}
 
-
+# %% ../../nbs/32e_recommend.query.ipynb #0033
 def direction(
     shelf: Shelf,  # everything that is asked
     question: Question,  # of `read_questions`
@@ -323,7 +323,7 @@ def direction(
         ]
     )
 
-# %% ../../nbs/32e_recommend.query.ipynb #0032
+# %% ../../nbs/32e_recommend.query.ipynb #0036
 def read_questions(
     shelf: Shelf,  # everything that is asked
     query: Query,  # with its wishes

@@ -179,7 +179,7 @@ def default_weights(
     weights = {name: 0.7 / len(pictures) for name in pictures}
     return weights | {name: 0.3 / len(words) for name in words} | {"history": 0.5}
 
-
+# %% ../../nbs/32d_recommend.spaces.ipynb #0018
 def checked_weights(
     weights: Mapping[str, float],  # by name of the space; "history" for the share of users' choices
     spaces: Spaces,  # the spaces that there are
@@ -200,7 +200,7 @@ def checked_weights(
     own = {"history": float(weights.get("history", history))}
     return {name: float(weights.get(name, 0.0)) for name in spaces} | own
 
-# %% ../../nbs/32d_recommend.spaces.ipynb #0020
+# %% ../../nbs/32d_recommend.spaces.ipynb #0021
 def weight_shares(
     vectors: np.ndarray,  # (n, dim) of queries
     parts: Mapping[str, slice],  # the place of each space
@@ -224,7 +224,7 @@ def weight_shares(
     of_users = np.where(known, np.where(total > 0, share, 1.0), 0.0)
     return shares * ((1 - of_users) / np.where(total > 0, total, 1))[:, None], of_users
 
-
+# %% ../../nbs/32d_recommend.spaces.ipynb #0022
 def scale_parts(
     vectors: np.ndarray,  # (n, dim)
     parts: Mapping[str, slice],  # the place of each space
@@ -234,7 +234,7 @@ def scale_parts(
     scaled = [vectors[:, p] * factors[:, n, None] for n, p in enumerate(parts.values())]
     return np.hstack(scaled).astype(np.float32)
 
-# %% ../../nbs/32d_recommend.spaces.ipynb #0023
+# %% ../../nbs/32d_recommend.spaces.ipynb #0025
 def product_units(
     vectors: np.ndarray,  # (n, dim) of products
     parts: Mapping[str, slice],  # the place of each space

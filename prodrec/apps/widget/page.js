@@ -163,14 +163,13 @@ class Page {
     this.code = h("section", { class: "prodrec-code", "aria-label": "Code", hidden: true }, this.codeText, this.copied);
     const results = h("div", { class: "prodrec-results" }, this.customer.node, this.prediction, this.votes.node, this.tabrow, this.cards.node);
     this.answer = h("section", { class: "prodrec-answer", "aria-label": "Products" },
-      h("div", { class: "prodrec-pair" }, this.frame.node, results), this.why.node);
+      h("div", { class: "prodrec-pair" }, this.frame.node, results), this.tray.node, this.why.node);
     this.root.append(
       h("div", { class: "prodrec-bar", "aria-hidden": "true" }),
       h("div", { class: "prodrec-top" }, this.search.node, this.tools),
       this.question.where, this.question.chips, this.question.pills, this.error, this.code,
       h("div", { class: "prodrec-statusrow" }, this.status, this.order),
       h("div", { class: "prodrec-body" }, this.answer, this.facets.node, this.plane.node),
-      this.tray.node,
     );
     this.root.addEventListener("keydown", (e) => this.key(e));
     this.root.addEventListener("paste", (e) => { const f = [...(e.clipboardData?.files ?? [])][0]; if (f) { e.preventDefault(); this.upload(f); } });
@@ -259,6 +258,9 @@ class Page {
     this.drawTabs(view, moved);
     this.drawLists();
     if (moved) this.why.hide();
+    const question = `${view.skipped} ${view.trail.join(" ")} ${view.selection.page}`;
+    if (question !== this.asking) this.answer.scrollTop = 0; // a new question is read from its beginning
+    this.asking = question;
     this.codeText.textContent = view.code;
     this.order.value = view.sort;
     const words = statusWords(view, this.setup);
@@ -277,8 +279,8 @@ class Page {
     const { n, page, pages } = view.selection, which = `${n} ${view.selection.at.byteLength} ${view.selection.cards[0]?.id ?? ""}`;
     if (!n) this.tab = "answer";
     else if (which !== this.selected || page !== this.page) this.tab = "selection";
-    else if (moved && view.trail.length !== this.steps) this.tab = "answer";
-    Object.assign(this, { selected: which, page, steps: view.trail.length });
+    else if (moved && view.trail.length + view.skipped !== this.steps) this.tab = "answer";
+    Object.assign(this, { selected: which, page, steps: view.trail.length + view.skipped });
     this.tabrow.hidden = !n;
     const tab = (name, label) => h("button", { type: "button", role: "tab", "aria-selected": String(this.tab === name), text: label, onclick: () => { this.tab = name; this.drawTabs(view); this.drawLists(); } });
     this.tabs.replaceChildren(tab("answer", view.asked ? "Recommended" : "All products"), tab("selection", `Selected on the map (${n.toLocaleString("en")})`));

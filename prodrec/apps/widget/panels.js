@@ -33,8 +33,10 @@ export class Question {
     this.pictures.start();
     const last = view.trail.length - 1;
     this.backButton.hidden = last < 1 && !view.opinion;
-    const step = (label, i) => (i === last ? h("span", { "aria-current": "step", text: label }) : textButton(label, () => this.send({ do: "back", to: i }), { title: label }));
-    this.trail.replaceChildren(...view.trail.map((label, i) => h("li", {}, step(label, i))));
+    const step = (label, i) => (i === last ? h("span", { "aria-current": "step", text: label }) : textButton(label, () => this.send({ do: "back", to: i ? i + view.skipped : 0 }), { title: label }));
+    const dots = view.skipped > 0 && h("li", { class: "prodrec-dots", text: "…", title: `${many(view.skipped, "step")} more` });
+    const steps = view.trail.map((label, i) => h("li", {}, step(label, i)));
+    this.trail.replaceChildren(...[steps[0], dots, ...steps.slice(1)].filter(Boolean));
     this.trail.lastChild?.scrollIntoView?.({ block: "nearest", inline: "nearest" });
     const chip = (c) => h("li", { class: `prodrec-chip prodrec-chip-${c.kind}` }, c.thumb && this.pictures.show(c.thumb, ""),
       h("small", { text: KINDS[c.kind] ?? c.kind }), h("span", { text: c.label }),
