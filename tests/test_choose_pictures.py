@@ -2,10 +2,10 @@
 
 import warnings
 
+import cv2
 import keras
 import numpy as np
 import pytest
-from builders import picture
 
 from prodrec.data.catalog import Catalog
 from prodrec.models import choose_pictures as module
@@ -49,12 +49,19 @@ def backbones(monkeypatch):
         NETWORKS.pop(name)
 
 
+def coloured(i):
+    "Return a noisy picture in one of three colours, as bytes."
+    noise = np.random.default_rng(i).integers(0, 90, (32, 32, 3))
+    noise[..., i % 3] += 150
+    return cv2.imencode(".png", noise.astype(np.uint8))[1].tobytes()
+
+
 def products(n, start=0, **columns):
     "Return products whose colour says their kind."
     import pandas as pd
 
     rows = range(start, start + n)
-    kinds = {"image": [picture(i) for i in rows], "category": ["abc"[i % 3] for i in rows]}
+    kinds = {"image": [coloured(i) for i in rows], "category": ["abc"[i % 3] for i in rows]}
     return Catalog(pd.DataFrame(kinds | columns, index=[f"p{i}" for i in rows]))
 
 

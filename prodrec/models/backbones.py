@@ -148,7 +148,7 @@ def inside_size(
         return None
     return tuple(max(32, 8 * round(side * size / max(image_size) / 8)) for side in image_size)
 
-# %% ../../nbs/21a_models.backbones.ipynb #0030
+# %% ../../nbs/21a_models.backbones.ipynb #0029
 def _check_seen(name: str, seen: tuple[int, int], pretrained: bool):
     "Raise where a backbone would see nothing, warn where it sees less than half of its size."
     row = BACKBONES.loc[name]
@@ -164,7 +164,7 @@ def _check_seen(name: str, seen: tuple[int, int], pretrained: bool):
             stacklevel=4,
         )
 
-# %% ../../nbs/21a_models.backbones.ipynb #0031
+# %% ../../nbs/21a_models.backbones.ipynb #0030
 def features(
     name: str,  # one of `BACKBONES`
     image_size: tuple[int, int],  # (height, width) of the pictures that come in
@@ -185,7 +185,7 @@ def features(
     last = layers.GlobalAveragePooling2D if len(x.shape) == 4 else layers.Identity
     return keras.Model(inputs, last(name="bottleneck")(x))
 
-# %% ../../nbs/21a_models.backbones.ipynb #0032
+# %% ../../nbs/21a_models.backbones.ipynb #0031
 def transfer(
     image_size: tuple[int, int],  # (height, width) of the pictures that come in
     n_classes: int,  # number of labels
@@ -206,7 +206,7 @@ def transfer(
     decided = layers.Dense(n_classes, activation="softmax", dtype="float32", name="probabilities")
     return keras.Model(base.input, decided(x))
 
-# %% ../../nbs/21a_models.backbones.ipynb #0034
+# %% ../../nbs/21a_models.backbones.ipynb #0033
 def register_backbone(
     name: str,  # by which it is asked for; another one of that name is replaced
     build: Callable,  # weights ("imagenet" or None) -> keras.Model, pixels to maps or vectors
@@ -232,7 +232,7 @@ def register_backbone(
     FILES[name] = dict(files or {})
     register_network(name, NETWORKS[name], size, size // 2, **training)
 
-# %% ../../nbs/21a_models.backbones.ipynb #0038
+# %% ../../nbs/21a_models.backbones.ipynb #0037
 def _application(name: str) -> Callable:
     "Return the builder of a network of `keras.applications` for pictures of any size."
 
@@ -276,7 +276,7 @@ register_backbone(
     files={1.0: "efficientnetv2-b0_notop.h5"},
 )
 
-# %% ../../nbs/21a_models.backbones.ipynb #0039
+# %% ../../nbs/21a_models.backbones.ipynb #0038
 _V2 = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_224_no_top.h5"
 _V1, _WIDTHS = "mobilenet_{}_224_tf_no_top.h5", (1.0, 0.75, 0.5, 0.25)
 register_backbone(
@@ -309,7 +309,7 @@ register_backbone(
     files={1.0: "convnext_tiny_notop.h5"},
 )
 
-# %% ../../nbs/21a_models.backbones.ipynb #0049
+# %% ../../nbs/21a_models.backbones.ipynb #0050
 def agreement(
     a: np.ndarray,  # (n, d), the vectors of some pictures
     b: np.ndarray,  # (n, d), other vectors of the same pictures in the same order

@@ -348,7 +348,7 @@ def try_scratch(
         parts = split(train, classifier.target, (0.85, 0.15), seed=seed)
         train, validation = parts.values()
     made = copy.copy(classifier).become("compact")
-    few = train[sample_rows(np.zeros(len(train), int), 640, seed)]
+    few = train[[train.ids[i] for i in sample_rows(np.zeros(len(train), int), 640, seed)]]
     _, seconds = timed(copy.copy(made).fit, few, epochs=1)
     each = seconds * len(train) / len(few) * 0.8  # the first epoch also compiles
     epochs = scratch_epochs(each, budget, 24 if most is None else most)

@@ -160,7 +160,8 @@ def choose_penalty(
 
     The columns are log_loss at the best temperature, accuracy on validation, that temperature and
     seconds; the index is the penalty. The probabilities (n, classes) are those of products that
-    were not learned from; NaN for rows that no fold validates on. Dense features are scaled, see `feature_scale`.
+    were not learned from; NaN for rows that no fold validates on. Dense features are scaled, see
+    `feature_scale`.
     """
     if not issparse(x):
         mean, factor = feature_scale(x)
