@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from prodrec.recommend.blend import Blend
 from prodrec.recommend.collaborative import ALS, BPR, FactorModel, ItemKNN, Popularity
 from prodrec.recommend.history import History
+from prodrec.recommend.linear import EASE, SLIM
+from prodrec.recommend.markov import Markov
+from prodrec.recommend.sequential import Sequential
 from prodrec.recommend.user_models import UserModel
 
 
@@ -43,11 +46,15 @@ MODELS = {
     "cooccurrence": lambda factors: ItemKNN("cooccurrence"),
     "als": lambda factors: ALS(factors, seed=3),
     "bpr": lambda factors: BPR(factors, seed=3),
+    "ease": lambda factors: EASE(1.0),
+    "slim": lambda factors: SLIM(l2=1.0, l1=0.01),
+    "markov": lambda factors: Markov(),
+    "sequential": lambda factors: Sequential(8, epochs=0),  # the training has tests of its own
     "blend": lambda factors: Blend([ItemKNN()], weights={"cosine": 1.0}),
     "together": lambda factors: Together(1.5),
 }
 METHODS = tuple(MODELS)
-PERSONAL = [m for m in METHODS if m != "popularity"]
+PERSONAL = [m for m in METHODS if m not in ("popularity", "sequential")]
 IMPLICIT = ["als", "bpr", "cosine", "cooccurrence", "blend"]
 
 
