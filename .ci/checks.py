@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from lowest import open_holes
+from results_age import outdated
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK_SECONDS, NOTEBOOKS_SECONDS = 300, 1500
@@ -34,7 +35,9 @@ def run(
     capture: bool = True,
     env: dict[str, str] | None = None,
 ) -> str:
-    "What the command printed; `Failed` with the end of that when it fails or takes longer than `seconds`."
+    """What the command printed; `Failed` with the end of that when it fails or takes longer than
+    `seconds`.
+    """
     out = subprocess.PIPE if capture else None
     # a session of its own, so that kernels and workers that a command has started end with it
     p = subprocess.Popen(
@@ -65,7 +68,9 @@ def tail(log: str | None, lines: int = 60) -> str:
 
 
 def export():
-    "The notebooks are clean, and prodrec/ is what they export: nothing edited by hand, forgotten or left behind."
+    """The notebooks are clean, and prodrec/ is what they export: nothing edited by hand, forgotten
+    or left behind.
+    """
     with tempfile.TemporaryDirectory() as tmp:
         for folder in ("nbs", "prodrec"):
             shutil.copytree(ROOT / folder, Path(tmp, folder), ignore=NOT_OURS)
@@ -96,11 +101,16 @@ def readme():
 
 
 def lint():
-    "ruff has nothing to say about notebooks, tests and scripts, and no requirement admits a version with a known hole."
+    """ruff has nothing to say about notebooks, tests and scripts, and no requirement admits a
+    version with a known hole.
+    """
     if found := open_holes():
         raise Failed("\n".join([*found, "raise the lower bounds in settings.ini"]))
     run("ruff", "check", "--no-cache", "nbs", "tests", ".ci", "setup.py", *WRITTEN_BY_HAND)
     run("ruff", "format", "--no-cache", "--check", "nbs", "tests", ".ci")
+    print(run(sys.executable, ".ci/style.py", "--check").rstrip())
+    for warning in outdated():
+        print(f"warning: {warning}")
 
 
 def notebooks():
@@ -132,7 +142,9 @@ def tests():
 
 
 def docs():
-    "The documentation site is built from the notebooks, its links lead somewhere, and it loads nothing from elsewhere."
+    """The documentation site is built from the notebooks, its links lead somewhere, and it loads
+    nothing from elsewhere.
+    """
     with tempfile.TemporaryDirectory() as site:
         run(sys.executable, ".ci/docs.py", site, seconds=300)
 
@@ -153,11 +165,14 @@ BARE_TESTS = (
     "tests/test_classifier.py::test_mobilenetv2_sees_what_keras_applications_sees",
     "tests/test_backbones.py::test_real_weights_of_narrow_ones",
     "tests/test_server.py::test_the_page_asks_goes_on_and_filters",
+    "tests/test_page.py",
 )
 
 
 def bare():
-    "The same on a machine with nothing of ours: no weights, no real data, no Chromium, no PostgreSQL."
+    """The same on a machine with nothing of ours: no weights, no real data, no Chromium, no
+    PostgreSQL.
+    """
     with tempfile.TemporaryDirectory() as home:
         lacking = ("KERAS_HOME", "PRODREC_DATA", "CI")
         env = {name: value for name, value in os.environ.items() if name not in lacking}
@@ -198,7 +213,8 @@ def main(names: list[str]):
         for name in ("PYTHONPATH", "PRODREC_FULL", "PRODREC_RESULTS"):
             os.environ.pop(name, None)
         os.environ |= {"PRODREC_CACHE": cache, "PRODREC_PROGRESS": "0", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        # a core each for what runs side by side: threads that wait for one another cost a sixth of the time
+        # a core each for what runs side by side: threads that wait for one another cost a
+        # sixth of the time
         os.environ |= dict.fromkeys(
             ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1"
         )
@@ -212,7 +228,7 @@ def main(names: list[str]):
                 failed.append(name)
                 print(e)
             print(
-                f"== {name}: {'FAILED' if name in failed else 'passed'} in {time.monotonic() - began:.1f} s",
+                f"== {name}: {'FAILED' if name in failed else 'passed'} in {time.monotonic() - began:.1f} s",  # noqa: E501
                 flush=True,
             )
     if (after := tree()) != before:

@@ -1,7 +1,8 @@
-"""Build the documentation site from the notebooks: `python .ci/docs.py [FOLDER]`, by default `_docs`.
+"""Build the documentation site from the notebooks: `python .ci/docs.py [FOLDER]`, by default
+`_docs`.
 
-The pages are the notebooks as they are stored; nothing is run and nothing is fetched. Formulas become MathML, which
-browsers draw by themselves.
+The pages are the notebooks as they are stored; nothing is run and nothing is fetched. Formulas
+become MathML, which browsers draw by themselves.
 """
 
 import json
@@ -48,7 +49,9 @@ def formulas(text: str) -> str:
 
 
 def relink(text: str, name: Path) -> str:
-    "Return Markdown whose links to notebooks lead to pages, and those out of `nbs` to the repository."
+    """Return Markdown whose links to notebooks lead to pages, and those out of `nbs` to the
+    repository.
+    """
 
     def as_page(match: re.Match) -> str:
         target, _, anchor = match[1].partition("#")
@@ -74,7 +77,9 @@ def title(notebook: dict, path: Path) -> str:
 
 
 def prepare(notebook: dict, name: Path) -> dict:
-    "Return a notebook as a reader wants it: no hidden cells, no directives, no badge, formulas drawn."
+    """Return a notebook as a reader wants it: no hidden cells, no directives, no badge, formulas
+    drawn.
+    """
     kept = []
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
@@ -177,7 +182,9 @@ def build(out: Path):
 
 
 def check(site: Path):
-    "Raise `SystemExit` where a page links to one that is not there, or loads something from elsewhere."
+    """Raise `SystemExit` where a page links to one that is not there, or loads something from
+    elsewhere.
+    """
     wrong = []
     for page in set(site.rglob("*.html")) - {site / "404.html"}:
         text = page.read_text(encoding="utf-8")

@@ -1,7 +1,9 @@
-"""The oldest versions that settings.ini allows: `make lowest` installs exactly these and runs the fast tests with them.
+"""The oldest versions that settings.ini allows: `make lowest` installs exactly these and runs the
+fast tests with them.
 
-`python .ci/lowest.py EXTRA...` prints the pinned requirements, those of everybody and of each extra, one to a line.
-None may have a hole that .ci/advisories.json knows: what an advisory says, and the version that mends it.
+`python .ci/lowest.py EXTRA...` prints the pinned requirements, those of everybody and of each
+extra, one to a line. None may have a hole that .ci/advisories.json knows: what an advisory says,
+and the version that mends it.
 """
 
 import json
@@ -17,7 +19,11 @@ def settings() -> dict[str, list[str]]:
     "Return the requirements of settings.ini by extra, those of everybody under ''."
     config = ConfigParser(delimiters=["="])
     config.read(ROOT / "settings.ini", encoding="utf-8")
-    found = {name: text.split() for name, text in config["DEFAULT"].items() if name.endswith("requirements")}
+    found = {
+        name: text.split()
+        for name, text in config["DEFAULT"].items()
+        if name.endswith("requirements")
+    }
     return {name.removesuffix("requirements").rstrip("_"): listed for name, listed in found.items()}
 
 
@@ -43,13 +49,17 @@ def open_holes() -> list[str]:
     "Return a line for each advisory that the floors of settings.ini do not rule out."
     floors = dict(floor(r) for listed in settings().values() for r in listed)
     found = []
-    for name, advisories in json.loads((ROOT / ".ci" / "advisories.json").read_text(encoding="utf-8")).items():
+    for name, advisories in json.loads(
+        (ROOT / ".ci" / "advisories.json").read_text(encoding="utf-8")
+    ).items():
         if name not in floors:
             found.append(f"{name}: is in .ci/advisories.json, but settings.ini does not require it")
             continue
         for a in advisories:
             if floors[name] is None or numbers(floors[name]) < numbers(a["fixed_in"]):
-                found.append(f"{name}>={floors[name]}: {a['id']}, fixed in {a['fixed_in']}: {a['what']}")
+                found.append(
+                    f"{name}>={floors[name]}: {a['id']}, fixed in {a['fixed_in']}: {a['what']}"
+                )
     return found
 
 

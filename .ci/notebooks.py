@@ -1,6 +1,8 @@
-"""Run notebooks, each in a process of its own: a fork of one that has already imported what takes seconds to import.
+"""Run notebooks, each in a process of its own: a fork of one that has already imported what takes
+seconds to import.
 
-`python .ci/notebooks.py JOBS SECONDS NOTEBOOK...` prints the seconds of each, and what one that fails has printed.
+`python .ci/notebooks.py JOBS SECONDS NOTEBOOK...` prints the seconds of each, and what one that
+fails has printed.
 """
 
 import os

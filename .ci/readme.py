@@ -1,6 +1,7 @@
 """README.md is `nbs/index.ipynb` as it was last run: its text, its code and its stored outputs.
 
-`python .ci/readme.py` writes it and the pictures it shows; with `--check` it only says whether they are up to date.
+`python .ci/readme.py` writes it and the pictures it shows; with `--check` it only says whether they
+are up to date.
 """
 
 import base64
@@ -53,7 +54,9 @@ class Readme:
         return fence(data.get("text/plain", ""))
 
     def html(self, text: str) -> str:
-        "HTML as GitHub shows it: without styles, and with its pictures in files, since it drops both."
+        """HTML as GitHub shows it: without styles, and with its pictures in files, since it drops
+        both.
+        """
         text = re.sub(r"<style.*?</style>\s*", "", text, flags=re.DOTALL)
         text = re.sub(
             r"data:image/(\w+);base64,([\w+/=]+)", lambda m: self.picture(*m.groups()), text

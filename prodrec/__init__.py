@@ -1,7 +1,7 @@
 """Product classification and recommendation from pictures and text.
 
-The names below are what most people need. Each is imported when it is first used, so that `import prodrec` costs nothing and
-TensorFlow is loaded only by those who build a model.
+The names below are what most people need. Each is imported when it is first used, so that `import
+prodrec` costs nothing and TensorFlow is loaded only by those who build a model.
 """
 
 __version__ = "0.1.0"
@@ -19,16 +19,16 @@ if _TYPE_CHECKING:
     from .data.audit import audit as audit
     from .data.bluecart import BlueCart as BlueCart
     from .data.catalog import Catalog as Catalog
+    from .data.datasets import read_amazon as read_amazon
+    from .data.datasets import read_fashion as read_fashion
+    from .data.datasets import read_retail as read_retail
+    from .data.datasets import read_walmart as read_walmart
     from .data.demo import load_demo as load_demo
     from .data.demo import load_demo_defects as load_demo_defects
     from .data.demo import load_demo_events as load_demo_events
-    from .data.datasets import read_amazon as read_amazon
-    from .data.datasets import read_fashion as read_fashion
     from .data.readers import read_data as read_data
     from .data.readers import read_folder as read_folder
     from .data.readers import read_table as read_table
-    from .data.datasets import read_retail as read_retail
-    from .data.datasets import read_walmart as read_walmart
     from .data.split import leaks as leaks
     from .data.split import split as split
     from .models.classifier import ImageClassifier as ImageClassifier
@@ -36,21 +36,21 @@ if _TYPE_CHECKING:
     from .models.text import TextClassifier as TextClassifier
     from .models.tuning import tune as tune
     from .recommend.blend import Blend as Blend
-    from .recommend.complements import Complements as Complements
-    from .recommend.embedders import ColorHistogram as ColorHistogram
-    from .recommend.embedders import Embedder as Embedder
-    from .recommend.embedders import ImageEmbedder as ImageEmbedder
-    from .recommend.embedders import TfidfEmbedder as TfidfEmbedder
     from .recommend.collaborative import ALS as ALS
     from .recommend.collaborative import BPR as BPR
     from .recommend.collaborative import Collaborative as Collaborative
     from .recommend.collaborative import ItemKNN as ItemKNN
     from .recommend.collaborative import Popularity as Popularity
-    from .recommend.user_models import UserModel as UserModel
+    from .recommend.complements import Complements as Complements
+    from .recommend.embedders import ColorHistogram as ColorHistogram
+    from .recommend.embedders import Embedder as Embedder
+    from .recommend.embedders import ImageEmbedder as ImageEmbedder
+    from .recommend.embedders import TfidfEmbedder as TfidfEmbedder
     from .recommend.history import History as History
     from .recommend.index import FaissIndex as FaissIndex
     from .recommend.index import Index as Index
     from .recommend.recommender import Recommender as Recommender
+    from .recommend.user_models import UserModel as UserModel
 
 _MODULES = {
     "Catalog": "data.catalog",
@@ -89,6 +89,14 @@ _MODULES = {
     "Blend": "recommend.blend",
     "Complements": "recommend.complements",
     "Browser": "apps.browser",
+}
+
+# where `load` finds the classes that it may meet before somebody has imported them, by the name
+# in the manifest
+SAVED_IN = _MODULES | {
+    "MetricEmbedder": "recommend.metric_learning",
+    "PCAEmbedder": "recommend.reduction",
+    "Reduced": "recommend.reduction",  # its name in version 0.1
 }
 
 __all__ = [*_MODULES]

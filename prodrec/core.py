@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'ImageError', 'optional', 'renamed_keywords', 'cache_dir', 'progress', 'file_digest', 'check_saved_place',
-           'save_folder', 'read_manifest', 'standing', 'saved_kind', 'find_saved', 'load_folder', 'Saved',
-           'check_inherited', 'defer_interrupt', 'Profiler']
+           'save_folder', 'read_manifest', 'standing', 'with_article', 'saved_kind', 'find_saved', 'load_folder',
+           'Saved', 'UnknownClassError', 'check_inherited', 'defer_interrupt', 'Profiler']
 
 # %% ../nbs/00_core.ipynb #0007
 import functools
@@ -21,6 +21,7 @@ import threading
 import time
 import warnings
 from contextlib import contextmanager
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pandas as pd
@@ -28,7 +29,9 @@ import psutil
 
 # %% ../nbs/00_core.ipynb #0009
 class ImageError(ValueError):
-    """Report an unusable picture; `reason` is "missing", "unreadable", "truncated", "too large" or "fetch"."""
+    """Report an unusable picture; `reason` is "missing", "unreadable", "truncated", "too large" or
+    "fetch".
+    """
 
     def __init__(
         self,
@@ -45,13 +48,13 @@ def optional(
     module: str,  # the module to import, e.g. "huggingface_hub"
     extra: str,  # the prodrec extra that installs it
 ):
-    """Import `module` and return it; `ImportError` names the extra to install where it is missing."""
+    """Import `module` and return it; `ImportError` names the extra that installs it."""
     try:
         return importlib.import_module(module)
     except ImportError as e:
         raise ImportError(f'`{module}` is not installed: pip install "prodrec[{extra}]"') from e
 
-# %% ../nbs/00_core.ipynb #k2
+# %% ../nbs/00_core.ipynb #0015
 def renamed_keywords(
     **names: str,  # former name=present name
 ):
@@ -76,7 +79,7 @@ def renamed_keywords(
 
     return decorate
 
-# %% ../nbs/00_core.ipynb #0015
+# %% ../nbs/00_core.ipynb #0018
 def _default_cache() -> Path:
     "Return the platform's own folder for caches."
     if sys.platform == "win32":
@@ -85,37 +88,44 @@ def _default_cache() -> Path:
         return Path.home() / "Library" / "Caches" / "prodrec"
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "prodrec"
 
-
+# %% ../nbs/00_core.ipynb #0019
 def cache_dir(
     *parts: str,  # sub-folders, made where they are missing
 ) -> Path:
-    """Return the cache folder, `PRODREC_CACHE` or the platform's own; `ValueError` where it cannot be used."""
+    """Return the cache folder, `PRODREC_CACHE` or the platform's own; `ValueError` where it cannot
+    be used.
+    """
     given = os.environ.get("PRODREC_CACHE")
     if given is not None and not given.strip():
-        raise ValueError("the environment variable `PRODREC_CACHE` is empty: name a folder, or unset it")
+        raise ValueError(
+            "the environment variable `PRODREC_CACHE` is empty: name a folder, or unset it"
+        )
     path = (_default_cache() if given is None else Path(given).expanduser()).joinpath(*parts)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as e:
         raise ValueError(
-            f"the cache folder {str(path)!r} cannot be made ({e.strerror}): set `PRODREC_CACHE` to another folder"
+            f"the cache folder {str(path)!r} cannot be made ({e.strerror}): "
+            "set `PRODREC_CACHE` to another folder"
         ) from e
     return path
 
-# %% ../nbs/00_core.ipynb #0019
+# %% ../nbs/00_core.ipynb #0023
 def progress(
     items=None,  # the iterable, or None to call `.update(n)` by hand
     desc: str = "",  # a short name for the work
     total: int | None = None,  # the number of items, where `items` has no length
     unit: str = "it",  # the thing that is counted
 ):
-    """Wrap `items` in a `tqdm` bar for a notebook or a terminal; no bar where `PRODREC_PROGRESS=0`."""
+    """Wrap `items` in a `tqdm` bar for a notebook or a terminal; no bar where
+    `PRODREC_PROGRESS=0`.
+    """
     from tqdm.auto import tqdm
 
     off = os.environ.get("PRODREC_PROGRESS", "1") == "0"
     return tqdm(items, desc=desc, total=total, unit=unit, disable=off, leave=False, mininterval=0.5)
 
-# %% ../nbs/00_core.ipynb #0022
+# %% ../nbs/00_core.ipynb #0026
 FORMAT = 2  # of the manifest; version 0.1 wrote none, which counts as 1
 
 
@@ -126,23 +136,25 @@ def file_digest(
     with open(path, "rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
-
+# %% ../nbs/00_core.ipynb #0027
 def _moved_aside(path: Path) -> list[Path]:
     "List the folders that stood at `path` before and are still there, the latest last."
     beside = path.parent.iterdir() if path.parent.is_dir() else ()
     old = [p for p in beside if p.name.startswith(f".{path.name}-") and p.name.endswith("-old")]
     return sorted(old, key=lambda p: p.stat().st_mtime)
 
-
+# %% ../nbs/00_core.ipynb #0028
 def _replace_folder(new: Path, path: Path):
-    "Put `new` in the place of `path`, which is moved aside first: no system replaces a folder in one step."
+    """Put `new` in the place of `path`, which is moved aside first: no system replaces a folder in
+    one step.
+    """
     if path.exists():
         os.replace(path, path.with_name(f".{path.name}-{os.urandom(4).hex()}-old"))
     os.replace(new, path)
     for old in _moved_aside(path):
         shutil.rmtree(old, ignore_errors=True)
 
-# %% ../nbs/00_core.ipynb #0023
+# %% ../nbs/00_core.ipynb #0029
 def check_saved_place(
     path: str | Path,  # where a folder will be written
 ) -> Path:
@@ -151,17 +163,22 @@ def check_saved_place(
     if path.exists() and not path.is_dir():
         raise ValueError(f"`path` {str(path)!r} is a file: give a folder")
     if path.exists() and any(path.iterdir()) and not (path / "manifest.json").exists():
-        raise ValueError(f"`path` {str(path)!r} holds files that prodrec did not save: give an empty or a new folder")
+        raise ValueError(
+            f"`path` {str(path)!r} holds files that prodrec did not save: "
+            "give an empty or a new folder"
+        )
     return path
 
-
+# %% ../nbs/00_core.ipynb #0030
 @contextmanager
 def save_folder(
     path: str | Path,  # where the folder will stand; replaced if it is there
     kind: str,  # the kind of object, e.g. "Catalog"; `load_folder` asks for it
     **meta,  # anything JSON can hold; `load_folder` returns it
 ):
-    """Yield a temporary folder to write into; on success it gets its manifest and takes the place of `path`."""
+    """Yield a temporary folder to write into; on success it gets its manifest and takes the place
+    of `path`.
+    """
     from prodrec import __version__
 
     path = check_saved_place(path)
@@ -170,14 +187,16 @@ def save_folder(
     new.mkdir()
     try:
         yield new
-        files = {p.relative_to(new).as_posix(): file_digest(p) for p in sorted(new.rglob("*")) if p.is_file()}
-        manifest = {"kind": kind, "format": FORMAT, "prodrec": __version__, "meta": meta, "files": files}
+        written = [p for p in sorted(new.rglob("*")) if p.is_file()]
+        files = {p.relative_to(new).as_posix(): file_digest(p) for p in written}
+        manifest = {"kind": kind, "format": FORMAT, "prodrec": __version__}
+        manifest |= {"meta": meta, "files": files}
         (new / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         _replace_folder(new, path)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
-# %% ../nbs/00_core.ipynb #0026
+# %% ../nbs/00_core.ipynb #0033
 def read_manifest(
     path: str | Path,  # a folder written by `save_folder`
 ) -> dict:
@@ -187,29 +206,41 @@ def read_manifest(
     """
     file = standing(path) / "manifest.json"
     if not file.is_file():
-        raise FileNotFoundError(f"no manifest.json in {str(path)!r}: prodrec did not save it, or the path is wrong")
+        raise FileNotFoundError(
+            f"no manifest.json in {str(path)!r}: prodrec did not save it, or the path is wrong"
+        )
     try:
         manifest = {"format": 1} | json.loads(file.read_text(encoding="utf-8"))
         return {name: manifest[name] for name in ("kind", "format", "prodrec", "meta", "files")}
     except (ValueError, KeyError, TypeError) as e:
         raise ValueError(f"{str(file)!r} is damaged: {e!r}") from e
 
-
+# %% ../nbs/00_core.ipynb #0034
 def standing(
     path: str | Path,  # where a folder was saved
 ) -> Path:
-    """Return `path`, or the folder that was moved aside from there by a save that was killed half-way."""
+    """Return `path`, or the folder that was moved aside from there by a save that was killed
+    half-way.
+    """
     path = Path(path)
     return path if path.exists() else next(iter(_moved_aside(path)[::-1]), path)
 
-# %% ../nbs/00_core.ipynb #0029
+# %% ../nbs/00_core.ipynb #0037
+def with_article(
+    noun: str,  # e.g. "Index"
+) -> str:
+    """Return a noun with "a" or "an" before it."""
+    return f"a{'n' if noun[:1] in 'AEIOaeio' else ''} {noun}"
+
+
 def saved_kind(
     path: str | Path,  # a saved folder
 ) -> str:
     """Return the kind of the object in a saved folder, "Versions" for a folder of versions."""
-    return "Versions" if (standing(path) / "versions.json").is_file() else read_manifest(path)["kind"]
+    versions = (standing(path) / "versions.json").is_file()
+    return "Versions" if versions else read_manifest(path)["kind"]
 
-
+# %% ../nbs/00_core.ipynb #0038
 def _current_version(path: Path) -> Path:
     "Return the folder of the version in use where `path` holds versions, else `path`."
     if not (path / "versions.json").is_file():
@@ -222,14 +253,16 @@ def _current_version(path: Path) -> Path:
         raise ValueError(f"{str(path)!r} is a folder of versions, none of which is in use")
     return path / current
 
-# %% ../nbs/00_core.ipynb #0030
+# %% ../nbs/00_core.ipynb #0039
 def find_saved(
     path: str | Path,  # a saved folder, or one that contains it
     kinds: str | tuple[str, ...],  # the kinds to accept
 ) -> Path:
-    """Return the folder of that kind at `path`, in the current version there, or up to two levels below.
+    """Return the folder of that kind at `path`, in the current version there, or up to two levels
+    below.
 
-    `FileNotFoundError` where nothing was saved at `path`; `ValueError` where there is none of that kind, or several.
+    `FileNotFoundError` where nothing was saved at `path`; `ValueError` where there is none of that
+    kind, or several.
     """
     kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     top = _current_version(standing(path))
@@ -243,32 +276,37 @@ def find_saved(
             names = ", ".join(p.name for p in right)
             raise ValueError(f"{str(path)!r} holds several of kind {kinds[0]}: name one of {names}")
         level = [p for q in level for p in sorted(q.iterdir()) if (p / "manifest.json").is_file()]
-    raise ValueError(f"{str(path)!r} holds a saved {found}, not a {kinds[0]}")
+    raise ValueError(f"{str(path)!r} holds a saved {found}, not {with_article(kinds[0])}")
 
-
+# %% ../nbs/00_core.ipynb #0040
 def load_folder(
     path: str | Path,  # a saved folder, or one that contains it
     kind: str | tuple[str, ...],  # the kind to find, or several to accept
 ) -> tuple[Path, dict]:
-    """Return (folder, meta) of what was saved; `ValueError` where a file was changed or lost, or as `find_saved`."""
+    """Return (folder, meta) of what was saved; `ValueError` where a file was changed or lost, or
+    as `find_saved`.
+    """
     folder = find_saved(path, kind)
     manifest = read_manifest(folder)
-    files = manifest["files"].items()
-    bad = [f for f, digest in files if not (folder / f).is_file() or file_digest(folder / f) != digest]
+    files = [(f, folder / f, digest) for f, digest in manifest["files"].items()]
+    bad = [f for f, file, digest in files if not file.is_file() or file_digest(file) != digest]
     if bad:
-        raise ValueError(f"{str(path)!r} is damaged: {', '.join(bad)} changed or missing since it was saved")
+        names = ", ".join(bad)
+        raise ValueError(f"{str(path)!r} is damaged: {names} changed or missing since it was saved")
     return folder, manifest["meta"]
 
-# %% ../nbs/00_core.ipynb #0033
+# %% ../nbs/00_core.ipynb #0043
 class Saved:
     """Save objects of subclasses as folders and load them again, each as the class that it was.
 
-    A subclass implements `_write(folder)`, which writes files and returns a dict for the manifest (or None), and the
-    class method `_read(folder, meta)`, which makes the object again. Both take the options of `save` and `load`.
+    A subclass implements `_write(folder)`, which writes files and returns a dict for the manifest
+    (or None), and the class method `_read(folder, meta)`, which makes the object again. Both take
+    the options of `save` and `load`.
     """
 
-    formats = (FORMAT,)  # of the folders that `_read` understands; (1, 2) where version 0.1 wrote the same
+    formats = (FORMAT,)  # that `_read` understands; (1, 2) where version 0.1 wrote the same
     former_names = ()  # under which earlier versions saved this class
+    restored_by = ("_read",)  # a subclass with a constructor defines one of these methods too
     remake = "fit it and save it again"  # the advice for a folder of another format
     _family, _classes = None, None
 
@@ -280,11 +318,15 @@ class Saved:
             cls._classes[name] = cls
 
     def _write(self, folder: Path, **options) -> dict | None:
-        raise NotImplementedError(f"{type(self).__name__} does not say how it is saved: define `_write` and `_read`")
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say how it is saved: define `_write` and `_read`"
+        )
 
     @classmethod
     def _read(cls, folder: Path, meta: dict, **options):
-        raise NotImplementedError(f"{cls.__name__} does not say how it is loaded: define `_write` and `_read`")
+        raise NotImplementedError(
+            f"{cls.__name__} does not say how it is loaded: define `_write` and `_read`"
+        )
 
     def save(
         self,
@@ -304,52 +346,98 @@ class Saved:
         path: str | Path,  # a folder that holds such an object, or contains a folder that does
         **options,  # of the class, e.g. `root=` of a catalogue
     ):
-        """Return the object saved at `path`; `ValueError` where it is damaged, of another class, or of a class that is not known."""
+        """Return the object saved at `path`; `ValueError` where it is damaged, of another class,
+        or of a class that is not known.
+        """
         family = cls._family
         folder, meta = load_folder(path, (family.__name__, *family._classes))
-        found = _registered(cls, path, read_manifest(folder))
-        return found._read(folder, meta.get("state", meta), **options)
+        try:
+            found = _registered(cls, path, folder)
+            return found._read(folder, meta.get("state", meta), **options)
+        except UnknownClassError:  # of this folder or of one in it: name all of them at once
+            raise UnknownClassError(path, folder) from None
 
-# %% ../nbs/00_core.ipynb #0035
-def _registered(cls: type, path: str | Path, manifest: dict) -> type:
-    "Return the class that a manifest names; `ValueError` where it is not known, or no `cls`."
+# %% ../nbs/00_core.ipynb #0045
+def _class_name(manifest: dict) -> str:
     meta = manifest["meta"]
-    name = str(meta.get("class") or meta.get("type") or manifest["kind"])
-    found = cls._classes.get(name)
-    if found is None:
-        module = str(meta.get("module", ""))
-        where = module if re.fullmatch(r"[\w.]+", module) else "its module"
-        raise ValueError(
-            f"{str(path)!r} holds a {cls._family.__name__} of class {name!r}, which is not known here: "
-            f"import it first, `from {where} import {name}`, and load again"
+    return str(meta.get("class") or meta.get("type") or manifest["kind"])
+
+
+def _find_class(family: type, name: str) -> type | None:
+    "Return a class of a family: a registered one, one of ours, or one of an installed package."
+    from prodrec import SAVED_IN
+
+    if name not in family._classes and name in SAVED_IN:
+        importlib.import_module(f"prodrec.{SAVED_IN[name]}")  # one of ours, named by us
+    if name not in family._classes:
+        for point in entry_points(group="prodrec.classes", name=name):
+            point.load()
+    return family._classes.get(name)
+
+
+class UnknownClassError(ValueError):
+    """Report saved classes that are not known; `modules` lists the modules to import."""
+
+    def __init__(
+        self,
+        path: str | Path,  # as the caller gave it
+        folder: Path,  # the saved folder, which may hold others
+    ):
+        unknown, families = {}, {f.__name__: f for f in Saved.__subclasses__()}
+        for file in sorted(folder.rglob("manifest.json")):
+            manifest = read_manifest(file.parent)
+            kind, name = manifest["kind"], _class_name(manifest)
+            if kind in families and _find_class(families[kind], name) is None:
+                module = str(manifest["meta"].get("module", ""))
+                unknown[name] = module if re.fullmatch(r"[\w.]+", module) else "its module"
+        self.modules = sorted({m for m in unknown.values() if " " not in m})
+        imports = ", ".join(f"`from {module} import {name}`" for name, module in unknown.items())
+        one = len(unknown) == 1
+        what = f"class {list(unknown)[0]!r}" if one else f"the classes {', '.join(unknown)}"
+        super().__init__(
+            f"{str(path)!r} holds {what}, not known here: "
+            f"import {'it' if one else 'them'} first, {imports}, and load again"
         )
+
+
+def _registered(cls: type, path: str | Path, folder: Path) -> type:
+    "Return the class of a saved folder; `ValueError` where it is not known, or no `cls`."
+    manifest = read_manifest(folder)
+    found = _find_class(cls._family, _class_name(manifest))
+    if found is None:
+        raise UnknownClassError(path, folder)
     if not issubclass(found, cls):
-        raise ValueError(f"{str(path)!r} holds a saved {found.__name__}, not a {cls.__name__}")
+        wanted = with_article(cls.__name__)
+        raise ValueError(f"{str(path)!r} holds a saved {found.__name__}, not {wanted}")
     if manifest["format"] not in found.formats:
         raise ValueError(
-            f"{str(path)!r} was saved by prodrec {manifest['prodrec']}, and this version does not read "
-            f"a {found.__name__} of that format: {found.remake}"
+            f"{str(path)!r} was saved by prodrec {manifest['prodrec']}, and this version does not "
+            f"read {with_article(found.__name__)} of that format: {found.remake}"
         )
     return found
 
-
+# %% ../nbs/00_core.ipynb #0046
 def check_inherited(
     cls: type,  # a subclass of `Saved`
 ):
     """Raise `TypeError` where `cls` has a constructor of its own and inherits how it is saved."""
-    order = cls.__mro__
+    order, hooks = cls.__mro__, cls.restored_by
     makes = next(c for c in order if "__init__" in vars(c))
-    reads = next(c for c in order if "_read" in vars(c))
+    reads = next(c for c in order if any(hook in vars(c) for hook in hooks))
     if makes is not object and order.index(makes) < order.index(reads):
+        define = "`settings`" if "settings" in hooks else "`_write` and `_read` too"
         raise TypeError(
-            f"{cls.__name__} has a constructor of its own, and {reads.__name__} does not know how to save it: "
-            "define `_write` and `_read` too"
+            f"{cls.__name__} has a constructor of its own, "
+            f"and {reads.__name__} does not know how to save it: define {define}"
         )
 
-# %% ../nbs/00_core.ipynb #0040
+# %% ../nbs/00_core.ipynb #0051
 @contextmanager
 def defer_interrupt():
-    """Delay Ctrl-C until the block is over. Outside the main thread, which alone receives it, nothing changes."""
+    """Delay Ctrl-C until the block is over.
+
+    Outside the main thread, which alone receives it, nothing changes.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -362,9 +450,11 @@ def defer_interrupt():
         if pressed and callable(before):
             before(*pressed[0])
 
-# %% ../nbs/00_core.ipynb #0043
+# %% ../nbs/00_core.ipynb #0054
 class Profiler:
-    """Measure seconds and peak resident memory (MB) of each named stage of a run; `to_frame()` returns the table."""
+    """Measure seconds and peak resident memory (MB) of each named stage of a run; `to_frame()`
+    returns the table.
+    """
 
     def __init__(self):
         self.rows = []
@@ -395,7 +485,11 @@ class Profiler:
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a stage, in the order of the run: `seconds` and `peak_mb`."""
-        return pd.DataFrame(self.rows, columns=["stage", "seconds", "peak_mb"]).set_index("stage").round(1)
+        return (
+            pd.DataFrame(self.rows, columns=["stage", "seconds", "peak_mb"])
+            .set_index("stage")
+            .round(1)
+        )
 
     def __repr__(self):
         return repr(self.to_frame())

@@ -22,9 +22,9 @@ def unit_rows(
 # %% ../nbs/01_stats.ipynb #0012
 def bootstrap_interval(
     values: Sequence[float],  # one value per measured item, e.g. 1.0 where the answer was right
-    level: float = 0.95,
-    n_resamples: int = 1000,
-    seed: int = 0,
+    level: float = 0.95,  # of the interval
+    n_resamples: int = 1000,  # number of bootstrap samples
+    seed: int = 0,  # random seed
 ) -> tuple[float, float]:
     """Return (low, high), the percentile bootstrap interval of the mean of `values`."""
     values, rng = np.asarray(values, float), np.random.default_rng(seed)
@@ -43,7 +43,10 @@ def wilson_interval(
     """Return (low, high), Wilson's interval of the share of positive outcomes, within [0, 1]."""
     n = positive + negative
     if min(positive, negative) < 0 or n <= 0:
-        raise ValueError(f"`positive` and `negative` must be counts of at least one outcome, received {positive}, {negative}")
+        raise ValueError(
+            f"`positive` and `negative` must be counts of one outcome or more, "
+            f"received {positive} and {negative}"
+        )
     share = positive / n
     middle, width = share + z**2 / (2 * n), z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     low, high = (middle - width) / (1 + z**2 / n), (middle + width) / (1 + z**2 / n)
@@ -53,12 +56,16 @@ def wilson_interval(
 def paired_difference(
     a: Sequence[float],  # (n,) the value of each item by one model
     b: Sequence[float],  # (n,) the value of the same items by another
-    level: float = 0.95,
-    seed: int = 0,
+    level: float = 0.95,  # of the interval
+    seed: int = 0,  # random seed
 ) -> tuple[float, float, float]:
-    """Return (low, mean, high): the mean of `a` - `b` between the ends of its paired bootstrap interval."""
+    """Return (low, mean, high): the mean of `a` - `b` between the ends of its paired bootstrap
+    interval.
+    """
     a, b = np.asarray(a, float), np.asarray(b, float)
     if a.shape != b.shape or a.ndim != 1:
-        raise ValueError(f"`a` and `b` must be values of the same items, received {a.shape} and {b.shape}")
+        raise ValueError(
+            f"`a` and `b` must be values of the same items, received {a.shape} and {b.shape}"
+        )
     low, high = bootstrap_interval(a - b, level, seed=seed)
     return low, float((a - b).mean()), high

@@ -1,4 +1,6 @@
-"A PostgreSQL server of one's own, from the programs that Debian's package brings, as long as a test needs it."
+"""A PostgreSQL server of one's own, from the programs that Debian's package brings, as long as a
+test needs it.
+"""
 
 import contextlib
 import glob
@@ -15,10 +17,14 @@ import pytest
 
 
 def programs() -> str | None:
-    "Return the folder with initdb and postgres, of the newest version, or the one that POSTGRES names; None where there is none, or POSTGRES is empty."
+    """Return the folder with initdb and postgres, of the newest version, or the one that POSTGRES
+    names; None where there is none, or POSTGRES is empty.
+    """
     if (named := os.environ.get("POSTGRES")) is not None:
         return named or None
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), key=lambda p: float(p.split("/")[4]))
+    found = sorted(
+        glob.glob("/usr/lib/postgresql/*/bin/initdb"), key=lambda p: float(p.split("/")[4])
+    )
     path = found[-1] if found else shutil.which("initdb")
     return path and os.path.dirname(os.path.realpath(path))
 
@@ -30,14 +36,18 @@ def free_port() -> int:
 
 
 class Postgres:
-    "A server in a folder of its own; `url` is its database. It can be stopped, killed and started again."
+    """A server in a folder of its own; `url` is its database. It can be stopped, killed and
+    started again.
+    """
 
     def __init__(self, folder: str, programs: str):
         self.folder, self._programs, self.port, self._process = folder, programs, free_port(), None
         # postgres refuses to run as root
         names = [p.pw_name for p in pwd.getpwall()]
         self._who = (
-            {"user": "postgres" if "postgres" in names else "nobody", "extra_groups": []} if os.getuid() == 0 else {}
+            {"user": "postgres" if "postgres" in names else "nobody", "extra_groups": []}
+            if os.getuid() == 0
+            else {}
         )
         if self._who:
             shutil.chown(folder, self._who["user"])
@@ -47,15 +57,28 @@ class Postgres:
         command = [f"{self._programs}/{name}", "-D", f"{self.folder}/data", *options]
         with open(f"{self.folder}/log", "a") as log:
             return subprocess.Popen(
-                command, cwd=self.folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL, **self._who
+                command,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                **self._who,
             )
 
     def make(self):
-        made = self._run("initdb", "--no-sync", "--auth=trust", "--username=shop", "--encoding=UTF8", "--locale=C")
+        made = self._run(
+            "initdb",
+            "--no-sync",
+            "--auth=trust",
+            "--username=shop",
+            "--encoding=UTF8",
+            "--locale=C",
+        )
         assert made.wait(120) == 0, open(f"{self.folder}/log").read()
 
     def start(self):
-        # processes are killed here, not machines: what was written to a file is there, on the disk or not yet
+        # processes are killed here, not machines: what was written to a file is there, on
+        # the disk or not yet
         address = ("-p", str(self.port), "-k", self.folder, "-h", "127.0.0.1")
         self._process = self._run("postgres", *address, "-c", "fsync=off")
         for _ in range(600):
@@ -74,12 +97,14 @@ class Postgres:
 
 @contextlib.contextmanager
 def postgres():
-    "A server that runs; where there are no programs the test is skipped, but not where all of it has to be there."
+    """A server that runs; where there are no programs the test is skipped, but not where all of it
+    has to be there.
+    """
     if programs() is None:
         if os.environ.get("CI") == "true":
             pytest.fail("there is no PostgreSQL: `apt-get install postgresql`")
         pytest.skip(
-            "there is no PostgreSQL to start: `apt-get install postgresql`, or name the folder of initdb in POSTGRES"
+            "there is no PostgreSQL to start: `apt-get install postgresql`, or name the folder of initdb in POSTGRES"  # noqa: E501
         )
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o755)

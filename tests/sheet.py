@@ -1,10 +1,12 @@
-"""A `Browser` on a bare page, without Jupyter: what the kernel and the page say to each other goes through Playwright."""
+"""A `Browser` on a bare page, without Jupyter: what the kernel and the page say to each other goes
+through Playwright.
+"""
 
 import base64
 import os
+import re
 import shutil
 from contextlib import contextmanager
-from importlib.resources import files
 
 HARNESS = """
 const unpack = (v) => {
@@ -39,24 +41,53 @@ window.mount = async (source, state, el) => {
   window.model = model;
   return widget.render({ model, el });
 };
-"""
+"""  # noqa: E501
 
 
 def chromium() -> str | None:
-    "Return the system's Chromium, or the one that CHROMIUM names; None where there is none, or CHROMIUM is empty."
+    """Return the system's Chromium, or the one that CHROMIUM names; None where there is none, or
+    CHROMIUM is empty.
+    """
     if (named := os.environ.get("CHROMIUM")) is not None:
         return named or None
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
 
 
 @contextmanager
 def launched(playwright):
     "Chromium, which does not look for anything outside."
-    browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+    browser = playwright.chromium.launch(
+        executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"]
+    )
     try:
         yield browser
     finally:
         browser.close()
+
+
+HERE = re.compile(
+    r"https?://127\.0\.0\.1:|data:|blob:|about:|https://cdn.jsdelivr.net/npm/@fortawesome/"
+)
+
+
+@contextmanager
+def watched(chrome, **viewport):
+    "A page on which nothing may fail, and which may not ask for anything outside."
+    context = chrome.new_context(viewport=viewport or {"width": 1400, "height": 1000})
+    context.set_default_timeout(20_000)
+    page, errors, outside = context.new_page(), [], []
+    # the icons of Voila's own page
+    page.route("**/cdn.jsdelivr.net/npm/@fortawesome/**", lambda route: route.abort())
+    page.on("pageerror", lambda e: errors.append(str(e)))
+    page.on("request", lambda r: HERE.match(r.url) or outside.append(r.url))
+    try:
+        yield page
+    finally:
+        context.close()
+    assert not errors
+    assert not outside
 
 
 def packed(value):
@@ -76,18 +107,21 @@ class Canvas:
         widget.send = self._send
         widget.observe(self._changed, names=["_view", "_setup"])
         page.expose_function("kernel", self._kernel)
-        css = files("prodrec.apps").joinpath("browser.css").read_text(encoding="utf-8")
         page.set_content(
-            f"<!doctype html><html lang=en><title>Browser</title><style>{css}\n{style}</style><body {attributes}><main></main>"
+            f"<!doctype html><html lang=en><title>Browser</title><style>{widget._css}\n{style}</style><body {attributes}><main></main>"  # noqa: E501
         )
         page.add_script_tag(content=HARNESS)
-        source = files("prodrec.apps").joinpath("browser.js").read_text(encoding="utf-8")
         state = packed({"_setup": widget._setup, "_view": widget._view})
-        page.evaluate("([source, state]) => mount(source, state, document.querySelector('main'))", [source, state])
+        page.evaluate(
+            "([source, state]) => mount(source, state, document.querySelector('main'))",
+            [widget._esm, state],
+        )
 
     def _kernel(self, content: dict, buffers: list[str]) -> list[dict]:
         self.events = []
-        self.widget._received(self.widget, content, [memoryview(base64.b64decode(b)) for b in buffers])
+        self.widget._received(
+            self.widget, content, [memoryview(base64.b64decode(b)) for b in buffers]
+        )
         return self.events
 
     def _send(self, content, buffers=None):

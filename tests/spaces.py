@@ -1,4 +1,6 @@
-"""Embedders of the tests' own: a joint space of pictures and texts, and a network without training."""
+"""Embedders of the tests' own: a joint space of pictures and texts, and a network without
+training.
+"""
 
 import keras
 import numpy as np
@@ -17,7 +19,9 @@ def tiny_network(seed: int = 3) -> keras.Model:
 
 
 class ColourWords(Embedder):
-    "A joint space of three colours: a picture is its mean colour, a text the colours that it names."
+    """A joint space of three colours: a picture is its mean colour, a text the colours that it
+    names.
+    """
 
     name, modalities, dim = "colour-words", frozenset({"image", "text"}), 3
 

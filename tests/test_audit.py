@@ -1,4 +1,6 @@
-"""The audit against pictures and tables made to be wrong, and against real ones where they are to be had."""
+"""The audit against pictures and tables made to be wrong, and against real ones where they are to
+be had.
+"""
 
 import io
 import os
@@ -38,7 +40,9 @@ def encoded(pixels, format="JPEG", mode=None, **options):
 
 
 def shop(pictures, **columns):
-    "A catalogue of `pictures` (id -> bytes), good in every other way unless `columns` say otherwise."
+    """A catalogue of `pictures` (id -> bytes), good in every other way unless `columns` say
+    otherwise.
+    """
     frame = pd.DataFrame({"image": list(pictures.values())}, index=list(pictures), dtype=object)
     frame = frame.assign(title=[f"product number {i}" for i in pictures], category="thing")
     return Catalog(frame.assign(**columns))
@@ -136,7 +140,7 @@ def test_tables():
     titles = ["Mug", "mug!", "", None, "ＭＵＧ", "Tasse é", "Tasse e\u0301", "!!"]
     catalog = shop(GOOD, title=titles, category=["a"] * 6 + ["b", None])
     assert found(catalog, min_class=2) == {
-        ("good1", "duplicate_title"), ("good4", "duplicate_title"), ("good6", "duplicate_title"), ("good2", "missing_field"),
+        ("good1", "duplicate_title"), ("good4", "duplicate_title"), ("good6", "duplicate_title"), ("good2", "missing_field"),  # noqa: E501
         ("good3", "missing_field"), ("good7", "missing_field"), ("good6", "rare_class"),
     }  # fmt: skip
 
@@ -240,8 +244,8 @@ def test_bombs_and_damaged_archives_are_issues(tmp_path):
     at = jpeg.index(b"\xff\xc0")
     jpeg[at + 5 : at + 9] = b"\xff\xff\xff\xff"
     bad = {
-        "bomb": encoded(Image.new("1", (13_000, 13_000)), "PNG"), "claim": png_claiming(60_000, 60_000), "jpeg": bytes(jpeg),
-        "member": f"{tmp_path}/z.zip!/a.jpg", "archive": f"{tmp_path}/not.zip!/a.jpg", "folder": str(tmp_path),
+        "bomb": encoded(Image.new("1", (13_000, 13_000)), "PNG"), "claim": png_claiming(60_000, 60_000), "jpeg": bytes(jpeg),  # noqa: E501
+        "member": f"{tmp_path}/z.zip!/a.jpg", "archive": f"{tmp_path}/not.zip!/a.jpg", "folder": str(tmp_path),  # noqa: E501
     }  # fmt: skip
     issues = found(shop(GOOD | bad))
     assert {i for i, _ in issues} == set(bad)
@@ -349,7 +353,9 @@ def test_the_split_keeps_copies_together():
 DATA = os.environ.get("PRODREC_DATA")
 
 
-@pytest.mark.skipif(not DATA, reason="needs real data: let PRODREC_DATA name a folder with `fashion/`")
+@pytest.mark.skipif(
+    not DATA, reason="needs real data: let PRODREC_DATA name a folder with `fashion/`"
+)
 def test_the_real_fashion_catalogue():
     archive = Path(DATA, "fashion", "fashion-product-images-small.zip")
     with zipfile.ZipFile(archive) as z, z.open("styles.csv") as f:

@@ -160,7 +160,7 @@ def test_real_weights_of_narrow_ones(name, alpha, file):
     models = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "models")
     if not list(models.glob(f"mobilenet*{file}_224*no_top.h5")):
         pytest.skip(
-            f"KERAS_HOME holds no ImageNet weights of {name} {alpha}: let it name a folder with Keras's models/"
+            f"KERAS_HOME holds no ImageNet weights of {name} {alpha}: let it name a folder with Keras's models/"  # noqa: E501
         )
     found = np.asarray(features(name, SIZE, alpha=alpha)(random_pixels()))
     assert (

@@ -1,4 +1,6 @@
-"""BatchNorm's statistics: recomputed against numpy, looked at without a trace, and what is warned of."""
+"""BatchNorm's statistics: recomputed against numpy, looked at without a trace, and what is warned
+of.
+"""
 
 import warnings
 
@@ -6,15 +8,15 @@ import keras
 import numpy as np
 import pytest
 
-from prodrec.models.pixels import Batches
 from prodrec.models.batchnorm import (
     BatchNormWarning,
     all_layers,
     batchnorm_gap,
     batchnorm_layers,
-    recompute_statistics,
     recalibrate_batchnorm,
+    recompute_statistics,
 )
+from prodrec.models.epochs import Batches
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras 3 with numpy 2
 RNG = np.random.default_rng(0)
@@ -30,7 +32,12 @@ def network(*before, after=()):
     "What is given, BatchNorm in the middle, and a decision."
     inputs = keras.Input((4,))
     x = inputs
-    for layer in (*before, norm(name="norm"), *after, keras.layers.Dense(2, activation="softmax", name="decision")):
+    for layer in (
+        *before,
+        norm(name="norm"),
+        *after,
+        keras.layers.Dense(2, activation="softmax", name="decision"),
+    ):
         x = layer(x)
     return keras.Model(inputs, x)
 
@@ -55,8 +62,12 @@ def test_recomputed_statistics_are_the_means_over_batches(most, shuffle):
     before = [np.asarray(w) for w in model.trainable_weights]
     recompute_statistics(model, batches, most)
     seen = [batches[n][0] for n in range(min(7, most))]
-    np.testing.assert_allclose(statistics(layer)[0], np.mean([x.mean(0) for x in seen], 0), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(statistics(layer)[1], np.mean([x.var(0) for x in seen], 0), rtol=1e-4)
+    np.testing.assert_allclose(
+        statistics(layer)[0], np.mean([x.mean(0) for x in seen], 0), rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        statistics(layer)[1], np.mean([x.var(0) for x in seen], 0), rtol=1e-4
+    )
     assert layer.momentum == 0.99
     for a, b in zip(before, model.trainable_weights, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -66,7 +77,9 @@ def test_what_dropout_would_drop_counts():
     "Statistics belong to what is seen in inference."
     model = network(keras.layers.Dropout(0.5, seed=1))
     recompute_statistics(model, Batches(X, Y, 50))
-    np.testing.assert_allclose(statistics(model.get_layer("norm"))[0], X.mean(0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        statistics(model.get_layer("norm"))[0], X.mean(0), rtol=1e-4, atol=1e-5
+    )
     assert rates(model) == [0.5]
 
 
@@ -76,7 +89,9 @@ def test_the_second_of_two_sees_what_the_first_gives():
     gamma, beta, _, _ = model.get_layer("first").get_weights()
     once = gamma * (X - X.mean(0)) / np.sqrt(X.var(0) + 1e-3) + beta
     kernel, bias = model.get_layer("mixed").get_weights()
-    np.testing.assert_allclose(statistics(model.get_layer("norm"))[1], (once @ kernel + bias).var(0), rtol=1e-3)
+    np.testing.assert_allclose(
+        statistics(model.get_layer("norm"))[1], (once @ kernel + bias).var(0), rtol=1e-3
+    )
 
 
 @pytest.mark.parametrize("how", ["the layer", "its model"])
@@ -90,7 +105,9 @@ def test_frozen_layers_keep_what_they_came_with(how):
     learning = next(x for x in all_layers(model) if x.name == "norm")
     recompute_statistics(model, Batches(X, Y, 50))
     np.testing.assert_array_equal(statistics(inner.get_layer("frozen")), came)
-    np.testing.assert_allclose(statistics(learning)[0], (X.mean(0) - 5) / np.sqrt(6.001), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        statistics(learning)[0], (X.mean(0) - 5) / np.sqrt(6.001), rtol=1e-3, atol=1e-4
+    )
     assert batchnorm_layers(model) == [learning]
     batchnorm_gap(model, X, Y)
     np.testing.assert_array_equal(statistics(inner.get_layer("frozen")), came)
@@ -130,11 +147,16 @@ def test_layers_of_models_in_models_are_found():
     middle = keras.Model(inputs, norm(name="middle")(deep(inputs)))
     model = keras.Model(inputs, norm(name="top")(middle(inputs)))
     assert [layer.name for layer in batchnorm_layers(model)] == ["deep", "middle", "top"]
-    assert batchnorm_layers(keras.Sequential([keras.Input((4,)), keras.layers.LayerNormalization()])) == []
+    assert (
+        batchnorm_layers(keras.Sequential([keras.Input((4,)), keras.layers.LayerNormalization()]))
+        == []
+    )
 
 
 def gap_network():
-    "Right where the first number is above the mean of those it normalises by; the running mean is far away."
+    """Right where the first number is above the mean of those it normalises by; the running mean
+    is far away.
+    """
     model = network(keras.layers.Dropout(0.9))
     model.get_layer("norm").set_weights([np.ones(4), np.zeros(4), np.full(4, 99.0), np.ones(4)])
     model.get_layer("decision").set_weights([np.array([[-1.0, 1], *[[0, 0]] * 3]), np.zeros(2)])
@@ -158,7 +180,7 @@ def test_the_gap_is_that_of_the_statistics_alone():
 
 def test_a_collapsed_network_is_warned_of():
     right = ((X[:, 0] > X[:, 0].mean()) == Y).mean()
-    told = rf"right in {right:.2f} in training mode and in {(Y == 0).mean():.2f} in inference mode.*recompute_batchnorm"
+    told = rf"right in {right:.2f} in training mode and in {(Y == 0).mean():.2f} in inference mode.*recompute_batchnorm"  # noqa: E501
     with pytest.warns(BatchNormWarning, match=told):
         recalibrate_batchnorm(gap_network(), Batches(X, Y, 50), recompute=False)
 
@@ -186,4 +208,6 @@ def test_what_recomputing_cannot_cure_is_warned_of_too():
 def test_batches_with_weights_are_taken(weights):
     model = gap_network()
     recalibrate_batchnorm(model, Batches(X, Y, 50, weights=weights))
-    np.testing.assert_allclose(statistics(model.get_layer("norm"))[0], X.mean(0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        statistics(model.get_layer("norm"))[0], X.mean(0), rtol=1e-4, atol=1e-5
+    )

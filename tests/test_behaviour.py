@@ -1,4 +1,6 @@
-"""One suite of behaviour that every classifier of the package passes: of pictures, of texts, of both."""
+"""One suite of behaviour that every classifier of the package passes: of pictures, of texts, of
+both.
+"""
 
 import io
 import json
@@ -199,7 +201,9 @@ def left_out(classifier):
 
 
 def test_the_same_seed_gives_the_same_whatever_cannot_be_read(fitted):
-    "A clone learns what the first has learned, and products without a picture that can be read make no difference."
+    """A clone learns what the first has learned, and products without a picture that can be read
+    make no difference.
+    """
     classifier, test = clone(fitted.classifier), shop(18, 29)
     if isinstance(classifier, TextClassifier):  # a missing text is a text
         classifier.fit(fitted.train, fitted.validation, epochs=2)
@@ -217,7 +221,9 @@ def test_the_same_seed_gives_the_same_whatever_cannot_be_read(fitted):
 
 
 def test_new_labels_in_validation_and_another_seed(fitted):
-    "Products whose label training never showed are not validated; what is validated is not learned."
+    """Products whose label training never showed are not validated; what is validated is not
+    learned.
+    """
     kind, train = fitted.kind, fitted.train
     labels = [*fitted.validation.products.category[:3], "x", "y", "z"]
     mixed = Catalog(fitted.validation.products.assign(category=labels))
@@ -376,7 +382,9 @@ def test_save_and_load(fitted, tmp_path):
 
 
 def as_version_01(folder):
-    "Rewrite a saved folder as version 0.1 wrote it: the class as the kind, no format, the state as it is."
+    """Rewrite a saved folder as version 0.1 wrote it: the class as the kind, no format, the state
+    as it is.
+    """
     for inner in folder.glob("*/manifest.json"):
         as_version_01(inner.parent)
     manifest = json.loads((folder / "manifest.json").read_text())

@@ -166,12 +166,12 @@ def test_what_is_given_is_not_changed():
     history, ids, vectors = History(shop()), [*IDS, *NEW], COLOURS.copy()
     events = history.events.copy()
     model = Blend(SMALL, split=split_pairs).fit(history, ids, vectors)
-    rows, scores = model._arrays["seen"].copy(), model.scores(["u00"])
+    rows, scores = model.arrays["seen"].copy(), model.scores(["u00"])
     model.recommend("u00", 5)
     model.recommend(basket=["p00"], k=5)
     pd.testing.assert_frame_equal(history.events, events)
     assert ids == [*IDS, *NEW] and (vectors == COLOURS).all()
-    assert (rows != model._arrays["seen"]).nnz == 0 and (model.scores(["u00"]) == scores).all()
+    assert (rows != model.arrays["seen"]).nnz == 0 and (model.scores(["u00"]) == scores).all()
 
 
 def test_without_vectors_and_without_times():
@@ -253,10 +253,10 @@ def test_two_opinions_are_weighed_by_who_is_right():
 
 def test_any_user_model_is_a_part(tmp_path):
     class Alphabet(UserModel):
-        def _learn(self, history, matrix):
+        def learn(self, history, matrix):
             return {}
 
-        def _predict(self, rows, users):
+        def score_known(self, rows, users):
             return np.tile(np.arange(self.placement.known, 0, -1, np.float32), (rows.shape[0], 1))
 
     model = Blend([Alphabet(), ItemKNN(), ItemKNN()], weights={"alphabet": 1.0}).fit(

@@ -1,4 +1,6 @@
-"""The BlueCart client and the picture downloader against a real server on this machine that misbehaves as told."""
+"""The BlueCart client and the picture downloader against a real server on this machine that
+misbehaves as told.
+"""
 
 import email.utils
 import io
@@ -32,9 +34,11 @@ KEY = "k3y/with+odd=signs"
 
 
 class Server(ThreadingHTTPServer):
-    """Answers a path with what `script[path]` yields: a list of answers (the last one stays) or a function of the query.
+    """Answers a path with what `script[path]` yields: a list of answers (the last one stays) or a
+    function of the query.
 
-    An answer is (status, body, headers); a body may be bytes, json or a function that writes to the socket itself.
+    An answer is (status, body, headers); a body may be bytes, json or a function that writes to the
+    socket itself.
     """
 
     daemon_threads = True
@@ -102,7 +106,12 @@ def cache(tmp_path, monkeypatch):
 
 
 def client(server, **options):
-    defaults = {"base_url": server.url, "per_second": 1000, "first_wait": 0.001, "timeout": (10, 10)}
+    defaults = {
+        "base_url": server.url,
+        "per_second": 1000,
+        "first_wait": 0.001,
+        "timeout": (10, 10),
+    }
     return BlueCart(KEY, **(defaults | options))
 
 
@@ -123,7 +132,12 @@ def item(n, **product):
 def page(items, number=1, following=None, **more):
     pagination = {"current_page": number} | ({} if following is None else {"next_page": following})
     info = {"success": True, "credits_used": number, "credits_remaining": 100 - number}
-    return {"request_info": info, "search_results": items, "category_results": items, "pagination": pagination} | more
+    return {
+        "request_info": info,
+        "search_results": items,
+        "category_results": items,
+        "pagination": pagination,
+    } | more
 
 
 def pages(total, per_page=2):
@@ -140,13 +154,20 @@ def pages(total, per_page=2):
 # ---- paging
 
 
-@pytest.mark.parametrize("max_pages, requests, products", [(1, 1, 2), (2, 2, 4), (3, 3, 6), (9, 3, 6), (None, 3, 6)])
+@pytest.mark.parametrize(
+    "max_pages, requests, products", [(1, 1, 2), (2, 2, 4), (3, 3, 6), (9, 3, 6), (None, 3, 6)]
+)
 def test_paging_stops_where_it_should(server, max_pages, requests, products):
     server.script["/request"] = pages(3)
     c = client(server)
     assert len(c.search("tent", max_pages=max_pages)) == products
     assert server.seen["/request"] == requests == c.paid
-    assert server.queries[0] == {"api_key": KEY, "type": "search", "search_term": "tent", "page": "1"}
+    assert server.queries[0] == {
+        "api_key": KEY,
+        "type": "search",
+        "search_term": "tent",
+        "page": "1",
+    }
 
 
 @pytest.mark.parametrize(
@@ -178,7 +199,9 @@ def test_an_empty_page_is_the_last(server):
 
 
 def test_pages_must_be_positive(server):
-    with pytest.raises(ValueError, match="`max_pages` must be at least 1, or None for all, received 0"):
+    with pytest.raises(
+        ValueError, match="`max_pages` must be at least 1, or None for all, received 0"
+    ):
         client(server).search("tent", max_pages=0)
     assert not server.seen
 
@@ -188,7 +211,11 @@ def test_pages_must_be_positive(server):
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_passing_failures_are_tried_again(server, status):
-    server.script["/request"] = [(status, b"<html>busy</html>"), (status, b""), (200, page([item(1)]))]
+    server.script["/request"] = [
+        (status, b"<html>busy</html>"),
+        (status, b""),
+        (200, page([item(1)])),
+    ]
     c = client(server)
     assert len(c.search("tent")) == 1
     assert server.seen["/request"] == 3 and c.paid == 1
@@ -222,7 +249,9 @@ def test_success_false_is_told_and_not_kept(server):
     assert len(c.search("tent")) == 1
 
 
-@pytest.mark.parametrize("body", [b"<html>proxy</html>", b"", b'{"request_info": {', b"[1]", b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "body", [b"<html>proxy</html>", b"", b'{"request_info": {', b"[1]", b"\xff\xfe"]
+)
 def test_an_answer_that_is_no_json_is_asked_for_again(server, body):
     server.script["/request"] = [(200, body), (200, page([item(1)]))]
     assert len(client(server).search("tent")) == 1
@@ -399,7 +428,8 @@ def test_processes_and_threads_that_ask_at_once_pay_once(server):
 
 def test_the_key_comes_from_the_argument_or_the_environment(server, monkeypatch):
     with pytest.raises(
-        ValueError, match="`api_key` is missing: give it, or set the environment variable BLUECART_API_KEY"
+        ValueError,
+        match="`api_key` is missing: give it, or set the environment variable BLUECART_API_KEY",
     ):
         BlueCart()
     monkeypatch.setenv("BLUECART_API_KEY", " from-environment\n")
@@ -434,7 +464,11 @@ def test_the_key_is_in_nothing_that_is_shown_or_written(server, cache, caplog):
 
     server.script["/request"] = [(200, page([item(1)]) | echo)]
     c = client(server)
-    shown += [repr(c), json.dumps(c.request(type="search", search_term="tent")), repr(c.search("kayak"))]
+    shown += [
+        repr(c),
+        json.dumps(c.request(type="search", search_term="tent")),
+        repr(c.search("kayak")),
+    ]
 
     for script in [
         (401, {"request_info": {"message": f"bad key {KEY}"}}),
@@ -456,8 +490,14 @@ def test_the_key_is_in_nothing_that_is_shown_or_written(server, cache, caplog):
         assert e.value.__context__ is None and e.value.__cause__ is None
         shown.append(whole_story(e.value))
     shown += [r.getMessage() for r in caplog.records]
-    assert any("api_key=***" in r.getMessage() for r in caplog.records if r.name == "urllib3.connectionpool")
-    shown += [f.read_text() for f in cache.rglob("*") if f.is_file()] + [str(f) for f in cache.rglob("*")]
+    assert any(
+        "api_key=***" in r.getMessage()
+        for r in caplog.records
+        if r.name == "urllib3.connectionpool"
+    )
+    shown += [f.read_text() for f in cache.rglob("*") if f.is_file()] + [
+        str(f) for f in cache.rglob("*")
+    ]
     assert len([f for f in cache.rglob("*.json")]) == 2
     for text in shown:
         assert not any(form in text for form in forms), text
@@ -475,7 +515,11 @@ def test_a_short_key_leaves_titles_alone(server):
 def test_credits_are_shown(server):
     server.script["/request"] = pages(2)
     c = client(server)
-    assert c.credits_used is None and c.credits_remaining is None and "credits left: unknown" in repr(c)
+    assert (
+        c.credits_used is None
+        and c.credits_remaining is None
+        and "credits left: unknown" in repr(c)
+    )
     c.search("tent", max_pages=2)
     assert (c.credits_used, c.credits_remaining) == (2, 98)
     assert repr(c) == f"BlueCart({server.url}; 2 answers paid, 0 from the cache; credits left: 98)"
@@ -494,13 +538,23 @@ def test_category_product_categories(server):
             200,
             {
                 "request_info": {"success": True},
-                "categories": [{"id": 5, "name": "Toys", "has_children": True, "extra": 1}, {"name": "no id"}],
+                "categories": [
+                    {"id": 5, "name": "Toys", "has_children": True, "extra": 1},
+                    {"name": "no id"},
+                ],
             },
         ),
         (200, {}),
     ]
     c = client(server)
-    assert len(c.category("5F9B", sort_by="best_seller", delivery_type=["pickup", "shipping"], in_stock=True)) == 1
+    assert (
+        len(
+            c.category(
+                "5F9B", sort_by="best_seller", delivery_type=["pickup", "shipping"], in_stock=True
+            )
+        )
+        == 1
+    )
     assert server.queries[-1] == {
         "api_key": KEY,
         "type": "category",
@@ -551,7 +605,7 @@ def test_to_catalog_with_everything():
     )
     catalog = to_catalog([full], category="tents")
     assert catalog["7"].drop("image").to_dict() == {
-        "title": "Item 7", "description": "A&B C", "category": "tents", "brand": "Acme", "price": 7.0, "rating": 4.25, "ratings_total": 31.0, "link": "https://w.example/7",
+        "title": "Item 7", "description": "A&B C", "category": "tents", "brand": "Acme", "price": 7.0, "rating": 4.25, "ratings_total": 31.0, "link": "https://w.example/7",  # noqa: E501
     }  # fmt: skip
     assert catalog["7"].image == "https://p.example/m.jpg"
 
@@ -562,7 +616,11 @@ def test_to_catalog_with_everything():
         ({"product_id": "P1"}, "title", None),
         ({"item_id": 5}, "price", None),
         (
-            {"item_id": "5", "main_image": None, "images": [{"link": None}, "https://p.example/b.jpg"]},
+            {
+                "item_id": "5",
+                "main_image": None,
+                "images": [{"link": None}, "https://p.example/b.jpg"],
+            },
             "image",
             "https://p.example/b.jpg",
         ),
@@ -571,7 +629,10 @@ def test_to_catalog_with_everything():
         ({"item_id": "5", "buybox_winner": {"price": "$3.50"}}, "price", 3.5),
         ({"item_id": "5", "buybox_winner": [], "breadcrumbs": 3}, "category", None),
         (
-            {"item_id": "5", "breadcrumbs": [{"name": "Sports"}, {"name": "Tents"}, {"link": "x"}, None]},
+            {
+                "item_id": "5",
+                "breadcrumbs": [{"name": "Sports"}, {"name": "Tents"}, {"link": "x"}, None],
+            },
             "category",
             "Tents",
         ),
@@ -628,10 +689,21 @@ def test_pictures_are_fetched_once_and_then_need_no_network(server):
     catalog = catalog_of(server, "/a.jpg", "/b.png", "/a.jpg", None, "/tmp/x.jpg"[1:])
     table = download_pictures(catalog, **QUICK)
     assert table.index.tolist() == ["p0", "p1", "p2"]
-    assert table.columns.tolist() == ["url", "status", "reason", "bytes", "format", "content_type", "seconds"]
+    assert table.columns.tolist() == [
+        "url",
+        "status",
+        "reason",
+        "bytes",
+        "format",
+        "content_type",
+        "seconds",
+    ]
     assert table.status.tolist() == ["ok"] * 3 and table.format.tolist() == ["JPEG", "PNG", "JPEG"]
     assert table.bytes.tolist() == [len(picture()), len(picture("PNG")), len(picture())]
-    assert table.content_type.tolist()[:2] == ["image/jpeg", "application/octet-stream"] and (table.seconds > 0).all()
+    assert (
+        table.content_type.tolist()[:2] == ["image/jpeg", "application/octet-stream"]
+        and (table.seconds > 0).all()
+    )
     assert server.seen == {"/a.jpg": 1, "/b.png": 1}  # one URL, one request
     again = download_pictures(catalog, **QUICK)
     assert (
@@ -666,8 +738,16 @@ def test_gifs_are_known_by_content(server):
 @pytest.mark.parametrize(
     "answer, reason, requests",
     [
-        ((200, b"<html>not here</html>" * 9, {"Content-Type": "text/html"}), "text/html, begins with", 1),
-        ((200, b"<html>not here</html>" * 9, {"Content-Type": "image/jpeg"}), "begins with b'<html>", 1),
+        (
+            (200, b"<html>not here</html>" * 9, {"Content-Type": "text/html"}),
+            "text/html, begins with",
+            1,
+        ),
+        (
+            (200, b"<html>not here</html>" * 9, {"Content-Type": "image/jpeg"}),
+            "begins with b'<html>",
+            1,
+        ),
         ((200, b""), "begins with b''", 1),
         ((200, b"\xff\xd8"), "begins with", 1),
         ((404, b"gone"), "404", 1),
@@ -718,7 +798,10 @@ def test_a_picture_in_tiny_chunks_is_whole_and_one_that_never_ends_is_given_up(s
     server.script |= {"/a.jpg": [(200, drip)], "/b.jpg": [(200, lambda h: drip(h, 0.05, 200))]}
     catalog = catalog_of(server, "/a.jpg", "/b.jpg")
     table = download_pictures(catalog, max_seconds=2, retries=0, **QUICK)
-    assert table.status.tolist() == ["ok", "failed"] and "not whole after 2 seconds" in table.reason["p1"]
+    assert (
+        table.status.tolist() == ["ok", "failed"]
+        and "not whole after 2 seconds" in table.reason["p1"]
+    )
     assert catalog.open("p0") == picture()
 
 
@@ -815,7 +898,13 @@ def test_a_host_that_asks_for_rest_gets_it(server, monkeypatch):
 
 def test_hosts_take_turns():
     urls = ["http://a/1", "http://a/2", "http://a/3", "http://b/1", "http://b/2"]
-    assert bluecart._by_turns(urls) == ["http://a/1", "http://b/1", "http://a/2", "http://b/2", "http://a/3"]
+    assert bluecart._by_turns(urls) == [
+        "http://a/1",
+        "http://b/1",
+        "http://a/2",
+        "http://b/2",
+        "http://a/3",
+    ]
 
 
 INTERRUPTED = """
@@ -825,14 +914,17 @@ from prodrec.data.catalog import Catalog
 c = Catalog(pd.DataFrame({"image": [sys.argv[1] + f"/{n}.jpg" for n in range(40)]}, index=[f"p{n}" for n in range(40)]))
 print("begin", flush=True)
 download_pictures(c, workers=2, per_second=5)
-"""
+"""  # noqa: E501
 
 
 def test_after_ctrl_c_the_rest_is_fetched(server):
     names = [f"/{n}.jpg" for n in range(40)]
     server.script |= dict.fromkeys(names, [(200, picture())])
     child = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, server.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", INTERRUPTED, server.url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         assert child.stdout.readline() == "begin\n"
@@ -846,7 +938,9 @@ def test_after_ctrl_c_the_rest_is_fetched(server):
     assert child.returncode != 0 and "KeyboardInterrupt" in err
     done = sum(server.seen.values())
     assert 5 <= done < 40
-    assert sum(url_path(f"{server.url}{n}").exists() for n in names) == done  # what was asked for was kept
+    assert (
+        sum(url_path(f"{server.url}{n}").exists() for n in names) == done
+    )  # what was asked for was kept
     table = download_pictures(catalog_of(server, *names), **QUICK)
     assert (table.status == "ok").all() and (table.seconds == 0).sum() == done
     assert server.seen == dict.fromkeys(names, 1)

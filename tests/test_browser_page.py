@@ -20,9 +20,10 @@ import pytest
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
-from sheet import Canvas, chromium, launched  # noqa: E402
+from sheet import Canvas, chromium, launched, watched  # noqa: E402
 
 from prodrec.apps.browser import Browser  # noqa: E402
+from prodrec.apps.browser_messages import HANDLERS  # noqa: E402
 from prodrec.data.demo import load_demo  # noqa: E402
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder  # noqa: E402
 from prodrec.recommend.profiles import Feedback  # noqa: E402
@@ -33,7 +34,8 @@ N = 120
 
 if not chromium() and os.environ.get("CI") != "true":
     pytest.skip(
-        "Chromium is not installed: `apt-get install chromium`, or say where it is in CHROMIUM", allow_module_level=True
+        "Chromium is not installed: `apt-get install chromium`, or say where it is in CHROMIUM",
+        allow_module_level=True,
     )
 
 from playwright.sync_api import expect, sync_playwright  # noqa: E402
@@ -50,7 +52,6 @@ recommender = Recommender.load(os.environ["SHOP"], feedback=os.environ["FEEDBACK
     'browser = Browser(recommender, map=pd.read_parquet(os.environ["PLANE"]), me="anna")\nbrowser',
     "Browser(recommender, k=4, id=recommender.catalog.ids[0])",
 ]
-WIDE = {"width": 1400, "height": 1000}
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,9 @@ def shop(tmp_path_factory):
     recommender = Recommender(image=ColorHistogram(), text=TfidfEmbedder()).fit(catalog)
     recommender.save(folder / "recommender", images=True)
     places = np.random.default_rng(0).random((N, 2))
-    pd.DataFrame(places, index=catalog.products.index, columns=["x", "y"]).to_parquet(folder / "plane.parquet")
+    pd.DataFrame(places, index=catalog.products.index, columns=["x", "y"]).to_parquet(
+        folder / "plane.parquet"
+    )
     return folder
 
 
@@ -78,19 +81,8 @@ def chrome():
 
 @pytest.fixture
 def page(chrome):
-    "A page on which nothing may fail, and which may not ask for anything outside."
-    context = chrome.new_context(viewport=WIDE)
-    context.set_default_timeout(20_000)
-    page = context.new_page()
-    errors, outside = [], []
-    page.route("**/cdn.jsdelivr.net/npm/@fortawesome/**", lambda route: route.abort())  # the icons of Voila's own page
-    page.on("pageerror", lambda e: errors.append(str(e)))
-    here = re.compile(r"https?://127\.0\.0\.1:|data:|blob:|about:|https://cdn.jsdelivr.net/npm/@fortawesome/")
-    page.on("request", lambda r: here.match(r.url) or outside.append(r.url))
-    yield page
-    context.close()
-    assert not errors
-    assert not outside
+    with watched(chrome) as page:
+        yield page
 
 
 def picture(format: str, size=(900, 700), noise=False, **options) -> bytes:
@@ -116,7 +108,10 @@ def uploads(tmp_path_factory) -> dict[Path, str | None]:
         "photo.jpg": (picture("JPEG"), None),
         "large.png": (large, None),
         "moving.gif": (picture("GIF", (60, 60)), "this is a GIF file; send a JPEG, PNG or WebP"),
-        "letter.jpg": (b"Dear shop, this is not a picture at all.", "this is no picture; send a JPEG, PNG or WebP"),
+        "letter.jpg": (
+            b"Dear shop, this is not a picture at all.",
+            "this is no picture; send a JPEG, PNG or WebP",
+        ),
         "bomb.png": (bomb.getvalue(), "13000 x 13000 is more than 40,000,000 pixels"),
     }
     for name, (data, _) in made.items():
@@ -183,16 +178,16 @@ def test_an_answer_is_one_message(sheet, recommender):
     expect(widget).to_have_attribute("aria-busy", "false")
 
 
-def test_uploads_are_shrunk_before_they_are_sent(sheet, uploads):
+def test_uploads_are_shrunk_before_they_are_sent(sheet, uploads, monkeypatch):
     made, widget = sheet(k=3)
     sent = []
-    made.widget._do_upload, do = (
-        lambda content, buffers: (
-            sent.append((content["name"], content["size"], len(buffers[0]))),
-            do(content, buffers),
-        )[1],
-        made.widget._do_upload,
-    )
+    do = HANDLERS["upload"]
+
+    def noted(browser, content, buffers):
+        sent.append((content["name"], content["size"], len(buffers[0])))
+        return do(browser, content, buffers)
+
+    monkeypatch.setitem(HANDLERS, "upload", noted)
     upload_all(widget, uploads)
     assert [name for name, *_ in sent] == [file.name for file in uploads]
     for file, (_, size, travelled) in zip(uploads, sent, strict=True):
@@ -244,7 +239,9 @@ def test_nothing_is_html(sheet, page):
     nasty = "<img src=x onerror=document.title='broken'><b>bold</b>"
     bad = type(catalog)(catalog.products.assign(title=nasty, brand=nasty, category=nasty + "s"))
     bad.products.loc[bad.ids[:50], "category"] = "plain"
-    made, widget = sheet(made_from=Recommender(image=ColorHistogram()).fit(bad), id=bad.ids[0], k=3, paths=False)
+    made, widget = sheet(
+        made_from=Recommender(image=ColorHistogram()).fit(bad), id=bad.ids[0], k=3, paths=False
+    )
     expect(widget.locator(".prodrec-title").first).to_have_text(nasty)
     widget.locator(".prodrec-input").fill("<b>")
     expect(widget.locator(".prodrec-found li").nth(0)).to_contain_text(nasty)
@@ -271,7 +268,10 @@ def test_map_and_grid_know_each_other(sheet, page, shop):
     box, span = canvas.bounding_box(), (plane.max() - plane.min()).max()
     id = ((plane.x - 0.5) ** 2 + (plane.y - 0.5) ** 2).idxmin()
     to_page = min(box["width"], box["height"]) * 0.94 / span
-    at = box["x"] + box["width"] / 2 + x[id] * to_page, box["y"] + box["height"] / 2 - y[id] * to_page
+    at = (
+        box["x"] + box["width"] / 2 + x[id] * to_page,
+        box["y"] + box["height"] / 2 - y[id] * to_page,
+    )
     page.mouse.move(*at)
     title = made.widget.recommender.catalog[id].title
     expect(widget.locator(".prodrec-tip")).to_contain_text(title)
@@ -313,9 +313,7 @@ def test_fits_its_place(sheet, page, width, shop):
 
 
 def test_reads_in_the_dark(sheet, page, recommender):
-    dark = (
-        ":root { --jp-layout-color1: #111; --jp-ui-font-color1: rgba(255, 255, 255, 0.87); --jp-brand-color1: #2196f3 }"
-    )
+    dark = ":root { --jp-layout-color1: #111; --jp-ui-font-color1: rgba(255, 255, 255, 0.87); --jp-brand-color1: #2196f3 }"  # noqa: E501
     _, widget = sheet(dark, id=recommender.catalog.ids[0], k=3)
     weak = page.evaluate(CONTRAST)
     assert not weak
@@ -340,7 +338,7 @@ CONTRAST = """() => {
     if ((a + 0.05) / (b + 0.05) < 4.5) weak.push([node.className, node.textContent.slice(0, 30), back, ink]);
   }
   return weak;
-}"""
+}"""  # noqa: E501
 
 
 # -- in Jupyter
@@ -356,7 +354,9 @@ def free_port() -> int:
 def serving(command: list[str], folder: Path, ready: str, env: dict):
     "A server of Jupyter with folders of its own, once `ready` answers; its address."
     port = free_port()
-    private = {f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
+    private = {
+        f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")
+    }
     private |= {
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
@@ -406,7 +406,9 @@ def write_notebook(path: Path, cells: list[str]):
         for n, c in enumerate(cells)
     ]
     spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": spec, "cells": made}))
+    path.write_text(
+        json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": spec, "cells": made})
+    )
 
 
 @pytest.fixture(scope="module")
@@ -423,9 +425,12 @@ def lab(shop, env, tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
     settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
-    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    (settings / "notification.jupyterlab-settings").write_text(
+        '{"fetchNews": "false", "checkForUpdates": false}'
+    )
     (folder / "work").mkdir()
     write_notebook(folder / "work" / "shop.ipynb", CELLS)
+    write_notebook(folder / "work" / "saved.ipynb", [CELLS[0], CELLS[2]])
     command = [
         "jupyterlab",
         "--no-browser",
@@ -433,7 +438,9 @@ def lab(shop, env, tmp_path_factory):
         "--ServerApp.token=secret",
         f"--ServerApp.root_dir={folder / 'work'}",
     ]
-    with serving([*command, "--LabApp.expose_app_in_browser=True"], folder, "/api?token=secret", env) as address:
+    with serving(
+        [*command, "--LabApp.expose_app_in_browser=True"], folder, "/api?token=secret", env
+    ) as address:
         yield address
 
 
@@ -466,8 +473,37 @@ def test_in_lab(page, lab, env, uploads):
     expect(cards(widget).nth(1).locator("button").first).to_be_focused()
     assert page.evaluate("jupyterapp.shell.currentWidget.content.widgets.length") == 3
 
-    expect(cards(second)).to_have_count(4)  # nothing that was done in the first has changed the second
-    assert Feedback(env["FEEDBACK"]).events()[["user", "event"]].values.tolist() == [["anna", "like"]]
+    expect(cards(second)).to_have_count(
+        4
+    )  # nothing that was done in the first has changed the second
+    assert Feedback(env["FEEDBACK"]).events()[["user", "event"]].values.tolist() == [
+        ["anna", "like"]
+    ]
+
+
+def test_a_saved_notebook_shows_the_table_and_a_dead_kernel_is_named(page, lab):
+    page.goto(f"{lab}/doc/tree/saved.ipynb?reset&token=secret")
+    page.wait_for_function("window.jupyterapp")
+    page.evaluate(RUN)
+    widget, table = (
+        page.get_by_role("region", name="Product browser"),
+        page.locator(".jp-OutputArea table"),
+    )
+    expect(cards(widget)).to_have_count(4, timeout=120_000)
+    title = cards(widget).first.locator(".prodrec-title").inner_text()
+    expect(table).to_be_hidden()  # the widget is alive
+    page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+    kernel = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+    page.evaluate(f"() => void {kernel}.requestExecute({{ code: 'import os; os._exit(1)' }})")
+    page.wait_for_timeout(500)
+    cards(widget).first.locator(".prodrec-face").click()
+    expect(widget.get_by_role("alert")).to_contain_text("run this cell again", timeout=3_000)
+    page.goto(f"{lab}/doc/tree/saved.ipynb?reset&token=secret")
+    expect(table).to_be_visible(timeout=60_000)
+    expect(table).to_contain_text(title)
+    page.wait_for_timeout(1_500)  # until the manager has given up on the widget
+    expect(page.get_by_text("Error displaying widget")).to_be_hidden()
+    assert title in table.locator("img").evaluate_all("all => all.map((i) => i.alt)")
 
 
 def drive(page, widget, uploads):
@@ -493,13 +529,15 @@ def drive(page, widget, uploads):
     expect(widget.locator(".prodrec-map")).to_have_attribute("data-painted", re.compile(r"\d"))
     canvas.scroll_into_view_if_needed()
     draw_around(page, canvas)
-    expect(widget.get_by_role("tab", name=re.compile("Selected on the map"))).to_have_attribute("aria-selected", "true")
+    expect(widget.get_by_role("tab", name=re.compile("Selected on the map"))).to_have_attribute(
+        "aria-selected", "true"
+    )
     widget.get_by_role("button", name="Clear selection").click()
     expect(widget.get_by_role("tab")).to_have_count(0)
 
     cards(widget).first.hover()
-    cards(widget).first.get_by_role("button", name="More like this").click()
-    expect(widget.locator(".prodrec-chip-more")).to_have_count(1)
+    cards(widget).first.get_by_role("button", name="More like").click()
+    expect(widget.locator(".prodrec-chip-positive")).to_have_count(1)
 
 
 def test_in_voila(page, env, uploads, tmp_path):

@@ -455,3 +455,23 @@ def test_a_product_is_drawn_or_the_reason_is():
     left, right, bottom, top = axes[2].images[0].get_extent()
     assert (left, right, top, bottom) == (10, 40, 20, 40)
     plt.close("all")
+
+
+def test_a_catalogue_that_is_brought_up_to_date_is_what_concat_makes_of_it():
+    table = pd.DataFrame(
+        {"title": ["a", "b", "c"], "price": [1.0, 2.0, None], "size": [38, 39, 40], "image": None},
+        index=["1", "2", "3"],
+    )
+    old = Catalog(table)
+    new = Catalog(table.iloc[1:].assign(title=["B", "C"], price=[5.0, 6.0]).set_axis(["2", "4"]))
+    both = old.updated(new)
+    assert both.ids == ["1", "2", "3", "4"] and both.products.title.tolist() == ["a", "B", "c", "C"]
+    pd.testing.assert_frame_equal(both.products, Catalog(both.products).products)
+    assert list(old.updated(old).products.title) == ["a", "b", "c"] and old.ids == ["1", "2", "3"]
+    words = Catalog(pd.DataFrame({"title": ["d"], "size": ["M"], "image": None}, index=["5"]))
+    with pytest.warns(UserWarning, match="size"):
+        mixed = old.updated(words)
+    assert mixed.products["size"].tolist() == ["38", "39", "40", "M"]
+    data = encoded(pixels(), "PNG")
+    seen = old.updated(Catalog(pd.DataFrame({"title": ["p"], "image": [data]}, index=["3"])))
+    assert seen.open("3") == data and old.products["image"].isna().all()

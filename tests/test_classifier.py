@@ -349,7 +349,7 @@ def test_mobilenetv2_sees_what_keras_applications_sees():
     models = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "models")
     if not list(models.glob("mobilenet_v2_weights_*_1.0_224_no_top.h5")):
         pytest.skip(
-            "KERAS_HOME holds no ImageNet weights of MobileNetV2: let it name a folder with Keras's models/"
+            "KERAS_HOME holds no ImageNet weights of MobileNetV2: let it name a folder with Keras's models/"  # noqa: E501
         )
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (2, 96, 64, 3)).astype(np.uint8)
@@ -370,7 +370,9 @@ def test_mobilenetv2_sees_what_keras_applications_sees():
 
 
 def as_version_01(path, classifier, meta):
-    "Write what version 0.1 wrote: the class as the kind, no number of the format, the state as it is."
+    """Write what version 0.1 wrote: the class as the kind, no number of the format, the state as
+    it is.
+    """
     path.mkdir()
     classifier.model.save(path / "model.keras")
     classifier.history_.to_parquet(path / "history.parquet")

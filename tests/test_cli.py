@@ -77,8 +77,8 @@ def test_a_folder_without_a_recommender_is_one_line(command, more, tmp_path, cap
     [
         ("audit", "required: --data"),
         ("audit --data nowhere.csv", "is none of demo, fashion"),
-        ("audit --data PLACE/pictures --root elsewhere", "--root goes with a table"),
-        ("audit --data PLACE/pictures --map title=name", "--map is about tables"),
+        ("audit --data PLACE/pictures --root elsewhere", "needs neither"),
+        ("audit --data PLACE/pictures --map title=name", "needs neither"),
         ("audit --data PLACE/products.csv --map colour=name", "one of id, title"),
         ("audit --data retail", "needs --root"),
         ("train --data demo", "required: --out"),

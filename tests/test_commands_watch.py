@@ -16,7 +16,9 @@ from prodrec.models.classifier import Classifier
 
 @pytest.fixture
 def scores(place, monkeypatch):
-    "Lets the measurements that follow come out as it is told, and spares the training that they are not about."
+    """Lets the measurements that follow come out as it is told, and spares the training that they
+    are not about.
+    """
     known = Workspace.load(place / "model").classifier
     monkeypatch.setattr(commands_watch, "fit_on", lambda *_: known)
 

@@ -9,14 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodrec import Catalog
-from prodrec.recommend.complements import (
-    Complements,
-    basket_pairs,
-    baskets,
-    log_lift,
-    pair_map,
-    pair_scores,
-)
+from prodrec.recommend.complements import Complements
 from prodrec.recommend.history import History
 
 KINDS = ["phone", "case", "mug"]
@@ -33,7 +26,9 @@ def colours(catalog):
 
 
 def shop(seed=0, n=120):
-    "Telephones, then a case of the same colour; mugs alone; telephones are compared with each other."
+    """Telephones, then a case of the same colour; mugs alone; telephones are compared with each
+    other.
+    """
     rng, rows = np.random.default_rng(seed), []
     for u in range(n):
         day = pd.Timestamp("2024-01-01") + pd.Timedelta(days=int(rng.integers(300)))
@@ -56,23 +51,34 @@ def model():
 
 
 def test_a_case_goes_with_a_telephone_and_not_the_other_way(model):
-    assert model.relation("phone0", "case0") == "goes with" and model.relation("case0", "phone0") == ""
-    assert model.relation("phone0", "phone1") == "instead of" and model.relation("case0", "case1") == "instead of"
+    assert (
+        model.relation("phone0", "case0") == "complement"
+        and model.relation("case0", "phone0") == ""
+    )
+    assert (
+        model.relation("phone0", "phone1") == "substitute"
+        and model.relation("case0", "case1") == "substitute"
+    )
     assert model.relation("phone0", "mug0") == model.relation("mug0", "phone0") == ""
     hits = model.recommend("phone1", 4)
     assert sorted(hits.ids) == ["case1", "case3", "case5", "case7"]  # those of the same colour
     table = hits.to_frame()
-    assert set(table["relation"]) == {"goes with"} and table["reason"].str.startswith("case with phone").all()
+    assert (
+        set(table["relation"]) == {"complement"}
+        and table["reason"].str.startswith("case with phone").all()
+    )
     assert len(model.recommend("case0", 5)) == 0
-    hits = model.recommend("phone1", 3, relation="instead of")
-    assert sorted(hits.ids) == ["phone3", "phone5", "phone7"] and set(hits.to_frame()["relation"]) == {"instead of"}
+    hits = model.recommend("phone1", 3, relation="substitute")
+    assert sorted(hits.ids) == ["phone3", "phone5", "phone7"] and set(
+        hits.to_frame()["relation"]
+    ) == {"substitute"}
 
 
 @settings(deadline=None, max_examples=15)
 @given(
     st.sampled_from(["phone0", "case3", "mug1"]),
     st.integers(1, 12),
-    st.sampled_from(["goes with", "instead of"]),
+    st.sampled_from(["complement", "substitute"]),
     st.sampled_from([None, {"price": (0, 3)}, {"category": "case"}]),
 )
 def test_lists_hold_what_they_promise(model, id, k, relation, where):
@@ -88,9 +94,15 @@ def test_lists_hold_what_they_promise(model, id, k, relation, where):
 def test_what_is_new_has_its_place_at_once(tmp_path):
     catalog = products()
     model = Complements().fit(shop(), catalog, colours(catalog))
-    new = Catalog(pd.DataFrame({"category": ["case", "case", "phone", "tent"]}, index=["even", "odd", "new1", "tent"]))
+    new = Catalog(
+        pd.DataFrame(
+            {"category": ["case", "case", "phone", "tent"]}, index=["even", "odd", "new1", "tent"]
+        )
+    )
     model.add(new, np.array([[1, 0], [0, 1], [0, 1], [1, 0]], np.float32))
-    assert model.relation("phone0", "even") == "goes with" and model.relation("phone0", "tent") == ""
+    assert (
+        model.relation("phone0", "even") == "complement" and model.relation("phone0", "tent") == ""
+    )
     scores = dict(zip(model.catalog.ids, model.scores(["phone0"])[0], strict=True))
     assert scores["even"] > max(scores["odd"], scores["tent"])
     assert sorted(model.recommend("new1", 4).ids) == ["case1", "case3", "case5", "case7"]
@@ -105,7 +117,11 @@ def test_what_is_new_has_its_place_at_once(tmp_path):
 
 def test_who_is_not_known_gets_what_is_popular(model):
     hits = model.recommend("unheard of", 3)
-    assert len(hits) == 3 and set(hits.to_frame()["relation"]) == {""} and set(hits.to_frame()["reason"]) == {"popular"}
+    assert (
+        len(hits) == 3
+        and set(hits.to_frame()["relation"]) == {""}
+        and set(hits.to_frame()["reason"]) == {"popular"}
+    )
     assert model.recommend("unheard of", where={"category": "mug"}).ids[0].startswith("mug")
     for where in ("category == 'mug'", lambda _: "category == 'mug'"):
         with pytest.raises(TypeError, match="text is never evaluated: give `where` as a dict"):
@@ -125,8 +141,11 @@ def test_the_same_seed_is_the_same_model_and_saved_it_stays(model, tmp_path, mon
     monkeypatch.setitem(sys.modules, "implicit", None)
     loaded = Complements.load(tmp_path / "model")
     assert (loaded.scores(ids) == model.scores(ids)).all()
-    for relation in ("goes with", "instead of"):
-        assert loaded.recommend("phone0", relation=relation).ids == model.recommend("phone0", relation=relation).ids
+    for relation in ("complement", "substitute"):
+        assert (
+            loaded.recommend("phone0", relation=relation).ids
+            == model.recommend("phone0", relation=relation).ids
+        )
     assert not [f for f in (tmp_path / "model").rglob("*") if f.suffix in (".pkl", ".pickle")]
     (tmp_path / "model" / "kinds.json").write_text("[]", encoding="utf-8")
     with pytest.raises(ValueError, match="damaged"):
@@ -147,20 +166,22 @@ def test_histories_without_times_or_views_and_missing_kinds():
     table = shop().events
     table = table[table["event"] == "purchase"]
     catalog = products()
-    catalog.products["category"] = catalog.products["category"].where(catalog.products.index != "case0")
+    catalog.products["category"] = catalog.products["category"].where(
+        catalog.products.index != "case0"
+    )
     untimed = History(table.drop(columns="time")[~table["id"].str.startswith("mug")])
     model = Complements().fit(untimed, catalog, colours(catalog))
     assert (
-        model.relation("phone0", "case1") == model.relation("case1", "phone0") == "goes with"
+        model.relation("phone0", "case1") == model.relation("case1", "phone0") == "complement"
     )  # no order, no direction
-    assert model.relation("phone0", "phone1") == "instead of"
-    assert model.relation("case0", "phone1") != "instead of"  # of no kind
+    assert model.relation("phone0", "phone1") == "substitute"
+    assert model.relation("case0", "phone1") != "substitute"  # of no kind
 
 
 @pytest.mark.parametrize(
     "change, message",
     [
-        (dict(by="colour"), "`by` names column 'colour'"),
+        (dict(target="colour"), "`target` names column 'colour'"),
         (dict(bought="cart"), "no basket of `history` holds two products"),
         (dict(within="1min"), "no basket of `history` holds two products"),
     ],
@@ -185,58 +206,39 @@ def test_wrong_arguments_are_named(model):
         Complements().fit(shop(n=12), catalog, colours(catalog))
 
 
-# -- the pieces
+def test_the_names_of_the_first_version_work_and_warn(model):
+    with pytest.warns(DeprecationWarning, match="`by` is now `target`"):
+        assert Complements(by="colour").target == "colour"
+    with pytest.warns(DeprecationWarning, match="'instead of' is now 'substitute'"):
+        old = model.recommend("phone1", 3, relation="instead of")
+    assert old.ids == model.recommend("phone1", 3, relation="substitute").ids
 
 
-@settings(deadline=None, max_examples=30)
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4), st.integers(0, 200)), min_size=1, max_size=25))
-def test_baskets_are_those_of_a_loop(rows):
-    table = pd.DataFrame(rows, columns=["user", "id", "hour"])
-    start = pd.Timestamp("2024-01-01")
-    table = table.assign(time=start + pd.to_timedelta(table["hour"], unit="h")).astype({"user": str, "id": str})
-    found, expected = baskets(History(table[["user", "id", "time"]]), within="24h"), set()
-    for _, theirs in table.sort_values("time", kind="stable").groupby("user"):
-        basket, last = {}, None
-        for i, time in zip(theirs["id"], theirs["time"], strict=True):
-            if last is not None and time - last > pd.Timedelta("24h"):
-                expected.add(frozenset(basket.items()))
-                basket = {}
-            basket.setdefault(i, time)
-            last = time
-        expected.add(frozenset(basket.items()))
-    got = [frozenset(zip(g["id"], g["time"], strict=True)) for _, g in found.groupby("basket")]
-    assert set(got) == expected
-    pairs = basket_pairs(found)
-    often = found["id"].value_counts()
-    assert all(weight <= often[a] + 1e-9 for a, weight in pairs.groupby("a")["weight"].sum().items())
-    times = {(g, i): t for g, i, t in found[["basket", "id", "time"]].itertuples(index=False)}
-    forward = sum(times[g, a] <= times[g, b] for g, a in times for h, b in times if g == h and a != b)
-    assert len(pairs) == forward
+def test_a_folder_of_the_first_version_loads(model, tmp_path):
+    import json
+
+    model.save(tmp_path / "m")
+    manifest = json.loads((tmp_path / "m" / "manifest.json").read_text(encoding="utf-8"))
+    state = manifest["meta"].pop("state")
+    manifest["meta"] = {"by": state.pop("target"), **state}  # as it was written then
+    del manifest["format"]
+    (tmp_path / "m" / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    again = Complements.load(tmp_path / "m")
+    assert again.target == "category" and (again.scores(["mug1"]) == model.scores(["mug1"])).all()
 
 
-def test_large_baskets_are_passed_over():
-    table = pd.DataFrame({"user": "a", "id": [f"{n}" for n in range(6)]})
-    assert len(basket_pairs(baskets(History(table)))) == 30 and basket_pairs(baskets(History(table)), largest=5).empty
+def test_it_can_be_fitted_again_to_another_catalogue():
+    catalog = products()
+    model = Complements().fit(shop(), catalog, colours(catalog))
+    other = Catalog(catalog.products.assign(category=catalog.products["category"] + "s"))
+    model.fit(shop(), other, colours(other))
+    assert model.kinds_.index.tolist() == ["cases", "mugs", "phones"]
+    assert model.relation("phone0", "case0") == "complement"
 
 
-def test_lift_and_its_prior():
-    counts, even = np.array([[0, 8.0], [8, 0]]), [0.5, 0.5]
-    assert np.allclose(log_lift(np.outer([1, 2, 3], [4, 5, 6]), np.array([4, 5, 6]) / 15), 0)  # nothing but chance
-    assert log_lift(counts, even)[0, 1] == pytest.approx(np.log((8 + 5) / (4 + 5)))
-    assert log_lift(counts, even, 100)[0, 1] < log_lift(counts, even, 1)[0, 1]
-    assert (log_lift(np.zeros((2, 2)), even) == 0).all()
-
-
-def test_pair_scores_are_the_ratio_of_gaussians():
-    from scipy.stats import multivariate_normal, norm
-
-    rho = np.array([0.6])
-    x, y = np.linspace(-2, 2, 5)[:, None], np.linspace(-1, 3, 4)[:, None]
-    both = multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]])
-    expected = [[both.logpdf([a, b]) - norm.logpdf(a) - norm.logpdf(b) for b in y[:, 0]] for a in x[:, 0]]
-    np.testing.assert_allclose(pair_scores(x, y, rho), expected, atol=1e-9)
-    rng = np.random.default_rng(0)
-    left, right, strengths = pair_map(rng.normal(size=(50, 4)), rng.normal(size=(50, 4)), np.ones(50), rank=3)
-    assert left.shape == right.shape == (4, 3) and (np.diff(strengths) <= 0).all() and strengths.max() <= 0.95
-    constant = pair_map(np.zeros((5, 2)), np.zeros((5, 2)), np.ones(5))
-    assert np.isfinite(pair_scores(np.zeros((1, 2)) @ constant[0], np.zeros((1, 2)) @ constant[1], constant[2])).all()
+def test_it_shows_the_kinds_that_are_related(model):
+    assert repr(Complements("brand")) == "Complements(target='brand', not fitted)"
+    assert "24 products of 3 kinds in 'category'" in repr(model)
+    assert "case ×" in model._repr_html_() and "<table" in model._repr_html_()
+    ax = model.figure("phone0", k=2)
+    assert "phone 0" in ax.figure.get_suptitle()

@@ -24,7 +24,9 @@ def test_the_form_of_unicode_does_not_matter(text):
 
 @given(st.text(max_size=40).filter(lambda text: not set("'’`") & set(text)))
 def test_no_letter_and_no_digit_is_lost(text):
-    assert [c for c in "".join(words(text)) if c.isalnum()] == [c for c in fold(text) if c.isalnum()]
+    assert [c for c in "".join(words(text)) if c.isalnum()] == [
+        c for c in fold(text) if c.isalnum()
+    ]
 
 
 @given(st.text(alphabet="红色女士连衣裙鞋ワンピース", min_size=1, max_size=12), st.data())

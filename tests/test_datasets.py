@@ -39,7 +39,7 @@ def jpeg(colour="red", size=(6, 8)):
     return out.getvalue()
 
 
-HEAD = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName"
+HEAD = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName"  # noqa: E501
 STYLES = [
     "15970,Men,Apparel,Topwear,Shirts,Navy Blue,Fall,2011,Casual,Acme Men Check Shirt",
     "39386,Men,Apparel,Bottomwear,Jeans,Blue,,,Casual,Acme Jeans, slim, blue",
@@ -382,7 +382,7 @@ def test_download_and_root_exclude_each_other(tmp_path):
 @pytest.mark.parametrize("zipped", [False, True])
 def test_retail(tmp_path, zipped):
     files = {
-        "train.csv": '\ufeffImgId,title,description,categories\r\n0042,"Pan, steel","Two\r\nlines",Home & Kitchen\r\n,Hose,,Patio\r\n77,Café NA,NA,Grocery\r\n',
+        "train.csv": '\ufeffImgId,title,description,categories\r\n0042,"Pan, steel","Two\r\nlines",Home & Kitchen\r\n,Hose,,Patio\r\n77,Café NA,NA,Grocery\r\n',  # noqa: E501
         "test.csv": "ImgId,title,description\n0042,Duck,Yellow\n",
         "train/train/0042.jpg": jpeg("red"),
         "test/test/0042.jpg": jpeg("blue"),
@@ -651,7 +651,7 @@ def listings(folder, **files):
 def test_walmart(tmp_path):
     root = listings(
         tmp_path / "w",
-        tents=',category,image_url,title\n0,tents,https://p.example/1.jpg?a=1,Tent NA\n1,tents,https://p.example/1.jpg?a=1,Tent NA\n2,tents,,"Tent, “blue”"\n',
+        tents=',category,image_url,title\n0,tents,https://p.example/1.jpg?a=1,Tent NA\n1,tents,https://p.example/1.jpg?a=1,Tent NA\n2,tents,,"Tent, “blue”"\n',  # noqa: E501
         boats="category,image_url,title\nboats,https://p.example/1.jpg?a=1,Tent NA\n",
         filter_data=",category,title\n0,tents,Tent NA\n",
     )

@@ -30,7 +30,7 @@ for i in c:
     except Exception as e: h.update(e.reason.encode())
 for t in (c.products.drop(columns="image"), d, load_demo_events(60, 3)): h.update(t.to_csv().encode())
 print(h.hexdigest())
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -22,7 +22,9 @@ from prodrec.models.engines import (
 
 
 def resized_and_normalised():
-    "A network of a user's own: it resizes, normalises by the batch in training, and is trained a little."
+    """A network of a user's own: it resizes, normalises by the batch in training, and is trained a
+    little.
+    """
     keras.utils.set_random_seed(1)
     inputs = keras.Input((24, 20, 3), dtype="uint8")
     x = keras.layers.Resizing(16, 16)(inputs)
@@ -65,7 +67,9 @@ def test_openvino_gives_the_vectors_of_keras(make):
 
 
 def test_openvino_in_bfloat16_gives_nearly_the_vectors_of_keras():
-    "In a process of its own: where the processor has AMX, its registers do not fit where Ctrl-C is handled."
+    """In a process of its own: where the processor has AMX, its registers do not fit where Ctrl-C
+    is handled.
+    """
     pytest.importorskip("openvino")
     program = """
         import sys

@@ -1,4 +1,6 @@
-"""Heat maps where it is known what decides, in every network that looks at pictures; label errors that were planted."""
+"""Heat maps where it is known what decides, in every network that looks at pictures; label errors
+that were planted.
+"""
 
 import sys
 
@@ -30,7 +32,9 @@ NAMES = ["red", "green", "neither"]
 
 
 def scenes(n, seed):
-    "Pictures of noise; where the red or green patch is, if there is one; and where the blue one is, which says nothing."
+    """Pictures of noise; where the red or green patch is, if there is one; and where the blue one
+    is, which says nothing.
+    """
     rng = np.random.default_rng(seed)
     pixels, masks = rng.integers(110, 146, (n, 32, 32, 3), np.uint8), np.zeros((2, n, 32, 32), bool)
     for i in range(n):

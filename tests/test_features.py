@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from prodrec.models import features as module
 from prodrec.data.catalog import Catalog
+from prodrec.models import features as module
+from prodrec.models.backbones import backbone
+from prodrec.models.classifier import ImageClassifier
 from prodrec.models.features import bottleneck, has_bfloat16, in_bfloat16, network_digest
 from prodrec.models.pixels import apply_network, load_pixels
-from prodrec.models.classifier import ImageClassifier
-from prodrec.models.backbones import backbone
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras 3 with numpy 2
 SIZE = (16, 12)
@@ -25,7 +25,9 @@ def catalog(start, stop):
     images = []
     for n in range(start, stop):
         out = io.BytesIO()
-        Image.fromarray(np.random.default_rng(n).integers(0, 256, (*SIZE, 3), dtype=np.uint8)).save(out, "PNG")
+        Image.fromarray(np.random.default_rng(n).integers(0, 256, (*SIZE, 3), dtype=np.uint8)).save(
+            out, "PNG"
+        )
         images.append(out.getvalue())
     return Catalog(
         pd.DataFrame(
@@ -38,7 +40,9 @@ def catalog(start, stop):
 def small(seed=0, size=SIZE, activation="relu", **names):
     "A network with another inside it, as a backbone is inside a classifier."
     keras.utils.set_random_seed(seed)
-    inside = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3, activation=activation)], **names)
+    inside = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3, activation=activation)], **names
+    )
     inputs = keras.Input((*size, 3), dtype="uint8")
     x = inside(keras.layers.Rescaling(1 / 255)(inputs))
     return keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))
@@ -54,7 +58,9 @@ def empty_cache(tmp_path, monkeypatch):
 def calls(monkeypatch):
     "How many rows each call of any network was given."
     seen, answer = [], keras.Model.predict_on_batch
-    monkeypatch.setattr(keras.Model, "predict_on_batch", lambda self, x: seen.append(len(x)) or answer(self, x))
+    monkeypatch.setattr(
+        keras.Model, "predict_on_batch", lambda self, x: seen.append(len(x)) or answer(self, x)
+    )
     return seen
 
 
@@ -75,12 +81,16 @@ def test_a_picture_is_computed_once(calls):
     more = bottleneck(model, load_pixels(catalog(15, 24), SIZE), 8)
     assert calls == [4] and more.computed == 4
     np.testing.assert_array_equal(more[:5], first[15:])
-    np.testing.assert_array_equal(first[[3, 0]], wanted[[3, 0]])  # still, though the store has grown
+    np.testing.assert_array_equal(
+        first[[3, 0]], wanted[[3, 0]]
+    )  # still, though the store has grown
     np.testing.assert_array_equal(first[2], wanted[2])
 
 
 def test_copies_are_computed_once(calls):
-    products = pd.concat([catalog(0, 3).products, catalog(0, 3).products.rename(index=lambda i: f"copy-{i}")])
+    products = pd.concat(
+        [catalog(0, 3).products, catalog(0, 3).products.rename(index=lambda i: f"copy-{i}")]
+    )
     found = bottleneck(small(), load_pixels(Catalog(products), SIZE))
     assert found.computed == 3 and len(found) == 6
     np.testing.assert_array_equal(found[:3], found[3:])
@@ -113,7 +123,9 @@ def test_the_digest_is_of_what_is_computed(tmp_path):
     assert network_digest(keras.models.load_model(tmp_path / "m.keras")) == wanted
     # layers that are named after what they do are still told apart by what they do
     inputs = keras.Input((4,))
-    one, other = (keras.Model(inputs, keras.layers.Activation(a, name=a)(inputs)) for a in ("relu", "tanh"))
+    one, other = (
+        keras.Model(inputs, keras.layers.Activation(a, name=a)(inputs)) for a in ("relu", "tanh")
+    )
     assert network_digest(one) != network_digest(other)
     a, b = keras.layers.Dense(4, use_bias=False), keras.layers.Dense(4, use_bias=False)
     before, after = keras.Model(inputs, b(a(inputs))), keras.Model(inputs, a(b(inputs)))
@@ -160,7 +172,9 @@ def test_a_torn_file_is_cut_to_what_is_whole(file, empty_cache):
 
 def test_what_is_asked_wrongly():
     model, pixels = small(), load_pixels(catalog(0, 3), SIZE)
-    with pytest.raises(ValueError, match="`precision` must be 'float32' or 'bfloat16', received 'f16'"):
+    with pytest.raises(
+        ValueError, match="`precision` must be 'float32' or 'bfloat16', received 'f16'"
+    ):
         bottleneck(model, pixels, precision="f16")
     with pytest.raises(ValueError, match="`keep` must be 'float32' or 'float16', received 'int8'"):
         bottleneck(model, pixels, keep="int8")
@@ -174,7 +188,9 @@ def test_what_is_asked_wrongly():
 
 
 def test_no_picture_at_all():
-    found = bottleneck(small(), load_pixels(Catalog(catalog(0, 1).products.assign(image=None)), SIZE))
+    found = bottleneck(
+        small(), load_pixels(Catalog(catalog(0, 1).products.assign(image=None)), SIZE)
+    )
     assert len(found) == 0 and found[:].shape == (0, 4)
 
 
@@ -186,11 +202,15 @@ def test_float16_is_half_the_size(empty_cache):
     assert sizes == {"rows.float32": 160, "rows.float16": 80}
 
 
-@pytest.mark.parametrize("flags, found", [("fpu avx512_bf16 sse", True), ("amx_bf16", True), ("fpu avx512f", False)])
+@pytest.mark.parametrize(
+    "flags, found", [("fpu avx512_bf16 sse", True), ("amx_bf16", True), ("fpu avx512f", False)]
+)
 def test_the_processor_is_asked(monkeypatch, tmp_path, flags, found):
     (tmp_path / "cpuinfo").write_text(f"flags\t\t: {flags}\n")
     real = module.Path
-    monkeypatch.setattr(module, "Path", lambda p: real(tmp_path / "cpuinfo") if p == "/proc/cpuinfo" else real(p))
+    monkeypatch.setattr(
+        module, "Path", lambda p: real(tmp_path / "cpuinfo") if p == "/proc/cpuinfo" else real(p)
+    )
     assert has_bfloat16() is found
     (tmp_path / "cpuinfo").unlink()
     assert has_bfloat16() is False
@@ -220,7 +240,9 @@ def frozen_then_head(image_size, n_classes):
 
 def test_a_second_classifier_computes_nothing(calls):
     def fitted(train, validation):
-        return ImageClassifier(frozen_then_head, image_size=SIZE, batch_size=8).fit(train, validation, epochs=1)
+        return ImageClassifier(frozen_then_head, image_size=SIZE, batch_size=8).fit(
+            train, validation, epochs=1
+        )
 
     first = fitted(catalog(0, 12), catalog(12, 16))
     assert calls == [8, 8, 4]

@@ -1,6 +1,9 @@
-"""Filters: a dict, a mask or a function against a comparison one value at a time; JSON and conditions."""
+"""Filters: a dict, a mask or a function against a comparison one value at a time; JSON and
+conditions.
+"""
 
 import datetime
+import time
 
 import numpy as np
 import pandas as pd
@@ -9,7 +12,14 @@ from builders import SIZE, TABLE, filters, shop
 from hypothesis import HealthCheck, given, settings
 
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
-from prodrec.recommend.filters import filter_table, is_plain, json_object, read_where, where_mask
+from prodrec.recommend.filters import (
+    filter_table,
+    is_plain,
+    json_object,
+    read_where,
+    where_mask,
+    where_note,
+)
 from prodrec.recommend.recommender import Recommender
 
 quick = settings(
@@ -104,7 +114,7 @@ def test_an_open_range_may_be_a_list():
 
 # What a filter that is text could do to the machine, where pandas evaluates it
 CODE = [
-    "title == '''a'b''' or title.map.__globals__['__builtins__']['open']('stolen', 'w').write('') == 0 or '''c'd''' == title",
+    "title == '''a'b''' or title.map.__globals__['__builtins__']['open']('stolen', 'w').write('') == 0 or '''c'd''' == title",  # noqa: E501
     "title.map.__globals__['__builtins__']['open']('stolen', 'w')",
     "price < 5",
     "price.to_csv('stolen')",
@@ -258,3 +268,16 @@ def test_what_comes_from_outside_is_plain():
         json_object("3", "weights", "{}")
     with pytest.raises(ValueError, match="`weights` is no JSON"):
         json_object("[" * 100_000, "weights", "{}")
+
+
+def test_a_near_miss_in_long_texts_costs_no_time():
+    texts = pd.Series(
+        [f"{n} a cotton tee with a print of number {n * 7919}" * 4 for n in range(5_000)]
+    )
+    products = pd.DataFrame({"title": texts, "kind": ["mug", "lamp"] * 2_500})
+    began = time.perf_counter()
+    note = where_note(products, {"title": "a cotton tea with a print" * 9})
+    assert time.perf_counter() - began < 1 and "no product has" in note and "nearest" not in note
+    junk = [f"junk {n}" for n in range(2_000)]
+    assert "the nearest is" not in where_note(products, {"title": junk})
+    assert time.perf_counter() - began < 2

@@ -111,7 +111,9 @@ def squares(start, stop):
 
 
 def small(image_size, n_classes):
-    "A transfer network with a small backbone that has BatchNorm and a shortcut, and names as MobileNetV2 has them."
+    """A transfer network with a small backbone that has BatchNorm and a shortcut, and names as
+    MobileNetV2 has them.
+    """
     layers = keras.layers
     start = keras.Input((None, None, 3))
     x = layers.BatchNormalization(name="stem_bn")(

@@ -33,7 +33,9 @@ def square(n):
 
 
 def shop(start, stop, picture=True, text=True, **columns):
-    "The products from `start` to `stop`, of three kinds in turn, with both, one or none of picture and text."
+    """The products from `start` to `stop`, of three kinds in turn, with both, one or none of
+    picture and text.
+    """
     numbers = range(start, stop)
     frame = {
         "image": [square(n) if picture else None for n in numbers],
@@ -217,7 +219,9 @@ def test_momentum_forgets_the_beginning_within_an_epoch(steps):
 
 
 def test_what_the_normalisation_has_gathered_is_what_training_saw():
-    "After four epochs of twelve steps: with Keras' own momentum two thirds of the beginning would still be there."
+    """After four epochs of twelve steps: with Keras' own momentum two thirds of the beginning
+    would still be there.
+    """
     train = shop(0, 96)
     hybrid = made("concat", hide=0.0).fit(train, epochs=4)
     layer = hybrid.model.get_layer("normalised")

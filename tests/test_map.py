@@ -9,7 +9,18 @@ from prodrec.core import save_folder
 from prodrec.data.demo import load_demo
 
 pytest.importorskip("openTSNE")
-from prodrec.recommend.map import ProductMap, map_figure
+from prodrec.recommend.index import FaissIndex
+from prodrec.recommend.map import (
+    PALETTE,
+    REST,
+    ProductMap,
+    draw_names,
+    free_place,
+    least_difference,
+    map_figure,
+    name_places,
+    seen_colours,
+)
 
 
 def groups(n, dim=8, kinds=4, seed=0):
@@ -100,11 +111,71 @@ def test_the_figure_takes_products_without_picture_or_label(pictures):
     table = pd.DataFrame(
         {"id": catalog.ids, "x": rng.normal(size=len(catalog)), "y": rng.normal(size=len(catalog))}
     )
-    ax = map_figure(table, catalog, by="brand", pictures=pictures)
+    ax = map_figure(table, catalog, target="brand", pictures=pictures)
     assert "coloured by brand" in ax.get_title() and ax.get_xlabel() == "t-SNE 1"
     drawn = [a for a in ax.artists if type(a).__name__ == "AnnotationBbox"]
     assert len(drawn) <= pictures and bool(drawn) == bool(pictures)
     plt.close(ax.figure)
-    with pytest.raises(ValueError, match="`by` 'nothing' is no column"):
-        map_figure(table, catalog, by="nothing")
+    with pytest.raises(ValueError, match="`target` .nothing. is no column"):
+        map_figure(table, catalog, target="nothing")
+    plt.close("all")
+
+
+def test_products_leave_the_map_and_the_others_stay(placed, tmp_path):
+    placed.save(tmp_path / "m")
+    rest = ProductMap.load(tmp_path / "m").remove(["3", "119"])
+    assert len(rest) == len(rest.xy) == 118 and "3" not in rest.ids
+    np.testing.assert_array_equal(rest.xy, np.delete(placed.xy, [3, 119], axis=0))
+    np.testing.assert_array_equal(rest.index.take(), np.delete(placed.index.take(), [3, 119], 0))
+    with pytest.raises(KeyError, match="not on the map"):
+        rest.remove(["3"])
+
+
+def test_an_index_gives_its_vectors_and_is_not_changed(placed):
+    index = FaissIndex().add(groups(120)[0])
+    again = ProductMap.fit(placed.ids, index, steps=200)
+    np.testing.assert_array_equal(again.xy, placed.xy)
+    again.remove(["0"])
+    assert len(index) == 120
+
+
+def test_the_colours_differ_for_colour_blind_readers():
+    from colorsys import rgb_to_hls
+
+    for eyes in ("normal", "deuteranopia", "protanopia"):
+        assert least_difference([*PALETTE, REST, "white"], eyes) > 15
+    red, green = seen_colours(["#C00000", "#5E7000"], "deuteranopia")
+    assert np.linalg.norm(red - green) < np.linalg.norm(
+        np.subtract(*seen_colours(["#C00000", "#5E7000"]))
+    )
+    np.testing.assert_allclose(seen_colours(["white"])[0], [100, 0, 0], atol=0.1)
+    assert rgb_to_hls(*plt.matplotlib.colors.to_rgb(REST))[1] < 0.85  # it is seen on white
+
+
+def test_names_stand_where_a_kind_is_densest_and_do_not_cover_each_other():
+    rng = np.random.default_rng(0)
+    far = rng.normal(scale=0.1, size=(30, 2)) + [10, 10]
+    near = rng.normal(scale=0.1, size=(70, 2))
+    table = pd.DataFrame(np.concatenate([near, far]), columns=["x", "y"])
+    labels = pd.Series(["mug"] * 100)
+    places = name_places(table, labels)
+    assert abs(places.loc["mug", ["x", "y"]]).max() < 0.2 and places.loc["mug", "share"] > 0.5
+    assert free_place((0, 0, 1, 1), [(0, 0, 1, 1), (0, 1, 1, 1)]) == (0, -1, 1, 1)
+    assert free_place((0, 0, 1, 1), [(1, 0, 1, 1)]) == (0, 0, 1, 1)  # they touch
+    _, ax = plt.subplots()
+    same = pd.DataFrame({"x": 0.5, "y": 0.5}, index=[f"kind {n}" for n in range(9)])
+    assert draw_names(ax, same) == [f"kind {n}" for n in range(5)]
+    plt.close("all")
+
+
+def test_a_map_shows_itself(placed):
+    assert repr(placed).startswith("ProductMap(120 products, 8 numbers each")
+    assert "data:image/png;base64," in placed._repr_html_()
+
+
+def test_the_former_name_of_the_column_warns():
+    catalog = load_demo(20)
+    table = pd.DataFrame({"id": catalog.ids, "x": range(len(catalog)), "y": 0.0})
+    with pytest.warns(DeprecationWarning, match="`by` is now `target`"):
+        map_figure(table, catalog, by="brand")
     plt.close("all")

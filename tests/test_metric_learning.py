@@ -1,6 +1,10 @@
-"""The learned embedding: its losses against plain formulas, its promises on a tiny catalogue with plain eyes."""
+"""The learned embedding: its losses against plain formulas, its promises on a tiny catalogue with
+plain eyes.
+"""
 
 import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -151,7 +155,7 @@ def test_an_interrupted_learning_goes_on(catalog, tmp_path):
         if len(seen) == 3:
             raise Stop
 
-    from prodrec.models.training import EpochLogger
+    from prodrec.models.epochs import EpochLogger
 
     kept = EpochLogger.on_epoch_begin
     try:
@@ -229,3 +233,16 @@ def test_the_embedder_of_the_first_version_loads(catalog, learned, tmp_path):
     back = Embedder.load(tmp_path / "m")
     assert type(back) is MetricEmbedder and back.target == learned.target
     np.testing.assert_allclose(back.embed(catalog), learned.embed(catalog), atol=1e-5)
+
+
+def test_a_new_session_loads_it(learned, tmp_path):
+    learned.save(tmp_path / "m")
+    program = "import sys, prodrec; print(type(prodrec.Embedder.load(sys.argv[1])).__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "m")],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout.split() == ["MetricEmbedder"]

@@ -1,4 +1,6 @@
-"""The figures of a ranking against scikit-learn, and against loops that are written from the definitions."""
+"""The figures of a ranking against scikit-learn, and against loops that are written from the
+definitions.
+"""
 
 import math
 from itertools import combinations
@@ -11,13 +13,15 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, ndcg_score
 from sklearn.metrics.pairwise import cosine_distances
 
-from prodrec.stats import bootstrap_interval
 from prodrec.recommend.metrics import (
     average_precision_at_k,
+    clustered_interval,
     coverage,
     diversity,
     evaluate_ranking,
+    exposure_table,
     hit_rate_at_k,
+    miscalibration,
     ndcg_at_k,
     novelty,
     popularity_bias,
@@ -26,6 +30,7 @@ from prodrec.recommend.metrics import (
     recall_at_k,
     reciprocal_rank_at_k,
 )
+from prodrec.stats import bootstrap_interval
 
 EXACT = dict(rtol=0, atol=1e-9)
 PRODUCTS = [f"{i:03d}" for i in range(20)]
@@ -33,7 +38,9 @@ PRODUCTS = [f"{i:03d}" for i in range(20)]
 
 @st.composite
 def rankings(draw):
-    "(lists, right answers, k): lists of different lengths filled up with None, right answers inside and outside of them."
+    """(lists, right answers, k): lists of different lengths filled up with None, right answers
+    inside and outside of them.
+    """
     n = draw(st.integers(1, 8))
     lists = [draw(st.permutations(PRODUCTS))[: draw(st.integers(0, 12))] for _ in range(n)]
     truth = [draw(st.sets(st.sampled_from([*PRODUCTS, "elsewhere"]), min_size=1)) for _ in range(n)]
@@ -42,7 +49,10 @@ def rankings(draw):
 
 
 def figures(lists, truth, k):
-    hits, counts = ranked_hits(np.array(lists, object).reshape(len(truth), -1), truth), [len(t) for t in truth]
+    hits, counts = (
+        ranked_hits(np.array(lists, object).reshape(len(truth), -1), truth),
+        [len(t) for t in truth],
+    )
     return {
         "precision": precision_at_k(hits, k),
         "recall": recall_at_k(hits, counts, k),
@@ -83,7 +93,9 @@ def test_each_figure_is_its_definition(case):
 
 
 def scored(seed):
-    "(whether each product is right, its score, whether each recommendation is right) for five queries."
+    """(whether each product is right, its score, whether each recommendation is right) for five
+    queries.
+    """
     rng = np.random.default_rng(seed)
     right = rng.random((5, int(rng.integers(2, 30)))) < 0.3
     right[~right.any(1), 0] = True
@@ -95,7 +107,9 @@ def scored(seed):
 @given(st.integers(0, 10_000), st.integers(1, 25))
 def test_ndcg_is_that_of_scikit_learn(seed, k):
     right, scores, hits = scored(seed)
-    expected = [ndcg_score(r[None], s[None], k=k) for r, s in zip(right.astype(float), scores, strict=True)]
+    expected = [
+        ndcg_score(r[None], s[None], k=k) for r, s in zip(right.astype(float), scores, strict=True)
+    ]
     np.testing.assert_allclose(ndcg_at_k(hits, right.sum(1), k), expected, **EXACT)
 
 
@@ -104,7 +118,9 @@ def test_ndcg_is_that_of_scikit_learn(seed, k):
 def test_average_precision_of_a_whole_ranking_is_that_of_scikit_learn(seed):
     right, scores, hits = scored(seed)
     expected = [average_precision_score(r, s) for r, s in zip(right, scores, strict=True)]
-    np.testing.assert_allclose(average_precision_at_k(hits, right.sum(1), right.shape[1]), expected, **EXACT)
+    np.testing.assert_allclose(
+        average_precision_at_k(hits, right.sum(1), right.shape[1]), expected, **EXACT
+    )
 
 
 @settings(deadline=None, max_examples=60)
@@ -128,7 +144,9 @@ def test_the_figures_of_the_lists_alone(case):
         pairs = [distances.loc[a, b] for a, b in combinations(named, 2)]
         for value, parts in ((surprise[n], bits), (share[n], shares), (spread[n], pairs)):
             np.testing.assert_allclose(value, np.mean(parts) if parts else np.nan, **EXACT)
-    assert coverage(lists, PRODUCTS) == len({i for row in lists for i in row} - {None}) / len(PRODUCTS)
+    assert coverage(lists, PRODUCTS) == len({i for row in lists for i in row} - {None}) / len(
+        PRODUCTS
+    )
 
 
 def test_a_table_holds_each_figure_with_its_interval():
@@ -137,7 +155,9 @@ def test_a_table_holds_each_figure_with_its_interval():
     lists[0, 1:] = None  # one product has no pairs
     truth = [set(rng.choice(PRODUCTS, 3)) for _ in range(40)]
     counts, vectors = pd.Series(3, index=PRODUCTS), rng.normal(size=(20, 3))
-    table = evaluate_ranking(lists, truth, 4, ids=PRODUCTS, popularity=counts, n_users=9, vectors=(PRODUCTS, vectors))
+    table = evaluate_ranking(
+        lists, truth, 4, ids=PRODUCTS, popularity=counts, n_users=9, vectors=(PRODUCTS, vectors)
+    )
     assert table.columns.tolist() == ["value", "low", "high", "queries"]
     for name, values in figures(lists, truth, 4).items():
         assert table.loc[f"{name}@4"].tolist() == [values.mean(), *bootstrap_interval(values), 40]
@@ -147,7 +167,9 @@ def test_a_table_holds_each_figure_with_its_interval():
 
 
 def test_lists_that_are_all_empty_find_nothing():
-    table = evaluate_ranking(np.empty((2, 0), object), [{"a"}, {"b"}], 5, popularity=pd.Series({"a": 1}), n_users=1)
+    table = evaluate_ranking(
+        np.empty((2, 0), object), [{"a"}, {"b"}], 5, popularity=pd.Series({"a": 1}), n_users=1
+    )
     accuracies = [f"{name}@5" for name in ("precision", "recall", "hit rate", "nDCG", "MAP", "MRR")]
     assert (table.loc[accuracies, "value"] == 0).all()
     assert table.loc["novelty@5", "queries"] == 0 and math.isnan(table.loc["novelty@5", "value"])
@@ -176,3 +198,48 @@ def test_what_cannot_be_measured_is_refused(call, message):
 def test_a_product_without_a_vector_is_refused():
     with pytest.raises(KeyError, match="'b'"):
         diversity([["a", "b"]], ["a"], np.ones((1, 2)))
+
+
+def test_intervals_of_whole_groups_are_wider_and_the_same_for_single_ones():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(20), 30)
+    values = rng.random(20)[groups] + rng.normal(scale=0.01, size=600)
+    low, high = clustered_interval(values, groups)
+    plain = bootstrap_interval(values)
+    assert low < values.mean() < high and high - low > 3 * (plain[1] - plain[0])
+    alone = clustered_interval(values, np.arange(600))
+    assert abs((alone[1] - alone[0]) / (plain[1] - plain[0]) - 1) < 0.2
+    assert clustered_interval(values, groups) == (low, high)
+    assert clustered_interval([1.0, 0.0], ["a", None])[0] == 0.0
+    with pytest.raises(ValueError, match="same queries"):
+        clustered_interval([1.0], ["a", "b"])
+    table = evaluate_ranking([["a"], ["b"]], [{"a"}, {"a"}], 1, groups=["x", "y"])
+    assert table.loc["precision@1", ["low", "high"]].tolist() == [0, 1]
+
+
+def test_calibration_is_the_divergence_of_the_shares():
+    labels = pd.Series({"a": "x", "b": "x", "c": "y"})
+    values = miscalibration([["a", "c"], ["a", "b"], [None, None]], [["a", "c"]] * 3, labels)
+    q = np.array([0.99 * 1 + 0.01 * 0.5, 0.01 * 0.5])
+    expected = (0.5 * np.log(0.5 / q)).sum()
+    np.testing.assert_allclose(values[:2], [0, expected], atol=1e-12)
+    assert math.isnan(values[2])
+    assert math.isnan(miscalibration([["a"]], [[]], labels)[0])
+    with pytest.raises(ValueError, match="`had` has 1 entries for 2 lists"):
+        miscalibration([["a"], ["b"]], [["a"]], labels)
+
+
+def test_exposure_discounts_ranks_and_sums_to_one():
+    labels = pd.Series({"a": "x", "b": "x", "c": "y", "d": "z"})
+    table = exposure_table([["a", "c"], ["c", None]], labels)
+    second = 1 / math.log2(3)
+    assert table.loc["x", "exposure"] == pytest.approx(1 / (2 + second))
+    assert table["exposure"].sum() == pytest.approx(1) and table.index[0] == "y"
+    assert table.loc["z"].tolist() == [0, 0.25, 0]
+    given = exposure_table([["a"]], labels, pd.Series({"x": 3, "y": 1}))
+    assert given.loc["x", "expected"] == 0.75 and "z" not in given.index
+
+
+def test_sampled_metrics_are_named():
+    table = evaluate_ranking([["a"]], [{"a"}], 1, ids=["a", "b"], candidates=100)
+    assert all(name.endswith("among 100 sampled") for name in table.index) and len(table) == 7

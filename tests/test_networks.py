@@ -1,4 +1,6 @@
-"""Networks by name: built-in ones, one's own, those of plugins; their parts; which size suits them."""
+"""Networks by name: built-in ones, one's own, those of plugins; their parts; which size suits
+them.
+"""
 
 from functools import partial
 from importlib.metadata import EntryPoint

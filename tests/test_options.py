@@ -1,4 +1,6 @@
-"""The options of every command: each example is understood, wrong values are refused, help is light."""
+"""The options of every command: each example is understood, wrong values are refused, help is
+light.
+"""
 
 import subprocess
 import sys
@@ -29,7 +31,7 @@ def test_every_example_is_understood(command, capsys):
 
 
 def test_help_is_light(tmp_path):
-    code = "import sys; from prodrec.apps.cli import main\ntry: main(sys.argv[1:])\nfinally: print(*sys.modules)"
+    code = "import sys; from prodrec.apps.cli import main\ntry: main(sys.argv[1:])\nfinally: print(*sys.modules)"  # noqa: E501
     for call in (["--help"], ["train", "--help"], ["train"]):
         done = subprocess.run(
             [sys.executable, "-c", code, *call], capture_output=True, text=True, cwd=tmp_path

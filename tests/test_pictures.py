@@ -470,3 +470,24 @@ def test_addresses_in_every_spelling(tmp_path):
     store_url("https://x.example/1.png", FORMATS["png"])
     for spelling in ("HTTPS://x.example/1.png", "//x.example/1.png", "\thttps://x.example/1.png"):
         np.testing.assert_array_equal(read_image(spelling), pixels())
+
+
+def progressive(scans: int) -> bytes:
+    "Return a progressive JPEG whose last scan comes again and again."
+    data = encoded(pixels(64, 64), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * scans + b"\xff\xd9"
+
+
+def test_a_jpeg_of_too_many_scans_is_refused_before_it_is_decoded():
+    assert check_upload(encoded(pixels(64, 64), "JPEG", progressive=True)).shape == (64, 64, 3)
+    with pytest.raises(ImageError, match="scans"):
+        check_upload(progressive(4_000))
+
+
+def test_no_other_decoder_is_tried_than_that_of_the_first_bytes():
+    photo_cd = b"\x89PNG\r\n\x1a\n".ljust(2048, b"\0") + b"PCD_OPA".ljust(1539, b"\0")
+    photo_cd += bytes(96 * 2048)
+    photo_cd += bytes(768 * 512 * 3)
+    with pytest.raises(ImageError):
+        check_upload(photo_cd)

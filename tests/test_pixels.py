@@ -1,4 +1,6 @@
-"""The pixel store under every order, under two writers, after a crash; batches and networks over any number of pictures."""
+"""The pixel store under every order, under two writers, after a crash; batches and networks over
+any number of pictures.
+"""
 
 import io
 import os
@@ -18,7 +20,8 @@ from PIL import Image
 from prodrec.core import ImageError, cache_dir
 from prodrec.data.catalog import Catalog
 from prodrec.data.pictures import decode
-from prodrec.models.pixels import FITS, Batches, apply_network, augmentation, fit_size, load_pixels
+from prodrec.models.epochs import Batches
+from prodrec.models.pixels import FITS, apply_network, augmentation, fit_size, load_pixels
 
 quick = settings(max_examples=30, deadline=None)
 

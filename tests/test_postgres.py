@@ -1,22 +1,36 @@
 "Products and feedback on a real PostgreSQL server, which is stopped, started and killed."
 
+import contextlib
 import json
+import os
 import random
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
+import sqlalchemy as sa
 from postgres import postgres
 
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
-from test_server import KEY, born, catalog, check_all, folder, killed_after, mother, put, serving, write_until_dead
+from serving import (
+    KEY,
+    born,
+    catalog,
+    check_all,
+    folder,
+    killed_after,
+    mother,
+    put,
+    serving,
+    write_until_dead,
+)
 
 from prodrec.apps.live import ChangeLog
-from prodrec.recommend import feedback as module
 from prodrec.recommend.profiles import Feedback
 
 __all__ = ["catalog", "folder", "mother"]  # fixtures
@@ -42,7 +56,9 @@ def url(server):
 
 def test_without_its_driver_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(ImportError, match=r"`psycopg` is not installed: pip install \"prodrec\[postgres\]\""):
+    with pytest.raises(
+        ImportError, match=r"`psycopg` is not installed: pip install \"prodrec\[postgres\]\""
+    ):
         Feedback("postgresql://nobody@127.0.0.1:1/shop")
 
 
@@ -101,7 +117,9 @@ def test_products_and_feedback_are_there_again(url, folder, catalog):
     with serving(folder, database=url) as (address, _):
         assert requests.get(f"{address}/products/new/one").json()["price"] == 5
         assert requests.get(f"{address}/products/{gone}").status_code == 404
-        hits = requests.post(f"{address}/recommend", data={"user": "ann", "text": "cotton", "k": 100}).json()["hits"]
+        hits = requests.post(
+            f"{address}/recommend", data={"user": "ann", "text": "cotton", "k": 100}
+        ).json()["hits"]
         assert liked not in [h["id"] for h in hits] and "new/one" in [h["id"] for h in hits]
 
 
@@ -130,9 +148,13 @@ def test_a_database_that_goes_away_and_comes_back(url, server, folder, catalog):
                     requests.post(f"{address}/recommend", data={"user": "ann"}),
                 ]
                 for answer in refused:
-                    assert answer.status_code == 503 and answer.json()["code"] == "unavailable", answer.text
+                    assert answer.status_code == 503 and answer.json()["code"] == "unavailable", (
+                        answer.text
+                    )
                     assert "psycopg" not in answer.text and str(server.port) not in answer.text
-                assert requests.post(f"{address}/recommend", data={"text": "cotton"}).ok  # this needs no database
+                assert requests.post(
+                    f"{address}/recommend", data={"text": "cotton"}
+                ).ok  # this needs no database
                 assert requests.get(f"{address}/products/meanwhile").status_code == 404
                 assert requests.get(f"{address}/products/{catalog.ids[1]}").ok
             finally:
@@ -154,7 +176,7 @@ def test_the_server_killed_at_random_moments(mother, folder, url):
 def test_the_database_killed_while_it_writes(server, url):
     changes, confirmed = ChangeLog(url), []
     with killed_after(0.3, server._process.pid, signal.SIGQUIT):
-        with pytest.raises(module.sa.exc.OperationalError):
+        with pytest.raises(sa.exc.OperationalError):
             for n in range(100_000):
                 changes.add(f"p{n}", {"title": json.dumps(n)})
                 confirmed.append(f"p{n}")
@@ -162,3 +184,40 @@ def test_the_database_killed_while_it_writes(server, url):
     server.start()
     kept = list(changes.last())
     assert confirmed and kept[: len(confirmed)] == confirmed and len(kept) <= len(confirmed) + 1
+
+
+def test_a_table_that_another_program_has_locked(mother, folder, catalog, url, tmp_path):
+    import psycopg
+
+    pid, address, _ = born(mother, folder, url, tmp_path / "log")
+    event = {"user": "ann", "id": catalog.ids[0]}
+    with psycopg.connect(url.replace("+psycopg", "")) as other:
+        other.execute("LOCK TABLE prodrec_events, prodrec_changes IN ACCESS EXCLUSIVE MODE")
+        with ThreadPoolExecutor(8) as pool:
+            waiting = [
+                pool.submit(put, address, f"p{n}", {"title": "cotton"}, timeout=30)
+                for n in range(3)
+            ]
+            for _ in range(5):
+                began = time.perf_counter()
+                assert requests.post(f"{address}/recommend", data={"text": "cotton"}).ok
+                assert time.perf_counter() - began < 1
+            began = time.perf_counter()
+            told = requests.get(f"{address}/ready").json()
+            assert (told["status"], told["database"]) == ("degraded", "does not answer")
+            answers = [
+                requests.post(f"{address}/feedback", json=event, headers=KEY),
+                requests.post(f"{address}/recommend", data={"user": "ann"}),
+                *(w.result() for w in waiting),
+            ]
+            assert [a.status_code for a in answers] == [503] * 5
+            assert all(a.headers["Retry-After"] for a in answers)
+            assert time.perf_counter() - began < 15
+        began = time.perf_counter()
+        os.kill(pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            while time.perf_counter() < began + 20:
+                os.kill(pid, 0)
+                time.sleep(0.05)
+        assert time.perf_counter() - began < 10
+    assert "ann" not in (tmp_path / "log").read_text()

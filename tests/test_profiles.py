@@ -1,8 +1,10 @@
 """Feedback, profiles and saved recommenders, written by several processes and killed ones."""
 
+import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 
 import numpy as np
 import pandas as pd
@@ -77,6 +79,16 @@ def recommender():
 def events():
     rows = [(f"u{n}", f"{i:03d}") for n in range(6) for i in range(n, n + 4)]
     return History(pd.DataFrame(rows, columns=["user", "id"]))
+
+
+def test_an_opinion_taken_back_was_never_given(tmp_path):
+    store = Feedback(f"sqlite:///{tmp_path}/f.sqlite")
+    store.add("anna", "a", "like").add("anna", "a", "like").add("ben", "a", "like")
+    assert store.remove("anna", "a", "dislike").events().event.tolist() == ["like"] * 3
+    store.remove("anna", "a", "like")
+    assert store.events().user.tolist() == ["anna", "ben"]
+    store.remove("anna", "a", "like").remove("anna", "a", "like")
+    assert store.events().user.tolist() == ["ben"]
 
 
 def test_feedback_counts_at_once_and_at_the_next_fit(tmp_path):
@@ -231,7 +243,7 @@ KILLED = '''
     last = len(operations) - operations[::-1].index("os.rename")  # puts the new folder in
     for moment in sorted({*range(0, last, last // 3), last - 1, last, last + 1, last + 3}):
         killed(moment)
-'''
+'''  # noqa: E501
 
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs processes that fork")
@@ -252,3 +264,34 @@ def test_a_folder_that_was_moved_aside_is_found(tmp_path):
     (tmp_path / "note").rename(tmp_path / ".note-00000000-old")
     assert (load_folder(tmp_path / "note", "Note")[0] / "text").read_text() == "one"
     assert isinstance(shop(1), Catalog)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "nosuch", "postgresql+nosuch"])
+def test_no_error_shows_a_password(scheme, monkeypatch):
+    url = f"{scheme}://shop:se:cr/et@127.0.0.1:1/shop"
+    with pytest.raises(Exception) as error:  # whichever: nothing listens there
+        Feedback(url, patience=1)
+    while (e := error.value if error else None) is not None:
+        assert "se:cr/et" not in str(e) and "cr/et" not in str(e)
+        error = None
+
+
+def test_no_error_names_a_user(tmp_path):
+    feedback = Feedback(f"sqlite:///{tmp_path}/f.sqlite", patience=0.1)
+    with feedback._engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE prodrec_events")
+    with pytest.raises(Exception, match="prodrec_events") as error:
+        feedback.add("anna@example.org", "1", "like")
+    assert "anna" not in str(error.value)
+
+
+def test_a_locked_database_is_not_waited_for(tmp_path):
+    url = f"sqlite:///{tmp_path}/f.sqlite"
+    feedback, other = Feedback(url, patience=0.3), sqlite3.connect(tmp_path / "f.sqlite")
+    other.execute("BEGIN EXCLUSIVE")
+    began = time.perf_counter()
+    with pytest.raises(Exception, match="locked"):
+        feedback.add("anna", "1", "like")
+    assert time.perf_counter() - began < 3
+    other.rollback()
+    assert len(feedback.add("anna", "1", "like")) == 1

@@ -1,4 +1,6 @@
-"""What must not happen: too few under a filter, scores that are none, the query among its answers, an unknown name that stops everything."""
+"""What must not happen: too few under a filter, scores that are none, the query among its answers,
+an unknown name that stops everything.
+"""
 
 import numpy as np
 import pandas as pd
@@ -10,11 +12,12 @@ from hypothesis import strategies as st
 from prodrec import Catalog, Complements, History, ImageClassifier
 from prodrec.apps.browser import Browser
 from prodrec.recommend import index as index_module
-from prodrec.recommend.embedders import ColorHistogram, ImageEmbedder, PCAEmbedder, TfidfEmbedder
-from prodrec.recommend.filters import where_mask, where_note
 from prodrec.recommend.collaborative import ItemKNN, Popularity
+from prodrec.recommend.embedders import ColorHistogram, ImageEmbedder, TfidfEmbedder
+from prodrec.recommend.filters import where_mask, where_note
 from prodrec.recommend.index import FaissIndex
 from prodrec.recommend.recommender import Recommender
+from prodrec.recommend.reduction import PCAEmbedder
 
 quick = settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -23,7 +26,9 @@ IDS = [f"{i:03d}" for i in range(45)]
 
 
 def blank(n):
-    "Products of which the last has no picture, no words, and the one before it a picture that cannot be read."
+    """Products of which the last has no picture, no words, and the one before it a picture that
+    cannot be read.
+    """
     frame = shop(n).products
     frame["title"] = [f"shirt {i}" for i in range(n - 1)] + [None]
     frame["image"] = [picture(i) for i in range(n - 2)] + [b"no picture", None]
@@ -105,7 +110,9 @@ def test_under_any_filter_a_graph_gives_as_many_as_match(graph, where, k, query,
 
 @pytest.mark.parametrize("share", [0.5, 0.11, 0.09, 0.01])
 def test_narrow_filters_over_what_was_replaced_and_removed(share):
-    "The graph holds leftovers of removed products; none of them takes the place of one that matches."
+    """The graph holds leftovers of removed products; none of them takes the place of one that
+    matches.
+    """
     rng = np.random.default_rng(0)
     x = rng.normal(size=(800, 8)).astype(np.float32)
     index = FaissIndex(approximate=True).add(x)
@@ -257,7 +264,9 @@ seen = st.sampled_from([i for i in IDS if i not in ("003", "038")])
     st.booleans(),
 )
 def test_no_product_of_the_query_is_an_answer(both, ids, more, less, user, wish, each):
-    query = {"id": ids, "positive": more, "negative": less} | ({} if user is None else {"user": user})
+    query = {"id": ids, "positive": more, "negative": less} | (
+        {} if user is None else {"user": user}
+    )
     try:
         found = both.recommend(60, **query, **wish, each=each)
     except ValueError as e:
@@ -363,11 +372,11 @@ def test_what_goes_with_a_product(tmp_path):
     hits = made.complementary("004", 5)
     assert (
         hits.ids[0] == "005"
-        and set(hits.to_frame()["relation"]) == {"goes with"}
+        and set(hits.to_frame()["relation"]) == {"complement"}
         and len(hits) == 5
     )
     assert (made.catalog.products.loc[hits.ids, "category"] == "shoe").all()
-    instead = made.complementary("004", 50, relation="instead of")
+    instead = made.complementary("004", 50, relation="substitute")
     assert (
         made.catalog.products.loc[instead.ids, "category"] == "shirt"
     ).all() and "004" not in instead.ids
@@ -400,7 +409,7 @@ def test_what_goes_together_keeps_in_step_with_the_catalogue():
     assert "cold" in made.complementary("004", 60).ids
     assert (
         made.catalog.products.loc[
-            made.complementary("cold", 60, relation="instead of").ids, "category"
+            made.complementary("cold", 60, relation="substitute").ids, "category"
         ]
         == "shoe"
     ).all()
@@ -449,7 +458,7 @@ def test_of_every_product_there_is_something_true_to_say():
     )
     made.add(lone)
     for i in made.catalog.ids:
-        for relation in ("goes with", "instead of"):
+        for relation in ("complement", "substitute"):
             hits = made.complementary(i, 60, relation=relation)
             assert (
                 i not in hits.ids

@@ -17,7 +17,9 @@ def run():
     from prodrec import read_fashion
     from prodrec.apps.pipeline import run_pipeline
 
-    return run_pipeline(lambda: read_fashion(FASHION).sample(2_000, seed=0), image_size=(80, 60), epochs=3)
+    return run_pipeline(
+        lambda: read_fashion(FASHION).sample(2_000, seed=0), image_size=(80, 60), epochs=3
+    )
 
 
 def test_recommends_better_than_colour_and_chance(run):
@@ -30,7 +32,9 @@ def test_keeps_copies_of_a_picture_on_one_side(run):
 
     found = leaks(run.sides["train"], run.sides["test"], near=False)
     assert not found.reason.isin(["same picture", "same id"]).any(), found
-    assert (found.reason == "same title").any()  # titles do repeat in this set: the test can see a leak
+    assert (
+        found.reason == "same title"
+    ).any()  # titles do repeat in this set: the test can see a leak
 
 
 def test_ids_are_text_and_answers_are_products(run):

@@ -1,4 +1,6 @@
-"""Recommendations against brute force: a weighted mean of cosines, computed from what the embedders say."""
+"""Recommendations against brute force: a weighted mean of cosines, computed from what the
+embedders say.
+"""
 
 import datetime
 import threading

@@ -16,7 +16,7 @@ def test_a_renamed_module_answers_as_its_successor(old, new):
         alias = importlib.import_module(old)
     module = importlib.import_module(new)
     assert module.__all__
-    for name in module.__all__:
+    for name in set(module.__all__) - set(NAMES.get(old, ())):
         assert getattr(alias, name) is getattr(module, name)
 
 
@@ -30,7 +30,7 @@ def test_a_renamed_name_is_the_new_one(module, name):
 
 
 def test_a_former_name_can_be_imported_from_its_module():
-    code = "from prodrec.core import Stages, Profiler; assert Stages is Profiler; import prodrec.data.sources"
+    code = "from prodrec.core import Stages, Profiler; assert Stages is Profiler; import prodrec.data.sources"  # noqa: E501
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True
     )

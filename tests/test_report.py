@@ -554,7 +554,9 @@ def test_the_worst_errors_are_shown():
 
 
 def tail():
-    "Ninety-six products of two kinds, four of four rare kinds, and answers that name the rare kinds now and then."
+    """Ninety-six products of two kinds, four of four rare kinds, and answers that name the rare
+    kinds now and then.
+    """
     names = ["a", "b", "r0", "r1", "r2", "r3"]
     labels = ["a"] * 48 + ["b"] * 48 + names[2:]
     proba = np.full((100, 6), 0.02)

@@ -1,4 +1,6 @@
-"""A trainer of one's own, from numbers; what `fit` refuses and what a failure leaves; Keras loads in silence."""
+"""A trainer of one's own, from numbers; what `fit` refuses and what a failure leaves; Keras loads
+in silence.
+"""
 
 import os
 import subprocess
@@ -107,7 +109,7 @@ def test_keras_loads_in_silence_and_errors_are_heard():
     assert done.stderr == b"heard", done.stderr
     code = (
         "import os\nfrom prodrec.models import _without_greetings\n"
-        "try:\n    with _without_greetings():\n        os.write(2, b'I0000 why it failed\\n'); raise ImportError\n"
+        "try:\n    with _without_greetings():\n        os.write(2, b'I0000 why it failed\\n'); raise ImportError\n"  # noqa: E501
         "except ImportError: pass\n"
         "with _without_greetings(): os.write(2, b'I0000 hello\\nan error\\n')"
     )

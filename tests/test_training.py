@@ -1,4 +1,6 @@
-"""How classifiers learn: rates against formulas, rare classes, stopping in time, and trainings that are cut and resumed."""
+"""How classifiers learn: rates against formulas, rare classes, stopping in time, and trainings
+that are cut and resumed.
+"""
 
 import json
 from functools import partial
@@ -13,18 +15,16 @@ from keras import ops
 from sklearn.utils.class_weight import compute_sample_weight
 
 from prodrec.data.catalog import Catalog
-from prodrec.models.pixels import Batches
 from prodrec.models.classifier import ImageClassifier
+from prodrec.models.epochs import Batches, EpochLogger, epochs_since_best
 from prodrec.models.hybrid import HybridClassifier
 from prodrec.models.text import TextClassifier
 from prodrec.models.training import (
     OPTIMIZERS,
     Checkpoint,
-    EpochLogger,
     balanced_weights,
-    precision_policy,
-    epochs_since_best,
     make_optimizer,
+    precision_policy,
     run_training,
     scheduled_rate,
     smoothed_crossentropy,
@@ -45,7 +45,10 @@ def png(pixels):
 def shop(start, stop, turn=0):
     "Products of three kinds, by picture and title; with `turn` the labels are those of others."
     rng = np.random.default_rng(0)
-    pictures = [np.full((*SIZE, 3), 60 * (n % 3), np.uint8) + rng.integers(90, size=(*SIZE, 3)) for n in range(stop)]
+    pictures = [
+        np.full((*SIZE, 3), 60 * (n % 3), np.uint8) + rng.integers(90, size=(*SIZE, 3))
+        for n in range(stop)
+    ]
     frame = {
         "image": [png(p.astype(np.uint8)) for p in pictures[start:]],
         "title": [f"No {n} {WORDS[n % 3]}" for n in range(start, stop)],
@@ -58,7 +61,9 @@ def tiny(image_size, n_classes, units=6):
     inputs = keras.Input((*image_size, 3), dtype="uint8")
     x = keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 255)(inputs))
     x = keras.layers.Dense(units, activation="relu", name="embedding")(keras.layers.Flatten()(x))
-    return keras.Model(inputs, keras.layers.Dense(n_classes, activation="softmax", name="probabilities")(x))
+    return keras.Model(
+        inputs, keras.layers.Dense(n_classes, activation="softmax", name="probabilities")(x)
+    )
 
 
 def weights_of(classifier):
@@ -111,12 +116,16 @@ def test_every_optimizer_takes_a_rate_and_a_schedule(name):
 
 def test_an_own_optimizer_gets_the_schedule():
     got = []
-    made = make_optimizer(lambda rate: got.append(rate) or keras.optimizers.Lion(rate), 0.25, "cosine", 3, 4)
+    made = make_optimizer(
+        lambda rate: got.append(rate) or keras.optimizers.Lion(rate), 0.25, "cosine", 3, 4
+    )
     assert isinstance(made, keras.optimizers.Lion)
     assert isinstance(got[0], keras.optimizers.schedules.CosineDecay)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", lambda rate: keras.optimizers.SGD(rate, weight_decay=0.05)])
+@pytest.mark.parametrize(
+    "optimizer", ["adamw", lambda rate: keras.optimizers.SGD(rate, weight_decay=0.05)]
+)
 def test_biases_and_scales_are_not_decayed(optimizer):
     "Where nothing pulls but decay, only kernels shrink: by rate times decay."
     inputs = keras.Input((6, 4))
@@ -131,7 +140,9 @@ def test_biases_and_scales_are_not_decayed(optimizer):
     kernels = {p for p in after if p.endswith("kernel")}
     assert len(kernels) == 4 and len(after) == 11
     for path, value in after.items():
-        np.testing.assert_allclose(value, 2 * (1 - 0.1 * 0.05) if path in kernels else 2, rtol=1e-6, err_msg=path)
+        np.testing.assert_allclose(
+            value, 2 * (1 - 0.1 * 0.05) if path in kernels else 2, rtol=1e-6, err_msg=path
+        )
 
 
 # -- rare classes
@@ -140,7 +151,9 @@ def test_biases_and_scales_are_not_decayed(optimizer):
 @pytest.mark.parametrize("seed", range(4))
 def test_balanced_weights_are_those_of_scikit_learn(seed):
     rng = np.random.default_rng(seed)
-    labels = rng.choice([0, 1, 3, 7], size=40, p=[0.7, 0.2, 0.05, 0.05])  # some numbers do not occur
+    labels = rng.choice(
+        [0, 1, 3, 7], size=40, p=[0.7, 0.2, 0.05, 0.05]
+    )  # some numbers do not occur
     found = balanced_weights(labels)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, compute_sample_weight("balanced", labels), rtol=1e-6)
@@ -155,7 +168,9 @@ def drawn(batches):
 
 
 def test_sampling_draws_classes_equally():
-    "Of 1,000 draws a third is of each class, within four standard deviations; unbalanced, all come once."
+    """Of 1,000 draws a third is of each class, within four standard deviations; unbalanced, all
+    come once.
+    """
     x = np.arange(1000)
     batches = Batches(x, LABELS, 64, shuffle=True, seed=5, balance=balanced_weights(LABELS))
     for _ in range(3):
@@ -194,9 +209,16 @@ def test_weights_go_with_their_products():
 
 @pytest.mark.parametrize("balance", ["weights", "sampling"])
 def test_balance_helps_the_rare(balance):
-    "Pictures that say nothing: unbalanced, the frequent class is most probable, balanced neither is."
+    """Pictures that say nothing: unbalanced, the frequent class is most probable, balanced neither
+    is.
+    """
     catalog = Catalog(
-        pd.DataFrame({"image": [png(np.zeros((*SIZE, 3), np.uint8))] * 40, "category": ["a"] * 36 + ["b"] * 4})
+        pd.DataFrame(
+            {
+                "image": [png(np.zeros((*SIZE, 3), np.uint8))] * 40,
+                "category": ["a"] * 36 + ["b"] * 4,
+            }
+        )
     )
     proba = [
         ImageClassifier(tiny, SIZE, balance=b, batch_size=40, optimizer="sgd", learning_rate=0.1)
@@ -218,7 +240,9 @@ def test_smoothed_loss_is_that_of_keras(smoothing, shape):
     theirs = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing, reduction="none")
     found = np.asarray(smoothed_crossentropy(smoothing)(labels.reshape(shape), proba))
     assert found.shape == (5,)
-    np.testing.assert_allclose(found, np.asarray(theirs(np.eye(4, dtype=np.float32)[labels], proba)), rtol=1e-5)
+    np.testing.assert_allclose(
+        found, np.asarray(theirs(np.eye(4, dtype=np.float32)[labels], proba)), rtol=1e-5
+    )
 
 
 # -- stopping in time
@@ -226,7 +250,15 @@ def test_smoothed_loss_is_that_of_keras(smoothing, shape):
 
 @pytest.mark.parametrize(
     "losses,waited",
-    [([], 0), ([3], 0), ([3, 2, 1], 0), ([3, 1, 2], 1), ([1, 1, 1], 2), ([2, np.nan, 3], 2), ([np.nan, 2], 0)],
+    [
+        ([], 0),
+        ([3], 0),
+        ([3, 2, 1], 0),
+        ([3, 1, 2], 1),
+        ([1, 1, 1], 2),
+        ([2, np.nan, 3], 2),
+        ([np.nan, 2], 0),
+    ],
 )
 def test_epochs_since_the_best(losses, waited):
     assert epochs_since_best([{"val_loss": v} for v in losses]) == waited
@@ -234,7 +266,9 @@ def test_epochs_since_the_best(losses, waited):
 
 
 def watched(losses, **options):
-    "What `Watch` does with a model whose weight is the number of the epoch, and whose validation losses are `losses`."
+    """What `Watch` does with a model whose weight is the number of the epoch, and whose validation
+    losses are `losses`.
+    """
     inputs = keras.Input((1,))
     model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False)(inputs))
     model.compile(keras.optimizers.SGD(1.0))
@@ -277,9 +311,13 @@ def test_a_plateau_divides_the_rate():
     assert [r["learning_rate"] for r in rows] == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
-@pytest.mark.parametrize("network,options", [("cnn", {"shift": 0.1}), ("fashion-batchnorm", {"flip": False})])
+@pytest.mark.parametrize(
+    "network,options", [("cnn", {"shift": 0.1}), ("fashion-batchnorm", {"flip": False})]
+)
 def test_patience_ends_where_fewer_epochs_end(network, options):
-    "With the wrong labels validated, learning makes it worse; what is kept is what the best epoch had."
+    """With the wrong labels validated, learning makes it worse; what is kept is what the best
+    epoch had.
+    """
     train, wrong = shop(0, 12), shop(12, 18, turn=1)
     same = {"filters": (4,), "dense": (6,), "batch_size": 16, "learning_rate": 0.02}
     make = partial(ImageClassifier, network, SIZE, **same, **options)
@@ -287,11 +325,18 @@ def test_patience_ends_where_fewer_epochs_end(network, options):
     best = int(stopped.history_.val_loss.argmin()) + 1
     assert len(stopped.history_) == best + 2 < 30
     fewer = make().fit(train, wrong, epochs=best)
-    # one batch is an epoch: the statistics of BatchNorm are of the same products, summed in another order
+    # one batch is an epoch: the statistics of BatchNorm are of the same products, summed in
+    # another order
     for a, b in zip(weights_of(stopped), weights_of(fewer), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
     longer = make().fit(train, wrong, epochs=best + 2)
-    assert max(np.abs(a - b).max() for a, b in zip(weights_of(stopped), weights_of(longer), strict=True)) > 1e-3
+    assert (
+        max(
+            np.abs(a - b).max()
+            for a, b in zip(weights_of(stopped), weights_of(longer), strict=True)
+        )
+        > 1e-3
+    )
 
 
 def test_what_needs_validation():
@@ -308,20 +353,33 @@ def test_what_needs_validation():
 
 
 COMMON = {"batch_size": 8, "seed": 3, "learning_rate": 0.01}
-VARIED = {"filters": (4,), "dense": (6,), "shift": 0.2, "rotation": 0.1, "zoom": 0.1, "block_dropout": 0.2}
+VARIED = {
+    "filters": (4,),
+    "dense": (6,),
+    "shift": 0.2,
+    "rotation": 0.1,
+    "zoom": 0.1,
+    "block_dropout": 0.2,
+}
 LSTM = {"length": 6, "baseline": False, "dims": 6, "dense": 6, "units": 4}
 
 
 def picture(image_size=SIZE, **options):
-    return ImageClassifier("cnn", image_size, **VARIED | {"batch_norm": True, **COMMON, "schedule": "cosine"} | options)
+    return ImageClassifier(
+        "cnn", image_size, **VARIED | {"batch_norm": True, **COMMON, "schedule": "cosine"} | options
+    )
 
 
 def text(**options):
-    return TextClassifier("lstm", **LSTM, **COMMON | {"optimizer": "adamw", "balance": "sampling"} | options)
+    return TextClassifier(
+        "lstm", **LSTM, **COMMON | {"optimizer": "adamw", "balance": "sampling"} | options
+    )
 
 
 def hybrid(fusion, **options):
-    return HybridClassifier(picture(), text(), fusion=fusion, **COMMON | {"schedule": "plateau"} | options)
+    return HybridClassifier(
+        picture(), text(), fusion=fusion, **COMMON | {"schedule": "plateau"} | options
+    )
 
 
 RESUMED = {
@@ -350,7 +408,9 @@ class Counter(keras.callbacks.Callback):
 
 
 def cut_everywhere(fit):
-    "What `fit(counter)` gives that is cut in its first epoch, and then in every second one that it runs; how often it was cut."
+    """What `fit(counter)` gives that is cut in its first epoch, and then in every second one that
+    it runs; how often it was cut.
+    """
     for cuts in range(20):
         try:
             return fit(Counter(min(cuts, 1))), cuts
@@ -369,7 +429,9 @@ def test_what_is_cut_and_resumed_ends_where_the_uncut_ends(kind, tmp_path):
     ran = len(uncut.history_)
     assert cuts == (2 * epochs if kind == "late" else ran)
     assert_same(weights_of(resumed), weights_of(uncut))
-    pd.testing.assert_frame_equal(*(c.history_.drop(columns="seconds") for c in (resumed, uncut)), check_exact=True)
+    pd.testing.assert_frame_equal(
+        *(c.history_.drop(columns="seconds") for c in (resumed, uncut)), check_exact=True
+    )
     # it is finished: asked again, it is there at once
     counter = Counter()
     again = make().fit(*sides, callbacks=[counter], **folder)
@@ -417,9 +479,14 @@ def kept(tmp_path_factory):
 def test_the_checkpoint_of_another_training_is_refused(what, kept):
     make, options = CHANGED[what]
     before, counter = {p: p.read_bytes() for p in kept.iterdir()}, Counter()
-    with pytest.raises(ValueError, match=rf"belongs to another training, with another .*\b{what}\b.*another folder"):
+    with pytest.raises(
+        ValueError, match=rf"belongs to another training, with another .*\b{what}\b.*another folder"
+    ):
         make().fit(
-            shop(0, 12, options.get("turn", 0)), epochs=options.get("epochs", 1), checkpoint=kept, callbacks=[counter]
+            shop(0, 12, options.get("turn", 0)),
+            epochs=options.get("epochs", 1),
+            checkpoint=kept,
+            callbacks=[counter],
         )
     assert {p: p.read_bytes() for p in kept.iterdir()} == before and len(before) == 1
     assert counter.batches == 0
@@ -454,13 +521,17 @@ def test_patience_that_comes_and_goes(tmp_path):
     assert_same(weights_of(longer), weights_of(make().fit(*sides, epochs=4)))
 
 
-@pytest.mark.parametrize("kind", ["empty", "cut", "half", "text", "pickled", "other arrays", "flipped"])
+@pytest.mark.parametrize(
+    "kind", ["empty", "cut", "half", "text", "pickled", "other arrays", "flipped"]
+)
 def test_a_damaged_checkpoint_says_so(kind, tmp_path):
     begun(tmp_path)
     file = tmp_path / "training.npz"
     whole = file.read_bytes()
     damaged = {"empty": b"", "cut": whole[:-9], "half": whole[: len(whole) // 2], "text": b"no zip"}
-    flipped = [whole[:n] + bytes([whole[n] ^ 255]) + whole[n + 1 :] for n in range(0, len(whole), 211)]
+    flipped = [
+        whole[:n] + bytes([whole[n] ^ 255]) + whole[n + 1 :] for n in range(0, len(whole), 211)
+    ]
     for data in flipped if kind == "flipped" else [damaged.get(kind, whole)]:
         file.write_bytes(data)
         if kind == "pickled":
@@ -500,14 +571,20 @@ def test_a_checkpoint_is_replaced_in_one_step(tmp_path, monkeypatch):
 def test_half_precision_gives_whole_probabilities(network, options, tmp_path):
     make = partial(ImageClassifier, network, SIZE, batch_size=8, **options)
     half, whole = (make(precision=p).fit(shop(0, 12), epochs=1) for p in ("bfloat16", "float32"))
-    convolutions = [[x for x in c.model.layers if isinstance(x, keras.layers.Conv2D)][0] for c in (half, whole)]
+    convolutions = [
+        [x for x in c.model.layers if isinstance(x, keras.layers.Conv2D)][0] for c in (half, whole)
+    ]
     assert [x.compute_dtype for x in convolutions] == ["bfloat16", "float32"]
-    assert all(w.dtype == "float32" for x in half.model.layers for w in x.weights if "seed" not in w.path)
+    assert all(
+        w.dtype == "float32" for x in half.model.layers for w in x.weights if "seed" not in w.path
+    )
     proba = half.predict_proba(shop(12, 18))
     assert proba.dtype == np.float32 and half.embed(shop(12, 18)).dtype == np.float32
     np.testing.assert_allclose(proba.sum(1), 1, atol=1e-6)
     half.save(tmp_path / "c")
-    np.testing.assert_allclose(ImageClassifier.load(tmp_path / "c").predict_proba(shop(12, 18)), proba, atol=1e-6)
+    np.testing.assert_allclose(
+        ImageClassifier.load(tmp_path / "c").predict_proba(shop(12, 18)), proba, atol=1e-6
+    )
     assert keras.config.dtype_policy().name == "float32"
 
 

@@ -47,7 +47,7 @@ TRAIN, VALIDATION = catalog(0, 24), catalog(24, 36)
 
 
 def tiny(image_size, n_classes, units=4, meeting=None, fails=None):
-    "One dense layer. With `meeting`, a folder, it waits there until two processes have come; `fails` are units it refuses."
+    "One dense layer. With `meeting`, a folder, it waits there until two processes have come; `fails` are units it refuses."  # noqa: E501
     if fails is not None and units in fails:
         raise ValueError(f"{units} units are too many")
     if meeting is not None:
@@ -155,7 +155,7 @@ def at_once(monkeypatch):
 
 
 def cut(monkeypatch, owner, name, when):
-    "Interrupt the call number `when` of a method, before it does anything; nothing but the tally is left of the others."
+    "Interrupt the call number `when` of a method, before it does anything; nothing but the tally is left of the others."  # noqa: E501
     method, calls = getattr(owner, name), []
 
     def again(*args):
@@ -171,7 +171,7 @@ def cut(monkeypatch, owner, name, when):
 def test_an_interrupted_search_goes_on_as_if_it_had_not_been(
     method, at_once, tmp_path, monkeypatch
 ):
-    "Inside a training, after it, when a trial is announced, and before it is: each time on the way to the next."
+    "Inside a training, after it, when a trial is announced, and before it is: each time on the way to the next."  # noqa: E501
     how = {"method": method, "trials": 7, "epochs": 9}
     never = search(tmp_path / "never", **how)
     cut(monkeypatch, trials.Candidates, "fit", 2)
@@ -374,7 +374,7 @@ search(sys.argv[1], workers=2, meeting=sys.argv[2])
 
 
 def workers(pid: int | None = None) -> list[psutil.Process]:
-    "The chief and the workers that process `pid` has running; what other tests keep running is none of these."
+    "The chief and the workers that process `pid` has running; what other tests keep running is none of these."  # noqa: E501
     return [
         p
         for p in psutil.Process(pid).children(recursive=True)
@@ -383,7 +383,7 @@ def workers(pid: int | None = None) -> list[psutil.Process]:
 
 
 def test_two_workers_killed_and_gone_on_with(whole, tmp_path):
-    "The process that waits is killed after a trial: nobody is left, nothing is lost, and the same call finishes."
+    "The process that waits is killed after a trial: nobody is left, nothing is lost, and the same call finishes."  # noqa: E501
     folder, meeting = tmp_path / "search", tmp_path / "meeting"
     meeting.mkdir()
     env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}

@@ -25,19 +25,15 @@ class Together(UserModel):
     def __init__(self, power=1.0):
         self.power = power
 
-    def _learn(self, history, matrix):
+    def learn(self, history, matrix):
         taken = (matrix > 0).astype(np.float32)
         return {"pairs": (taken.T @ taken).power(self.power).toarray()}
 
-    def _predict(self, rows, users):
-        return (rows @ self._arrays["pairs"]).astype(np.float32)
+    def score_known(self, rows, users):
+        return (rows @ self.arrays["pairs"]).astype(np.float32)
 
-    def _write(self, folder):
-        return super()._write(folder) | {"power": self.power}
-
-    @classmethod
-    def _read(cls, folder, meta):
-        return cls(meta["power"])._restore(folder, meta)
+    def settings(self):
+        return {"power": self.power}
 
 
 MODELS = {
@@ -276,7 +272,7 @@ def test_wrong_arguments_are_named():
         (lambda: model.recommend("00", filter=[True]), "'filter' is no argument"),
         (lambda: model.add(["x"], np.ones((1, 2))), r"`vectors` must be given for \[\]"),
         (lambda: Popularity().fit(pd.DataFrame()), "`history` must be a History"),
-        (lambda: UserModel().fit(checkerboard(4)), "define `_learn`"),
+        (lambda: UserModel().fit(checkerboard(4)), "define `learn`"),
     ]:
         with pytest.raises((ValueError, TypeError, NotImplementedError), match=message):
             wrong()
@@ -293,7 +289,7 @@ def test_a_constructor_of_ones_own_must_say_how_it_is_saved(tmp_path):
         def __init__(self, wish):
             self.wish = wish
 
-    with pytest.raises(TypeError, match="define `_write` and `_read`"):
+    with pytest.raises(TypeError, match="define `settings`"):
         Forgetful(1).fit(checkerboard(4)).save(tmp_path / "model")
     UserModel._classes.pop("Forgetful")
 
@@ -302,3 +298,77 @@ def test_a_model_says_what_it_is():
     model = ALS(4).fit(checkerboard(4))
     assert repr(model).startswith("ALS(factors=4") and "users=4" in repr(model)
     assert "products" in model._repr_html_() and "fitted=False" in repr(ALS())
+
+
+# -- what a model returns
+
+
+class Returning(UserModel):
+    "A model that returns what a test tells it to."
+
+    def __init__(self, learned=None, scores=None):
+        self.learned, self.told = learned or {}, scores
+
+    def learn(self, history, matrix):
+        assert matrix.shape == (len(history.users), len(history.ids))
+        return self.learned
+
+    def score_known(self, rows, users):
+        return np.ones(rows.shape) if self.told is None else self.told
+
+    def settings(self):
+        return {"learned": self.learned}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget():
+    yield
+    UserModel._classes.pop("Returning")
+
+
+@pytest.mark.parametrize(
+    "scores, received",
+    [
+        (np.ones((1, 3)), r"received shape \(1, 3\)"),
+        (np.ones(4), r"received shape \(4,\)"),
+        (np.full((1, 4), np.nan), "received NaN"),
+        (object(), "received object"),
+    ],
+)
+def test_wrong_scores_are_refused(scores, received):
+    model = Returning(scores=scores).fit(checkerboard(4))
+    with pytest.raises(
+        ValueError, match=r"`Returning.score_known` must .* \(1, 4\), .*" + received
+    ):
+        model.recommend("00")
+
+
+@pytest.mark.parametrize(
+    "learned, error",
+    [
+        ({"seen": np.ones(1)}, "`Returning.learn` returned an array 'seen'"),
+        ({"borrow": np.ones(1)}, "none of seen, popularity, borrow"),
+        ({"arrays": np.ones(1)}, "'arrays'"),
+        ({"../up": np.ones(1)}, "letters, digits"),
+        ({"names": {"a": 1}}, "received dict for 'names'"),
+        ({"names": np.array(["a"])}, "received ndarray for 'names'"),
+        ([1], "must return a dict from names to arrays, received list"),
+    ],
+)
+def test_wrong_arrays_are_refused_when_the_model_is_fitted(learned, error):
+    with pytest.raises((ValueError, TypeError), match=error):
+        Returning(learned).fit(checkerboard(4))
+
+
+def test_a_model_that_comes_back_unfitted_is_refused(tmp_path):
+    class Halfway(Together):
+        @classmethod
+        def _read(cls, folder, meta):
+            return cls(**meta["settings"])
+
+    from prodrec.recommend.profiles import Profiles
+
+    Profiles(Halfway(2.0)).fit(checkerboard(4)).save(tmp_path / "profiles")
+    with pytest.raises(ValueError, match="`Halfway._read` must end with `.restore"):
+        Profiles.load(tmp_path / "profiles")
+    UserModel._classes.pop("Halfway")

@@ -25,7 +25,7 @@ from .options import add_commands
 def wrong_call(
     text: str,  # what does not go together
 ) -> argparse.ArgumentError:
-    """Return the error for options that do not go together; `main` answers with usage and code 2."""
+    """Return the error for options that do not go together; the exit code is 2."""
     return argparse.ArgumentError(None, text)
 
 # %% ../../nbs/44_apps.cli.ipynb #0011
@@ -118,7 +118,7 @@ def without_greetings():
         os.close(nowhere)
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
-
+# %% ../../nbs/44_apps.cli.ipynb #0021
 def plain(
     value,  # a result of a command
 ):
@@ -132,7 +132,7 @@ def plain(
         return None
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
-# %% ../../nbs/44_apps.cli.ipynb #0022
+# %% ../../nbs/44_apps.cli.ipynb #0023
 def in_words_of(
     text: str,  # an error of the library
     args: argparse.Namespace,  # the call
@@ -144,13 +144,13 @@ def in_words_of(
     arguments = {name: option for name, option in _ARGUMENTS.items() if name not in options}
     return in_options(text, given | arguments | options, settings=hasattr(args, "set"))
 
-
+# %% ../../nbs/44_apps.cli.ipynb #0024
 def _say_warning(message, category, filename, lineno, file=None, line=None):
     "Print a warning as one line, without the place in the program."
     if not issubclass(category, DeprecationWarning | FutureWarning):
         print(f"note       {message}", file=sys.stderr, flush=True)
 
-# %% ../../nbs/44_apps.cli.ipynb #0024
+# %% ../../nbs/44_apps.cli.ipynb #0026
 _REPORTED = (ValueError, KeyError, OSError, ImportError, RuntimeError)
 
 
@@ -168,7 +168,7 @@ def _run(args: argparse.Namespace) -> int:
     print(text, flush=True)
     return answer.code
 
-
+# %% ../../nbs/44_apps.cli.ipynb #0027
 def main(
     argv: Sequence[str] | None = None,  # the words of the call; None: those of the process
 ) -> int:

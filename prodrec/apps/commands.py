@@ -41,20 +41,20 @@ def say(
 def kind_of(
     path: str | Path,  # any folder
 ) -> str | None:
-    """Return the kind of what was saved in a folder; None for a folder that prodrec did not save."""
+    """Return the kind of what was saved in a folder; None where prodrec saved nothing."""
     try:
         return saved_kind(path)
     except FileNotFoundError:
         return None
 
-
+# %% ../../nbs/44a_apps.commands.ipynb #0015
 def _check_writable(path: Path):
     "Raise a wrong call where `path` cannot be made."
     parent = next(p for p in path.absolute().parents if p.exists())
     if not (parent.is_dir() and os.access(parent, os.W_OK)):
         raise wrong_call(f"--out {str(path)!r} cannot be made: {str(parent)!r} is not writable")
 
-
+# %% ../../nbs/44a_apps.commands.ipynb #0016
 def check_out(
     path: str | Path,  # of `--out`
     kind: str,  # what is to be saved there
@@ -74,11 +74,11 @@ def check_out(
         )
         raise wrong_call(told)
     if not force:
-        told = f"--out {str(path)!r} holds a finished model: give another folder, or --force to replace it"
-        raise wrong_call(told)
+        told = f"--out {str(path)!r} holds a finished model: give another folder, "
+        raise wrong_call(told + "or --force to replace it")
     return path
 
-# %% ../../nbs/44a_apps.commands.ipynb #0016
+# %% ../../nbs/44a_apps.commands.ipynb #0018
 def save_figure(
     ax,  # a matplotlib Axes
     path: Path,  # of the file
@@ -89,7 +89,7 @@ def save_figure(
     ax.figure.savefig(path)
     plt.close(ax.figure)
 
-# %% ../../nbs/44a_apps.commands.ipynb #0018
+# %% ../../nbs/44a_apps.commands.ipynb #0020
 def label_advice(
     catalog: Catalog,  # the products
     target: str,  # the column of labels
@@ -106,13 +106,16 @@ def label_advice(
     classes = first_step(values, sep).nunique()
     return f"{what}: --first-step keeps the first step, {classes:,} classes"
 
-
+# %% ../../nbs/44a_apps.commands.ipynb #0021
 def with_first_step(
     catalog: Catalog,  # the products
     target: str,  # a column of paths
     sign: str | None,  # between the steps; "": found; None: the column stays as it is
 ) -> Catalog:
-    """Return the catalogue with the first step of each path as the label, and the path in `target`_path."""
+    """Return the catalogue with the first step of each path in `target`.
+
+    The whole path is kept in a column of the same name and "_path".
+    """
     if sign is None:
         return catalog
     values = labels_in(catalog, target)
@@ -122,7 +125,7 @@ def with_first_step(
     changed = {target: first_step(values, sep), f"{target}_path": values}
     return Catalog(catalog.products.assign(**changed))
 
-# %% ../../nbs/44a_apps.commands.ipynb #0021
+# %% ../../nbs/44a_apps.commands.ipynb #0024
 def given_data(
     args: argparse.Namespace,  # with data, root, limit, seed and map
     target: str | None = None,  # the column of labels, checked at once; None: without labels
@@ -138,7 +141,7 @@ def given_data(
         say(f"note       {advice}")
     return catalog
 
-# %% ../../nbs/44a_apps.commands.ipynb #0023
+# %% ../../nbs/44a_apps.commands.ipynb #0026
 _WITH_WORDS = ("exact_duplicate", "conflicting_label")  # dropped where a picture may be missing
 
 
@@ -155,7 +158,7 @@ def clean(
         say(f"           {dropped:,} dropped, {len(kept):,} left")
     return kept, found
 
-
+# %% ../../nbs/44a_apps.commands.ipynb #0027
 def clean_data(
     args: argparse.Namespace,  # see `given_data`
     target: str = "category",  # the column of labels
@@ -165,7 +168,7 @@ def clean_data(
     """Return the products that `--data` and the options beside it name, cleaned."""
     return clean(given_data(args, target if how else None, **how), target, pictures)[0]
 
-# %% ../../nbs/44a_apps.commands.ipynb #0025
+# %% ../../nbs/44a_apps.commands.ipynb #0029
 def _save_audit(found: Audit, kept: Catalog, out: Path, images: bool | None):
     "Write the cleaned catalogue, every issue, and a figure of them to folder `out`."
     with save_folder(out, "Audit") as folder:
@@ -173,7 +176,7 @@ def _save_audit(found: Audit, kept: Catalog, out: Path, images: bool | None):
         found.issues.to_csv(folder / "issues.csv", index=False)
         save_figure(found.figure(), folder / "issues.png")
 
-
+# %% ../../nbs/44a_apps.commands.ipynb #0030
 def audit_data(
     args: argparse.Namespace,  # of `prodrec audit`
 ) -> Answer:
@@ -192,7 +195,7 @@ def audit_data(
         lines.append(f"saved in {out}; --data {out} is the clean catalogue")
     return Answer(result, "\n".join(lines))
 
-# %% ../../nbs/44a_apps.commands.ipynb #0028
+# %% ../../nbs/44a_apps.commands.ipynb #0033
 IMAGE_SIZES = {"demo": (64, 48), "fashion": (80, 60)}  # (height, width); (80, 60) for others
 
 
@@ -202,7 +205,7 @@ def image_size(
     """Return (height, width) of the pictures: that of `--image-size`, or what suits the data."""
     return args.image_size or IMAGE_SIZES.get(args.data, (80, 60))
 
-# %% ../../nbs/44a_apps.commands.ipynb #0031
+# %% ../../nbs/44a_apps.commands.ipynb #0036
 def _kind_of_value(default) -> tuple[str, tuple] | None:
     "Return in words, and as types, what may stand in place of `default`; None for anything."
     if isinstance(default, bool):
@@ -213,7 +216,7 @@ def _kind_of_value(default) -> tuple[str, tuple] | None:
         return "a list", (list,)
     return ("a word", (str,)) if isinstance(default, str) else None
 
-
+# %% ../../nbs/44a_apps.commands.ipynb #0037
 def check_settings(
     settings: list[tuple],  # (name, value) of each `--set`
     defaults: dict,  # name of each parameter -> its default
@@ -236,7 +239,7 @@ def check_settings(
                 f"--set {name}={json.dumps(value)} must be {kind[0]}, e.g. --set '{name}={example}'"
             )
 
-# %% ../../nbs/44a_apps.commands.ipynb #0033
+# %% ../../nbs/44a_apps.commands.ipynb #0039
 def parameters(
     function,  # any
 ) -> dict:
@@ -247,14 +250,14 @@ def parameters(
     named = [p for p in found if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     return {p.name: None if p.default is p.empty else p.default for p in named}
 
-
+# %% ../../nbs/44a_apps.commands.ipynb #0040
 def checked_network(
     network: str,  # of `--network`
     settings: list[tuple] = (),  # (name, value) of each `--set`
     known: dict | None = None,  # networks by name; None: those for pictures
     kind: type | None = None,  # of classifier; None: `ImageClassifier`
 ) -> str:
-    """Return `network` if there is one of that name that takes these settings; else a wrong call."""
+    """Return `network` if there is one that takes these settings; else a wrong call."""
     from difflib import get_close_matches
 
     with without_greetings():
@@ -274,9 +277,9 @@ def checked_network(
     check_settings(settings, {k: v for k, v in taken.items() if k not in fixed})
     return network
 
-# %% ../../nbs/44a_apps.commands.ipynb #0035
+# %% ../../nbs/44a_apps.commands.ipynb #0042
 def _page(args: argparse.Namespace, out: Path, target: str, command: str) -> Answer:
-    "Run the pipeline on the data of the call, save a workspace with the page, and tell the figures."
+    "Run the pipeline on the data of the call and save a workspace with the page."
     network = checked_network(args.network, args.set)
     with without_greetings():
         from prodrec.apps.pipeline import run_pipeline
@@ -293,7 +296,7 @@ def _page(args: argparse.Namespace, out: Path, target: str, command: str) -> Ans
     text = f"\n{run!r}\n\n{page} shows the audit, the confusion matrix and recommendations"
     return Answer(json.loads(run.to_json()) | {"out": args.out}, text)
 
-
+# %% ../../nbs/44a_apps.commands.ipynb #0043
 def make_report(
     args: argparse.Namespace,  # of `prodrec report`
 ) -> Answer:
@@ -301,7 +304,7 @@ def make_report(
     out = check_out(args.out, "Workspace", args.force)
     return _page(args, out, args.target, "report")
 
-
+# %% ../../nbs/44a_apps.commands.ipynb #0044
 def show_demo(
     args: argparse.Namespace,  # of `prodrec demo`
 ) -> Answer:
@@ -312,7 +315,7 @@ def show_demo(
     drawn = kind_of(out) == "Workspace" and _made_by(out) == "demo"
     return _page(args, check_out(out, "Workspace", args.force or drawn), "category", "demo")
 
-
+# %% ../../nbs/44a_apps.commands.ipynb #0045
 def _made_by(path: Path) -> str | None:
     "Return the command that made a workspace."
     from prodrec.core import read_manifest

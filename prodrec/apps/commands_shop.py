@@ -50,14 +50,14 @@ def find_embedder(
         return ColorHistogram(args.image_size)
     return _pretrained(network, args.image_size)
 
-
+# %% ../../nbs/44c_apps.commands_shop.ipynb #0011
 def _open_model(path: str) -> Workspace:
     with without_greetings():
         from prodrec.apps.commands_train import open_model
 
     return open_model(path)
 
-
+# %% ../../nbs/44c_apps.commands_shop.ipynb #0012
 def _pretrained(network: str, image_size: tuple[int, int]) -> Embedder:
     "Return an embedder of pictures by a backbone; a wrong call where there is none of that name."
     from difflib import get_close_matches
@@ -73,7 +73,7 @@ def _pretrained(network: str, image_size: tuple[int, int]) -> Embedder:
         raise wrong_call(told + ", ".join(BACKBONES.index))
     return ImageEmbedder(network, image_size)
 
-# %% ../../nbs/44c_apps.commands_shop.ipynb #0013
+# %% ../../nbs/44c_apps.commands_shop.ipynb #0015
 def embed_data(
     args: argparse.Namespace,  # of `prodrec embed`
 ) -> Answer:
@@ -91,7 +91,7 @@ def embed_data(
     text = f"{n:,} vectors of {dim:,} numbers by {embedder.name}\nsaved in {out}"
     return Answer(result, text)
 
-# %% ../../nbs/44c_apps.commands_shop.ipynb #0017
+# %% ../../nbs/44c_apps.commands_shop.ipynb #0019
 def picture_side(
     by,  # a classifier or an embedder
 ):
@@ -109,7 +109,7 @@ def picture_side(
         raise wrong_call(told + "train it with --set fusion=late")
     return by.image_
 
-
+# %% ../../nbs/44c_apps.commands_shop.ipynb #0020
 def make_recommender(
     by,  # an embedder, or a fitted classifier
     catalog: Catalog,  # the products to find
@@ -125,7 +125,7 @@ def make_recommender(
     say(f"index      {len(catalog):,} products by {names}")
     return Recommender(image=image, text=text, weights=weights).fit(catalog)
 
-# %% ../../nbs/44c_apps.commands_shop.ipynb #0020
+# %% ../../nbs/44c_apps.commands_shop.ipynb #0023
 def with_recommender(
     model: Workspace | None,  # a trained one; None: nothing was trained
     recommender: Recommender,  # fitted
@@ -137,7 +137,7 @@ def with_recommender(
     products = united(recommender.catalog, model.catalog[sum(model.sides.values(), [])])
     return Workspace(products, recommender, model.classifier, model.sides, model.how, images=images)
 
-
+# %% ../../nbs/44c_apps.commands_shop.ipynb #0024
 def index_data(
     args: argparse.Namespace,  # of `prodrec index`
 ) -> Answer:
@@ -158,7 +158,7 @@ def index_data(
     text = f"version {name} in {out}: {recommender!r}\n`prodrec serve {out}` serves it"
     return Answer(result, text)
 
-# %% ../../nbs/44c_apps.commands_shop.ipynb #0026
+# %% ../../nbs/44c_apps.commands_shop.ipynb #0030
 def _asked(args: argparse.Namespace) -> dict:
     "Return what to look for, and how; a wrong call where there is nothing to look for."
     names = ("id", "image", "text", "user", "within", "min_score", "diversity")
@@ -167,7 +167,7 @@ def _asked(args: argparse.Namespace) -> dict:
         raise wrong_call("say what to look for: give --id, --image, --text or --user")
     return options
 
-
+# %% ../../nbs/44c_apps.commands_shop.ipynb #0031
 def recommend_products(
     args: argparse.Namespace,  # of `prodrec recommend`
 ) -> Answer:
@@ -182,23 +182,28 @@ def recommend_products(
     table = hits.to_frame().to_json(orient="records", date_format="iso")
     return Answer(json.loads(table), repr(hits))
 
-# %% ../../nbs/44c_apps.commands_shop.ipynb #0031
+# %% ../../nbs/44c_apps.commands_shop.ipynb #0036
 def serve_shop(
     args: argparse.Namespace,  # of `prodrec serve`
 ):
     """Run `prodrec serve` until it is interrupted; with `--json` the first line says where.
 
-    The environment variable PRODREC_API_KEY is the key that changes need.
+    The environment variable PRODREC_API_KEY is the key that changes need; see `settings` of the
+    server for all of them.
     """
     folder = current_folder(args.folder)
     find_saved(folder, "Recommender")
     with without_greetings():
         from prodrec.apps import server
 
-    database = args.database or f"sqlite:///{database_beside(args.folder)}"
-    key = os.environ.get("PRODREC_API_KEY") or None
+    given = server.settings(os.environ)
+    database = args.database or given.get("database")
+    database = database or f"sqlite:///{database_beside(args.folder)}"
+    options = {"api_key": given.get("api_key")}
+    if args.host_name:
+        options["hosts"] = args.host_name
     where = {"url": f"http://{args.host}:{args.port}", "folder": str(folder)}
     if args.json:
         print(json.dumps(where | {"database": database.partition("@")[2] or database}), flush=True)
     with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
-        server.serve(folder, args.host, args.port, database=database, api_key=key)
+        server.serve(folder, args.host, args.port, database=database, **options)

@@ -49,7 +49,7 @@ def told(
         say(f"           {len(of) - len(kept):,} of {len(of):,} products {why}")
     return kept
 
-
+# %% ../../nbs/44b_apps.commands_train.ipynb #0011
 def split_labelled(
     catalog: Catalog,  # the products
     target: str,  # the column of labels
@@ -61,14 +61,14 @@ def split_labelled(
     known = told(labelled(catalog, target), catalog, f"without {target} do not count")
     return split(known, target=target, sizes=shares, titles=words, seed=seed)
 
-# %% ../../nbs/44b_apps.commands_train.ipynb #0013
+# %% ../../nbs/44b_apps.commands_train.ipynb #0014
 def reads_words(
     classifier: Classifier,  # of any kind
 ) -> bool:
     """Return whether titles count: a classifier that reads them must not meet one twice."""
     return not isinstance(classifier, ImageClassifier)
 
-
+# %% ../../nbs/44b_apps.commands_train.ipynb #0015
 def open_model(
     path: str | Path,  # what train, tune, report, index --model or retrain has saved
 ) -> Workspace:
@@ -85,7 +85,7 @@ def open_model(
             raise ValueError(text.replace(", not a Workspace", f"; {needs}")) from None
         raise
 
-# %% ../../nbs/44b_apps.commands_train.ipynb #0016
+# %% ../../nbs/44b_apps.commands_train.ipynb #0018
 def make_classifier(
     args: argparse.Namespace,  # with kind, network, image_size, set, target, seed and batch_size
 ) -> Classifier:
@@ -103,7 +103,7 @@ def make_classifier(
     except (ValueError, TypeError) as e:
         raise wrong_call(str(e)) from e
 
-
+# %% ../../nbs/44b_apps.commands_train.ipynb #0019
 def _make_hybrid(args: argparse.Namespace, picture: dict, same: dict) -> HybridClassifier:
     "Return a classifier of pictures and words, not trained yet."
     checked_network(picture["network"])
@@ -115,7 +115,7 @@ def _make_hybrid(args: argparse.Namespace, picture: dict, same: dict) -> HybridC
     words = TextClassifier(args.text_network, baseline=False, **same)
     return HybridClassifier(ImageClassifier(**picture, **same), words, **same, **dict(args.set))
 
-
+# %% ../../nbs/44b_apps.commands_train.ipynb #0020
 def shares_of(
     args: argparse.Namespace,  # with validation and test
 ) -> dict[str, float]:
@@ -126,7 +126,7 @@ def shares_of(
         raise wrong_call(told)
     return {"train": rest, "validation": args.validation, "test": args.test}
 
-# %% ../../nbs/44b_apps.commands_train.ipynb #0019
+# %% ../../nbs/44b_apps.commands_train.ipynb #0023
 def _training_place(classifier: Classifier, sides: dict[str, Catalog], how: dict) -> Path:
     "Return the folder in the cache for this training."
     train, validation = sides["train"], sides["validation"]
@@ -134,7 +134,7 @@ def _training_place(classifier: Classifier, sides: dict[str, Catalog], how: dict
     about = [repr(classifier.get_params()), train.ids, labels, validation.ids, how]
     return cache_dir("training", digest(json.dumps(about, default=str).encode()).hex())
 
-
+# %% ../../nbs/44b_apps.commands_train.ipynb #0024
 def fit_on(
     classifier: Classifier,  # not trained yet
     sides: dict[str, Catalog],  # "train" and "validation"
@@ -154,7 +154,7 @@ def fit_on(
     shutil.rmtree(place, ignore_errors=True)
     return classifier
 
-# %% ../../nbs/44b_apps.commands_train.ipynb #0020
+# %% ../../nbs/44b_apps.commands_train.ipynb #0025
 def trained_answer(
     classifier: Classifier,  # fitted
     sides: dict[str, Catalog],  # "train", "validation" and "test"
@@ -170,7 +170,7 @@ def trained_answer(
     text += f"validation side\nsaved in {out}; `prodrec evaluate {out}` evaluates it on the "
     return Answer(result, f"{text}{sizes['test']:,} that were held out")
 
-
+# %% ../../nbs/44b_apps.commands_train.ipynb #0026
 def train_model(
     args: argparse.Namespace,  # of `prodrec train`
 ) -> Answer:
@@ -187,7 +187,7 @@ def train_model(
     Workspace(catalog, None, classifier, ids, how, images=args.images).save(out)
     return trained_answer(classifier, sides, out)
 
-# %% ../../nbs/44b_apps.commands_train.ipynb #0025
+# %% ../../nbs/44b_apps.commands_train.ipynb #0031
 def report_figures(
     report: Report,  # of `Classifier.evaluate`
 ) -> dict:
@@ -202,7 +202,7 @@ def report_figures(
     found |= {"per_class": report.per_class.reset_index().to_dict("records")}
     return found | {"worst": report.worst(10).to_dict("records")}
 
-
+# %% ../../nbs/44b_apps.commands_train.ipynb #0032
 def save_evaluation(
     report: Report,  # of `Classifier.evaluate`
     path: Path,  # the folder
@@ -214,7 +214,7 @@ def save_evaluation(
         report.per_class.to_csv(folder / "per_class.csv")
         save_figure(report.figure(), folder / "confusion.png")
 
-# %% ../../nbs/44b_apps.commands_train.ipynb #0026
+# %% ../../nbs/44b_apps.commands_train.ipynb #0033
 def _evaluated_on(args: argparse.Namespace, model: Workspace) -> Catalog:
     "Return the products to evaluate on: the held-out ones, or the new ones of `--data`."
     if args.data is None:
@@ -226,7 +226,7 @@ def _evaluated_on(args: argparse.Namespace, model: Workspace) -> Catalog:
     new = unseen(given, model.catalog[seen], words)
     return told(new, given, "are known already and left out")
 
-
+# %% ../../nbs/44b_apps.commands_train.ipynb #0034
 def evaluate_model(
     args: argparse.Namespace,  # of `prodrec evaluate`
 ) -> Answer:
@@ -243,7 +243,7 @@ def evaluate_model(
     saved = f"\nsaved in {out}" if out else ""
     return Answer(report_figures(report) | {"out": args.out}, text + saved)
 
-# %% ../../nbs/44b_apps.commands_train.ipynb #0030
+# %% ../../nbs/44b_apps.commands_train.ipynb #0038
 def parse_space(
     space: str | None,  # a name of `models.search_spaces.SPACES`, JSON, or None: the network's own
     network: str,  # the name of the network
@@ -261,12 +261,12 @@ def parse_space(
         )
         raise wrong_call(f"--space must be a name, or JSON as {example}: {e!r}") from e
 
-
+# %% ../../nbs/44b_apps.commands_train.ipynb #0039
 def _range(domain: dict) -> tuple:
     'Return (from, to) or (from, to, "log").'
     return domain["from"], domain["to"], *(["log"] if domain.get("log") else [])
 
-# %% ../../nbs/44b_apps.commands_train.ipynb #0032
+# %% ../../nbs/44b_apps.commands_train.ipynb #0041
 def _checked_search(args: argparse.Namespace) -> tuple:
     "Return (classifier's type, network, space, fixed options); a wrong call where they do not fit."
     from prodrec.models.search_spaces import check_space
@@ -283,7 +283,7 @@ def _checked_search(args: argparse.Namespace) -> tuple:
         raise wrong_call(str(e)) from e
     return type(like), network, space, fixed
 
-
+# %% ../../nbs/44b_apps.commands_train.ipynb #0042
 def tune_model(
     args: argparse.Namespace,  # of `prodrec tune`
 ) -> Answer:

@@ -56,13 +56,14 @@ def observe_sides(
 ) -> dict[str, Observed]:
     """Observe each catalogue as the classifier sees it, and in words where there are any."""
     classifier = model.classifier
-    embedders = {"image": ImageEmbedder(classifier)} if isinstance(classifier, ImageClassifier) else {}
+    sees = isinstance(classifier, ImageClassifier)
+    embedders = {"image": ImageEmbedder(classifier)} if sees else {}
     if (learned := model.side("train")).texts().ne("").any():
         embedders["text"] = TfidfEmbedder(seed=seed).fit(learned)
     columns = (classifier.target,)
     return {n: observe(c, embedders, classifier, columns) for n, c in catalogs.items()}
 
-
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0010
 def model_drift(
     model: Workspace,  # with a classifier
     new: Catalog,  # new products
@@ -74,7 +75,7 @@ def model_drift(
     sides = {"reference": model.side("test"), "new": new, "learned": some}
     return drift(**observe_sides(model, sides, seed), seed=seed)
 
-# %% ../../nbs/44d_apps.commands_watch.ipynb #0011
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0012
 def read_feedback(
     given: str | None,  # of `--feedback`: a CSV file or the URL of a database
     folder: str,  # of versions; its database is read by default
@@ -87,7 +88,7 @@ def read_feedback(
     events = Feedback(f"sqlite:///{beside}").events()
     return History(events) if events["event"].isin([*GOOD, *BAD]).any() else None
 
-
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0013
 def _check_window(window: str):
     "Raise a wrong call where `--window` is no length of time."
     try:
@@ -97,11 +98,11 @@ def _check_window(window: str):
     if not right:
         raise wrong_call(f"--window {window!r} is no length of time: give e.g. 12h, 7D or 30D")
 
-# %% ../../nbs/44d_apps.commands_watch.ipynb #0013
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0015
 def _number(value):
     return value.item() if isinstance(value, np.generic) else str(value)
 
-
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0016
 def _new_products(args: argparse.Namespace, model: Workspace) -> Catalog:
     "Return the products of `--data` that the model does not know."
     words, sign = reads_words(model.classifier), model.how.get("first_step")
@@ -109,7 +110,7 @@ def _new_products(args: argparse.Namespace, model: Workspace) -> Catalog:
     new = unseen(given, model.catalog, words)
     return told(new, given, "are known already and left out")
 
-
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0017
 def _save_drift(found: Drift, advice: dict, out: Path):
     "Write drift.json and drift.png to folder `out`."
     with save_folder(out, "Monitor") as folder:
@@ -117,7 +118,7 @@ def _save_drift(found: Drift, advice: dict, out: Path):
         (folder / "drift.json").write_text(text, encoding="utf-8")
         save_figure(found.figure(), folder / "drift.png")
 
-# %% ../../nbs/44d_apps.commands_watch.ipynb #0014
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0018
 def _opened(args: argparse.Namespace) -> Workspace:
     "Return the model to compare with; `ValueError` where too few products were held out."
     model = open_model(args.folder)
@@ -126,11 +127,11 @@ def _opened(args: argparse.Namespace) -> Workspace:
         raise ValueError(told + "train with more, or a larger --test")
     return model
 
-
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0019
 def monitor_data(
     args: argparse.Namespace,  # of `prodrec monitor`
 ) -> Answer:
-    """Run `prodrec monitor`; the exit code is 3 if `--exit-code` is given and retraining advised."""
+    """Run `prodrec monitor`; with `--exit-code` the code is 3 if retraining is advised."""
     out = args.out and check_out(args.out, "Monitor")
     _check_window(args.window)
     model, events = _opened(args), read_feedback(args.feedback, args.folder)
@@ -148,13 +149,13 @@ def monitor_data(
     code = 3 if args.exit_code and advice["retrain"] else 0
     return Answer(advice | {"grown": grown, "out": args.out}, text, code)
 
-# %% ../../nbs/44d_apps.commands_watch.ipynb #0017
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0022
 def grown_catalogue(
     args: argparse.Namespace,  # of `prodrec retrain`
     served: Path,  # the version in use
     model: Workspace,  # and its model
 ) -> Catalog:
-    """Return the products of `--data`; with `--add`, and those of the served ones it does not name."""
+    """Return the products of `--data`; with `--add`, together with the other served ones."""
     now = given_data(args, model.classifier.target, model.how.get("first_step"))
     if not args.add:
         return now
@@ -163,7 +164,7 @@ def grown_catalogue(
     say(f"           {len(now):,} products are added to {len(stay):,}")
     return Catalog.concat([before[stay], now]) if stay else now
 
-
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0023
 def retrained(
     model: Workspace,  # the version in use
     catalog: Catalog,  # the products as they are now
@@ -186,7 +187,7 @@ def retrained(
     )
     return with_recommender(new, recommender, model.images)
 
-# %% ../../nbs/44d_apps.commands_watch.ipynb #0018
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0024
 def _check_versions(args: argparse.Namespace):
     "Raise an error where there is nothing to retrain, or nothing to train on."
     if kind_of(args.folder) != "Versions":
@@ -196,7 +197,7 @@ def _check_versions(args: argparse.Namespace):
         told = "--data is missing: it names the catalogue to train on; or give --rollback"
         raise wrong_call(told)
 
-
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0025
 def _retrained_answer(step: dict, versions: Versions, held_out: int, products: int) -> Answer:
     "Return the result of a retraining in words."
     kept = f"which is kept, while {step['previous']} stays in use"
@@ -206,7 +207,7 @@ def _retrained_answer(step: dict, versions: Versions, held_out: int, products: i
     result = step | {"products": products, "held_out": held_out}
     return Answer(result, f"{text}\n\n{versions.to_frame().to_string()}")
 
-
+# %% ../../nbs/44d_apps.commands_watch.ipynb #0026
 def retrain_shop(
     args: argparse.Namespace,  # of `prodrec retrain`
 ) -> Answer:

@@ -37,7 +37,7 @@ def _bins(reference: pd.Series, new: pd.Series, bins: int) -> np.ndarray | pd.Se
     edges = np.unique(reference.dropna().quantile(np.linspace(0, 1, bins + 1)[1:-1]))
     return np.where(both.isna(), -1, np.searchsorted(edges, both, "right"))
 
-
+# %% ../../nbs/43a_apps.monitor.ipynb #0012
 def psi(
     reference: Sequence,  # numbers or names; missing ones count as a value of their own
     new: Sequence,  # of the same kind
@@ -59,7 +59,7 @@ def psi(
     p, q = (c / c.sum() for c in counts)
     return float(((p - q) * np.log(p / q)).sum())
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0016
+# %% ../../nbs/43a_apps.monitor.ipynb #0017
 def two_sample_test(
     reference: np.ndarray,  # (n, d)
     new: np.ndarray,  # (m, d)
@@ -85,7 +85,7 @@ def two_sample_test(
     test = mannwhitneyu(fresh, old, alternative="greater")
     return float(test.statistic / (len(old) * len(fresh))), float(test.pvalue), old, fresh
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0019
+# %% ../../nbs/43a_apps.monitor.ipynb #0020
 class Observed:
     """Hold what can be compared of some products: `facts` by id, and `vectors`, name → (n, d)."""
 
@@ -108,7 +108,7 @@ class Observed:
         signals = ", ".join([*self.facts, *(f"{kind} vectors" for kind in self.vectors)])
         return f"Observed({len(self):,} products; {signals})"
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0020
+# %% ../../nbs/43a_apps.monitor.ipynb #0021
 def picture_facts(
     catalog: Catalog,  # products with and without pictures
 ) -> pd.DataFrame:
@@ -121,7 +121,7 @@ def picture_facts(
     table = pd.DataFrame(rows, pixels.ids, ["brightness", "contrast", "saturation"])
     return table.reindex(catalog.ids)
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0022
+# %% ../../nbs/43a_apps.monitor.ipynb #0023
 def observe(
     catalog: Catalog,  # the products
     embedders=None,  # name -> fitted embedder, or a recommender, whose embedders are used
@@ -142,7 +142,7 @@ def observe(
     by = getattr(embedders, "embedders", embedders) or {}
     return Observed(facts, {name: e.embed(catalog, missing="zero") for name, e in by.items()})
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0025
+# %% ../../nbs/43a_apps.monitor.ipynb #0026
 def holm(
     p: np.ndarray,  # (m,) p-values
 ) -> np.ndarray:
@@ -153,7 +153,7 @@ def holm(
     adjusted[order] = np.minimum(1, np.maximum.accumulate(steps))
     return adjusted
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0028
+# %% ../../nbs/43a_apps.monitor.ipynb #0029
 def _names_p(old: pd.Series, fresh: pd.Series) -> tuple[float, float]:
     """Return the p-values of all counts, and of the name that changed most.
 
@@ -169,7 +169,7 @@ def _names_p(old: pd.Series, fresh: pd.Series) -> tuple[float, float]:
     tails = np.minimum(chance.cdf(now), chance.sf(now - 1))
     return float(chi2_contingency(counts).pvalue), float(2 * len(counts) * tails.min())
 
-
+# %% ../../nbs/43a_apps.monitor.ipynb #0030
 def _unseen_p(old: pd.Series, fresh: pd.Series) -> float:
     """Return an upper bound of the p-value of the most frequent name that was never there before.
 
@@ -183,7 +183,7 @@ def _unseen_p(old: pd.Series, fresh: pd.Series) -> float:
     often = times[times >= unseen.max()]
     return min(1.0, float(hypergeom.pmf(often, times.sum(), often, len(fresh)).sum()))
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0030
+# %% ../../nbs/43a_apps.monitor.ipynb #0032
 def compare_values(
     name: str,  # of the signal
     reference: pd.Series,  # numbers or names
@@ -205,7 +205,7 @@ def compare_values(
     detail = f"never seen: {', '.join(map(str, unseen[:3]))}" if unseen else detail
     return name, psi(old, fresh), p, detail
 
-
+# %% ../../nbs/43a_apps.monitor.ipynb #0033
 def compare_vectors(
     name: str,  # of the embedder
     reference: np.ndarray,  # (n, d)
@@ -217,7 +217,7 @@ def compare_vectors(
     auc, p, old, fresh = two_sample_test(reference, new, seed=seed)
     return f"{name}, as vectors", psi(old, fresh), p, f"told apart with AUC {auc:.2f}"
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0033
+# %% ../../nbs/43a_apps.monitor.ipynb #0036
 def _cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (unit_rows(a) * unit_rows(b)).sum(1)
 
@@ -228,7 +228,7 @@ def _predict_picture(learned: Observed) -> Callable[[Observed], np.ndarray]:
     model = Ridge(1.0).fit(learned.vectors["text"], pca.transform(learned.vectors["image"]))
     return lambda o: _cosines(model.predict(o.vectors["text"]), pca.transform(o.vectors["image"]))
 
-
+# %% ../../nbs/43a_apps.monitor.ipynb #0037
 def _predict_name(learned: Observed, column: str) -> Callable[[Observed], np.ndarray]:
     "Return a function: the probability of a product's own name; 0 for a name that is new."
     names = learned.facts[column].astype(str)
@@ -241,7 +241,7 @@ def _predict_name(learned: Observed, column: str) -> Callable[[Observed], np.nda
 
     return agreement
 
-
+# %% ../../nbs/43a_apps.monitor.ipynb #0038
 def compare_agreement(
     learned: Observed,  # the training products
     reference: Observed,  # the test side
@@ -255,9 +255,9 @@ def compare_agreement(
     name = f"text and {'picture' if by == 'image' else by}, together"
     return name, psi(old, fresh), ks_2samp(old, fresh).pvalue, detail
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0036
+# %% ../../nbs/43a_apps.monitor.ipynb #0041
 class Drift:
-    """Hold the `table` that `drift` made: one row a signal (psi, p, detail, alarm), alarms first."""
+    """Hold what `drift` found: one row a signal (psi, p, detail, alarm), alarms first."""
 
     def __init__(
         self,
@@ -299,7 +299,7 @@ class Drift:
         table = self.table.assign(psi=self.table.psi.round(3))
         return table.assign(p=table.p.map("{:.2g}".format)).to_html()
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0037
+# %% ../../nbs/43a_apps.monitor.ipynb #0042
 def drift_figure(
     table: pd.DataFrame,  # of a `Drift`
 ) -> plt.Axes:
@@ -318,7 +318,7 @@ def drift_figure(
     ax.set_title(told if changed else "Nothing changed beyond chance")
     return ax
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0039
+# %% ../../nbs/43a_apps.monitor.ipynb #0044
 def _check_alike(reference: Observed, others: Sequence[Observed]):
     "Raise `ValueError` where observations do not have the same signals."
     for other in others:
@@ -326,7 +326,7 @@ def _check_alike(reference: Observed, others: Sequence[Observed]):
         if not same or list(reference.vectors) != list(other.vectors):
             raise ValueError(f"all must be observed alike, received {reference!r} and {other!r}")
 
-
+# %% ../../nbs/43a_apps.monitor.ipynb #0045
 def drift(
     reference: Observed,  # the test side: products like the training products, but held out
     new: Observed,  # new products
@@ -354,7 +354,7 @@ def drift(
     table["alarm"] = (table["p"] < alpha) & (table["psi"] >= min_psi)
     return Drift(table.sort_values(["alarm", "psi"], ascending=False), reference, new)
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0045
+# %% ../../nbs/43a_apps.monitor.ipynb #0051
 GOOD, BAD = ("like", "cart", "purchase"), ("dislike",)
 
 
@@ -368,7 +368,7 @@ def _judgements(history: History, good: Sequence[str], bad: Sequence[str]) -> pd
         raise ValueError(f"`history` holds no event of the kinds {', '.join([*good, *bad])}")
     return events
 
-
+# %% ../../nbs/43a_apps.monitor.ipynb #0052
 def window_start(
     times: pd.Series,  # of events
     window: str,  # a fixed pandas frequency, e.g. "12h" or "7D"
@@ -377,7 +377,7 @@ def window_start(
     monday = pd.Timedelta("4D")  # the epoch was a Thursday
     return (times - monday).dt.floor(window) + monday
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0047
+# %% ../../nbs/43a_apps.monitor.ipynb #0054
 def quality(
     history: History,  # feedback with times
     window: str = "7D",  # events of so long a time together, weeks from Monday on
@@ -387,9 +387,9 @@ def quality(
 ) -> pd.DataFrame:
     """Return one row a window, by its start: good, bad, opinions, share, low, high and p.
 
-    `good` and `bad` count events; `share` is that of good opinions, from `low` to `high`; `p` is that
-    of the test that the window is worse than all before it. `ValueError` without times, or without
-    such events.
+    `good` and `bad` count events; `share` is that of good opinions, from `low` to `high`; `p` is
+    that of the test that the window is worse than all before it. `ValueError` without times, or
+    without such events.
     """
     events = _judgements(history, good, bad)
     when = window_start(events["time"], window).rename("from")
@@ -406,7 +406,7 @@ def quality(
     table["p"] = [fisher_exact(pair, "less").pvalue if pair[1].any() else 1.0 for pair in pairs]
     return table
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0051
+# %% ../../nbs/43a_apps.monitor.ipynb #0058
 def quality_figure(
     quality: pd.DataFrame,  # from `quality`
     alpha: float = 0.01,  # windows with a smaller p are marked
@@ -428,7 +428,7 @@ def quality_figure(
     ax.set_title(told if worse.any() else "Feedback no worse than before")
     return ax
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0054
+# %% ../../nbs/43a_apps.monitor.ipynb #0061
 def _worse_feedback(quality: pd.DataFrame) -> str:
     "Return in words how the last window differs from those before."
     last, before = quality.iloc[-1], quality.iloc[:-1]
@@ -436,7 +436,7 @@ def _worse_feedback(quality: pd.DataFrame) -> str:
     since = f"{quality.index[-1]:%Y-%m-%d}"
     return f"feedback got worse: {last.share:.0%} good since {since}, {usual:.0%} before"
 
-
+# %% ../../nbs/43a_apps.monitor.ipynb #0062
 def advise(
     drift: Drift | None = None,  # from `drift`
     quality: pd.DataFrame | None = None,  # from `quality`
@@ -444,7 +444,10 @@ def advise(
     alpha: float = 0.01,  # feedback with a smaller p in its last window is a reason
     max_grown: float = 0.25,  # growth from which on it is a reason by itself
 ) -> dict:
-    """Return {"retrain": bool, "reasons": [in words], "drift": …, "quality": …}, ready for JSON."""
+    """Return {"retrain", "reasons", "drift", "quality"}, ready for JSON.
+
+    "retrain" is a bool and "reasons" a list of sentences.
+    """
     reasons = [] if drift is None else list(drift.reasons)
     if quality is not None and quality["p"].iloc[-1] < alpha:
         reasons.append(_worse_feedback(quality))
@@ -456,7 +459,7 @@ def advise(
     signals = None if drift is None else drift.to_dict()
     return {"retrain": bool(reasons), "reasons": reasons, "drift": signals, "quality": table}
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0057
+# %% ../../nbs/43a_apps.monitor.ipynb #0065
 def retrain(
     versions: Versions,  # the folder of versions
     load: Callable[[Path], object],  # of a version's folder, e.g. `ImageClassifier.load`

@@ -34,7 +34,7 @@ def _share(text: str) -> float:
         raise argparse.ArgumentTypeError(f"must be a share between 0 and 1, received {text!r}")
     return value
 
-
+# %% ../../nbs/43b_apps.options.ipynb #0013
 def _size(text: str) -> tuple[int, int]:
     height, x, width = text.partition("x")
     if not (x and height.isdigit() and width.isdigit() and int(height) and int(width)):
@@ -50,7 +50,7 @@ def _mapping(text: str) -> tuple[str, str]:
         raise argparse.ArgumentTypeError(told)
     return field, column
 
-
+# %% ../../nbs/43b_apps.options.ipynb #0014
 def _setting(text: str) -> tuple:
     name, _, value = text.partition("=")
     if not name.isidentifier() or not value:
@@ -61,7 +61,7 @@ def _setting(text: str) -> tuple:
     except ValueError:
         return name, value
 
-# %% ../../nbs/43b_apps.options.ipynb #0016
+# %% ../../nbs/43b_apps.options.ipynb #0018
 def _add_data_options(
     parser: argparse.ArgumentParser, default: str | None = None, required: bool = False, note=""
 ):
@@ -77,7 +77,7 @@ def _add_data_options(
     add("--limit", type=_positive, help="use a random sample of so many products")
     add("--seed", type=int, default=0, help="random seed (default: %(default)s)")
 
-# %% ../../nbs/43b_apps.options.ipynb #0019
+# %% ../../nbs/43b_apps.options.ipynb #0021
 def _add_target_options(add):
     "Add the options that name the labels."
     add("--target", default="category", help="column of the labels (default: %(default)s)")
@@ -85,7 +85,7 @@ def _add_target_options(add):
     path += "the steps (default: found)"
     add("--first-step", metavar="SIGN", nargs="?", const="", help=path)
 
-# %% ../../nbs/43b_apps.options.ipynb #0020
+# %% ../../nbs/43b_apps.options.ipynb #0022
 def _add_split_options(parser: argparse.ArgumentParser):
     "Add the options that say what is learned, and what is held out."
     add = parser.add_argument_group("labels and split").add_argument
@@ -95,7 +95,7 @@ def _add_split_options(parser: argparse.ArgumentParser):
     side = "share of the products to hold out for evaluation (default: %(default)s)"
     add("--test", type=_share, default=0.2, help=side)
 
-# %% ../../nbs/43b_apps.options.ipynb #0023
+# %% ../../nbs/43b_apps.options.ipynb #0025
 def _add_network_options(parser: argparse.ArgumentParser, epochs: int, network: str | None = None):
     "Add the options of a classifier and its training."
     add = parser.add_argument_group("the classifier").add_argument
@@ -111,7 +111,7 @@ def _add_network_options(parser: argparse.ArgumentParser, epochs: int, network: 
     repeated = {"action": "append", "default": []}
     add("--set", metavar="NAME=VALUE", type=_setting, help=other, **repeated)
 
-# %% ../../nbs/43b_apps.options.ipynb #0026
+# %% ../../nbs/43b_apps.options.ipynb #0028
 def _add_out_options(
     parser: argparse.ArgumentParser, what: str, default: str | None = None, force: bool = True
 ):
@@ -124,7 +124,7 @@ def _add_out_options(
     if force:
         add("--force", action="store_true", help="replace a finished model in that folder")
 
-# %% ../../nbs/43b_apps.options.ipynb #0029
+# %% ../../nbs/43b_apps.options.ipynb #0031
 def add_command(
     commands,  # of `ArgumentParser.add_subparsers`
     name: str,  # of the command
@@ -147,11 +147,11 @@ def add_command(
     parser.set_defaults(run=run, parser=parser)
     return parser
 
-# %% ../../nbs/43b_apps.options.ipynb #0031
+# %% ../../nbs/43b_apps.options.ipynb #0033
 def _add_folder(parser: argparse.ArgumentParser, what: str):
     parser.add_argument("folder", metavar="DIR", help=what)
 
-# %% ../../nbs/43b_apps.options.ipynb #0033
+# %% ../../nbs/43b_apps.options.ipynb #0035
 def _demo_parser(commands):
     text = "Show everything on a drawn shop, without any files: audit, clean, split, train, "
     text += "evaluate, index, recommend. Ends with a table and a page, OUT/report.html. "
@@ -164,7 +164,7 @@ def _demo_parser(commands):
     what = "report.html, results.json, the classifier and the recommender"
     _add_out_options(parser, what, default="prodrec-demo")
 
-# %% ../../nbs/43b_apps.options.ipynb #0035
+# %% ../../nbs/43b_apps.options.ipynb #0037
 def _report_parser(commands):
     text = "Make one page about a catalogue: what is wrong with it, how well a classifier tells "
     text += "its products apart, and what a recommender finds. OUT can be served and evaluated."
@@ -180,7 +180,7 @@ def _report_parser(commands):
     what = "report.html, results.json, the classifier and the recommender"
     _add_out_options(parser, what, default="prodrec-report")
 
-# %% ../../nbs/43b_apps.options.ipynb #0037
+# %% ../../nbs/43b_apps.options.ipynb #0039
 def _audit_parser(commands):
     text = "Find pictures that cannot be used, copies, and labels that contradict each other. "
     text += "With --out, save the products without them, and a list of every issue."
@@ -197,7 +197,7 @@ def _audit_parser(commands):
     pack = "save the pictures in it too (default: if they are below 64 MB together)"
     add("--images", action=argparse.BooleanOptionalAction, help=pack)
 
-# %% ../../nbs/43b_apps.options.ipynb #0040
+# %% ../../nbs/43b_apps.options.ipynb #0042
 def _train_parser(commands):
     text = "Train a classifier and hold products out to evaluate it on. No picture is on two "
     text += "sides, nor, where words are read, a title. The folder holds the products and the "
@@ -221,7 +221,7 @@ def _train_parser(commands):
     add("--patience", type=_positive, help=stop)
     _add_out_options(parser, "the classifier, the products and the split")
 
-# %% ../../nbs/43b_apps.options.ipynb #0042
+# %% ../../nbs/43b_apps.options.ipynb #0044
 def _tune_parser(commands):
     text = "Search for the options with which a network trains best, on the validation side. The "
     text += "best classifier is saved as by train; the held-out products are not looked at. The "
@@ -247,7 +247,7 @@ def _tune_parser(commands):
     add("--workers", type=_positive, default=1, help=f"processes that train candidates{default}")
     _add_out_options(parser, "the best classifier, the products, the split and trials.csv")
 
-# %% ../../nbs/43b_apps.options.ipynb #0044
+# %% ../../nbs/43b_apps.options.ipynb #0046
 def _evaluate_parser(commands):
     text = "Evaluate a classifier on the products that were held out when it was trained, or on "
     text += "others; accuracy and macro-F1 have 95 %% intervals.".replace("%%", "%")
@@ -264,7 +264,7 @@ def _evaluate_parser(commands):
     _add_data_options(parser, note=note)
     parser.add_argument("--out", help="folder to write: report.json, per_class.csv, confusion.png")
 
-# %% ../../nbs/43b_apps.options.ipynb #0047
+# %% ../../nbs/43b_apps.options.ipynb #0049
 def _add_embedder_options(parser: argparse.ArgumentParser):
     "Add the options that say how products are compared."
     add = parser.add_argument_group("how products are compared").add_argument
@@ -274,7 +274,7 @@ def _add_embedder_options(parser: argparse.ArgumentParser):
     size = "height x width of the pictures for --network (default: 80x60)"
     add("--image-size", type=_size, default=(80, 60), help=size)
 
-# %% ../../nbs/43b_apps.options.ipynb #0048
+# %% ../../nbs/43b_apps.options.ipynb #0050
 def _embed_parser(commands):
     text = "Compute the vectors of products. `prodrec.Index.load(OUT).take()` returns them, "
     text += "OUT/ids.parquet lists the products in the same order."
@@ -288,7 +288,7 @@ def _embed_parser(commands):
     _add_embedder_options(parser)
     parser.add_argument("--out", required=True, help="folder to write: the vectors and the ids")
 
-# %% ../../nbs/43b_apps.options.ipynb #0050
+# %% ../../nbs/43b_apps.options.ipynb #0052
 def _index_parser(commands):
     text = "Build a recommender that compares products by a classifier, by colours or by words, "
     text += "and save it as the next version in a folder; earlier versions stay. recommend, "
@@ -305,7 +305,7 @@ def _index_parser(commands):
     parser.add_argument("--words", action=argparse.BooleanOptionalAction, help=words)
     _add_out_options(parser, "the folder of versions", force=False)
 
-# %% ../../nbs/43b_apps.options.ipynb #0053
+# %% ../../nbs/43b_apps.options.ipynb #0055
 def _recommend_parser(commands):
     text = "Recommend from a saved recommender: the products most similar to a product, a "
     text += "picture or words, or those that suit a user."
@@ -331,7 +331,7 @@ def _recommend_parser(commands):
     diverse = "variety of the hits, from 0 to 1 (default: %(default)s)"
     add("--diversity", type=float, default=0.0, help=diverse)
 
-# %% ../../nbs/43b_apps.options.ipynb #0055
+# %% ../../nbs/43b_apps.options.ipynb #0057
 def _serve_parser(commands):
     text = "Serve a saved recommender: a page for people and a JSON interface for programs. Needs "
     text += "prodrec[serve]. Set PRODREC_API_KEY to the key that changes need."
@@ -345,8 +345,10 @@ def _serve_parser(commands):
     add("--port", type=_positive, default=8000, help="port (default: %(default)s)")
     url = "URL of the database for changes and feedback (default: SQLite, in the folder of "
     add("--database", help=url + "versions or beside a single one)")
+    name = "name by which the server may be called, beside those of this machine; repeatable"
+    add("--host-name", action="append", metavar="NAME", help=name)
 
-# %% ../../nbs/43b_apps.options.ipynb #0058
+# %% ../../nbs/43b_apps.options.ipynb #0060
 def _monitor_parser(commands):
     text = "Compare new products with the held-out ones and say whether to retrain: changes of "
     text += "pictures, texts, predictions and confidence; worse feedback; growth. Products that "
@@ -368,11 +370,11 @@ def _monitor_parser(commands):
     add("--out", help="folder to write: drift.json and drift.png")
     add("--exit-code", action="store_true", help="exit with 3 if retraining is advised")
 
-# %% ../../nbs/43b_apps.options.ipynb #0060
+# %% ../../nbs/43b_apps.options.ipynb #0062
 def _retrain_parser(commands):
     text = "Train again on the catalogue as it is now, and use the new version if it is at least "
     text += "as accurate on the same held-out products. All versions are kept; --rollback goes "
-    text += "back to the one before. Restart a running server to serve the new version."
+    text += "back to the one before. SIGHUP, or POST /reload, lets a running server take it up."
     examples = ("prodrec retrain shop --data demo --limit 450", "prodrec retrain shop --rollback")
     what = "train again on a grown catalogue, or go back"
     parser = add_command(commands, "retrain", "commands_watch:retrain_shop", what, text, *examples)
@@ -384,7 +386,7 @@ def _retrain_parser(commands):
     add("--epochs", type=_positive, help="training epochs (default: as before)")
     add("--rollback", action="store_true", help="go back to the version before, without training")
 
-# %% ../../nbs/43b_apps.options.ipynb #0063
+# %% ../../nbs/43b_apps.options.ipynb #0065
 _COMMANDS = (
     _demo_parser,
     _audit_parser,
@@ -404,6 +406,6 @@ _COMMANDS = (
 def add_commands(
     commands,  # of `ArgumentParser.add_subparsers`
 ):
-    """Add every command of `prodrec`."""
+    """Add every command of the program."""
     for add in _COMMANDS:
         add(commands)

@@ -1,34 +1,76 @@
-// The page of `prodrec serve`: ask by picture, words or product, click a product to go on from it.
+// The page of `prodrec serve`. The address holds the question, so Back, Forward and a bookmark work.
+import { words } from "./words.js";
+
 const $ = (id) => document.getElementById(id);
 const make = (tag, text, cls) => Object.assign(document.createElement(tag), { textContent: text ?? "", className: cls ?? "" });
 const LONGEST = 1024; // pixels: what is larger is shrunk before it is sent
-let trail = [];
+const PAGE = 24; // products at once
+const pictures = new Map(); // those that were chosen here, by their number in the address
+let facts = { filters: {}, kinds: ["text"], weights: {}, shop: {} };
+let dictionary = words.en;
 let asked = 0; // an answer that comes late is not shown over a newer one
+let trail = [];
 
-function say(text, error = false) {
+// -- words, money, likes
+
+const say = (name, values = {}) => Object.entries(values).reduce((text, [k, v]) => text.replace(`{${k}}`, v), dictionary[name] ?? name);
+const named = (column) => dictionary[column] ?? column.replaceAll("_", " ").replace(/^./, (c) => c.toUpperCase());
+
+function money(value) {
+  if (value == null) return "";
+  const { currency, language } = facts.shop;
+  const style = currency ? { style: "currency", currency } : { minimumFractionDigits: 2, maximumFractionDigits: 2 };
+  return new Intl.NumberFormat(language || "en", style).format(value);
+}
+
+function liked() {
+  try {
+    return JSON.parse(localStorage.getItem("prodrec-likes") ?? "[]");
+  } catch {
+    return [];
+  }
+}
+
+function like(id, on) {
+  const others = liked().filter((other) => other !== id);
+  localStorage.setItem("prodrec-likes", JSON.stringify(on ? [...others, id].slice(-100) : others));
+  showLikes();
+}
+
+function showLikes() {
+  $("likes").textContent = `♥ ${say("likes", { n: liked().length })}`;
+  for (const heart of document.querySelectorAll(".heart")) heart.setAttribute("aria-pressed", liked().includes(heart.dataset.id));
+}
+
+function tell(text, error = false) {
   $("message").textContent = text;
   $("message").classList.toggle("error", error);
 }
+
+// -- asking
+
+class Trouble extends Error {}
 
 async function fetched(path, options) {
   let response;
   try {
     response = await fetch(path, options);
   } catch {
-    throw new Error("The server does not answer.");
+    throw new Trouble(dictionary.errors.offline);
   }
   const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(body.detail || `The server answered ${response.status}.`);
-  return body;
+  if (response.ok) return body;
+  const code = /known word/.test(body.detail ?? "") ? "unknown_words" : body.code;
+  throw new Trouble(dictionary.errors[code] ?? dictionary.errors.other);
 }
 
 async function shrunk(file) {
-  if (!["image/jpeg", "image/png", "image/webp"].includes(file.type)) throw new Error("This is no JPEG, PNG or WebP picture.");
+  if (!["image/jpeg", "image/png", "image/webp"].includes(file.type)) throw new Trouble(dictionary.errors.unsupported);
   let bitmap;
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    throw new Error("This picture cannot be read.");
+    throw new Trouble(dictionary.errors.unreadable);
   }
   const scale = Math.min(1, LONGEST / Math.max(bitmap.width, bitmap.height));
   const canvas = make("canvas");
@@ -42,149 +84,323 @@ async function shrunk(file) {
   return new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.9));
 }
 
-function where() {
-  const chosen = {};
-  for (const field of $("filters").querySelectorAll("[data-column]")) {
-    const column = field.dataset.column;
-    if (field.value === "") continue;
-    if (field.dataset.end) (chosen[column] ??= {})[field.dataset.end] = field.type === "date" ? field.value : Number(field.value);
-    else chosen[column] = [field.value];
-  }
-  return chosen;
-}
-
-// neither end is quite 0: a question that has words alone must still say something
-function weights() {
-  const words = $("filters").querySelector("#words")?.value;
-  return words === undefined ? null : { image: 1 - words, text: Number(words) };
-}
-
-function weighing({ image, text }) {
-  const label = make("label", "by looks … by words");
-  const slider = Object.assign(make("input"), { id: "words", type: "range", min: 0.01, max: 0.99, step: 0.01, value: text / (image + text) });
-  label.append(slider);
-  return label;
-}
-
-async function ask(question, { remember = true } = {}) {
-  const mine = ++asked;
-  const form = new FormData();
-  for (const kind of ["id", "text", "image"]) if (question[kind]) form.set(kind, question[kind]);
-  form.set("k", "24");
-  if (weights()) form.set("weights", JSON.stringify(weights()));
-  if (Object.keys(where()).length) form.set("where", JSON.stringify(where()));
-  say("Searching …");
+// The question in the address: {id, text, picture, likes, where, words, name}
+function question() {
+  const given = Object.fromEntries(new URLSearchParams(location.search));
   try {
-    const answer = await fetched("recommend", { method: "POST", body: form });
+    given.where = JSON.parse(given.where ?? "{}");
+  } catch {
+    given.where = {};
+  }
+  return given;
+}
+
+function address(question) {
+  const { where = {}, ...rest } = question;
+  const given = new URLSearchParams(Object.entries(rest).filter(([, v]) => v));
+  if (Object.keys(where).length) given.set("where", JSON.stringify(where));
+  const text = given.toString();
+  return text ? `?${text}` : "./";
+}
+
+function go(question, { replace = false } = {}) {
+  history[replace ? "replaceState" : "pushState"]({}, "", address(question));
+  return show();
+}
+
+function form({ id, text, picture, likes, where, words: share }, offset) {
+  const sent = new FormData();
+  if (id) sent.set("id", id);
+  if (text) sent.set("text", text);
+  if (picture) sent.set("image", pictures.get(picture));
+  if (likes) for (const one of liked()) sent.append("positive", one);
+  if (!id && !text && !picture && !likes) sent.set("user", "visitor");
+  if (share) sent.set("weights", JSON.stringify({ image: 1 - share, text: Number(share) }));
+  if (Object.keys(where).length) sent.set("where", JSON.stringify(where));
+  sent.set("k", PAGE);
+  if (offset) sent.set("offset", offset);
+  return sent;
+}
+
+async function show(offset = 0) {
+  const mine = ++asked;
+  const now = question();
+  if (now.picture && !pictures.has(now.picture)) return go({ where: now.where }, { replace: true }); // of another visit
+  const isStart = !(now.id || now.text || now.picture || now.likes || Object.keys(now.where).length);
+  if (!offset) {
+    $("text").value = now.text ?? "";
+    showFilters(now);
+    $("start").hidden = !isStart;
+    $("together").hidden = true;
+    $("shown").hidden = !(now.id || now.picture);
+    $("more").hidden = true;
+  }
+  try {
+    if (isStart) return await showStart(mine);
+    if (now.likes && !liked().length) {
+      showTrail(now);
+      $("hits").replaceChildren();
+      return tell(say("no_likes"));
+    }
+    if (!offset) tell(say("searching"));
+    const answer = await fetched("recommend", { method: "POST", body: form(now, offset) });
     if (mine !== asked) return;
-    if (remember) trail.push(question);
-    show(answer.hits);
-    showTrail();
-    const found = answer.hits.length ? `${answer.hits.length} products, the most similar first.` : "No product matches these filters.";
-    say(answer.note ? `${found} Note: ${answer.note}.` : found);
-    await classify(question.image, mine);
+    const cards = answer.hits.map(card);
+    offset ? $("hits").append(...cards) : $("hits").replaceChildren(...cards);
+    $("heading").hidden = false;
+    $("heading").textContent = say(now.likes ? "for_likes" : now.id || now.picture || now.text ? "similar" : "popular");
+    const n = $("hits").children.length;
+    $("more").hidden = answer.hits.length < PAGE || n > 170;
+    tell(n > 1 ? say("found", { n }) : n ? say("one") : `${say("none")} ${Object.keys(now.where).length ? say("loosen") : ""}`);
+    if (!offset) await showChoice(now, mine);
   } catch (e) {
-    if (mine === asked) say(e.message, true);
+    if (mine !== asked) return;
+    if (!(e instanceof Trouble)) console.error(e);
+    showTrail(now);
+    if (!offset) $("hits").replaceChildren();
+    tell(e instanceof Trouble ? e.message : dictionary.errors.other, true);
   }
 }
 
-async function classify(image, mine) {
-  $("classes").hidden = true;
-  if (!image || !$("classes").dataset.known) return;
-  const form = new FormData();
-  form.set("image", image);
-  const { classes } = await fetched("classify", { method: "POST", body: form });
+// -- the first screen
+
+async function showStart(mine) {
+  tell("");
+  showTrail({});
+  const { products, examples } = await fetched("start");
   if (mine !== asked) return;
-  $("classes").replaceChildren(...classes.map(({ label, probability }) => {
+  $("examples").replaceChildren(...examples.map((text) => Object.assign(make("a", text, "button plain"), { href: address({ text }) })));
+  $("start").hidden = !examples.length;
+  $("heading").hidden = false;
+  $("heading").textContent = say("popular");
+  $("hits").replaceChildren(...products.map(card));
+}
+
+// -- what was chosen, large, beside what is like it
+
+async function showChoice(now, mine) {
+  let name = now.text || (now.likes ? say("for_likes") : say("my_picture"));
+  if (now.id) {
+    const product = await fetched(`products/${encodeURIComponent(now.id)}`);
+    if (mine !== asked) return;
+    name = product.title || now.id;
+    const about = make("dl");
+    for (const [column, value] of Object.entries(product)) {
+      if (["id", "title", "description", "price", "added"].includes(column) || value == null || String(value).length > 60) continue;
+      about.append(make("dt", named(column)), make("dd", String(value)));
+    }
+    const text = make("div", "", "about");
+    text.append(make("h2", name), make("p", money(product.price), "price"), heart(now.id, name), make("p", (product.description ?? "").slice(0, 300)), about);
+    $("shown").replaceChildren(frame(now.id, name), text);
+    if (facts.complements) showTogether(now.id, mine);
+  } else if (now.picture) {
+    const picture = make("span", "", "frame");
+    picture.append(Object.assign(make("img"), { alt: name, src: URL.createObjectURL(pictures.get(now.picture)) }));
+    const text = make("div", "", "about");
+    text.append(make("h2", name));
+    $("shown").replaceChildren(picture, text);
+    if (facts.classifies) showClasses(pictures.get(now.picture), text, mine);
+  }
+  showTrail({ ...now, name });
+  document.title = `${name} – ${$("home").textContent}`;
+}
+
+async function showTogether(id, mine) {
+  const { hits } = await fetched(`products/${encodeURIComponent(id)}/complements?k=8`).catch(() => ({ hits: [] }));
+  if (mine !== asked || !hits.length) return;
+  $("together").querySelector("ul").replaceChildren(...hits.map(card));
+  $("together").hidden = false;
+}
+
+async function showClasses(image, place, mine) {
+  const sent = new FormData();
+  sent.set("image", image);
+  const { classes } = await fetched("classify", { method: "POST", body: sent }).catch(() => ({ classes: [] }));
+  if (mine !== asked) return;
+  place.append(make("h3", say("shows")), ...classes.map(({ label, probability }) => {
     const row = make("div", "", "class");
     const bar = Object.assign(make("meter"), { value: probability });
-    bar.setAttribute("aria-label", `${label}, ${Math.round(probability * 100)} percent`);
-    row.append(make("span", label), bar, make("span", `${(probability * 100).toFixed(0)} %`));
+    bar.setAttribute("aria-label", `${label}, ${Math.round(probability * 100)} %`);
+    row.append(make("span", label), bar, make("span", `${Math.round(probability * 100)} %`));
     return row;
   }));
-  $("classes").hidden = false;
 }
 
-function show(hits) {
-  $("hits").replaceChildren(...hits.map((hit) => {
-    const card = Object.assign(make("button", "", "hit"), { type: "button" });
-    const frame = make("span", "", "frame");
-    const picture = Object.assign(make("img"), { alt: "", loading: "lazy", src: `products/${encodeURIComponent(hit.id)}/picture` });
-    picture.onerror = () => frame.replaceChildren(make("span", "no picture"));
-    frame.append(picture);
-    const facts = make("span", "", "facts");
-    const price = hit.price == null ? "" : hit.price.toFixed(2);
-    const bar = Object.assign(make("meter"), { value: Math.max(0, hit.score) });
-    bar.setAttribute("aria-label", `similarity ${hit.score.toFixed(2)}`);
-    facts.append(make("strong", hit.title || hit.id), make("small", [hit.category, price].filter(Boolean).join(" · ")), bar, make("small", hit.reason));
-    card.append(frame, facts);
-    card.onclick = () => { scrollTo({ top: 0 }); ask({ id: hit.id, name: hit.title || hit.id }); };
-    return card;
-  }));
+// -- cards
+
+function frame(id, alt) {
+  const found = make("span", "", "frame");
+  const picture = Object.assign(make("img"), { alt, loading: "lazy", src: `products/${encodeURIComponent(id)}/picture` });
+  picture.onerror = () => found.replaceChildren(make("span", say("no_picture")));
+  found.append(picture);
+  return found;
 }
 
-function showTrail() {
-  $("trail").replaceChildren(...trail.map((question, n) => {
-    const step = Object.assign(make("button", question.name), { type: "button" });
-    if (n === trail.length - 1) step.setAttribute("aria-current", "step");
-    step.onclick = () => { trail = trail.slice(0, n + 1); ask(question, { remember: false }); };
-    return step;
-  }));
+function heart(id, name) {
+  const button = Object.assign(make("button", "♥", "heart"), { type: "button" });
+  button.dataset.id = id;
+  button.setAttribute("aria-label", `${say("like")}: ${name}`);
+  button.setAttribute("aria-pressed", liked().includes(id));
+  button.onclick = () => like(id, button.getAttribute("aria-pressed") !== "true");
+  return button;
 }
+
+function card(hit) {
+  const item = make("li", "", "hit");
+  const link = Object.assign(make("a"), { href: address({ id: hit.id, where: question().where }) });
+  const text = make("span", "", "facts");
+  text.append(make("strong", hit.title || hit.id), make("small", [hit.category, money(hit.price)].filter(Boolean).join(" · ")));
+  const parts = ["image", "text", "history"].filter((part) => hit[part] > 0.01).sort((a, b) => hit[b] - hit[a]);
+  if (parts.length) text.append(make("small", say(parts[0]), "why"));
+  link.append(frame(hit.id, ""), text);
+  item.append(link, heart(hit.id, hit.title || hit.id));
+  return item;
+}
+
+// -- the way here
+
+function showTrail(now) {
+  const here = address({ ...now, name: undefined });
+  const at = trail.findIndex((step) => step.href === here);
+  trail = here === "./" ? [] : at >= 0 ? trail.slice(0, at + 1) : [...trail, { href: here, name: now.name || now.text || say("filters") }].slice(-6);
+  $("trail").replaceChildren(...trail.map((step, n) => {
+    const link = Object.assign(make("a", step.name), { href: step.href });
+    if (n === trail.length - 1) link.setAttribute("aria-current", "page");
+    return link;
+  }));
+  if (here === "./") document.title = $("home").textContent;
+}
+
+// -- filters
+
+function showFilters(now) {
+  for (const box of $("filters").querySelectorAll("input[type=checkbox]")) box.checked = [now.where[box.dataset.column] ?? []].flat().includes(box.value);
+  for (const field of $("filters").querySelectorAll("[data-end]")) field.value = now.where[field.dataset.column]?.[field.dataset.end] ?? "";
+  const slider = $("share");
+  if (slider) slider.value = now.words || slider.dataset.usual;
+  const n = Object.keys(now.where).length;
+  $("open").textContent = n ? `${say("filters")} (${n})` : say("filters");
+  $("clear").hidden = !n;
+}
+
+function wanted() {
+  const where = {};
+  for (const box of $("filters").querySelectorAll("input[type=checkbox]:checked")) (where[box.dataset.column] ??= []).push(box.value);
+  for (const field of $("filters").querySelectorAll("[data-end]")) {
+    if (field.value === "") continue;
+    (where[field.dataset.column] ??= {})[field.dataset.end] = field.type === "date" ? field.value : Number(field.value);
+  }
+  return where;
+}
+
+function choices(column, { values, counts }) {
+  const list = make("div", "", "choices");
+  list.append(...values.map((value, n) => {
+    const label = make("label");
+    const box = Object.assign(make("input"), { type: "checkbox", value });
+    box.dataset.column = column;
+    label.append(box, make("span", value), make("small", counts[n]));
+    return label;
+  }));
+  return list;
+}
+
+function range(column, { from, to }) {
+  const pair = make("div", "", "range");
+  for (const end of ["from", "to"]) {
+    const limit = end === "from" ? from : to;
+    const label = make("label", say(end));
+    const field = Object.assign(make("input"), typeof limit === "string" ? { type: "date", min: from, max: to }
+      : { type: "number", step: "any", placeholder: end === "from" ? Math.floor(limit) : Math.ceil(limit) });
+    Object.assign(field.dataset, { column, end });
+    label.append(field);
+    pair.append(label);
+  }
+  return pair;
+}
+
+function makeFilters() {
+  const clear = Object.assign(make("button", say("clear"), "plain"), { type: "button", id: "clear", hidden: true });
+  clear.onclick = () => go({ ...question(), where: {} });
+  const parts = Object.entries(facts.filters).map(([column, found], n) => {
+    const part = Object.assign(make("details"), { open: n < 3 });
+    part.append(make("summary", named(column)), found.values ? choices(column, found) : range(column, found));
+    return part;
+  });
+  $("filters").replaceChildren(clear, ...parts);
+  const { image, text } = facts.weights;
+  if (image && text) { // neither end is quite 0: a question that has words alone must still say something
+    const label = make("label", say("looks_words"), "share");
+    const slider = Object.assign(make("input"), { id: "share", type: "range", min: 0.01, max: 0.99, step: 0.01, value: text / (image + text) });
+    slider.dataset.usual = slider.value;
+    label.append(slider);
+    $("filters").append(label);
+  }
+  $("filters").onsubmit = (e) => e.preventDefault();
+  $("filters").addEventListener("change", (e) => {
+    const now = { ...question(), where: wanted() };
+    go(e.target.id === "share" ? { ...now, words: e.target.value } : now);
+  });
+}
+
+// On a phone the filters are a sheet, else they stand beside the products
+const narrow = matchMedia("(max-width: 760px)");
+function placeFilters() {
+  if (!narrow.matches) $("sheet").close();
+  $(narrow.matches ? "sheet-body" : "side").append($("filters"));
+}
+
+// -- events
 
 async function take(file) {
   if (!file) return;
   try {
-    const image = await shrunk(file);
-    $("shown").src = URL.createObjectURL(image);
-    $("shown").hidden = false;
-    $("drop-text").textContent = "Another picture";
-    trail = [];
-    await ask({ image, name: file.name || "a picture" });
+    const key = String(pictures.size + 1);
+    pictures.set(key, await shrunk(file));
+    await go({ picture: key, where: question().where });
   } catch (e) {
-    say(e.message, true);
+    tell(e instanceof Trouble ? e.message : dictionary.errors.other, true);
   }
 }
 
-$("file").onchange = () => take($("file").files[0]);
-for (const name of ["dragover", "dragleave", "drop"]) {
-  $("drop").addEventListener(name, (e) => { e.preventDefault(); $("drop").classList.toggle("over", name === "dragover"); });
+for (const [button, input] of [["choose", "file"], ["camera", "photo"]]) {
+  $(button).onclick = () => $(input).click();
+  $(input).onchange = () => { take($(input).files[0]); };
 }
-$("drop").addEventListener("drop", (e) => take(e.dataTransfer.files[0]));
+for (const name of ["dragover", "drop"]) document.addEventListener(name, (e) => e.preventDefault());
+document.addEventListener("drop", (e) => take(e.dataTransfer.files[0]));
 document.addEventListener("paste", (e) => { if (e.clipboardData.files[0]) take(e.clipboardData.files[0]); });
+document.addEventListener("click", (e) => {
+  const link = e.target.closest("a[href]");
+  if (!link || link.classList.contains("skip") || e.ctrlKey || e.metaKey || e.shiftKey || link.origin !== location.origin) return;
+  e.preventDefault();
+  history.pushState({}, "", link.href);
+  scrollTo({ top: 0 });
+  show();
+});
 $("ask").onsubmit = (e) => {
   e.preventDefault();
   const text = $("text").value.trim();
-  if (!text) return say("Say at least one word.", true);
-  trail = [];
-  ask({ text, name: text });
+  if (!text) return tell(dictionary.errors.empty, true);
+  go({ text, where: question().where });
 };
+$("more").onclick = () => show($("hits").children.length);
+$("open").onclick = () => $("sheet").showModal();
+addEventListener("popstate", () => show());
+narrow.addEventListener("change", placeFilters);
 
 async function begin() {
-  const { filters, classifies, weights: usual } = await fetched("filters");
-  if (classifies) $("classes").dataset.known = "yes";
-  $("filters").replaceChildren(...Object.entries(filters).map(([column, found]) => {
-    const label = make("label", column);
-    if (found.values) {
-      const choice = make("select");
-      choice.dataset.column = column;
-      choice.append(new Option("any", ""), ...found.values.map((v) => new Option(v, v)));
-      label.append(choice);
-    } else {
-      const range = make("span", "", "range");
-      for (const [end, limit] of [["from", found.from], ["to", found.to]]) {
-        const day = typeof limit === "string";
-        const field = Object.assign(make("input"), day ? { type: "date", min: found.from, max: found.to }
-          : { type: "number", step: "any", placeholder: `${end} ${limit.toFixed(0)}` });
-        field.setAttribute("aria-label", `${column} ${end}`);
-        Object.assign(field.dataset, { column, end });
-        range.append(field);
-      }
-      label.append(range);
-    }
-    return label;
-  }));
-  if (usual.image && usual.text) $("filters").prepend(weighing(usual));
-  $("filters").addEventListener("change", () => { if (trail.length) ask(trail.at(-1), { remember: false }); });
+  facts = await fetched("filters");
+  dictionary = words[facts.shop.language] ?? words.en;
+  document.documentElement.lang = words[facts.shop.language] ? facts.shop.language : "en";
+  for (const part of document.querySelectorAll("[data-word]")) part.textContent = say(part.dataset.word);
+  for (const part of document.querySelectorAll("[data-label]")) part.setAttribute("aria-label", say(part.dataset.label));
+  $("home").textContent = facts.shop.name || say("title");
+  $("text").placeholder = say("placeholder");
+  for (const id of ["choose", "camera"]) $(id).hidden = !facts.kinds.includes("image");
+  makeFilters();
+  placeFilters();
+  showLikes();
+  await show();
 }
-begin().catch((e) => say(e.message, true));
+begin().catch((e) => tell(e.message, true));

@@ -21,7 +21,7 @@ def united(
     shown: Catalog,  # the products of a recommender
     learned: Catalog,  # the products of the sides
 ) -> Catalog:
-    """Return all products of both, those of `shown` first; a product in both is that of `learned`."""
+    """Return all products of both, `shown` first; a product in both is that of `learned`."""
     order = [*shown.ids, *(i for i in learned.ids if i not in shown)]
     others = [i for i in shown.ids if i not in learned]
     both = Catalog.concat([shown[others], learned]) if others else learned
@@ -32,7 +32,7 @@ _PARTS = ("recommender", "classifier")
 
 
 def _load_part(folder: Path, name: str):
-    "Return a part of a workspace. Both families are imported here, at need: they bring Keras along."
+    "Return a part of a workspace; what brings Keras along is imported here, at need."
     if name == "classifier":
         from prodrec.models.classifier import Classifier
 
@@ -41,16 +41,16 @@ def _load_part(folder: Path, name: str):
 
     return Recommender.load(folder / name)
 
-
+# %% ../../nbs/43_apps.workspace.ipynb #0015
 def _texts(folder: Path) -> dict[str, str]:
     "Return the reports in a folder by name."
     files = sorted(p for p in folder.iterdir() if p.suffix in (".html", ".json", ".csv", ".txt"))
     own = ("manifest.json", "sides.json")
     return {p.name: p.read_text(encoding="utf-8") for p in files if p.name not in own}
 
-# %% ../../nbs/43_apps.workspace.ipynb #0015
+# %% ../../nbs/43_apps.workspace.ipynb #0016
 class Workspace(Saved):
-    """Keep what one run made of a catalogue: recommender, classifier, products, sides and reports."""
+    """Keep what one run made: recommender, classifier, products, sides and reports."""
 
     formats, former_names = (1, 2), ("Trained",)
     remake = "train it again with this version"
@@ -118,7 +118,7 @@ class Workspace(Saved):
         rows |= {"trained with": ", ".join(f"{k} {v}" for k, v in self.how.items()) or "–"}
         return pd.Series(rows, name="workspace").to_frame().to_html()
 
-# %% ../../nbs/43_apps.workspace.ipynb #0021
+# %% ../../nbs/43_apps.workspace.ipynb #0022
 def current_folder(
     path: str | Path,  # a saved folder, or a folder of versions
 ) -> Path:
@@ -126,7 +126,7 @@ def current_folder(
     is_versions = (Path(path) / "versions.json").is_file()
     return Versions(path).folder() if is_versions else Path(path)
 
-
+# %% ../../nbs/43_apps.workspace.ipynb #0023
 def _workspace_at(path: Path) -> Path:
     "Return the folder of the workspace at `path`; in version 0.1 it stood beside the recommender."
     folder = current_folder(path)
@@ -135,13 +135,13 @@ def _workspace_at(path: Path) -> Path:
         return beside
     return folder
 
-# %% ../../nbs/43_apps.workspace.ipynb #0022
+# %% ../../nbs/43_apps.workspace.ipynb #0024
 def open_workspace(
     path: str | Path,  # a workspace, or a folder of versions
     needs: str | None = None,  # a part that must be there: "classifier" or "recommender"
     parts: Sequence[str] | None = None,  # the parts to load; None: `needs`, or all
 ) -> Workspace:
-    """Return the workspace saved at `path`; `ValueError` where there is none, or without `needs`."""
+    """Return the workspace at `path`; `ValueError` where there is none, or without `needs`."""
     folder = _workspace_at(Path(path))
     try:
         folder = find_saved(folder, ("Workspace", *Workspace.former_names))
@@ -153,7 +153,7 @@ def open_workspace(
         raise ValueError(f"{str(path)!r} holds a workspace without a {needs}")
     return Workspace.load(folder, parts=parts)
 
-# %% ../../nbs/43_apps.workspace.ipynb #0025
+# %% ../../nbs/43_apps.workspace.ipynb #0027
 def _used(state: dict, name: str) -> dict:
     "Return the state of `versions.json` with version `name` in use."
     if name not in state["versions"]:
@@ -162,7 +162,7 @@ def _used(state: dict, name: str) -> dict:
     used = [*state["used"], name] if state["current"] != name else state["used"]
     return state | {"current": name, "used": used}
 
-# %% ../../nbs/43_apps.workspace.ipynb #0027
+# %% ../../nbs/43_apps.workspace.ipynb #0029
 class Versions:
     """Keep saved models in a folder, numbered; one of them is `current`.
 
@@ -265,7 +265,7 @@ class Versions:
     def _repr_html_(self):
         return self.to_frame().to_html()
 
-# %% ../../nbs/43_apps.workspace.ipynb #0030
+# %% ../../nbs/43_apps.workspace.ipynb #0032
 def database_beside(
     path: str | Path,  # a folder of versions, or a saved folder
 ) -> Path:

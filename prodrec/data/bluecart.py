@@ -68,12 +68,12 @@ def _retry_after(response: requests.Response | None) -> float | None:
     except ValueError:  # no date
         return None
 
-
+# %% ../../nbs/13_data.bluecart.ipynb #0014
 def _backoff(attempt: int, first: float) -> float:
     """Return the seconds to wait after failure number `attempt`, counted from 0."""
     return first * 2**attempt * random.uniform(0.5, 1)
 
-# %% ../../nbs/13_data.bluecart.ipynb #0016
+# %% ../../nbs/13_data.bluecart.ipynb #0017
 _KEY = re.compile(r"(api_key=)[^&\s\"'<>)]*")
 
 
@@ -85,7 +85,7 @@ def _redacted(text: str, key: str) -> str:
         text = text.replace(form, "***")
     return text
 
-# %% ../../nbs/13_data.bluecart.ipynb #0019
+# %% ../../nbs/13_data.bluecart.ipynb #0020
 def _scrubbed(value, key: str):
     "Return an answer without the key."
     if isinstance(value, dict):
@@ -95,7 +95,7 @@ def _scrubbed(value, key: str):
     # a short key ("demo") is also a word: in a title it stays
     return _redacted(value, key if len(key) > 8 else "") if isinstance(value, str) else value
 
-
+# %% ../../nbs/13_data.bluecart.ipynb #0021
 class _KeyFilter(logging.Filter):
     def filter(self, record):
         text = record.getMessage()
@@ -106,7 +106,7 @@ class _KeyFilter(logging.Filter):
 
 _key_filter = _KeyFilter()
 
-# %% ../../nbs/13_data.bluecart.ipynb #0022
+# %% ../../nbs/13_data.bluecart.ipynb #0024
 def _at(value, *keys):
     "Return the value at the end of a path of keys, None where the path breaks off."
     for key in keys:
@@ -117,7 +117,7 @@ def _at(value, *keys):
 def _list(value) -> list:
     return value if isinstance(value, list) else []
 
-
+# %% ../../nbs/13_data.bluecart.ipynb #0025
 class BlueCartError(RuntimeError):
     """Report that the service refused or could not answer; `status` is its HTTP status, or None."""
 
@@ -129,7 +129,7 @@ class BlueCartError(RuntimeError):
         super().__init__(message)
         self.status = status
 
-
+# %% ../../nbs/13_data.bluecart.ipynb #0026
 def _judged(response: requests.Response) -> tuple[dict, str, bool]:
     "Return (answer, what is wrong with it or '', whether to try again)."
     try:
@@ -145,7 +145,7 @@ def _judged(response: requests.Response) -> tuple[dict, str, bool]:
         return {}, f"not successful: {said}", False
     return data, "", False
 
-# %% ../../nbs/13_data.bluecart.ipynb #0025
+# %% ../../nbs/13_data.bluecart.ipynb #0029
 def _read_answer(file: Path, request: dict) -> dict | None:
     "Return the answer kept in `file`, None where there is none for `request`."
     try:
@@ -161,7 +161,7 @@ def _write_answer(file: Path, request: dict, response: dict):
     tmp.write_text(json.dumps({"request": request, "response": response}), encoding="utf-8")
     os.replace(tmp, file)
 
-# %% ../../nbs/13_data.bluecart.ipynb #0028
+# %% ../../nbs/13_data.bluecart.ipynb #0032
 def _next_page(answer: dict, page: int) -> int | None:
     "Return the number of the page after `page`, None where that is the last."
     following = _at(answer, "pagination", "next_page")
@@ -170,14 +170,14 @@ def _next_page(answer: dict, page: int) -> int | None:
         following = page + 1
     return following if isinstance(following, int) and following > page else None
 
-# %% ../../nbs/13_data.bluecart.ipynb #0031
+# %% ../../nbs/13_data.bluecart.ipynb #0035
 def _as_text(value) -> str:
     "Return a parameter as it is written in an address."
     if isinstance(value, bool):
         return str(value).lower()
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
-# %% ../../nbs/13_data.bluecart.ipynb #0034
+# %% ../../nbs/13_data.bluecart.ipynb #0038
 class _Service:
     "Ask paid requests: each answer once, at a pace, with patience, without showing the key."
 
@@ -281,17 +281,17 @@ class _Service:
         failure = BlueCartError(_redacted(f"{what}: {wrong}", self._key), status)
         return {}, failure, wait if again else None
 
-# %% ../../nbs/13_data.bluecart.ipynb #0038
+# %% ../../nbs/13_data.bluecart.ipynb #0042
 def _address(picture) -> str | None:
     'Return the URL in a string or in `{"link": …}`.'
     picture = _at(picture, "link") if isinstance(picture, dict) else picture
     return picture if is_url(picture) else None
 
-
+# %% ../../nbs/13_data.bluecart.ipynb #0043
 def _text(value) -> str | None:
     return plain_text(value) or None if isinstance(value, str) else None
 
-
+# %% ../../nbs/13_data.bluecart.ipynb #0044
 def _product_row(result: dict, category: str | None) -> dict:
     "Return the columns of one product."
     product = _at(result, "product") or result
@@ -313,7 +313,7 @@ def _product_row(result: dict, category: str | None) -> dict:
         "image": next((url for url in map(_address, images) if url), None),
     }
 
-# %% ../../nbs/13_data.bluecart.ipynb #0041
+# %% ../../nbs/13_data.bluecart.ipynb #0047
 def _rows_to_catalog(rows: list[dict]) -> Catalog:
     named = [row for row in rows if row["id"]]
     if not named:
@@ -328,7 +328,7 @@ def _rows_to_catalog(rows: list[dict]) -> Catalog:
     numbers = df[["price", "rating", "ratings_total"]].astype(float)
     return Catalog.from_frame(df.assign(**numbers), id="id")
 
-
+# %% ../../nbs/13_data.bluecart.ipynb #0048
 def to_catalog(
     results: Iterable[dict],  # what `search`, `category` or several calls of `product` gave
     category: str | None = None,  # of all of them; None: the last breadcrumb of each, if it has one
@@ -341,7 +341,7 @@ def to_catalog(
     """
     return _rows_to_catalog([_product_row(result, category) for result in results])
 
-# %% ../../nbs/13_data.bluecart.ipynb #0044
+# %% ../../nbs/13_data.bluecart.ipynb #0051
 class BlueCart(_Service):
     """Ask the BlueCart API (Traject Data) for Walmart's products.
 
@@ -433,7 +433,7 @@ class BlueCart(_Service):
             rows += [_product_row(result, name) for result in found]
         return _rows_to_catalog(rows)
 
-# %% ../../nbs/13_data.bluecart.ipynb #0050
+# %% ../../nbs/13_data.bluecart.ipynb #0057
 _PASSING = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
 
@@ -448,7 +448,7 @@ def _wait_for(e: ImageError, attempt: int) -> float | None:
     said = _retry_after(response)
     return _backoff(attempt, 0.5) if said is None else said
 
-# %% ../../nbs/13_data.bluecart.ipynb #0053
+# %% ../../nbs/13_data.bluecart.ipynb #0060
 def _outcome(data: bytes, size: int, skip_gif: bool) -> dict:
     "Return the row of a picture that begins with `data`."
     name = picture_format(data)
@@ -456,7 +456,7 @@ def _outcome(data: bytes, size: int, skip_gif: bool) -> dict:
     status = {"status": "skipped", "reason": "GIF"} if skipped else {"status": "ok", "reason": None}
     return status | {"bytes": size, "format": name}
 
-
+# %% ../../nbs/13_data.bluecart.ipynb #0061
 def _kept(url: str, skip_gif: bool) -> dict | None:
     "Return the row of a picture that the cache has, None where it has not."
     path = url_path(url)
@@ -469,7 +469,7 @@ def _kept(url: str, skip_gif: bool) -> dict | None:
         return None
     return _outcome(head, path.stat().st_size, skip_gif) | {"seconds": 0.0}
 
-# %% ../../nbs/13_data.bluecart.ipynb #0056
+# %% ../../nbs/13_data.bluecart.ipynb #0064
 def _host(url: str) -> str:
     return url.split("/", 3)[2].lower()
 
@@ -479,7 +479,7 @@ def _by_turns(urls: list[str]) -> list[str]:
     df = pd.DataFrame({"url": urls, "host": [_host(url) for url in urls]})
     return df["url"].iloc[df.groupby("host").cumcount().argsort(kind="stable")].tolist()
 
-# %% ../../nbs/13_data.bluecart.ipynb #0059
+# %% ../../nbs/13_data.bluecart.ipynb #0067
 class _Host:
     "Limit how often, and how many at a time, one host is asked."
 
@@ -487,7 +487,7 @@ class _Host:
         self.pace, self.closed = _Pace(per_second, stop), ""
         self.slots = threading.BoundedSemaphore(at_once)
 
-
+# %% ../../nbs/13_data.bluecart.ipynb #0068
 def _try_once(
     url: str, host: _Host, skip_gif: bool, limits: dict
 ) -> tuple[dict | None, str, ImageError | None]:
@@ -504,7 +504,7 @@ def _try_once(
         except ImageError as e:
             return None, e.detail.removeprefix(f"{url}: "), e
 
-
+# %% ../../nbs/13_data.bluecart.ipynb #0069
 def _obtain(url: str, host: _Host, retries: int, max_wait: float, skip_gif: bool, **limits) -> dict:
     "Fetch one picture into the cache and return its row of the table."
     start, problem = time.perf_counter(), ""
@@ -521,7 +521,7 @@ def _obtain(url: str, host: _Host, retries: int, max_wait: float, skip_gif: bool
             host.pace.hold(wait)
     return {"status": "failed", "reason": problem, "seconds": time.perf_counter() - start}
 
-# %% ../../nbs/13_data.bluecart.ipynb #0062
+# %% ../../nbs/13_data.bluecart.ipynb #0072
 def _session(connections: int) -> requests.Session:
     "Return a session that names itself and keeps so many connections open."
     session = requests.Session()
@@ -531,7 +531,7 @@ def _session(connections: int) -> requests.Session:
     session.mount("https://", adapter)
     return session
 
-
+# %% ../../nbs/13_data.bluecart.ipynb #0073
 def download_pictures(
     catalog: Catalog,  # some of whose pictures are URLs
     workers: int = 16,  # pictures at a time, from all hosts

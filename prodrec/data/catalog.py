@@ -14,6 +14,7 @@ import io
 import os
 import warnings
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -255,7 +256,12 @@ class _Selectable:
         unknown = [i for i in ids if i not in self._refs]
         if unknown:
             raise unknown_ids(unknown, self.ids)
-        return self.products.index.get_indexer(pd.Index(ids, dtype=object)).astype(np.int64)
+        return np.array([self._rows[i] for i in ids], np.int64)
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        "Return the position of each id; made once, since every query asks for a few."
+        return {i: n for n, i in enumerate(self.products.index)}
 
     def __getitem__(self, key):
         "Return the product of one id as a Series, or of several ids or a mask a `Catalog`."
@@ -285,6 +291,34 @@ class _Selectable:
             raise ValueError("the selection is empty: a catalogue needs at least one product")
         part = object.__new__(type(self))  # the rows were checked when this catalogue was made
         part.products, part._refs, part.note = products, products["image"].to_dict(), self.note
+        return part
+
+    def updated(
+        self,
+        changed: "Catalog",  # products to replace, and new ones
+    ) -> "Catalog":
+        """Return a catalogue with those of `changed` in their places and the new ones at the end.
+
+        What was checked is not checked again, so one product costs as much among many as among few.
+        """
+        products, at = self.products, np.array([self._rows.get(i, -1) for i in changed.ids])
+        if len(rows := at[at >= 0]):
+            places = np.arange(len(products))
+            places[rows] = len(products) + np.flatnonzero(at >= 0)
+            both = pd.concat([products, changed.products]).iloc[
+                np.r_[places, len(products) + np.flatnonzero(at < 0)]
+            ]
+        else:
+            both = pd.concat([products, changed.products])
+        shared = [c for c in products if c in changed.products]
+        if any(both[c].dtype != products[c].dtype for c in shared if c not in _PICTURES):
+            return type(self)(both)  # a column has changed its type: look at all of it
+        part = object.__new__(type(self))
+        part.products, part._refs, part.note = both, self._refs | changed._refs, self.note
+        new = zip(
+            np.array(changed.ids, object)[at < 0], range(len(products), len(both)), strict=True
+        )
+        part._rows = self._rows | dict(new)
         return part
 
     def sample(

@@ -1,19 +1,28 @@
-"""Load Keras once for all modules of this room, without the lines that TensorFlow writes when it starts.
+"""Load Keras when it is first used, once for all modules, without the lines that TensorFlow writes when it starts.
 
-Those lines say which instructions of the processor are used and that there is no GPU. They are written before any
-setting is read, straight to the file descriptor of standard error. Here that descriptor leads to a file while Keras is
-imported; all other lines, and everything if the import fails, are written to standard error afterwards.
+The modules of this room and of `recommend` say `from prodrec.models import keras`. What they get is a module that
+imports the real one when one of its names is first used, so a search by words or by product never waits for
+TensorFlow.
+
+TensorFlow's first lines say which instructions of the processor are used and that there is no GPU. They are written
+before any setting is read, straight to the file descriptor of standard error. Here that descriptor leads to a file
+while Keras is imported; all other lines, and everything if the import fails, are written to standard error afterwards.
 """
 
 import os as _os
 import re as _re
 import sys as _sys
 import tempfile as _tempfile
+import threading as _threading
 from contextlib import contextmanager as _contextmanager
+from importlib import import_module as _import_module
+from types import ModuleType as _ModuleType
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 _GREETING = _re.compile(
     rb"^(I\d{4} |WARNING: All log messages before absl|To enable the following instructions|\d{4}-\d\d-\d\d .*: I )"
 )
+_LOADING = _threading.RLock()  # two threads must not both lead standard error elsewhere
 
 
 @_contextmanager
@@ -41,7 +50,38 @@ def _without_greetings():
                 _os.write(2, rest)
 
 
-if "keras" not in _sys.modules:
-    _os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _without_greetings():
-        import keras as _keras  # noqa: F401
+def _load(name: str) -> _ModuleType:
+    "Return a module of Keras, or of a package built on it, imported if it is not yet."
+    with _LOADING:
+        if "keras" not in _sys.modules:
+            _os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+            with _without_greetings():
+                _import_module("keras")
+        return _import_module(name)
+
+
+class _Lazy(_ModuleType):
+    "Stand for a module; import it when one of its names is first used."
+
+    def __getattr__(self, name: str):
+        asked_of_any = name.startswith("__") and name != "__version__"  # by inspection, e.g. `__wrapped__`
+        if asked_of_any and self.__name__ not in _sys.modules:
+            raise AttributeError(f"module {self.__name__!r} is not loaded yet")
+        return getattr(_load(self.__name__), name)
+
+    def __dir__(self):
+        return dir(_load(self.__name__))
+
+    def __repr__(self):
+        state = "loaded" if self.__name__ in _sys.modules else "loaded when it is first used"
+        return f"<module {self.__name__!r}, {state}>"
+
+
+if _TYPE_CHECKING:
+    import keras as keras
+    import keras_tuner as keras_tuner
+    from keras import layers as layers
+    from keras import ops as ops
+else:
+    keras, keras_tuner = _Lazy("keras"), _Lazy("keras_tuner")
+    layers, ops = _Lazy("keras.layers"), _Lazy("keras.ops")

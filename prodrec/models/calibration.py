@@ -26,7 +26,7 @@ def calibration_table(
     means = {"confidence": "mean", "accuracy": "mean", "count": "sum"}
     return pd.DataFrame(columns).groupby("bin").agg(means)
 
-
+# %% ../../nbs/22a_models.calibration.ipynb #0012
 def calibration_error(
     table: pd.DataFrame,  # from `calibration_table`
 ) -> float:
@@ -34,7 +34,7 @@ def calibration_error(
     gap = (table["accuracy"] - table["confidence"]).abs()
     return float((gap * table["count"]).sum() / table["count"].sum())
 
-# %% ../../nbs/22a_models.calibration.ipynb #0014
+# %% ../../nbs/22a_models.calibration.ipynb #0015
 def reliability_figure(
     tables: Mapping[str, pd.DataFrame],  # name to table, from `calibration_table`
     ax=None,  # matplotlib Axes to draw into
@@ -54,12 +54,12 @@ def reliability_figure(
     ax.legend(frameon=False, loc="upper left")
     return ax
 
-# %% ../../nbs/22a_models.calibration.ipynb #0017
+# %% ../../nbs/22a_models.calibration.ipynb #0018
 def _log(proba: np.ndarray) -> np.ndarray:
     "Return logarithms, with zeros as the smallest number that a network could have said."
     return np.log(np.clip(np.asarray(proba, float), np.finfo(np.float32).tiny, None))
 
-
+# %% ../../nbs/22a_models.calibration.ipynb #0019
 def with_temperature(
     proba: np.ndarray,  # (n, classes) probabilities
     temperature: float,  # above 1: less sure; below: surer
@@ -80,7 +80,7 @@ def with_temperature(
     out[rows[lost], best[lost]] = np.nextafter(out[lost].max(1), np.float32(2))
     return out
 
-# %% ../../nbs/22a_models.calibration.ipynb #0020
+# %% ../../nbs/22a_models.calibration.ipynb #0022
 def fit_temperature(
     proba: np.ndarray,  # (n, classes) probabilities
     labels: Sequence[int],  # (n,) the true class of each, by number

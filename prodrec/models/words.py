@@ -91,7 +91,7 @@ def _masked(text: str, forms: frozenset[str]) -> str:
 
 # %% ../../nbs/23a_models.words.ipynb #0021
 def mask_label_words(
-    texts: Sequence[str],
+    texts: Sequence[str],  # one a product
     classes: Sequence[str],  # names of classes
 ) -> list[str]:
     """Return the texts without the words of the class names.
@@ -116,7 +116,7 @@ def _plain(word: str) -> str:
 def _is_wanted(word: str, wanted: set[str]) -> bool:
     return word in wanted or _plain(word) in wanted
 
-
+# %% ../../nbs/23a_models.words.ipynb #0026
 def _numbers(fields: Sequence[bytes], line: int, dims: int) -> np.ndarray:
     try:
         vector = np.array(fields, "S").astype(np.float32)
@@ -126,7 +126,7 @@ def _numbers(fields: Sequence[bytes], line: int, dims: int) -> np.ndarray:
         raise ValueError(f"line {line:,} is no word with {dims or 'its'} numbers")
     return vector
 
-
+# %% ../../nbs/23a_models.words.ipynb #0027
 def _text_rows(path: Path, wanted: set[str]) -> Iterator[tuple[str, np.ndarray]]:
     "Yield (word, vector) of the wanted words of a text file."
     with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as f:
@@ -144,7 +144,7 @@ def _text_rows(path: Path, wanted: set[str]) -> Iterator[tuple[str, np.ndarray]]
             if len(fields := rest[0].split()) <= dims:  # else a word of GloVe's with spaces in it
                 yield word, _numbers(fields, n, dims)
 
-# %% ../../nbs/23a_models.words.ipynb #0026
+# %% ../../nbs/23a_models.words.ipynb #0028
 def _npz_header(f) -> tuple[tuple[int, ...], np.dtype]:
     "Return (shape, dtype) of the array in an open .npy file, which must be rows of floats."
     read = {
@@ -158,7 +158,7 @@ def _npz_header(f) -> tuple[tuple[int, ...], np.dtype]:
         )
     return shape, dtype
 
-
+# %% ../../nbs/23a_models.words.ipynb #0029
 def _npz_rows(path: Path, wanted: set[str], chunk: int = 4096) -> Iterator[tuple[str, np.ndarray]]:
     "Yield (word, vector) of the wanted words of an .npz file, a chunk of rows at a time."
     with zipfile.ZipFile(path) as z:
@@ -178,7 +178,7 @@ def _npz_rows(path: Path, wanted: set[str], chunk: int = 4096) -> Iterator[tuple
                     if _is_wanted(word, wanted):
                         yield word, row.astype(np.float32)
 
-# %% ../../nbs/23a_models.words.ipynb #0027
+# %% ../../nbs/23a_models.words.ipynb #0030
 def read_vectors(
     path: str | Path,  # .txt or .vec (also .gz), or .npz
     words: Collection[str],  # the wanted ones
@@ -209,7 +209,7 @@ def read_vectors(
     index = pd.Index(found, name="word", dtype=object)
     return pd.DataFrame(np.stack(list(found.values())), index=index)
 
-# %% ../../nbs/23a_models.words.ipynb #0030
+# %% ../../nbs/23a_models.words.ipynb #0033
 def embedding_matrix(
     found: pd.DataFrame,  # from `read_vectors`
     vocabulary: Sequence[str],  # of a `text_vectorizer`

@@ -53,14 +53,14 @@ def blend(
         raise ValueError(f"`weight` must lie between 0 and 1, received {weight!r}")
     return (1 - weight) * _standard(collaborative) + weight * _standard(content)
 
-
+# %% ../../nbs/34i_recommend.blend.ipynb #0011
 def _standard(scores: np.ndarray) -> np.ndarray:
     "Return rows of mean 0 and deviation 1."
     scores = np.asarray(scores, np.float32)
     deviation = scores.std(1, keepdims=True)
     return (scores - scores.mean(1, keepdims=True)) / np.where(deviation > 0, deviation, 1)
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0013
+# %% ../../nbs/34i_recommend.blend.ipynb #0014
 def blend_weights(
     collaborative: np.ndarray,  # (n, m) scores
     content: np.ndarray,  # (n, m) scores
@@ -77,12 +77,12 @@ def blend_weights(
         values[weight] = ndcg_at_k(ranked_hits(found, truth), counts, k).mean()
     return pd.Series(values, name=f"nDCG@{k}").rename_axis("weight")
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0018
+# %% ../../nbs/34i_recommend.blend.ipynb #0019
 def _stored(matrix: csr_matrix) -> csr_matrix:
     "Return True where something is stored, even a 0."
     return csr_matrix((np.ones(matrix.nnz, bool), matrix.indices, matrix.indptr), matrix.shape)
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0021
+# %% ../../nbs/34i_recommend.blend.ipynb #0022
 def taken_products(
     model: "Blend",  # parts fitted
     events: pd.DataFrame,  # the events to predict
@@ -97,7 +97,7 @@ def taken_products(
     lists = pairs.drop_duplicates(["user", "id"]).groupby("user")["id"].agg(list)
     return lists.sample(min(model.sample, len(lists)), random_state=model.seed)
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0024
+# %% ../../nbs/34i_recommend.blend.ipynb #0025
 class Choices(NamedTuple):
     """Hold what the parts say of products that users took, and of some that they did not."""
 
@@ -112,7 +112,10 @@ def choice_sample(
     columns: slice,  # of `model.ids`: the products they were taken among
     most: int = 500,  # products not taken, for each user
 ) -> Choices:
-    """Return what the parts say of the products taken, and of others; `ValueError` below 10 users."""
+    """Return what the parts say of the products taken and of others.
+
+    `ValueError` below 10 users.
+    """
     if len(answers) < 10:
         raise ValueError(
             "the weights are learned from what users took in the later part of the history; "
@@ -144,7 +147,7 @@ def choice_sample(
         others.append(found)
     return Choices(np.concatenate(taken), np.concatenate(of), np.concatenate(others))
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0027
+# %% ../../nbs/34i_recommend.blend.ipynb #0028
 def sample_ndcg(
     choices: Choices,
     weights: np.ndarray,  # (parts,)
@@ -180,7 +183,7 @@ def chosen_weights(choices: Choices, seed: int) -> np.ndarray:
         return np.eye(parts)[int(np.argmax(alone))]
     return fit_conditional_logit(*choices)
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0030
+# %% ../../nbs/34i_recommend.blend.ipynb #0031
 def new_offset(
     model: "Blend",  # parts fitted and weighed
     answers: pd.Series,  # by user the list of products taken
@@ -197,7 +200,7 @@ def new_offset(
     observed = (taken.sum() + 0.5) / (len(taken) + 1)
     return float(logit(observed) - logit(np.clip(expected, 1e-6, 1 - 1e-6)))
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0033
+# %% ../../nbs/34i_recommend.blend.ipynb #0034
 def _worth_something(history: History, kinds: Sequence[str] | None) -> pd.DataFrame:
     "Return the events to predict."
     events = history.events
@@ -205,7 +208,7 @@ def _worth_something(history: History, kinds: Sequence[str] | None) -> pd.DataFr
         return events[events["event"].isin(kinds)]
     return events[event_weights(events, history.weights) > 0]
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0036
+# %% ../../nbs/34i_recommend.blend.ipynb #0037
 def latest_split(history: History) -> tuple[History, History]:
     """Return (past, future): by time, or without dates the last product of each user."""
     if history.events["time"].notna().all():
@@ -217,10 +220,10 @@ def latest_split(history: History) -> tuple[History, History]:
         except ValueError:  # nobody has two products
             return split_pairs(history)
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0039
+# %% ../../nbs/34i_recommend.blend.ipynb #0040
 def learn_weights(
     model: "Blend",  # as it was made
-    history: History,
+    history: History,  # the training events
     ids: Sequence[str] | None,  # the catalogue
     vectors,  # of `ids`, as in `fit`
 ) -> tuple[pd.DataFrame, float]:
@@ -242,7 +245,7 @@ def learn_weights(
     offset = new_offset(inner, taken_products(inner, later, slice(None))) if hidden else 0.0
     return weights, offset
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0042
+# %% ../../nbs/34i_recommend.blend.ipynb #0043
 def scaled(scores: np.ndarray) -> np.ndarray:
     """Return rows divided by their largest absolute value, float32."""
     largest = np.maximum(scores.max(1, keepdims=True), -scores.min(1, keepdims=True))
@@ -279,7 +282,7 @@ def each_part(
     if wanted[part := next(n)]:
         yield part, scaled(model.fresh_rows(rows, users).toarray())
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0045
+# %% ../../nbs/34i_recommend.blend.ipynb #0046
 def vector_rows(
     model: "Blend",  # fitted
     vector,  # (d,) or (n, d), or space → such an array
@@ -302,7 +305,7 @@ def vector_rows(
     rows = neighbour_weights(full, model.vectors, weights=model.space_weights)
     return rows * np.float32(model.usual_worth), one
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0048
+# %% ../../nbs/34i_recommend.blend.ipynb #0049
 def given_weights(
     parts: Sequence[str],  # names of the parts of a score
     weights: Mapping[str, float],  # part → weight of 0 or more
@@ -315,7 +318,7 @@ def given_weights(
     values = [float(weights.get(name, 0)) for name in parts]
     return pd.DataFrame({"known": values, "new": values}, index=pd.Index(parts, name="part"))
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0051
+# %% ../../nbs/34i_recommend.blend.ipynb #0052
 def _checked_models(models, options: Mapping[str, dict] | None, seed: int) -> list[UserModel]:
     "Return user models; the names of version 0.1 become models, with a warning."
     if models is None and options is None:
@@ -330,7 +333,7 @@ def _checked_models(models, options: Mapping[str, dict] | None, seed: int) -> li
         for m in models
     ]
 
-
+# %% ../../nbs/34i_recommend.blend.ipynb #0053
 def _part_names(models: Sequence[UserModel]) -> list[str]:
     "Return the names of models, a number after those that repeat."
     names = [m.name for m in models]
@@ -338,7 +341,7 @@ def _part_names(models: Sequence[UserModel]) -> list[str]:
         n if n not in names[:i] else f"{n} {names[:i].count(n) + 1}" for i, n in enumerate(names)
     ]
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0053
+# %% ../../nbs/34i_recommend.blend.ipynb #0055
 class _Parts(UserModel):
     "Hold the parts of a blend: fitted models, vectors of all products, and facts."
 
@@ -354,7 +357,7 @@ class _Parts(UserModel):
 
         See `product_facts`.
         """
-        return {name[5:]: a for name, a in self._arrays.items() if name.startswith("fact_")}
+        return {name[5:]: a for name, a in self.arrays.items() if name.startswith("fact_")}
 
     def _fit_parts(self, history: History, ids, vectors) -> "Blend":
         "Fit everything but the weights."
@@ -364,13 +367,13 @@ class _Parts(UserModel):
             m.fit(history, ids, vectors)
         return super().fit(history, ids, vectors)
 
-    def _learn(self, history: History, matrix: csr_matrix) -> dict:
+    def learn(self, history: History, matrix: csr_matrix) -> dict:
         fresh = decayed_matrix(history, self.half_life_)
         facts = {f"fact_{name}": fact for name, fact in product_facts(history, fresh).items()}
         fresh.resize(fresh.shape[0] + 1, fresh.shape[1])  # the last row is of unknown users
         return facts | {"fresh": fresh}
 
-    def _place_new(self, arrays: dict, vectors: dict[str, np.ndarray]) -> dict:
+    def place_new(self, arrays: dict, vectors: dict[str, np.ndarray]) -> dict:
         return {f"vectors{n}": v for n, v in enumerate(vectors.values())}
 
     def _set(self, users, placement, arrays: dict) -> "Blend":
@@ -420,7 +423,7 @@ class _Parts(UserModel):
         "Return what users had, faded by time; `rows` for baskets."
         if users is None:
             return rows
-        fresh = self._arrays["fresh"][users]
+        fresh = self.arrays["fresh"][users]
         fresh.resize(rows.shape)
         return fresh
 
@@ -433,8 +436,9 @@ class _Parts(UserModel):
 
         float32 (n, len(ids), parts).
         """
-        said = np.empty((*rows.shape, len(self.parts)), np.float32)
-        for part, scores in each_part(self, rows, users, np.ones(said.shape[2], bool)):
+        everything = np.ones(len(self.parts), bool)
+        said = np.empty((*rows.shape, len(everything)), np.float32)
+        for part, scores in each_part(self, rows, users, everything):
             said[:, :, part] = scores
         return said
 
@@ -469,7 +473,7 @@ class _Parts(UserModel):
         """
         return scale_rows(self.utilities(rows, users))
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0054
+# %% ../../nbs/34i_recommend.blend.ipynb #0056
 class Blend(_Parts):
     """Recommend by user models, content, popularity, time and ratings, weighed by choices.
 
@@ -601,7 +605,7 @@ class Blend(_Parts):
         new.half_life_, new.offset_ = meta["half_life_"], meta["offset_"]
         if (table := folder / "weights.parquet").exists():
             new.weights_ = pd.read_parquet(table)
-        return new._restore(folder, meta)
+        return new.restore(folder, meta)
 
     def _summary(self) -> dict[str, str]:
         names = _part_names(self.models) if self.placement is None else self.parts

@@ -80,7 +80,7 @@ def bayesian_rating(
 
 # %% ../../nbs/34d_recommend.choices.ipynb #0020
 def decayed_matrix(
-    history: History,
+    history: History,  # the events
     half_life: float | None = None,  # in days, as in `time_decay`
 ) -> csr_matrix:
     """Return `history.matrix()` with each event at the worth that it kept: float32 (users, ids)."""
@@ -90,9 +90,9 @@ def decayed_matrix(
     at = [pd.Index(x).get_indexer(history.events[c]) for c, x in names]
     return csr_matrix((worth, at), (len(history.users), len(history.ids)), np.float32)
 
-
+# %% ../../nbs/34d_recommend.choices.ipynb #0021
 def product_facts(
-    history: History,
+    history: History,  # the events
     fresh: csr_matrix,  # of `decayed_matrix`
 ) -> dict[str, np.ndarray]:
     """Return "popularity", "trend" and, where something is rated, "rating" of each product.

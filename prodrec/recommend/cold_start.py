@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
 from scipy.special import softmax
-from sklearn.linear_model import RidgeCV
 
 from ..stats import unit_rows
 
@@ -28,7 +27,7 @@ def as_strings(
         raise TypeError(f"`{name}` must be a string or a list of strings, received {wrong[0]!r}")
     return items
 
-
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0010
 def batches(
     items: Sequence,  # anything that can be sliced
     size: int,  # of each batch
@@ -36,7 +35,7 @@ def batches(
     """Yield slices of `items`, each of at most `size`."""
     return (items[i : i + size] for i in range(0, len(items), size))
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0012
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0013
 def _top(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     "Return (columns, scores) of the `k` largest of each row, by one look at all of them."
     kth = np.partition(scores, -k, axis=1)[:, -k, None]
@@ -74,7 +73,7 @@ def top_columns(
     at, best = _top(few, k)
     return np.take_along_axis(columns, at, 1), best
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0014
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0015
 def rank_scores(
     scores: np.ndarray,  # (n, m), one row a user
     ids: Sequence[str],  # (m,) the product of each column
@@ -98,7 +97,7 @@ def rank_scores(
     names, gone = np.array(list(ids), object)[columns], np.isneginf(best)
     return np.where(gone, None, names), np.where(gone, np.nan, best)
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0017
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0018
 def scale_rows(
     scores: np.ndarray,  # (…, m)
 ) -> np.ndarray:
@@ -112,7 +111,7 @@ def scale_rows(
         return scale_rows(np.nan_to_num(scores, posinf=0, neginf=0))
     return ((scores - low) / np.where(high > low, high - low, 1)).astype(np.float32, copy=False)
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0020
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0021
 def check_vectors(
     ids: Sequence[str],  # one product a row
     vectors: np.ndarray,  # (len(ids), d)
@@ -131,7 +130,7 @@ def check_vectors(
         raise ValueError("`ids` holds the same id twice")
     return ids, vectors
 
-
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0022
 def named_vectors(
     ids: Sequence[str],  # one product a row
     vectors: Mapping[str, np.ndarray] | np.ndarray | None,  # space → (n, d); or one, "content"
@@ -142,7 +141,7 @@ def named_vectors(
     vectors = vectors if isinstance(vectors, Mapping) else {"content": vectors}
     return {name: check_vectors(ids, v)[1] for name, v in vectors.items()}
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0023
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0025
 def join_spaces(
     vectors: Mapping[str, np.ndarray],  # space → (n, d)
     weights: Mapping[str, float] | None = None,  # of each space; None: all alike
@@ -164,7 +163,7 @@ def join_spaces(
         np.float32
     )
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0025
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0027
 def neighbour_weights(
     vectors: np.ndarray | Mapping[str, np.ndarray],  # (n, d), or by space: to place
     known: np.ndarray | Mapping[str, np.ndarray],  # (m, d), or by space: with a history
@@ -192,7 +191,7 @@ def neighbour_weights(
     found.eliminate_zeros()
     return found
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0028
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0030
 class Placement:
     """Hold the products of a model in order, and the neighbours from which the new ones borrow."""
 
@@ -252,7 +251,7 @@ class Placement:
         at[mixed] = len(mixed) + np.arange(mixed.sum())
         return both[at]
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0029
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0031
 def place_products(
     history_ids: Sequence[str],  # products with a history
     ids: Sequence[str] | None,  # the catalogue; None: those with a history
@@ -284,7 +283,7 @@ def place_products(
     made.borrow = made.neighbours(rest, len(new))
     return made, rest
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0032
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0034
 def content_map(
     vectors: np.ndarray,  # (n, d), of products with a history
     factors: np.ndarray,  # (n, f), of the same products
@@ -305,11 +304,13 @@ def content_map(
     if vectors.shape[1] > directions:
         centred = vectors - vectors.mean(0)
         wide = np.linalg.eigh(centred.T @ centred)[1][:, -directions:]
+    from sklearn.linear_model import RidgeCV  # half a second, for those who learn
+
     ridge = RidgeCV(alphas=np.logspace(-2, 4, 7)).fit(vectors @ wide, factors, sample_weight=trust)
     weights = [wide @ np.atleast_2d(ridge.coef_).T, np.atleast_1d(ridge.intercept_)]
     return np.vstack(weights).astype(np.float32)
 
-
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0035
 def apply_map(
     vectors: np.ndarray,  # (n, d)
     weights: np.ndarray,  # (d + 1, f), of `content_map`
@@ -320,7 +321,7 @@ def apply_map(
         raise ValueError(f"`vectors` must be (n, {len(weights) - 1}), received {vectors.shape}")
     return vectors @ weights[:-1] + weights[-1]
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0035
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0038
 def mean_factors(
     rows: csr_matrix,  # (n, m), what users had, each at its worth
     items: np.ndarray,  # (m, f)
@@ -333,7 +334,7 @@ def mean_factors(
     zeros = np.zeros((rows.shape[0], items.shape[1]), np.float32)
     return np.divide(rows @ items, total, out=zeros, where=total > 0)
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0038
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0041
 def content_scores(
     rows: csr_matrix,  # (n, m), what users had: `history.matrix(users, ids)`
     vectors: np.ndarray,  # (m, d), of the products of the columns
@@ -345,7 +346,7 @@ def content_scores(
     units = unit_rows(vectors)
     return unit_rows(mean_factors(csr_matrix(rows), units)) @ units.T
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0040
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0043
 def nearest_scores(
     rows: csr_matrix,  # (n, m), what users had, each at its worth
     vectors: np.ndarray,  # (m, d), of the products of the columns

@@ -30,11 +30,19 @@ from ..stats import unit_rows
 class Popularity(UserModel):
     """Recommend what most users have had; the score is the share of users."""
 
-    def _learn(self, history: History, matrix: csr_matrix) -> dict:
+    def learn(
+        self,
+        history: History,  # the events
+        matrix: csr_matrix,  # sparse (users, products), from `history.matrix()`
+    ) -> dict:
         return {}
 
-    def _predict(self, rows: csr_matrix, users: np.ndarray | None) -> np.ndarray:
-        share = self._arrays["popularity"] / len(self.users)
+    def score_known(
+        self,
+        rows: csr_matrix,  # sparse (n, products), the events of n users
+        users: np.ndarray | None,  # their row numbers, None for baskets
+    ) -> np.ndarray:
+        share = self.arrays["popularity"] / len(self.users)
         return np.tile(share.astype(np.float32), (rows.shape[0], 1))
 
 # %% ../../nbs/34c_recommend.collaborative.ipynb #0015
@@ -74,7 +82,11 @@ class ItemKNN(UserModel):
         "Return the similarity, the name of the model as a part of a `Blend`."
         return self.similarity
 
-    def _learn(self, history: History, matrix: csr_matrix) -> dict:
+    def learn(
+        self,
+        history: History,  # the events
+        matrix: csr_matrix,  # sparse (users, products), from `history.matrix()`
+    ) -> dict:
         if self.similarity == "cosine":
             squares = matrix.data.astype(float) ** 2
             lengths = np.sqrt(np.bincount(matrix.indices, squares, minlength=matrix.shape[1]))
@@ -84,31 +96,30 @@ class ItemKNN(UserModel):
         model = fit_implicit(kind, matrix.astype(np.float64), K=self.neighbours)
         return {"similarity": model.similarity.astype(np.float32)}
 
-    def _predict(self, rows: csr_matrix, users: np.ndarray | None) -> np.ndarray:
+    def score_known(
+        self,
+        rows: csr_matrix,  # sparse (n, products), the events of n users
+        users: np.ndarray | None,  # their row numbers, None for baskets
+    ) -> np.ndarray:
         if self.recency < 1:
             rows = rows.multiply(recency_weights(rows, self.recency))
-        return csr_matrix(rows @ self._arrays["similarity"]).toarray()
+        return csr_matrix(rows @ self.arrays["similarity"]).toarray()
 
-    def _write(self, folder: Path) -> dict:
-        return super()._write(folder) | {
+    def settings(self) -> dict:
+        return {
             "similarity": self.similarity,
             "neighbours": self.neighbours,
             "recency": self.recency,
         }
 
-    @classmethod
-    def _read(cls, folder: Path, meta: dict) -> "ItemKNN":
-        recency = meta.get("recency", 1.0)
-        return cls(meta["similarity"], meta["neighbours"], recency=recency)._restore(folder, meta)
-
-
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0017
 def _positive(name: str, value: int) -> int:
     "Return a count; `ValueError` where it is no positive integer."
     if not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"`{name}` must be a positive integer, received {value!r}")
     return int(value)
 
-# %% ../../nbs/34c_recommend.collaborative.ipynb #0019
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0020
 class FactorModel(UserModel):
     """Score products by inner products of factors. The base class of `ALS` and `BPR`."""
 
@@ -121,14 +132,18 @@ class FactorModel(UserModel):
     @property
     def _items(self) -> np.ndarray:
         "Return the factors of known products, and of new ones where vectors tell them."
-        known = self._arrays["items"]
-        return np.vstack([known, self._arrays["new"]]) if "new" in self._arrays else known
+        known = self.arrays["items"]
+        return np.vstack([known, self.arrays["new"]]) if "new" in self.arrays else known
 
-    def _predict(self, rows: csr_matrix, users: np.ndarray | None) -> np.ndarray:
+    def score_known(
+        self,
+        rows: csr_matrix,  # sparse (n, products), the events of n users
+        users: np.ndarray | None,  # their row numbers, None for baskets
+    ) -> np.ndarray:
         if users is None:
             theirs = self._factors(rows)
         else:
-            theirs = self._arrays["users"][np.minimum(users, len(self.users) - 1)]
+            theirs = self.arrays["users"][np.minimum(users, len(self.users) - 1)]
         return (theirs @ self._items.T).round(
             6
         )  # equal scores must not differ by the size of a batch
@@ -138,19 +153,27 @@ class FactorModel(UserModel):
         rows_known = rows if len(units) == len(self) else self.placement.collapse(rows)
         return self._completed(unit_rows(rows_known @ units) @ units.T, rows)
 
-    def _learn_content(self, arrays: dict, vectors: dict[str, np.ndarray]) -> dict:
+    def learn_content(
+        self,
+        arrays: dict,  # what was learned, by name
+        vectors: dict[str, np.ndarray],  # (n, d) float32
+    ) -> dict:
         if not vectors or len(arrays["items"]) < 2:
             return {}
         return {
             "content": content_map(join_spaces(vectors), arrays["items"], arrays["popularity"] + 1)
         }
 
-    def _place_new(self, arrays: dict, vectors: dict[str, np.ndarray]) -> dict:
+    def place_new(
+        self,
+        arrays: dict,  # what was learned, by name
+        vectors: dict[str, np.ndarray],  # (n, d) float32
+    ) -> dict:
         if "content" not in arrays:
             return {}
         return {"new": apply_map(join_spaces(vectors), arrays["content"])}
 
-# %% ../../nbs/34c_recommend.collaborative.ipynb #0021
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0022
 def fold_in(
     rows: csr_matrix,  # (n, m), what users had
     items: np.ndarray,  # (m, f), factors of the products
@@ -171,7 +194,7 @@ def fold_in(
             users[at] = np.einsum("bsf,bs->bf", mapped[theirs], shares)
     return users
 
-# %% ../../nbs/34c_recommend.collaborative.ipynb #0023
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0024
 class ALS(FactorModel):
     """Learn factors by alternating least squares on implicit feedback.
 
@@ -194,7 +217,11 @@ class ALS(FactorModel):
         )
         self.alpha, self.regularization = float(alpha), float(regularization)
 
-    def _learn(self, history: History, matrix: csr_matrix) -> dict:
+    def learn(
+        self,
+        history: History,  # the events
+        matrix: csr_matrix,  # sparse (users, products), from `history.matrix()`
+    ) -> dict:
         options = {
             name: getattr(self, name)
             for name in ("factors", "alpha", "regularization", "iterations")
@@ -205,17 +232,13 @@ class ALS(FactorModel):
         return {"users": np.asarray(model.user_factors), "items": np.asarray(model.item_factors)}
 
     def _factors(self, rows: csr_matrix) -> np.ndarray:
-        return fold_in(rows, self._arrays["items"], self.alpha, self.regularization)
+        return fold_in(rows, self.arrays["items"], self.alpha, self.regularization)
 
-    def _write(self, folder: Path) -> dict:
+    def settings(self) -> dict:
         names = ("factors", "alpha", "regularization", "iterations", "seed")
-        return super()._write(folder) | {"made": {name: getattr(self, name) for name in names}}
+        return {name: getattr(self, name) for name in names}
 
-    @classmethod
-    def _read(cls, folder: Path, meta: dict) -> "ALS":
-        return cls(**meta["made"])._restore(folder, meta)
-
-# %% ../../nbs/34c_recommend.collaborative.ipynb #0026
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0027
 class BPR(FactorModel):
     """Learn factors that rank what was taken above what was not.
 
@@ -238,7 +261,11 @@ class BPR(FactorModel):
         )
         self.learning_rate, self.regularization = float(learning_rate), float(regularization)
 
-    def _learn(self, history: History, matrix: csr_matrix) -> dict:
+    def learn(
+        self,
+        history: History,  # the events
+        matrix: csr_matrix,  # sparse (users, products), from `history.matrix()`
+    ) -> dict:
         names = ("factors", "learning_rate", "regularization", "iterations")
         options = {name: getattr(self, name) for name in names}
         # several threads would write to the same factors, and which comes first is chance
@@ -252,17 +279,13 @@ class BPR(FactorModel):
         return {"users": users, "items": items, "basket": basket.astype(np.float32)}
 
     def _factors(self, rows: csr_matrix) -> np.ndarray:
-        return apply_map(mean_factors(rows, self._arrays["items"]), self._arrays["basket"])
+        return apply_map(mean_factors(rows, self.arrays["items"]), self.arrays["basket"])
 
-    def _write(self, folder: Path) -> dict:
+    def settings(self) -> dict:
         names = ("factors", "learning_rate", "regularization", "iterations", "seed")
-        return super()._write(folder) | {"made": {name: getattr(self, name) for name in names}}
+        return {name: getattr(self, name) for name in names}
 
-    @classmethod
-    def _read(cls, folder: Path, meta: dict) -> "BPR":
-        return cls(**meta["made"])._restore(folder, meta)
-
-# %% ../../nbs/34c_recommend.collaborative.ipynb #0036
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0037
 _METHODS = {
     "als": (ALS, ("factors", "seed", "alpha", "regularization", "iterations")),
     "bpr": (BPR, ("factors", "seed", "learning_rate", "regularization", "iterations")),
@@ -280,7 +303,7 @@ def _of_method(method: str, arguments: Mapping) -> UserModel:
     taken = {name: arguments[name] for name in names if name in arguments}
     return kind(**taken | ({"similarity": method} if kind is ItemKNN else {}))
 
-
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0038
 class _Former(UserModel):
     "Read a model that version 0.1 saved."
 
@@ -290,9 +313,9 @@ class _Former(UserModel):
     def _read(cls, folder: Path, meta: dict) -> UserModel:
         names = ("factors", "neighbours", "seed")
         arguments = {name: meta[name] for name in names} | meta["options"]
-        return _of_method(meta["method"], arguments)._restore(folder, meta)
+        return _of_method(meta["method"], arguments).restore(folder, meta)
 
-
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0039
 def Collaborative(
     method: str = "als",  # "als", "bpr", "cosine", "cooccurrence" or "popularity"
     factors: int = 128,  # of "als" and "bpr"

@@ -65,7 +65,7 @@ def _kinds(events: pd.DataFrame, weights: Mapping[str, float]) -> pd.Series:
         )
     return kinds.astype(str)
 
-
+# %% ../../nbs/34_recommend.history.ipynb #0014
 def _values(events: pd.DataFrame) -> pd.Series:
     "Return the value of each event, 1 where no column says it; `ValueError` for a value below 0."
     if "value" not in events:
@@ -81,7 +81,7 @@ def _values(events: pd.DataFrame) -> pd.Series:
         )
     return values
 
-# %% ../../nbs/34_recommend.history.ipynb #0017
+# %% ../../nbs/34_recommend.history.ipynb #0018
 _AMBIGUOUS = re.compile(r"\s*\d{1,2}\s*[/.-]\s*\d{1,2}\s*[/.-]\s*\d{2,4}\b")
 
 
@@ -107,7 +107,7 @@ def _times(events: pd.DataFrame) -> pd.Series:
         )
     return parsed.dt.tz_localize(None).astype("datetime64[us]")
 
-
+# %% ../../nbs/34_recommend.history.ipynb #0019
 def _other_times(times: pd.Series) -> pd.Series:
     "Read times that are not ISO 8601; `ValueError` where day and month could be swapped."
     unclear = times.astype(str).str.match(_AMBIGUOUS)
@@ -119,7 +119,7 @@ def _other_times(times: pd.Series) -> pd.Series:
         )
     return pd.to_datetime(times, errors="coerce", utc=True, format="mixed")
 
-# %% ../../nbs/34_recommend.history.ipynb #0020
+# %% ../../nbs/34_recommend.history.ipynb #0022
 def _orders(events: pd.DataFrame) -> pd.Series:
     """Return the position of each event, that of its row where no column says it.
 
@@ -135,7 +135,7 @@ def _orders(events: pd.DataFrame) -> pd.Series:
         )
     return order
 
-
+# %% ../../nbs/34_recommend.history.ipynb #0023
 def _check_events(events: pd.DataFrame, weights: Mapping[str, float]) -> pd.DataFrame:
     "Return the events as `History` keeps them, sorted by time and then by order."
     if not isinstance(events, pd.DataFrame):
@@ -152,7 +152,7 @@ def _check_events(events: pd.DataFrame, weights: Mapping[str, float]) -> pd.Data
     table = pd.DataFrame(table | {"time": _times(events), "order": _orders(events)})
     return table.sort_values(["time", "order"], kind="stable", ignore_index=True)
 
-# %% ../../nbs/34_recommend.history.ipynb #0023
+# %% ../../nbs/34_recommend.history.ipynb #0026
 _COLUMNS = ("user", "id", "event", "value", "time", "order")
 
 
@@ -172,7 +172,7 @@ def _renamed(df: pd.DataFrame, columns: Mapping[str, str | None]) -> pd.DataFram
     taken = {name: columns.get(name, name) for name in _COLUMNS}
     return pd.DataFrame({name: df[column] for name, column in taken.items() if column in df})
 
-# %% ../../nbs/34_recommend.history.ipynb #0026
+# %% ../../nbs/34_recommend.history.ipynb #0029
 def _read_csv(path: str | Path, **options) -> pd.DataFrame:
     "Read a CSV file; `ValueError` where it is none, or a row is longer than the header."
     with warnings.catch_warnings(record=True) as caught:
@@ -190,7 +190,7 @@ def _read_csv(path: str | Path, **options) -> pd.DataFrame:
             )
     return df
 
-
+# %% ../../nbs/34_recommend.history.ipynb #0030
 def _check_lengths(path: str | Path, sep: str, encoding: str):
     "Raise `ValueError` for the first row that has more fields than the header, empty ones aside."
     with open(path, encoding=encoding, newline="") as f:
@@ -205,7 +205,7 @@ def _check_lengths(path: str | Path, sep: str, encoding: str):
                     "or name another separator: `read={'sep': ';'}`"
                 )
 
-# %% ../../nbs/34_recommend.history.ipynb #0029
+# %% ../../nbs/34_recommend.history.ipynb #0033
 class _Counts:
     "Count what is in `self.events`: users, products, and what they have in common."
 
@@ -275,7 +275,7 @@ class _Counts:
             "when": when,
         }
 
-# %% ../../nbs/34_recommend.history.ipynb #0030
+# %% ../../nbs/34_recommend.history.ipynb #0034
 class History(_Counts, Saved):
     """Hold what users did with products: a checked table of events in the order of time.
 
@@ -376,7 +376,7 @@ class History(_Counts, Saved):
     def _repr_html_(self):
         return pd.Series(self._summary(), name="History").to_frame().to_html()
 
-# %% ../../nbs/34_recommend.history.ipynb #0038
+# %% ../../nbs/34_recommend.history.ipynb #0042
 def ordered_rows(history: History) -> csr_matrix:
     """Return `history.matrix(keep_zeros=True)` with the products of a user in the order of time.
 
@@ -394,7 +394,7 @@ def ordered_rows(history: History) -> csr_matrix:
     columns = (pairs % n)[order].astype(np.int32)
     return csr_matrix((worth[order].astype(np.float32), columns, ends), (len(ends) - 1, n))
 
-# %% ../../nbs/34_recommend.history.ipynb #0041
+# %% ../../nbs/34_recommend.history.ipynb #0045
 def recency_weights(
     rows: csr_matrix,  # (n, m), the products of a row in the order of time
     recency: float,  # what a product counts beside the one after it
@@ -407,7 +407,7 @@ def recency_weights(
     weights = (np.float32(recency) ** age).astype(np.float32)
     return csr_matrix((weights, rows.indices[keep], ends), rows.shape)
 
-# %% ../../nbs/34_recommend.history.ipynb #0046
+# %% ../../nbs/34_recommend.history.ipynb #0050
 def warn_unknown_products(
     history: History,  # the events
     ids: Sequence[str],  # the products of the catalogue
@@ -427,7 +427,7 @@ def warn_unknown_products(
         stacklevel=stacklevel + 1,
     )
 
-
+# %% ../../nbs/34_recommend.history.ipynb #0051
 def _likely_cause(lost: Sequence[str], ids: Sequence[str]) -> str:
     "Say why ids of a history may differ from those of the catalogue, and what to do."
     causes = {
@@ -448,9 +448,9 @@ def _likely_cause(lost: Sequence[str], ids: Sequence[str]) -> str:
             return f"{cause}, e.g. {twins[0][0]!r} for {twins[0][1]!r}; {cure}"
     return f"e.g. {lost[0]!r} is not; take the events and the catalogue of the same shop"
 
-# %% ../../nbs/34_recommend.history.ipynb #0049
+# %% ../../nbs/34_recommend.history.ipynb #0054
 def split_by_time(
-    history: History,
+    history: History,  # the events
     share: float = 0.2,  # about how much of the events is kept for testing
     cut: str | pd.Timestamp | None = None,  # or: the first moment of the test
 ) -> tuple[History, History]:
@@ -475,7 +475,7 @@ def split_by_time(
         )
     return history[~test], history[test]
 
-
+# %% ../../nbs/34_recommend.history.ipynb #0055
 def _known_times(history: History) -> pd.Series:
     "Return the times of a history; `ValueError` where it has none."
     if history.events["time"].isna().any():
@@ -485,9 +485,9 @@ def _known_times(history: History) -> pd.Series:
         )
     return history.events["time"]
 
-# %% ../../nbs/34_recommend.history.ipynb #0052
+# %% ../../nbs/34_recommend.history.ipynb #0058
 def split_by_order(
-    history: History,
+    history: History,  # the events
     share: float = 0.2,  # how much of the events is kept for testing
 ) -> tuple[History, History]:
     """Return (train, test): the first events in their order, and the last `share` of them."""
@@ -497,8 +497,10 @@ def split_by_order(
     test = np.arange(len(history)) >= len(history) - n
     return history[~test], history[test]
 
-# %% ../../nbs/34_recommend.history.ipynb #0055
-def leave_last_out(history: History) -> tuple[History, History]:
+# %% ../../nbs/34_recommend.history.ipynb #0061
+def leave_last_out(
+    history: History,  # the events
+) -> tuple[History, History]:
     """Return (train, test): test holds each user's events with the product of their last event.
 
     A user with one product stays in train. Warns (`UserWarning`) how much of train is later than
@@ -520,9 +522,9 @@ def leave_last_out(history: History) -> tuple[History, History]:
         )
     return history[~test], history[test]
 
-# %% ../../nbs/34_recommend.history.ipynb #0058
+# %% ../../nbs/34_recommend.history.ipynb #0064
 def split_pairs(
-    history: History,
+    history: History,  # the events
     share: float = 0.2,  # how many of the pairs are kept for testing
     seed: int = 0,  # of the draw
 ) -> tuple[History, History]:
@@ -539,10 +541,10 @@ def split_pairs(
     test = pd.MultiIndex.from_frame(events).isin(pd.MultiIndex.from_frame(chosen))
     return history[~test], history[test]
 
-# %% ../../nbs/34_recommend.history.ipynb #0062
+# %% ../../nbs/34_recommend.history.ipynb #0068
 def ground_truth(
-    train: History,
-    test: History,
+    train: History,  # the training events
+    test: History,  # the test events
     known: bool = True,  # only users of `train`; the others are cold
     new: bool = True,  # only products that the user had nothing to do with in `train`
 ) -> pd.Series:

@@ -29,7 +29,7 @@ def product_facts(
     facts = {c: products[c].array.take(rows) for c in FACTS if c in products}
     return {c: values for c, values in facts.items() if not values.isna().all()}
 
-
+# %% ../../nbs/32b_recommend.hits.ipynb #0010
 def plain_records(
     columns: Mapping[str, Sequence],  # values by column name
 ) -> list[dict]:
@@ -47,7 +47,7 @@ def plain_records(
         for r in rows
     ]
 
-# %% ../../nbs/32b_recommend.hits.ipynb #0012
+# %% ../../nbs/32b_recommend.hits.ipynb #0013
 class Hits:
     """Recommended products, best first: `ids`, `scores`, `duplicates` and `note`.
 
@@ -131,7 +131,7 @@ class Hits:
             cards.append(product_card(self._catalog, i, lines))
         return picture_table(cards) + note
 
-# %% ../../nbs/32b_recommend.hits.ipynb #0017
+# %% ../../nbs/32b_recommend.hits.ipynb #0018
 SAYS = {"image": "looks alike", "text": "described alike", "history": "chosen by similar users"}
 
 
@@ -147,7 +147,7 @@ def space_words(
     said = list(words.values())
     return {name: w if said.count(w) == 1 else f"{w} ({name})" for name, w in words.items()}
 
-# %% ../../nbs/32b_recommend.hits.ipynb #0019
+# %% ../../nbs/32b_recommend.hits.ipynb #0020
 def reason(
     parts: Mapping[str, float],  # what each part adds to the score
     similarities: Mapping[str, float] | None = None,  # cosine by space; none for users' choices

@@ -4,23 +4,22 @@
 
 # %% auto #0
 __all__ = ['DTYPES', 'NARROW', 'MANY', 'EFFORT', 'check_vectors', 'check_rows', 'check_search', 'Index', 'index_bytes',
-           'ReadWriteLock', 'FaissIndex']
+           'FaissIndex']
 
 # %% ../../nbs/31_recommend.index.ipynb #0007
 import os
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
-from weakref import WeakSet
 
 import faiss
 import numpy as np
 import pandas as pd
 
 from ..core import Saved, defer_interrupt
+from .locks import ReadWriteLock
 
 # %% ../../nbs/31_recommend.index.ipynb #0009
 def check_vectors(
@@ -28,7 +27,10 @@ def check_vectors(
     dim: int | None = None,  # the d that is required; None takes any
     n: int | None = None,  # the n that is required; None takes any
 ) -> np.ndarray:
-    """Return `vectors` as a float32 array (n, d); `ValueError` for another shape or for numbers that cannot be compared."""
+    """Return `vectors` as a float32 array (n, d).
+
+    Raises `ValueError` for another shape and for numbers that cannot be compared.
+    """
     vectors = np.ascontiguousarray(vectors, np.float32)
     if vectors.ndim == 1:
         vectors = vectors[None] if vectors.size else np.empty((0, dim or 0), np.float32)
@@ -39,10 +41,8 @@ def check_vectors(
     with np.errstate(over="ignore"):
         usable = np.isfinite(np.einsum("ij,ij->i", vectors, vectors))
     if not usable.all():
-        bad = (~usable).sum()
-        raise ValueError(
-            f"`vectors` holds NaN, infinity or numbers too large to multiply in {bad:,} rows"
-        )
+        bad = f"{(~usable).sum():,} rows"
+        raise ValueError(f"`vectors` holds NaN, infinity or numbers too large to multiply in {bad}")
     return vectors
 
 # %% ../../nbs/31_recommend.index.ipynb #0012
@@ -51,7 +51,10 @@ def check_rows(
     n: int,  # the number of rows that there are
     unique: bool = False,  # refuse a row that is named twice
 ) -> np.ndarray:
-    """Return `rows` as int64 (m,); `IndexError` for a row that is not there, `TypeError` for other than integers."""
+    """Return `rows` as int64 (m,).
+
+    Raises `IndexError` for a row that is not there, `TypeError` for other than integers.
+    """
     rows = np.atleast_1d(np.asarray(rows))
     if rows.size == 0:
         return np.empty(0, np.int64)
@@ -70,7 +73,7 @@ def check_search(
     allowed: Sequence[bool] | None,  # a mask over the rows; None allows all
     n: int,  # the number of rows that there are
 ) -> tuple[int, np.ndarray | None]:
-    """Return (`k` cut to the number of allowed rows, the mask as an array or None); `ValueError` where one is wrong."""
+    """Return `k`, at most the number of allowed rows, and the mask; `ValueError` for wrong ones."""
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
         raise ValueError(f"`k` must be a positive integer, received {k!r}")
     if allowed is None:
@@ -79,17 +82,16 @@ def check_search(
     if allowed.size == n == 0:
         allowed = np.zeros(0, bool)
     if allowed.dtype != bool or allowed.shape != (n,):
-        raise ValueError(
-            f"`allowed` must be a mask of {n:,} booleans, one a row, "
-            f"received {allowed.dtype} {allowed.shape}"
-        )
+        received = f"received {allowed.dtype} {allowed.shape}"
+        raise ValueError(f"`allowed` must be a mask of {n:,} booleans, one a row, {received}")
     return min(int(k), int(allowed.sum())), allowed
 
 # %% ../../nbs/31_recommend.index.ipynb #0018
 class Index(Saved, ABC):
     """Keep vectors by row and find the nearest ones; the contract of every index.
 
-    A subclass implements the abstract methods and, to be saved, `_write` and `_read` (see `prodrec.core.Saved`).
+    A subclass implements the abstract methods and, to be saved, `_write` and `_read` (see
+    `prodrec.core.Saved`).
     `exact` is False where a search may miss a neighbour.
     """
 
@@ -121,7 +123,10 @@ class Index(Saved, ABC):
         rows: Sequence[int],  # the rows to change, each once, (n,)
         vectors,  # float (n, d), their new vectors
     ) -> "Index":
-        """Put `vectors` in the place of `rows` and return the index; `IndexError` for a row that is not there."""
+        """Put `vectors` in the place of `rows` and return the index.
+
+        Raises `IndexError` for a row that is not there.
+        """
 
     @abstractmethod
     def remove(
@@ -139,7 +144,8 @@ class Index(Saved, ABC):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the `k` rows with the largest inner product for each query, best first.
 
-        The result is (rows int64, scores float32), both (n, m) with m = min(`k`, the number of allowed rows).
+        The result is (rows int64, scores float32), both (n, m) with m = min(`k`, the number of
+        allowed rows).
         """
 
     @abstractmethod
@@ -147,7 +153,10 @@ class Index(Saved, ABC):
         self,
         rows: Sequence[int] | None = None,  # the rows to read; None reads all
     ) -> np.ndarray:
-        """Return a copy of the vectors of `rows`, float32 (n, dim); `IndexError` for a row that is not there."""
+        """Return a copy of the vectors of `rows`, float32 (n, dim).
+
+        Raises `IndexError` for a row that is not there.
+        """
 
     def __repr__(self):
         how = "exact" if self.exact else "approximate"
@@ -171,12 +180,12 @@ def _new_store(dim: int, dtype: str, graph: bool):
         return faiss.IndexHNSWFlat(dim, _LINKS, product)
     return faiss.IndexHNSWSQ(dim, kind, _LINKS, product)
 
-
+# %% ../../nbs/31_recommend.index.ipynb #0023
 def _flat(store):
     "Return FAISS' table of vectors, without the graph."
     return faiss.downcast_index(store.storage) if isinstance(store, faiss.IndexHNSW) else store
 
-
+# %% ../../nbs/31_recommend.index.ipynb #0024
 def _table(store, dtype: str) -> np.ndarray:
     "Return all vectors as FAISS holds them, not copied: valid until the store changes."
     if not store.ntotal:
@@ -185,7 +194,7 @@ def _table(store, dtype: str) -> np.ndarray:
     codes = faiss.rev_swig_ptr(flat.codes.data(), flat.ntotal * flat.code_size)
     return codes.view(dtype).reshape(-1, store.d)
 
-# %% ../../nbs/31_recommend.index.ipynb #0025
+# %% ../../nbs/31_recommend.index.ipynb #0027
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: faiss.omp_set_num_threads(1))
 
@@ -200,7 +209,7 @@ def _threads(n: int):
     finally:
         faiss.omp_set_num_threads(before)
 
-
+# %% ../../nbs/31_recommend.index.ipynb #0028
 def _only(slots: np.ndarray, n: int) -> dict:
     "Return the selector of some of `n` vectors, as FAISS takes it."
     bits = np.zeros(n, bool)
@@ -210,7 +219,7 @@ def _only(slots: np.ndarray, n: int) -> dict:
     selector.bits = bits  # FAISS only borrows them
     return {"sel": selector}
 
-# %% ../../nbs/31_recommend.index.ipynb #0028
+# %% ../../nbs/31_recommend.index.ipynb #0031
 NARROW = (
     0.1  # share of allowed vectors below which a small copy or an exact search is the faster one
 )
@@ -218,7 +227,7 @@ _BLOCK = 20  # queries from which on FAISS compares by matrix products
 
 
 def _exact_search(store, dtype: str, vectors: np.ndarray, k: int, slots: np.ndarray):
-    "Return (scores, slots), both (n, k), of the best among `slots`, the places in FAISS that are allowed."
+    "Return (scores, slots), both (n, k), of the best among `slots`, the allowed places."
     many, share = len(vectors) >= _BLOCK, len(slots) / store.ntotal
     if many and share < NARROW:
         few = _table(store, dtype)[slots].astype(np.float32)
@@ -228,7 +237,7 @@ def _exact_search(store, dtype: str, vectors: np.ndarray, k: int, slots: np.ndar
     params = faiss.SearchParameters(**chosen) if chosen else None
     return _flat(store).search(vectors, k, params=params)
 
-# %% ../../nbs/31_recommend.index.ipynb #0031
+# %% ../../nbs/31_recommend.index.ipynb #0034
 MANY = 2**28  # numbers: from here on an exact query reads a gigabyte, some 25 ms on two cores
 EFFORT = 128  # candidates that the graph keeps while it looks; more finds more and takes longer
 
@@ -246,7 +255,7 @@ def _graph_search(store, dtype: str, vectors: np.ndarray, k: int, slots: np.ndar
         scores[short], found[short] = _exact_search(store, dtype, vectors[short], k, slots)
     return scores, found
 
-# %% ../../nbs/31_recommend.index.ipynb #0034
+# %% ../../nbs/31_recommend.index.ipynb #0037
 def index_bytes(
     n: int,  # the number of vectors
     dim: int,  # the length of a vector
@@ -256,59 +265,21 @@ def index_bytes(
     """Return the memory of an index in bytes: ask before you build one."""
     return n * (dim * np.dtype(dtype).itemsize + (8 * _LINKS + 16 if approximate else 0))
 
-# %% ../../nbs/31_recommend.index.ipynb #0037
-class ReadWriteLock:
-    """Let many readers in at once, or one writer alone. Neither may be nested in the other, nor in itself."""
-
-    def __init__(self):
-        self._pid, self._gate, self._readers = os.getpid(), threading.Lock(), WeakSet()
-        self._left = threading.Condition(threading.Lock())
-
-    def _after_fork(self):
-        if self._pid != os.getpid():  # the threads that held it are not in this process
-            self.__init__()
-
-    @contextmanager
-    def reading(self):
-        """Keep writers out during the `with` block."""
-        self._after_fork()
-        reader = threading.Event()  # stands for this block; an interrupt at any point lets go of it
-        try:
-            with self._gate, self._left:
-                self._readers.add(reader)
-            yield
-        finally:
-            with self._left:
-                self._readers.discard(reader)
-                self._left.notify_all()
-
-    @contextmanager
-    def writing(self):
-        """Keep readers and other writers out during the `with` block."""
-        self._after_fork()
-        with self._gate:
-            with self._left:
-                self._left.wait_for(lambda: not self._readers)
-            yield
-
 # %% ../../nbs/31_recommend.index.ipynb #0040
 def _read_store(folder: Path, dim: int, dtype: str):
-    "Return the FAISS index saved in `folder`; `ValueError` where it is another one than the manifest says."
+    "Return the FAISS index saved in `folder`; `ValueError` where it is not what is expected."
     try:
         found = faiss.read_index(str(folder / "vectors.faiss"))
     except RuntimeError as e:
-        raise ValueError(
-            f"{str(folder)!r} is damaged: FAISS cannot read vectors.faiss ({e})"
-        ) from e
+        text = f"{str(folder)!r} is damaged: FAISS cannot read vectors.faiss ({e})"
+        raise ValueError(text) from e
     wanted = {type(_new_store(dim, dtype, graph)) for graph in (False, True)}
     if type(found) not in wanted or found.d != dim:
-        name = type(found).__name__
-        raise ValueError(
-            f"{str(folder)!r} is damaged: vectors.faiss is a {name} of {found.d} numbers"
-        )
+        kind = f"a {type(found).__name__} of {found.d} numbers"
+        raise ValueError(f"{str(folder)!r} is damaged: vectors.faiss is {kind}")
     return found
 
-
+# %% ../../nbs/31_recommend.index.ipynb #0041
 def _read_slots(folder: Path, n: int, total: int) -> np.ndarray:
     "Return the place in FAISS of each of `n` rows, int64 (n,); `ValueError` where they do not fit."
     if (folder / "slots.npy").is_file():
@@ -322,9 +293,9 @@ def _read_slots(folder: Path, n: int, total: int) -> np.ndarray:
         raise ValueError(f"{str(folder)!r} is damaged: its rows and its vectors do not agree")
     return slots
 
-# %% ../../nbs/31_recommend.index.ipynb #0042
+# %% ../../nbs/31_recommend.index.ipynb #0043
 class _FaissStore(Index):
-    """Hold vectors in FAISS, with the place of each row there: what every change of a `FaissIndex` needs."""
+    """Hold vectors in FAISS, with the place of each row there."""
 
     def __init__(
         self,
@@ -365,13 +336,12 @@ class _FaissStore(Index):
         vectors = check_vectors(vectors, self.dim, n)
         largest = np.abs(vectors).max(initial=0)
         if self.dtype == "float16" and largest > 65_504:
-            raise ValueError(
-                f"`vectors` holds {largest:,.0f}: `dtype` 'float16' takes numbers up to 65,504"
-            )
+            text = f"`vectors` holds {largest:,.0f}"
+            raise ValueError(f"{text}: `dtype` 'float16' takes numbers up to 65,504")
         return vectors
 
     def _append(self, vectors: np.ndarray) -> np.ndarray:
-        "Add vectors to FAISS and return their places; until `_slots` has them, no search sees them."
+        "Add vectors to FAISS and return their places, which no search sees yet."
         if self._store is None:
             self._store = _new_store(vectors.shape[1], self.dtype, bool(self.approximate))
         large = (len(self) + len(vectors)) * self.dim >= MANY
@@ -431,9 +401,9 @@ class _FaissStore(Index):
         size = f"{size:,.1f} MB, {how}"
         return f"{type(self).__name__}({len(self):,} vectors of {self.dim or 0} numbers, {size})"
 
-# %% ../../nbs/31_recommend.index.ipynb #0044
+# %% ../../nbs/31_recommend.index.ipynb #0045
 class FaissIndex(_FaissStore):
-    """Keep vectors in memory with FAISS; exact, or through a graph of neighbours where there are many.
+    """Keep vectors in memory with FAISS: exact, or through a graph of neighbours.
 
     `approximate` None uses a graph from `MANY` numbers on. `dtype` "float16" halves the memory.
     """
@@ -457,7 +427,10 @@ class FaissIndex(_FaissStore):
         rows: Sequence[int],  # the rows to change, each once, (n,)
         vectors,  # float (n, d), their new vectors
     ) -> "FaissIndex":
-        """Put `vectors` in the place of `rows` and return the index; `IndexError` for a row that is not there."""
+        """Put `vectors` in the place of `rows` and return the index.
+
+        Raises `IndexError` for a row that is not there.
+        """
         with self._lock.writing():
             rows = check_rows(rows, len(self), unique=True)
             vectors = self._checked(vectors, len(rows))
@@ -496,7 +469,8 @@ class FaissIndex(_FaissStore):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the `k` rows with the largest inner product for each query, best first.
 
-        The result is (rows int64, scores float32), both (n, m) with m = min(`k`, the number of allowed rows).
+        The result is (rows int64, scores float32), both (n, m) with m = min(`k`, the number of
+        allowed rows).
         """
         with self._lock.reading():
             vectors = check_vectors(vectors, self.dim)
@@ -514,7 +488,10 @@ class FaissIndex(_FaissStore):
         self,
         rows: Sequence[int] | None = None,  # the rows to read; None reads all
     ) -> np.ndarray:
-        """Return a copy of the vectors of `rows`, float32 (n, dim); `IndexError` for a row that is not there."""
+        """Return a copy of the vectors of `rows`, float32 (n, dim).
+
+        Raises `IndexError` for a row that is not there.
+        """
         with self._lock.reading():
             chosen = slice(None) if rows is None else check_rows(rows, len(self))
             if self._store is None:

@@ -69,7 +69,7 @@ def mean_known(
     vectors = np.asarray(vectors, np.float32)
     return vectors.sum(0) / max(1, int(vectors.any(axis=1).sum()))
 
-
+# %% ../../nbs/32a_recommend.ranking.ipynb #0021
 def rocchio(
     query: np.ndarray,  # (d,), of length 1, or zeros where there is no query yet
     positive: np.ndarray,  # (n, d) to move towards; a row of zeros counts for nothing
@@ -81,7 +81,7 @@ def rocchio(
     moved = query + towards * mean_known(positive) - away * mean_known(negative)
     return unit_rows(moved[None])[0]
 
-# %% ../../nbs/32a_recommend.ranking.ipynb #0023
+# %% ../../nbs/32a_recommend.ranking.ipynb #0024
 class MinScore(float):
     """A threshold for `min_score`, with the table it was chosen from.
 
@@ -130,7 +130,7 @@ class MinScore(float):
     def _repr_html_(self):
         return f"<p><b>min_score = {float(self):.3f}</b><br>{self._summary()}</p>"
 
-# %% ../../nbs/32a_recommend.ranking.ipynb #0025
+# %% ../../nbs/32a_recommend.ranking.ipynb #0026
 def threshold_table(
     scores: np.ndarray,  # (n,) of pairs
     right: np.ndarray,  # bool (n,), True for a pair that belongs together
@@ -150,7 +150,7 @@ def threshold_table(
     shares = {"precision": hits / np.arange(1, len(hits) + 1), "kept": hits / hits[-1]}
     return pd.DataFrame({"min_score": scores} | shares)[last].reset_index(drop=True)
 
-# %% ../../nbs/32a_recommend.ranking.ipynb #0027
+# %% ../../nbs/32a_recommend.ranking.ipynb #0028
 def suggest_threshold(
     scores: np.ndarray,  # (n,) of pairs
     right: np.ndarray,  # bool (n,), True for a pair that belongs together

@@ -49,7 +49,7 @@ def gap_classes(
 
 
 def event_sequences(
-    history: History,
+    history: History,  # the events
     repeats: bool = False,  # keep every event of a product, not only its last
 ) -> Sequences:
     """Return what each user had, in the order of time, without events that are worth nothing."""
@@ -103,7 +103,7 @@ def rectangle(
 
 
 def next_events(
-    sequences: Sequences,
+    sequences: Sequences,  # of `event_sequences`
     length: int,  # events that the network reads at most
     tokens: int,  # events in a batch, about
     rng: np.random.Generator,  # draws the windows and the order of the batches
@@ -297,7 +297,7 @@ def keras_network(
 def last_states(
     weights: Mapping[str, np.ndarray],  # of the network
     table: np.ndarray,  # (n, dim), the vectors of the products
-    sequences: Sequences,
+    sequences: Sequences,  # of `event_sequences`
     heads: int,  # parallel attentions
 ) -> np.ndarray:
     """Return the state of each user after the last event, (users, dim); zeros without events."""
@@ -317,7 +317,7 @@ def last_states(
 
 # %% ../../nbs/34h_recommend.sequential.ipynb #0035
 def hold_back(
-    sequences: Sequences,
+    sequences: Sequences,  # of `event_sequences`
     most: int,  # users, at most; a fifth of those with three events or more
     rng: np.random.Generator,  # draws the users
 ) -> tuple[Sequences, Sequences, np.ndarray]:
@@ -445,8 +445,8 @@ PATIENCE = 4  # passes without a better one, before the steps are made smaller
 
 
 def train_network(
-    training: Training,
-    sequences: Sequences,
+    training: Training,  # at its beginning, or resumed
+    sequences: Sequences,  # of `event_sequences`
     content: np.ndarray | None,  # (n, c), the content of the products
     options: Mapping,  # heads, tokens, epochs, negatives, seed, validate
 ) -> dict[str, np.ndarray]:
@@ -499,7 +499,12 @@ def slices(
 class _Network(UserModel):
     "Train the network, and answer by it."
 
-    def _learn_known(self, history: History, matrix: csr_matrix, vectors: Mapping) -> dict:
+    def learn_known(
+        self,
+        history: History,  # the events
+        matrix: csr_matrix,  # (users, products), from `history.matrix()`
+        vectors: Mapping[str, np.ndarray],  # of the known products: space → (known, d)
+    ) -> dict:
         sequences = event_sequences(history, self.repeats)
         content = join_spaces(vectors) if vectors else None
         rng, n = np.random.default_rng(self.seed), matrix.shape[1]
@@ -513,7 +518,7 @@ class _Network(UserModel):
         if len(sequences.items) > len(sequences.ends) - 1:  # somebody had two products
             how = (self.heads, self.dropout, self.learning_rate, self.seed)
             data = [*sequences, *([] if content is None else [content])]
-            key = fingerprint({n: v for n, v in self._options().items() if n != "epochs"}, *data)
+            key = fingerprint({n: v for n, v in self.settings().items() if n != "epochs"}, *data)
             training = Training(keras_network(weights, content, *how), self.checkpoint, key)
             weights = train_network(training.resume(), sequences, content, options)
         learned = {f"net_{name}": w for name, w in weights.items() if name != "items"}
@@ -521,7 +526,11 @@ class _Network(UserModel):
         kept |= {"event_ends": sequences.ends, "table": item_table(np, weights, content)}
         return learned | kept
 
-    def _place_new(self, arrays: dict, vectors: Mapping) -> dict:
+    def place_new(
+        self,
+        arrays: dict,  # all that was learned
+        vectors: Mapping[str, np.ndarray],  # of new products: space → (new, d)
+    ) -> dict:
         if "net_content" not in arrays:
             return {}
         return {"new": join_spaces(vectors) @ arrays["net_content"]}
@@ -529,12 +538,12 @@ class _Network(UserModel):
     @property
     def items(self) -> np.ndarray:
         "Return the vectors of products: those known, and new ones where content tells them."
-        parts = [self._arrays[name] for name in ("table", "new") if name in self._arrays]
+        parts = [self.arrays[name] for name in ("table", "new") if name in self.arrays]
         return np.concatenate(parts)
 
     def _sequences(self, rows: csr_matrix, users: np.ndarray | None) -> Sequences:
         "Return what users had in order: their events in training, or the products of `rows`."
-        arrays, known = self._arrays, len(self.users)
+        arrays, known = self.arrays, len(self.users)
         if users is not None and (users < known).all():
             ends = arrays["event_ends"]
             at = slices(ends[users], ends[users + 1])
@@ -551,7 +560,7 @@ class _Network(UserModel):
         users: np.ndarray | None = None,  # (n,) their rows in `users`; None: baskets
     ) -> np.ndarray:
         """Return the scores of all products after what users had: float32 (n, len(ids))."""
-        table, weights = self.items, self._weights
+        table, weights = self.items, self.network
         states = last_states(weights, table, self._sequences(rows, users), self.heads)
         return self._completed((states @ table.T).round(5), rows)
 
@@ -601,20 +610,13 @@ class Sequential(_Network):
         self.repeats, self.time_gaps, self.seed = bool(repeats), bool(time_gaps), int(seed)
         self.checkpoint = None if checkpoint is None else str(checkpoint)
 
-    def _options(self) -> dict:
+    def settings(self) -> dict:
         "Return the arguments that this model was made with, but for the checkpoint."
         names = ("dim", "blocks", "heads", "length", "dropout", "learning_rate", "tokens")
         names += ("epochs", "negatives", "repeats", "time_gaps", "validate", "seed")
         return {name: getattr(self, name) for name in names}
 
     @property
-    def _weights(self) -> dict[str, np.ndarray]:
+    def network(self) -> dict[str, np.ndarray]:
         "Return the weights of the network by name, without the table of products."
-        return {name[4:]: a for name, a in self._arrays.items() if name.startswith("net_")}
-
-    def _write(self, folder: Path) -> dict:
-        return super()._write(folder) | {"made": self._options()}
-
-    @classmethod
-    def _read(cls, folder: Path, meta: dict) -> "Sequential":
-        return cls(**meta["made"])._restore(folder, meta)
+        return {name[4:]: a for name, a in self.arrays.items() if name.startswith("net_")}

@@ -24,7 +24,7 @@ from .spaces import checked_weights, scale_parts, weight_shares
 
 # %% ../../nbs/32g_recommend.similarity.ipynb #0009
 def product_queries(
-    shelf: Shelf,
+    shelf: Shelf,  # everything that is asked
     vectors: np.ndarray,  # (n, dim) of products
     weights: Mapping[str, float] | None = None,  # by space; None: those of the shelf
     strict: bool = True,  # refuse products that say nothing; False: zeros
@@ -37,9 +37,9 @@ def product_queries(
     shares, _ = weight_shares(vectors, shelf.parts, weights, silent, share=0.0)
     return scale_parts(vectors, shelf.parts, shares)
 
-
+# %% ../../nbs/32g_recommend.similarity.ipynb #0010
 def nearest_others(
-    shelf: Shelf,
+    shelf: Shelf,  # everything that is asked
     rows: np.ndarray,  # (n,) products
     k: int = 5,  # the number of neighbours
     weights: Mapping[str, float] | None = None,  # by space; None: those of the shelf
@@ -53,7 +53,7 @@ def nearest_others(
     shape = (len(rows), found.shape[1] - 1)
     return found[other].reshape(shape), np.clip(scores[other], -1, 1).reshape(shape)
 
-# %% ../../nbs/32g_recommend.similarity.ipynb #0012
+# %% ../../nbs/32g_recommend.similarity.ipynb #0013
 def write_matrix(
     blocks: Iterator[tuple[Sequence[str], np.ndarray]],  # (ids, scores (rows, n)) in order
     path: Path,  # of the file
@@ -75,7 +75,7 @@ def write_matrix(
         tmp.unlink(missing_ok=True)
     return path
 
-# %% ../../nbs/32g_recommend.similarity.ipynb #0014
+# %% ../../nbs/32g_recommend.similarity.ipynb #0015
 LARGEST = 2**30  # bytes of a matrix that is returned rather than written
 
 
@@ -93,9 +93,9 @@ def check_matrix(
             f"a matrix of {n:,} products has {size / 2**30:,.1f} GB: give a `path` to write it to"
         )
 
-
+# %% ../../nbs/32g_recommend.similarity.ipynb #0016
 def matrix_blocks(
-    shelf: Shelf,
+    shelf: Shelf,  # everything that is asked
     ids: Sequence[str],  # of the rows and the columns
     vectors: np.ndarray,  # (n, dim), their vectors
     weights: Mapping[str, float] | None = None,  # by space; None: those of the shelf
@@ -108,9 +108,9 @@ def matrix_blocks(
         scores = product_queries(shelf, vectors[part], weights, strict=False) @ vectors.T
         yield ids[part], np.clip(scores, -1, 1).astype(dtype)
 
-# %% ../../nbs/32g_recommend.similarity.ipynb #0017
+# %% ../../nbs/32g_recommend.similarity.ipynb #0019
 def label_pairs(
-    shelf: Shelf,
+    shelf: Shelf,  # everything that is asked
     asked: Catalog,  # products with a label; of the shelf, or others
     vectors: np.ndarray,  # (n, dim), their vectors
     target: str,  # the column of the labels
@@ -125,7 +125,7 @@ def label_pairs(
     right = theirs == asked.products[target].to_numpy(object)[:, None]
     return scores[pairs], right[pairs]
 
-
+# %% ../../nbs/32g_recommend.similarity.ipynb #0020
 def check_target(
     catalog: Catalog,  # products
     target: str,  # the column of the labels
@@ -135,7 +135,7 @@ def check_target(
         there = ", ".join(catalog.products.columns)
         raise ValueError(f"`target` {target!r} is not in the catalogue; it has {there}")
 
-
+# %% ../../nbs/32g_recommend.similarity.ipynb #0021
 def labelled_sample(
     catalog: Catalog,  # products
     target: str,  # the column of the labels
@@ -147,9 +147,9 @@ def labelled_sample(
     labelled = catalog[catalog.products[target].notna()]
     return labelled.sample(min(n, len(labelled)), seed)
 
-
+# %% ../../nbs/32g_recommend.similarity.ipynb #0022
 def label_threshold(
-    shelf: Shelf,
+    shelf: Shelf,  # everything that is asked
     asked: Catalog,  # products with a label
     vectors: np.ndarray,  # (n, dim), their vectors
     target: str = "category",  # the column of the labels

@@ -1,0 +1,154 @@
+"""The page of the server, in a browser: every state without faults for those who cannot see or use
+a mouse.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
+from serving import catalog, page_driver, serving
+from sheet import launched
+
+from prodrec import Recommender
+from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
+
+__all__ = ["catalog"]  # a fixture
+
+
+@pytest.fixture(scope="module")
+def shop(catalog):
+    embedders = {"image": ColorHistogram((40, 30)), "text": TfidfEmbedder(fields=("title",))}
+    recommender = Recommender(**embedders).fit(catalog)
+    told = {"name": "Mugs & More", "currency": "EUR", "language": "de"}
+    with serving(recommender, database="sqlite://", shop=told) as (url, _):
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with page_driver().sync_playwright() as p, launched(p) as browser:
+        yield browser
+
+
+def faults(page) -> list:
+    "What axe-core finds in the page as it is."
+    axe = pytest.importorskip("axe_playwright_python", reason="`pip install axe-playwright-python`")
+    source = (Path(axe.__file__).parent / "axe.min.js").read_text()
+    run = """async (source) => {
+      if (!window.axe) (0, eval)(source);
+      return (await axe.run()).violations.map((v) => [v.id, v.nodes[0].html]);
+    }"""
+    return page.evaluate(run, source)
+
+
+@pytest.mark.parametrize("size", [(1280, 900), (390, 844)], ids=["desktop", "phone"])
+def test_every_state_is_accessible(shop, browser, size):
+    expect = page_driver().expect
+    context = browser.new_context(
+        viewport=dict(zip(("width", "height"), size, strict=True)), bypass_csp=True
+    )
+    page = context.new_page()
+    page.goto(shop)
+    expect(page.locator(".hit")).to_have_count(24)
+    assert not faults(page)
+    page.locator(".hit a").first.click()
+    expect(page.locator("#shown h2")).to_be_visible()
+    page.locator("#shown .heart").click()
+    assert not faults(page)
+    if page.locator("#open").is_visible():
+        page.locator("#open").click()
+        assert not faults(page)
+        page.keyboard.press("Escape")
+    page.goto(f"{shop}/?text=zzzz")
+    expect(page.locator("#message.error")).to_be_visible()
+    assert not faults(page)
+    context.close()
+
+
+def test_the_keyboard_alone(shop, browser):
+    expect, page = page_driver().expect, browser.new_page()
+    page.goto(shop)
+    expect(page.locator(".hit")).to_have_count(24)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # skip what comes before the products
+    stops = 0
+    while not page.evaluate("document.activeElement.closest('.hit')"):
+        page.keyboard.press("Tab")
+        stops += 1
+    assert stops <= 4  # three examples, and the first product
+    title = page.evaluate("document.activeElement.querySelector('strong').textContent")
+    page.keyboard.press("Enter")
+    expect(page.locator("#shown h2")).to_have_text(title)
+    small = """() => [...document.querySelectorAll("button, a, input, summary")].filter((e) => e.offsetParent)
+      .filter((e) => !e.closest("label") && !e.classList.contains("hidden") && !e.classList.contains("skip"))
+      .map((e) => [e.outerHTML.slice(0, 80), e.getBoundingClientRect()])
+      .filter(([, r]) => r.height < 24).map(([html]) => html)"""  # noqa: E501
+    assert not page.evaluate(small)
+    page.close()
+
+
+def test_name_money_and_language_of_the_shop(shop, browser, catalog):
+    expect, page = page_driver().expect, browser.new_page()
+    page.goto(shop)
+    expect(page.locator("h1")).to_have_text("Mugs & More")
+    expect(page.locator("#ask button[type=submit]")).to_have_text("Suchen")
+    expect(page.locator(".hit small").first).to_contain_text("€")
+    assert page.evaluate("document.documentElement.lang") == "de"
+    page.close()
+
+
+def test_words_are_there_in_every_language(shop, browser):
+    page = browser.new_page()
+    page.goto(shop)
+    names = page.evaluate(
+        "async () => Object.entries((await import('./words.js')).words).map(([l, w]) => "
+        "[l, Object.keys(w).sort(), Object.keys(w.errors).sort()])"
+    )
+    assert [n[0] for n in names] == ["en", "de"] and names[0][1:] == names[1][1:]
+    page.close()
+
+
+def test_what_is_liked_is_kept_and_asked_with(shop, browser, catalog):
+    expect, context = page_driver().expect, browser.new_context()
+    page = context.new_page()
+    page.goto(shop)
+    page.locator(".hit .heart").first.click()
+    expect(page.locator("#likes")).to_contain_text("(1)")
+    page.reload()
+    expect(page.locator("#likes")).to_contain_text("(1)")
+    liked = json.loads(page.evaluate("localStorage.getItem('prodrec-likes')"))
+    page.locator("#likes").click()
+    expect(page.locator("#heading")).to_have_text("Passend zu Ihren Favoriten")
+    hrefs = page.locator(".hit a").evaluate_all("links => links.map((a) => a.href)")
+    assert hrefs and not any(href.endswith(f"id={liked[0]}") for href in hrefs)
+    context.close()
+
+
+def test_filters_work_without_a_question_and_more_can_be_shown(shop, browser, catalog):
+    expect, page = page_driver().expect, browser.new_page()
+    page.goto(shop)
+    kind = catalog.products.department.mode()[0]
+    page.locator(f"input[data-column=department][value='{kind}']").check()
+    n = int((catalog.products.department == kind).sum())
+    expect(page.locator(".hit")).to_have_count(min(24, n))
+    page.goto(f"{shop}/?id={catalog.ids[0]}")
+    expect(page.locator(".hit")).to_have_count(24)
+    page.locator("#more").click()
+    expect(page.locator(".hit")).to_have_count(48)
+    titles = page.locator(".hit a").evaluate_all("links => links.map((a) => a.href)")
+    assert len(set(titles)) == 48
+    page.close()
+
+
+def test_the_interface_is_described_on_a_page_of_our_own(shop, browser):
+    expect, context = page_driver().expect, browser.new_context(bypass_csp=True)
+    page, elsewhere = context.new_page(), []
+    page.on("request", lambda r: r.url.startswith(shop) or elsewhere.append(r.url))
+    page.goto(f"{shop}/docs")
+    expect(page.locator("summary", has_text="POST /recommend")).to_be_visible()
+    page.locator("summary", has_text="POST /recommend").click()
+    assert "min_score" in page.locator("details[open]").inner_text()
+    assert not faults(page) and not elsewhere
+    context.close()

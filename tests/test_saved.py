@@ -1,0 +1,340 @@
+"""Whatever is saved comes back as the class it was: every class that registers itself, and classes
+of a user's own.
+"""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from builders import SIZE, history, shop
+
+import prodrec
+from prodrec.core import Saved, read_manifest
+
+BASES = {  # of families and of implementations: they cannot be made themselves
+    "Classifier", "Embedder", "FactorModel", "Index", "TextEmbedder", "UserModel",
+}  # fmt: skip
+
+
+def modules() -> list[str]:
+    "Return the names of all modules of the package."
+    root = Path(prodrec.__file__).parent
+    paths = [p.relative_to(root.parent).with_suffix("") for p in sorted(root.rglob("*.py"))]
+    return [".".join(p.parts) for p in paths if p.name not in ("_modidx", "__init__")]
+
+
+def registered(cls: type = Saved) -> list[type]:
+    "Return every class below `cls` that can be made and saved, of the package alone."
+    found = []
+    for sub in cls.__subclasses__():
+        ours = sub.__module__.startswith("prodrec.") and sub.__name__[0] != "_"
+        found += [sub] if ours and sub.__name__ not in BASES else []
+        found += registered(sub)
+    return found
+
+
+for name in modules():
+    importlib.import_module(name)
+
+
+def tiny(size, n_classes=None):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((*size, 3), dtype="uint8")
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+    x = keras.layers.Dense(4, name="embedding")(x)
+    if n_classes is None:
+        return keras.Model(inputs, x)
+    return keras.Model(inputs, keras.layers.Dense(n_classes, activation="softmax")(x))
+
+
+def labelled(n=20):
+    products = shop(45).products
+    products = products[products["image"].notna() & products["title"].notna()].iloc[:n]
+    return prodrec.Catalog(products.assign(category=["a", "b"] * (len(products) // 2)))
+
+
+def classifier():
+    return prodrec.ImageClassifier(tiny, SIZE, batch_size=8).fit(labelled(), epochs=1)
+
+
+def words():
+    from prodrec.models.text import TextClassifier
+
+    return TextClassifier("tfidf").fit(labelled())
+
+
+def hybrid():
+    from prodrec.models.hybrid import HybridClassifier
+
+    made = HybridClassifier(classifier(), words(), fusion="late")
+    return made.fit(labelled(), labelled())
+
+
+def user_model(name):
+    import prodrec.recommend.collaborative as models
+
+    options = {"factors": 4, "iterations": 2} if name in ("ALS", "BPR") else {}
+    vectors = {"text": np.eye(45, 6, dtype=np.float32)}
+    return getattr(models, name)(**options).fit(history(), shop(45).ids, vectors)
+
+
+def blend():
+    from prodrec.recommend.blend import Blend
+    from prodrec.recommend.collaborative import ItemKNN
+
+    return Blend([ItemKNN()], weights={"popularity": 1.0}).fit(history())
+
+
+def profiles():
+    from prodrec.recommend.collaborative import ItemKNN
+    from prodrec.recommend.profiles import Profiles
+
+    return Profiles(ItemKNN()).fit(history())
+
+
+def embedder(name, *arguments, **options):
+    import prodrec.recommend.embedders as embedders
+    import prodrec.recommend.reduction as reduction
+
+    module = embedders if hasattr(embedders, name) else reduction
+    return getattr(module, name)(*arguments, **options)
+
+
+def metric():
+    from prodrec.recommend.metric_learning import MetricEmbedder
+
+    made = MetricEmbedder(embedder("ColorHistogram", SIZE), dim=4, hidden=8)
+    return made.learn(labelled(), epochs=1)
+
+
+def recommender():
+    from prodrec.recommend.collaborative import ItemKNN
+
+    made = prodrec.Recommender(
+        image=embedder("ColorHistogram", SIZE),
+        text=embedder("TfidfEmbedder"),
+        collaborative=ItemKNN(),
+    )
+    return made.fit(shop(45), history())
+
+
+def workspace():
+    from prodrec.apps.workspace import Workspace
+
+    return Workspace(recommender=recommender(), sides={"train": ["000"]})
+
+
+def index():
+    from prodrec.recommend.index import FaissIndex
+
+    return FaissIndex().add(np.eye(5, 3, dtype=np.float32))
+
+
+def embed(e):
+    return e.embed(shop(9), missing="zero")
+
+
+def predict(c):
+    return c.predict_proba(labelled())
+
+
+def score(m):
+    return m.scores(["u0", "nobody"])
+
+
+MADE = {  # class → (an object, what it says: an array that must be the same afterwards)
+    "Catalog": (lambda: shop(9), lambda c: c.products.drop(columns="image").map(str).to_numpy(str)),
+    "History": (history, lambda h: h.events.map(str).to_numpy(str)),
+    "Popularity": (lambda: user_model("Popularity"), score),
+    "ItemKNN": (lambda: user_model("ItemKNN"), score),
+    "ALS": (lambda: user_model("ALS"), score),
+    "BPR": (lambda: user_model("BPR"), score),
+    "Blend": (blend, score),
+    "Profiles": (profiles, lambda p: p.popular(pd.Index(shop(45).ids))),
+    "FaissIndex": (index, lambda i: i.take()),
+    "ImageClassifier": (classifier, predict),
+    "TextClassifier": (words, predict),
+    "HybridClassifier": (hybrid, predict),
+    "ImageEmbedder": (lambda: embedder("ImageEmbedder", tiny(SIZE)), embed),
+    "ColorHistogram": (lambda: embedder("ColorHistogram", SIZE), embed),
+    "TfidfEmbedder": (lambda: embedder("TfidfEmbedder").fit(shop(45)), embed),
+    "PCAEmbedder": (
+        lambda: embedder("PCAEmbedder", embedder("ColorHistogram", SIZE), 3).fit(shop(45)),
+        embed,
+    ),
+    "MetricEmbedder": (metric, embed),
+    "Workspace": (workspace, lambda w: w.recommender.recommend(9, id="000", user="u0").scores),
+    "Recommender": (recommender, lambda r: r.recommend(9, id="000", text="red", user="u0").scores),
+}
+
+
+def test_every_class_has_a_builder():
+    missing = [f"{c.__module__}.{c.__name__}" for c in registered() if c.__name__ not in MADE]
+    assert not missing, f"add a builder to MADE in this file for {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("cls", registered(), ids=lambda c: c.__name__)
+def test_what_is_saved_comes_back(cls, tmp_path):
+    if cls.__name__ not in MADE:
+        pytest.skip("it has no builder, as another test says")
+    make, says = MADE[cls.__name__]
+    made = make()
+    made.save(tmp_path / "it")
+    for loader in {cls, cls._family}:
+        again = loader.load(tmp_path / "it")
+        assert type(again) is type(made)
+        wanted, found = says(made), says(again)
+        if wanted.dtype.kind == "f":
+            np.testing.assert_allclose(found, wanted, atol=1e-5)
+        else:
+            np.testing.assert_array_equal(found, wanted)
+    again.save(tmp_path / "it")  # over itself
+    assert type(cls.load(tmp_path / "it")) is type(made)
+    assert not [p for p in (tmp_path / "it").rglob("*") if p.suffix in (".pkl", ".pickle")]
+
+
+# -- classes of a user's own
+
+
+def own_classes():
+    "Return a subclass in each family that users extend, with a builder and what it says."
+    from prodrec.recommend.embedders import Embedder, TextEmbedder
+    from prodrec.recommend.user_models import UserModel
+
+    class Letters(TextEmbedder):
+        name, dim = "letters", 3
+
+        def __init__(self, letters="abc"):
+            self.letters = letters
+
+        def encode(self, texts):
+            return np.array([[t.count(c) for c in self.letters] for t in texts], np.float32)
+
+        def _write(self, folder):
+            return {"letters": self.letters}
+
+        @classmethod
+        def _read(cls, folder, meta):
+            return cls(meta["letters"])
+
+    class Shape(Embedder):
+        name, modalities, dim = "shape", frozenset({"image"}), 2
+
+        def embed(self, x, kind=None, missing="error"):
+            return np.ones((len(x), 2), np.float32)
+
+        def _write(self, folder):
+            return None
+
+        @classmethod
+        def _read(cls, folder, meta):
+            return cls()
+
+    class Alphabet(UserModel):
+        "Recommend in the order of the alphabet."
+
+        def learn(self, history, matrix):
+            return {}
+
+        def score_known(self, rows, users):
+            order = np.argsort(np.argsort(self.ids))
+            return np.tile(-order.astype(np.float32), (rows.shape[0], 1))
+
+    return {
+        "Letters": (Letters("xyz"), embed),
+        "Shape": (Shape(), embed),
+        "Alphabet": (Alphabet().fit(history()), score),
+    }
+
+
+@pytest.mark.parametrize("name", ["Letters", "Shape", "Alphabet"])
+def test_a_class_of_ones_own_comes_back(name, tmp_path):
+    made, says = own_classes()[name]
+    made.save(tmp_path / "own")
+    again = type(made)._family.load(tmp_path / "own")
+    assert type(again).__name__ == name
+    np.testing.assert_allclose(says(again), says(made))
+
+
+def test_a_recommender_of_ones_own_parts_comes_back(tmp_path):
+    own = own_classes()
+    letters, shape, alphabet = (type(own[n][0]) for n in ("Letters", "Shape", "Alphabet"))
+    made = prodrec.Recommender([shape(), letters("rst")], collaborative=alphabet()).fit(
+        shop(20), history()
+    )
+    made.save(tmp_path / "r")
+    again = prodrec.Recommender.load(tmp_path / "r")
+    assert [type(e) for e in again.embedders.values()] == [shape, letters]
+    assert again.embedders["letters"].letters == "rst"
+    assert type(again.profiles.model) is alphabet
+    for query in ({"text": "red shirt"}, {"user": "u0"}):
+        assert again.recommend(5, **query).ids == made.recommend(5, **query).ids
+
+
+def test_an_unknown_class_is_refused_with_the_line_to_import(tmp_path):
+    made, _ = own_classes()["Letters"]
+    made.save(tmp_path / "own")
+    family = type(made)._family
+    known = family._classes.pop("Letters")
+    try:
+        with pytest.raises(ValueError, match="import it first, `from test_saved import Letters`"):
+            family.load(tmp_path / "own")
+    finally:
+        family._classes["Letters"] = known
+
+
+# -- folders of ours that contain one
+
+
+def test_a_recommender_is_found_in_a_folder_that_contains_it(tmp_path):
+    from prodrec.core import save_folder
+
+    made = recommender()
+    with save_folder(tmp_path / "outer", "Workspace") as folder:
+        made.save(folder / "recommender")
+    again = prodrec.Recommender.load(tmp_path / "outer")
+    assert again.catalog.ids == made.catalog.ids
+    assert prodrec.Catalog.load(tmp_path / "outer").ids == made.catalog.ids
+    assert read_manifest(tmp_path / "outer" / "recommender")["kind"] == "Recommender"
+    with pytest.raises(ValueError, match="not a Classifier"):
+        prodrec.ImageClassifier.load(tmp_path / "outer")
+
+
+def test_a_recommender_of_version_0_1_loads(tmp_path):
+    import json
+
+    from prodrec.core import save_folder
+
+    made = recommender()
+    meta = {"classifier": False, "sees": False, "complements": False, "feedback": None}
+    meta |= {"weights": made.weights, "parts": list(made.embedders)}
+    with save_folder(tmp_path / "old", "Recommender", **meta) as folder:
+        for name, e in made.embedders.items():
+            e.save(folder / name)
+        made.profiles.save(folder / "people")
+        made.index.save(folder / "index")
+        made.catalog.save(folder / "catalog")
+    file = tmp_path / "old" / "manifest.json"
+    manifest = json.loads(file.read_text(encoding="utf-8"))
+    del manifest["format"]  # version 0.1 wrote none
+    file.write_text(json.dumps(manifest), encoding="utf-8")
+    again = prodrec.Recommender.load(tmp_path / "old")
+    query = {"id": "000", "text": "red", "user": "u0"}
+    assert again.recommend(9, **query).ids == made.recommend(9, **query).ids
+
+
+def test_feedback_never_lies_inside_a_saved_folder(tmp_path):
+    from prodrec.apps.workspace import Workspace
+
+    made = recommender()
+    made.feedback("eve", "001", "like")
+    Workspace(recommender=made).save(tmp_path / "shop")
+    assert not list((tmp_path / "shop").rglob("*.sqlite"))
+    again = prodrec.Recommender.load(tmp_path / "shop")
+    assert again.recommend(3, user="eve").ids == made.recommend(3, user="eve").ids
+    again.feedback("eve", "002", "like")
+    prodrec.Recommender.load(tmp_path / "shop")  # still whole
