@@ -76,6 +76,16 @@ class _Answers:
 
     batch_size = 256  # users that are scored at once, by default
 
+    @property
+    def ids(self) -> list[str]:
+        "Return the products, in the order of `scores` and of a mask `allowed`."
+        return [] if self.placement is None else self.placement.ids
+
+    @property
+    def spaces(self) -> list[str]:
+        "Return the names of the spaces that `fit` was given vectors in."
+        return [] if self.placement is None else list(self.placement.vectors)
+
     def scores(
         self,
         user: str | Sequence[str] | None = None,  # one or many; None: see `basket`
@@ -347,16 +357,6 @@ class UserModel(_Answers, _Changes, Saved):
     def name(self) -> str:
         "Return the name of the model as a part of a `Blend`."
         return type(self).__name__.lower()
-
-    @property
-    def ids(self) -> list[str]:
-        "Return the products, in the order of `scores` and of a mask `allowed`."
-        return [] if self.placement is None else self.placement.ids
-
-    @property
-    def spaces(self) -> list[str]:
-        "Return the names of the spaces that `fit` was given vectors in."
-        return [] if self.placement is None else list(self.placement.vectors)
 
     def fit(
         self,
