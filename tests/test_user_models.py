@@ -9,6 +9,7 @@ import pytest
 from builders import checkerboard, events
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
 
 from prodrec.recommend.blend import Blend
 from prodrec.recommend.collaborative import ALS, BPR, FactorModel, ItemKNN, Popularity
@@ -374,3 +375,13 @@ def test_a_model_that_comes_back_unfitted_is_refused(tmp_path):
     with pytest.raises(ValueError, match="`Halfway._read` must end with `.restore"):
         Profiles.load(tmp_path / "profiles")
     UserModel._classes.pop("Halfway")
+
+
+def test_no_model_loses_the_order_of_what_users_had():
+    rows = csr_matrix(([1.0, 1, 1], [5, 3, 9], [0, 3]), (1, len(PRODUCTS)))
+    for method in METHODS:
+        model = made(method, 2).fit(checkerboard(), PRODUCTS, COLOURS)
+        given = rows.copy()
+        given.resize(1, len(model))
+        model.score_rows(given)
+        assert given.indices.tolist() == [5, 3, 9], method

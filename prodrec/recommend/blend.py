@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['blend', 'blend_weights', 'taken_products', 'Choices', 'drawn_columns', 'choice_sample', 'choice_weights',
-           'sample_ndcg', 'some_users', 'chosen_weights', 'new_offset', 'latest_split', 'learn_weights', 'scaled',
-           'each_part', 'vector_rows', 'given_weights', 'Blend']
+           'sample_ndcg', 'some_users', 'greedy_weights', 'best_part', 'chosen_weights', 'new_offset', 'latest_split',
+           'learn_weights', 'scaled', 'each_part', 'vector_rows', 'given_weights', 'Blend']
 
 # %% ../../nbs/34i_recommend.blend.ipynb #0007
 import warnings
@@ -34,6 +34,7 @@ from prodrec.recommend.history import (
     History,
     event_weights,
     leave_last_out,
+    row_counts,
     split_by_time,
     split_pairs,
 )
@@ -176,13 +177,13 @@ def sample_ndcg(
 ) -> np.ndarray:
     """Return the nDCG of each user's choices, over all ranks, estimated: (users,)."""
     mine, rest = choices.taken @ weights, np.nan_to_num(choices.others) @ weights
-    rest, stands = rest[choices.of], choices.stands[choices.of]
-    above = (rest > mine[:, None]) + (rest == mine[:, None]) / 2
-    gain = 1 / np.log2((above * stands).sum(1) + 2)
+    rest, stands, mine = rest[choices.of], choices.stands[choices.of], mine[:, None]
+    above = np.where(rest > mine, stands, np.where(rest == mine, stands / 2, 0)).sum(1)
+    gain = 1 / np.log2(above + 2)
     sizes = np.bincount(choices.of, minlength=len(choices.others))
     return np.bincount(choices.of, gain, len(choices.others)) / np.maximum(sizes, 1)
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0032
+# %% ../../nbs/34i_recommend.blend.ipynb #0033
 def some_users(
     choices: Choices,  # of `choice_sample`
     mask: np.ndarray,  # bool (users,)
@@ -192,24 +193,50 @@ def some_users(
     of = place[choices.of[keep]]
     return Choices(choices.taken[keep], of, choices.others[mask], choices.stands[mask])
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0033
+# %% ../../nbs/34i_recommend.blend.ipynb #0036
+def greedy_weights(
+    choices: Choices,  # of `choice_sample`
+    rounds: int = 3,  # parts to add, at most
+    steps: Sequence[float] = (0.1, 0.3, 1.0, 3.0),  # weights to try, the best part has 1
+) -> np.ndarray:
+    """Return the best part, and others at the weights that lift the nDCG of the sample most."""
+    single = np.eye(choices.taken.shape[1])
+    found = max(single, key=lambda weights: sample_ndcg(choices, weights).mean())
+    best = sample_ndcg(choices, found).mean()
+    for _ in range(rounds):
+        more = [found + step * part for part in single for step in steps if not found @ part]
+        values = [sample_ndcg(choices, weights).mean() for weights in more]
+        if max(values, default=0) <= best:
+            break
+        found, best = more[int(np.argmax(values))], max(values)
+    return found
+
+# %% ../../nbs/34i_recommend.blend.ipynb #0038
+def best_part(
+    choices: Choices,  # of `choice_sample`
+) -> np.ndarray:
+    """Return a weight of 1 for the best part, 0 for the others."""
+    return greedy_weights(choices, rounds=0)
+
+# %% ../../nbs/34i_recommend.blend.ipynb #0039
 def chosen_weights(
     choices: Choices,  # of `choice_sample`
     seed: int,  # divides the users
-    folds: int = 5,  # groups of users
+    folds: int = 3,  # groups of users
 ) -> np.ndarray:
-    """Return learned weights, or those of the best part alone where it is ahead of the blend."""
-    parts, n = choices.taken.shape[1], len(choices.others)
-    group, blended = np.random.default_rng(seed).permutation(n) % folds, np.zeros(n)
-    for g in range(folds):
-        weights = choice_weights(some_users(choices, group != g))
-        blended[group == g] = sample_ndcg(some_users(choices, group == g), weights)
-    alone = [sample_ndcg(choices, np.eye(parts)[p]).mean() for p in range(parts)]
-    if max(alone) > blended.mean():
-        return np.eye(parts)[int(np.argmax(alone))]
-    return choice_weights(choices)
+    """Return the best part, or learned weights where they rank other users' choices better."""
+    n = len(choices.others)
+    group = np.random.default_rng(seed).permutation(n) % folds
+    groups = [
+        (some_users(choices, group != g), some_users(choices, group == g)) for g in range(folds)
+    ]
+    value = {
+        learn: np.mean([sample_ndcg(test, learn(train)).mean() for train, test in groups])
+        for learn in (best_part, choice_weights, greedy_weights)
+    }
+    return max(value, key=value.get)(choices)
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0036
+# %% ../../nbs/34i_recommend.blend.ipynb #0042
 def new_offset(
     model: "Blend",  # parts fitted and weighed
     answers: pd.Series,  # by user the list of products taken
@@ -226,7 +253,7 @@ def new_offset(
     observed = (taken.sum() + 0.5) / (len(taken) + 1)
     return float(logit(observed) - logit(np.clip(expected, 1e-6, 1 - 1e-6)))
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0039
+# %% ../../nbs/34i_recommend.blend.ipynb #0045
 def _worth_something(history: History, kinds: Sequence[str] | None) -> pd.DataFrame:
     "Return the events to predict."
     events = history.events
@@ -234,7 +261,7 @@ def _worth_something(history: History, kinds: Sequence[str] | None) -> pd.DataFr
         return events[events["event"].isin(kinds)]
     return events[event_weights(events, history.weights) > 0]
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0042
+# %% ../../nbs/34i_recommend.blend.ipynb #0048
 def latest_split(history: History) -> tuple[History, History]:
     """Return (past, future): by time, or without dates the last product of each user."""
     if history.events["time"].notna().all():
@@ -246,7 +273,7 @@ def latest_split(history: History) -> tuple[History, History]:
         except ValueError:  # nobody has two products
             return split_pairs(history)
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0045
+# %% ../../nbs/34i_recommend.blend.ipynb #0051
 def learn_weights(
     model: "Blend",  # as it was made
     history: History,  # the training events
@@ -271,7 +298,7 @@ def learn_weights(
     offset = new_offset(inner, taken_products(inner, later, slice(None))) if hidden else 0.0
     return weights, offset
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0048
+# %% ../../nbs/34i_recommend.blend.ipynb #0054
 def scaled(scores: np.ndarray) -> np.ndarray:
     """Return rows divided by their largest absolute value, float32."""
     largest = np.maximum(scores.max(1, keepdims=True), -scores.min(1, keepdims=True))
@@ -289,11 +316,11 @@ def each_part(
     The largest of each row is 1 in absolute value.
     """
     place, n = model.placement, iter(range(len(wanted)))
-    empty = np.asarray((rows > 0).sum(1)).ravel() == 0
+    empty = row_counts(rows) == 0
     share = (model.popularity().to_numpy()[: place.known] / len(model.users)).astype(np.float32)
     for m in model.models:
         if wanted[part := next(n)]:
-            scores = m.score_rows(rows, users)
+            scores = m.score_rows(rows.copy(), users)  # a model may sort the rows
             scores[empty] = place.spread(share[None])
             yield part, scaled(scores)
     for space in model.vectors:
@@ -308,7 +335,7 @@ def each_part(
     if wanted[part := next(n)]:
         yield part, scaled(model.fresh_rows(rows, users).toarray())
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0051
+# %% ../../nbs/34i_recommend.blend.ipynb #0057
 def vector_rows(
     model: "Blend",  # fitted
     vector,  # (d,) or (n, d), or space → such an array
@@ -331,7 +358,7 @@ def vector_rows(
     rows = neighbour_weights(full, model.vectors, weights=model.space_weights)
     return rows * np.float32(model.usual_worth), one
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0054
+# %% ../../nbs/34i_recommend.blend.ipynb #0060
 def given_weights(
     parts: Sequence[str],  # names of the parts of a score
     weights: Mapping[str, float],  # part → weight of 0 or more
@@ -344,7 +371,7 @@ def given_weights(
     values = [float(weights.get(name, 0)) for name in parts]
     return pd.DataFrame({"known": values, "new": values}, index=pd.Index(parts, name="part"))
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0057
+# %% ../../nbs/34i_recommend.blend.ipynb #0063
 def _checked_models(models, options: Mapping[str, dict] | None, seed: int) -> list[UserModel]:
     "Return user models; the names of version 0.1 become models, with a warning."
     if models is None and options is None:
@@ -359,7 +386,7 @@ def _checked_models(models, options: Mapping[str, dict] | None, seed: int) -> li
         for m in models
     ]
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0058
+# %% ../../nbs/34i_recommend.blend.ipynb #0064
 def _part_names(models: Sequence[UserModel]) -> list[str]:
     "Return the names of models, a number after those that repeat."
     names = [m.name for m in models]
@@ -367,7 +394,7 @@ def _part_names(models: Sequence[UserModel]) -> list[str]:
         n if n not in names[:i] else f"{n} {names[:i].count(n) + 1}" for i, n in enumerate(names)
     ]
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0060
+# %% ../../nbs/34i_recommend.blend.ipynb #0066
 class _Parts(UserModel):
     "Hold the parts of a blend: fitted models, vectors of all products, and facts."
 
@@ -499,7 +526,7 @@ class _Parts(UserModel):
         """
         return scale_rows(self.utilities(rows, users))
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0061
+# %% ../../nbs/34i_recommend.blend.ipynb #0067
 class Blend(_Parts):
     """Recommend by user models, content, popularity, time and ratings, weighed by choices.
 

@@ -254,7 +254,11 @@ def keras_network(
     learning_rate: float,  # of Adam
     seed: int,  # of what is left out
 ):
-    """Return a compiled `keras.Model` with these weights; `x` is (shown, gaps, drawn, lowered)."""
+    """Return a compiled `keras.Model` with these weights.
+
+    It is trained on dicts with "shown", "gaps" and "steps", and with "drawn" and "lowered" where
+    the sum is over products drawn.
+    """
     import keras
     from keras import ops
 

@@ -32,7 +32,7 @@ from prodrec.recommend.cold_start import (
     place_products,
     top_columns,
 )
-from .history import History, ordered_rows
+from .history import History, ordered_rows, row_counts
 
 # %% ../../nbs/34b_recommend.user_models.ipynb #0009
 def check_k(
@@ -467,7 +467,7 @@ class UserModel(_Answers, _Changes, Saved):
         """
         if scores.shape[1] < len(self.ids):
             scores = self.placement.spread(scores)
-        empty = np.asarray((rows > 0).sum(1)).ravel() == 0
+        empty = row_counts(rows) == 0
         scores[empty] = (self.popularity().to_numpy() / len(self.users)).astype(np.float32)
         return scores
 
