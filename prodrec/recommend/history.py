@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from ..core import Saved
+from ..data.tables import read_saved_table
 
 # %% ../../nbs/34_recommend.history.ipynb #0009
 WEIGHTS = {"view": 0.25, "cart": 0.5, "like": 1.0, "purchase": 1.0, "rating": 0.5, "dislike": 0.0}
@@ -367,7 +368,7 @@ class History(_Counts, Saved):
 
     @classmethod
     def _read(cls, folder: Path, meta: dict) -> "History":
-        return cls(pd.read_parquet(folder / "events.parquet"), meta["weights"])
+        return cls(read_saved_table(folder / "events.parquet"), meta["weights"])
 
     def __repr__(self):
         s = self._summary()

@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool, StaticPool
 
 from ..core import Saved, optional
+from ..data.tables import read_saved_table
 from .cold_start import scale_rows
 from .collaborative import ALS
 from prodrec.recommend.history import (
@@ -436,7 +437,7 @@ class Profiles(Saved):
         if meta.get("history"):
             history = History.load(folder / "history")
         elif table.exists():  # as version 0.1 wrote it
-            history = History(pd.read_parquet(table), meta["weights"])
+            history = History(read_saved_table(table), meta["weights"])
         counted = json.loads((folder / "counted.json").read_text(encoding="utf-8"))
         return cls(learner, feedback)._set(history, learner if meta["model"] else None, counted)
 
