@@ -50,6 +50,8 @@ if _TYPE_CHECKING:
     from .recommend.index import FaissIndex as FaissIndex
     from .recommend.index import Index as Index
     from .recommend.recommender import Recommender as Recommender
+    from .recommend.sentences import SentenceEmbedder as SentenceEmbedder
+    from .recommend.sparse import SearchEmbedder as SearchEmbedder
     from .recommend.user_models import UserModel as UserModel
 
 _MODULES = {
@@ -79,6 +81,8 @@ _MODULES = {
     "Index": "recommend.index",
     "FaissIndex": "recommend.index",
     "Recommender": "recommend.recommender",
+    "SentenceEmbedder": "recommend.sentences",
+    "SearchEmbedder": "recommend.sparse",
     "History": "recommend.history",
     "UserModel": "recommend.user_models",
     "Popularity": "recommend.collaborative",

@@ -174,16 +174,17 @@ def write_until_dead(url: str, n: int, draw, confirmed: dict, begun: dict):
 
 def check_all(url: str, state: dict, confirmed: dict, begun: dict):
     "All that was confirmed is there, what was begun may be, and products and index agree."
-    page = requests.get(
-        f"{url}/products", params={"limit": 500, "offset": max(0, state["products"] - 500)}
-    ).json()
-    there = {p["id"]: p["title"] for p in page["products"] if p["id"].startswith("p")}
+    there, offset, page = {}, 0, {"products": [None]}
+    while page["products"]:
+        page = requests.get(f"{url}/products", params={"limit": 500, "offset": offset}).json()
+        there |= {p["id"]: p["title"] for p in page["products"] if p["id"].startswith("p")}
+        offset += len(page["products"])
     for id, title in begun.items():  # it was cut off: done or not, from now on it is what is there
         assert there.get(id) in (title, confirmed.get(id))
         confirmed[id] = there.get(id)
     begun.clear()
     assert there == {i: t for i, t in confirmed.items() if t is not None}
-    assert page["total"] == state["products"]
+    assert page["total"] == state["products"] == offset
     for id in list(there)[-2:]:
         hits = requests.post(f"{url}/recommend", data={"id": id, "k": 3}).json()["hits"]
         assert len(hits) == 3 and id not in [h["id"] for h in hits]

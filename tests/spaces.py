@@ -48,3 +48,23 @@ class ColourWords(Embedder):
     @classmethod
     def _read(cls, folder, meta):
         return cls()
+
+
+def encoder_folder(path, words: str, dim: int = 16) -> dict:
+    "Write a BERT with random weights and a tokenizer that knows `words`; return its settings."
+    import tokenizers
+    from tokenizers import models, normalizers, pre_tokenizers
+
+    from prodrec.models.transformer import bert_network, write_bert
+
+    known = {word: n for n, word in enumerate(["[UNK]", *dict.fromkeys(words.lower().split())])}
+    made = tokenizers.Tokenizer(models.WordLevel(known, unk_token="[UNK]"))
+    made.normalizer, made.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Whitespace()
+    path.mkdir(parents=True, exist_ok=True)
+    made.save(str(path / "tokenizer.json"))
+    config = {"hidden_size": dim, "num_attention_heads": 2, "num_hidden_layers": 2}
+    config |= {"intermediate_size": 2 * dim, "vocab_size": len(known)}
+    config |= {"max_position_embeddings": 32, "layer_norm_eps": 1e-12, "model_type": "bert"}
+    keras.utils.set_random_seed(5)
+    write_bert(bert_network(config), config, path)
+    return config

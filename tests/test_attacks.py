@@ -277,6 +277,26 @@ def test_a_folder_of_a_stranger_names_no_database(catalog, tmp_path):
     assert not list(evil.parent.iterdir()) and (tmp_path / "own.sqlite").exists()
 
 
+def test_pictures_outside_the_folder_are_shown_only_where_that_is_allowed(
+    catalog, tmp_path, caplog
+):
+    few = catalog[catalog.ids[:3]].products
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "private.jpg").write_bytes(picture())
+    (tmp_path / "key.pem").write_text("secret")
+    images = [f"{tmp_path}/photos/private.jpg", f"{tmp_path}/photos/../key.pem", None]
+    made = Recommender(text=TfidfEmbedder(fields=("title",))).fit(Catalog(few.assign(image=images)))
+    made.save(tmp_path / "shop", images=False)
+    (tmp_path / "shop" / "link").symlink_to(tmp_path / "photos")
+    options = {"database": f"sqlite:///{tmp_path}/s.sqlite"}
+    for allowed, status, told in ((None, 404, "2 of 3 pictures"), ("photos", 200, "1 of 3")):
+        options["pictures"] = allowed and tmp_path / allowed
+        with serving(tmp_path / "shop", **options) as (url, live):
+            answers = [requests.get(f"{url}/products/{i}/picture") for i in few.index]
+            assert [a.status_code for a in answers] == [status, 404, 404]
+        assert told in caplog.text
+
+
 def test_a_refused_product_does_not_stop_the_next_start(catalog, tmp_path):
     few = catalog[catalog.ids[:20]]
     bare = Catalog(few.products.drop(columns="price"))

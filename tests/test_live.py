@@ -1,7 +1,8 @@
-"""A recommender that changes while it answers: results of each change, reloads, and the order of things."""
+"""A recommender that changes while it answers: each change, reloads, and the order of things."""
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pytest
 from builders import encoded, pixels
@@ -148,16 +149,27 @@ def test_events_are_held_until_they_change():
 
 
 def test_filters_are_not_counted_again_for_every_change(live, monkeypatch):
-    calls = []
-    monkeypatch.setattr("prodrec.apps.live.filter_table", lambda p: calls.append(len(p)) or p)
+    calls, clock = [], SimpleNamespace(now=0.0)
+
+    def counted(products):
+        calls.append(len(products))
+        clock.now += 0.1  # seconds that it takes
+        return products
+
+    monkeypatch.setattr("prodrec.apps.live.filter_table", counted)
+    monkeypatch.setattr("prodrec.apps.live.time", SimpleNamespace(monotonic=lambda: clock.now))
     facets = Facets()
     for n in range(5):
         live.put(f"n{n}", {"title": title(live)})
         facets.table(live.catalog)
-    assert calls[0] == 13 and len(calls) < 5
+    assert calls == [13]
+    clock.now += 1.8
+    assert len(facets.table(live.catalog)) == 13
+    clock.now += 0.3  # 20 times as long as it took: a twentieth of the time at most is spent on it
+    assert len(facets.table(live.catalog)) == 17 and calls == [13, 17]
     facets._next = 0
     facets.table(live.catalog)
-    assert calls[-1] == 17
+    assert calls == [13, 17]  # nothing has changed
 
 
 def test_blocks():

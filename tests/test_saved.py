@@ -3,15 +3,19 @@ of a user's own.
 """
 
 import importlib
+import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from builders import SIZE, history, shop
 
 import prodrec
-from prodrec.core import Saved, read_manifest
+from prodrec.core import Saved, file_digest, read_manifest
 
 BASES = {  # of families and of implementations: they cannot be made themselves
     "Classifier", "Embedder", "FactorModel", "Index", "TextEmbedder", "UserModel",
@@ -134,6 +138,18 @@ def index():
     return FaissIndex().add(np.eye(5, 3, dtype=np.float32))
 
 
+def complements():
+    from prodrec.recommend.complements import Complements
+
+    return Complements().fit(history(), shop(45), np.eye(45, 6, dtype=np.float32))
+
+
+def product_map():
+    from prodrec.recommend.map import ProductMap
+
+    return ProductMap(shop(9).ids, np.eye(9, 3, dtype=np.float32), np.ones((9, 2)), 5, 0)
+
+
 def embed(e):
     return e.embed(shop(9), missing="zero")
 
@@ -167,6 +183,8 @@ MADE = {  # class → (an object, what it says: an array that must be the same a
         embed,
     ),
     "MetricEmbedder": (metric, embed),
+    "Complements": (complements, lambda c: c.scores("000")),
+    "ProductMap": (product_map, lambda m: m.xy),
     "Workspace": (workspace, lambda w: w.recommender.recommend(9, id="000", user="u0").scores),
     "Recommender": (recommender, lambda r: r.recommend(9, id="000", text="red", user="u0").scores),
 }
@@ -338,3 +356,73 @@ def test_feedback_never_lies_inside_a_saved_folder(tmp_path):
     assert again.recommend(3, user="eve").ids == made.recommend(3, user="eve").ids
     again.feedback("eve", "002", "like")
     prodrec.Recommender.load(tmp_path / "shop")  # still whole
+
+
+# -- folders of strangers: every damage is one ValueError, and nothing grows beyond measure
+
+
+def resealed(folder: Path):
+    "Write the checksums anew, as whoever changes a file on purpose does."
+    for path in sorted(folder.rglob("manifest.json"), key=lambda p: -len(p.parts)):
+        manifest = json.loads(path.read_text())
+        there = [p for p in path.parent.rglob("*") if p.is_file() and p != path]
+        digests = {p.relative_to(path.parent).as_posix(): file_digest(p) for p in there}
+        path.write_text(json.dumps(manifest | {"files": digests}))
+
+
+def zeros(file: Path):
+    "A member of 200 MB of zeros in an archive of 200 kB."
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr("mean.npy", bytes(200_000_000))
+
+
+def repeated(file: Path):
+    "A text of 50 kB in 200,000 rows: 10 GB in 2 kB."
+    rows = pa.DictionaryArray.from_arrays(pa.array(np.zeros(200_000, np.int32)), ["x" * 50_000])
+    pq.write_table(pa.table({"image": rows, "title": rows}), file)
+
+
+@pytest.mark.parametrize("name", ["Catalog", "History", "PCAEmbedder", "FaissIndex", "ItemKNN"])
+def test_bombs_are_refused_by_their_size(name, tmp_path):
+    made = MADE[name][0]()
+    made.save(tmp_path / "saved")
+    files = [f for f in (tmp_path / "saved").rglob("*") if f.suffix in (".parquet", ".npz")]
+    for file in files:
+        keep = file.read_bytes()
+        (repeated if file.suffix == ".parquet" else zeros)(file)
+        resealed(tmp_path / "saved")
+        with pytest.raises(ValueError, match="it is not read"):
+            type(made)._family.load(tmp_path / "saved")
+        file.write_bytes(keep)
+    assert files or name == "FaissIndex"
+
+
+def test_a_list_of_checksums_without_a_file_is_damage(tmp_path):
+    shop(9).save(tmp_path / "saved")
+    path = tmp_path / "saved" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for files in ({}, [], None, {"products.parquet": 7}, {"../x": "0"}):
+        path.write_text(json.dumps(manifest | {"files": files}))
+        with pytest.raises(ValueError, match="is damaged"):
+            prodrec.Catalog.load(tmp_path / "saved")
+
+
+def test_files_that_are_no_pictures_are_not_packed(tmp_path):
+    (tmp_path / "id_rsa").write_text("secret")
+    table = shop(3).products.assign(image=[str(tmp_path / "id_rsa"), "/dev/zero", None])
+    prodrec.Catalog(table).save(tmp_path / "saved", images=True)
+    archive = tmp_path / "saved" / "images.zip"
+    assert not archive.exists() or not zipfile.ZipFile(archive).namelist()
+    with pytest.raises(prodrec.core.ImageError, match="no ordinary file"):
+        prodrec.data.pictures.read_ref("/dev/zero")
+
+
+def test_a_matrix_with_an_index_outside_is_damage(tmp_path):
+    user_model("ItemKNN").save(tmp_path / "saved")
+    file, *_ = [f for f in (tmp_path / "saved").glob("*.npz") if "indices" in np.load(f)]
+    arrays = dict(np.load(file))
+    arrays["indices"] = arrays["indices"] + 10**6
+    np.savez(file, **arrays)
+    resealed(tmp_path / "saved")
+    with pytest.raises(ValueError, match="indices"):
+        prodrec.recommend.user_models.UserModel.load(tmp_path / "saved")

@@ -140,7 +140,7 @@ def test_load_finds_a_catalogue_inside_something_else(place):
     with save_folder(place / "shop", "Shop") as folder:
         shop(place / "photos").save(folder / "catalog", images=False)
     assert quietly(place / "shop").open("q") == encoded(pixels(seed=1))
-    with pytest.raises(ValueError, match="a saved Catalog, not a Index"):
+    with pytest.raises(ValueError, match="a saved Catalog, not an Index"):
         load_folder(place / "shop" / "catalog", "Index")
 
 
@@ -151,7 +151,7 @@ def test_a_subclass_comes_back_as_itself(place):
     Ours(shop(place / "photos").products).save(place / "ours")
     assert type(quietly(place / "ours")) is Ours
     Catalog._classes.pop("Ours")
-    with pytest.raises(ValueError, match="class 'Ours', which is not known here"):
+    with pytest.raises(ValueError, match="class 'Ours', not known here"):
         Catalog.load(place / "ours")
 
 

@@ -202,6 +202,8 @@ def serve_shop(
     options = {"api_key": given.get("api_key")}
     if args.host_name:
         options["hosts"] = args.host_name
+    if args.pictures:
+        options["pictures"] = args.pictures
     where = {"url": f"http://{args.host}:{args.port}", "folder": str(folder)}
     if args.json:
         print(json.dumps(where | {"database": database.partition("@")[2] or database}), flush=True)

@@ -347,6 +347,8 @@ def _serve_parser(commands):
     add("--database", help=url + "versions or beside a single one)")
     name = "name by which the server may be called, beside those of this machine; repeatable"
     add("--host-name", action="append", metavar="NAME", help=name)
+    outside = "folder outside the saved one whose pictures may be shown"
+    add("--pictures", metavar="FOLDER", help=outside)
 
 # %% ../../nbs/43b_apps.options.ipynb #0060
 def _monitor_parser(commands):

@@ -72,6 +72,7 @@ _SETTINGS: dict[str, tuple[str, Callable]] = {
     "PRODREC_API_KEY": ("api_key", str),
     "PRODREC_HOSTS": ("hosts", listed),
     "PRODREC_ORIGINS": ("origins", listed),
+    "PRODREC_PICTURES": ("pictures", str),
     "PRODREC_RATE": ("rate", float),
     "PRODREC_MAX_BODY": ("max_body", int),
     "PRODREC_COLUMNS": ("columns", named_types),
@@ -316,6 +317,7 @@ def make_app(
     hosts: Sequence[str] = (),  # names of the server beside those of this machine; "*": any
     origins: Sequence[str] = (),  # of pages elsewhere that may ask, e.g. "https://shop.example"
     columns: Mapping[str, str] | None = None,  # the schema of further columns: name → type
+    pictures: str | Path | None = None,  # a folder outside `recommender` that may be shown
     shop: Mapping[str, str] = {},  # noqa: B006  # name, currency and language, for the page
 ):
     """Return the FastAPI application that serves a recommender; it is loaded when that starts.
@@ -334,7 +336,8 @@ def make_app(
     if api_key is not None and not api_key.strip():
         raise ValueError("`api_key` is empty: give a key, or None where nothing can be changed")
     database = database or f"sqlite:///{database_beside(recommender)}"
-    live, metrics = LiveRecommender(recommender, database, max_pixels, columns), Metrics()
+    live = LiveRecommender(recommender, database, max_pixels, columns, pictures=pictures)
+    metrics = Metrics()
     about = {"title": "prodrec", "version": prodrec.__version__, "description": _ABOUT}
     off = {"docs_url": None, "redoc_url": None, "redirect_slashes": False}
     app = fastapi.FastAPI(**about, **off, lifespan=lifespan_of(live, metrics))

@@ -221,6 +221,9 @@ def canonical(
     return unicodedata.normalize("NFC", path.replace("\\", "/").removeprefix("./"))
 
 # %% ../../nbs/10a_data.pictures.ipynb #0039
+MAX_BYTES = 50_000_000  # a larger file is no product picture
+
+
 class _Zip:
     "A zip archive whose members many threads can read at the same time."
 
@@ -235,6 +238,8 @@ class _Zip:
 
     def read(self, member: str) -> bytes:
         info = self.members.get(member) or self.members[self.names[canonical(member)]]
+        if info.file_size > MAX_BYTES:
+            raise zipfile.BadZipFile(f"it has {info.file_size:,} bytes, at most {MAX_BYTES:,}")
         if info.flag_bits & 1 or info.compress_type not in (
             zipfile.ZIP_STORED,
             zipfile.ZIP_DEFLATED,
@@ -277,9 +282,6 @@ def read_zip(
         raise ImageError("unreadable", f"{member!r} in {str(path)!r}: {e}") from e
 
 # %% ../../nbs/10a_data.pictures.ipynb #0047
-MAX_BYTES = 50_000_000  # a larger file is no product picture
-
-
 def _check_head(head: bytes, response: requests.Response):
     "Raise `ImageError` where the first 16 bytes of an answer begin no picture."
     if len(head) >= 16 and picture_format(head) is None:
@@ -394,6 +396,8 @@ def read_ref(
     if inside:
         return read_zip(archive, member)
     try:
+        if Path(ref).exists() and not Path(ref).is_file():  # a device, a pipe or a folder
+            raise OSError(0, "it is no ordinary file")
         return Path(ref).read_bytes()
     except (OSError, ValueError) as e:  # ValueError: no path at all, such as one with a zero byte
         raise ImageError("missing", f"no file {ref!r} ({getattr(e, 'strerror', e)})") from e

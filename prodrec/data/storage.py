@@ -15,7 +15,15 @@ import numpy as np
 import pandas as pd
 
 from ..core import ImageError
-from .pictures import canonical, is_url, picture_root, read_ref, zip_members
+from prodrec.data.pictures import (
+    canonical,
+    is_url,
+    picture_format,
+    picture_root,
+    read_ref,
+    zip_members,
+)
+from .tables import read_saved_table
 
 # %% ../../nbs/10d_data.storage.ipynb #0010
 def home_of(
@@ -104,7 +112,8 @@ def pack(
 ) -> dict[str, str | bytes | None]:
     """Write pictures into a new archive and return the refs, "!/name" for the packed ones.
 
-    A picture that cannot be read stays where the catalogue says it is.
+    A picture that cannot be read stays where the catalogue says it is. So does any other file: the
+    catalogue may come from a stranger and name a private one.
     """
     packed = {}
     if not todo:
@@ -112,10 +121,12 @@ def pack(
     with zipfile.ZipFile(archive, "w") as z:
         for n, i in enumerate(todo):
             try:
-                z.writestr(f"{n:08d}", read_ref(refs[i]))
-                packed[i] = f"!/{n:08d}"
+                data = read_ref(refs[i])
             except ImageError:
                 continue
+            if isinstance(refs[i], bytes) or picture_format(data[:16]) is not None:
+                z.writestr(f"{n:08d}", data)
+                packed[i] = f"!/{n:08d}"
     return refs | packed
 
 # %% ../../nbs/10d_data.storage.ipynb #0023
@@ -199,7 +210,7 @@ def read_products(
     root: str | Path | None = None,  # the folder or archive of pictures that moved
 ) -> tuple[pd.DataFrame, str]:
     """Return the saved table with absolute refs, and a sentence where pictures are missing now."""
-    products, own = pd.read_parquet(folder / "products.parquet"), f"{folder / 'images.zip'}!/"
+    products, own = read_saved_table(folder / "products.parquet"), f"{folder / 'images.zip'}!/"
     refs = [r for r in products["image"] if isinstance(r, str) and not r.startswith("!/")]
     beside = state.get("beside")
     if beside is not None:

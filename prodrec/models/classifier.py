@@ -16,6 +16,7 @@ import pandas as pd
 from ..core import ImageError, Saved
 from ..data.catalog import Catalog
 from ..data.split import encode_labels
+from ..data.tables import read_saved_table
 from prodrec.models import (
     backbones,  # noqa: F401  registers the pretrained networks
     keras,
@@ -194,7 +195,7 @@ class Classifier(Chosen, Trainer, Saved):
     def _read(cls, folder: Path, meta: dict):
         new = cls.from_state(meta)
         new.model = keras.models.load_model(folder / "model.keras", compile=False)
-        new.history_ = pd.read_parquet(folder / "history.parquet")
+        new.history_ = read_saved_table(folder / "history.parquet")
         return new
 
     def describe(self) -> dict[str, str]:

@@ -16,10 +16,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_matrix, load_npz, save_npz
+from scipy.sparse import save_npz
 
 from ..core import Saved, renamed_keywords
 from ..data.catalog import Catalog, draw_picture
+from .arrays import read_sparse
 from .cold_start import check_vectors, top_columns
 from .filters import where_mask, where_note
 from .history import History
@@ -172,7 +173,7 @@ def read_facts(
         for name in ("compared", "popularity", "means", "lifts"):
             setattr(facts, name, f[name])
         facts.map = (f["left"], f["right"], f["strengths"])
-    facts.co_purchases = csr_matrix(load_npz(folder / "together.npz"))
+    facts.co_purchases = read_sparse(folder / "together.npz")
     return facts, weights
 
 # %% ../../nbs/35_recommend.complements.ipynb #0032

@@ -52,6 +52,7 @@ class Embedder(Saved, ABC):
 
     name = "embedder"
     modalities = frozenset({"image"})
+    share = 0.0  # of the words as they are in the score, see `prodrec.recommend.sparse`
     formats = (1, 2)
 
     def __new__(cls, *args, **kwargs):
@@ -83,6 +84,10 @@ class Embedder(Saved, ABC):
         missing: str = "error",  # for a product without a usable picture: "error" or "zero"
     ) -> np.ndarray:
         """Return float32 (n, dim), rows of length 1; zeros where nothing can be said."""
+
+    def word_index(self):
+        """Return an empty index for the words of products where `share` is above 0, else None."""
+        return None
 
     @property
     def kind(self) -> str | None:

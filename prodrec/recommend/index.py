@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import Saved, defer_interrupt
+from ..data.tables import read_saved_table
 from .locks import ReadWriteLock
 
 # %% ../../nbs/31_recommend.index.ipynb #0009
@@ -285,7 +286,7 @@ def _read_slots(folder: Path, n: int, total: int) -> np.ndarray:
     if (folder / "slots.npy").is_file():
         slots = np.load(folder / "slots.npy", allow_pickle=False)
     else:  # version 0.1 kept them beside its ids
-        table = pd.read_parquet(folder / "ids.parquet")
+        table = read_saved_table(folder / "ids.parquet")
         slots = table["slot"].to_numpy() if "slot" in table else np.arange(len(table))
     slots = slots.astype(np.int64)
     right = slots.shape == (n,) == np.unique(slots).shape

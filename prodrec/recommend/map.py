@@ -25,6 +25,7 @@ from PIL import Image
 from ..core import ImageError, Saved, optional, renamed_keywords
 from ..data.catalog import Catalog
 from ..data.pictures import shrink
+from ..data.tables import read_saved_table
 from .index import FaissIndex, Index
 
 # %% ../../nbs/37_recommend.map.ipynb #0010
@@ -419,7 +420,7 @@ class ProductMap(Saved):
 
     @classmethod
     def _read(cls, folder: Path, meta: dict) -> "ProductMap":
-        index, table = Index.load(folder / "index"), pd.read_parquet(folder / "map.parquet")
+        index, table = Index.load(folder / "index"), read_saved_table(folder / "map.parquet")
         if len(table) != len(index):
             raise ValueError(
                 f"{str(folder)!r} is damaged: its map and its vectors hold different products"

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['as_list', 'check_crop', 'Query', 'crop_picture', 'query_pictures', 'Shelf', 'pass_over_unknown', 'Question',
-           'read_question', 'embed_query', 'direction', 'read_questions']
+           'read_question', 'embed_query', 'direction', 'mean_words', 'asked_words', 'read_questions']
 
 # %% ../../nbs/32e_recommend.query.ipynb #0007
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ from math import ceil
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from ..data.catalog import Catalog
 from ..data.pictures import read_image
@@ -23,6 +24,7 @@ from .index import Index
 from .profiles import Profiles, UserProfile
 from .ranking import NEAR_DUPLICATE, rocchio
 from .spaces import Spaces, default_weights, scale_parts, weight_shares
+from .sparse import WordIndex
 from ..stats import unit_rows
 
 # %% ../../nbs/32e_recommend.query.ipynb #0009
@@ -172,8 +174,9 @@ class Shelf:
         profiles: Profiles | None = None,  # of users; None: nobody is known
         weights: Mapping[str, float] | None = None,  # None: `default_weights`
         classifier=None,  # for `within="predicted"`
+        words: Mapping[str, WordIndex] | None = None,  # of spaces that have an index of words
     ):
-        self.catalog, self.index, self.spaces = catalog, index, spaces
+        self.catalog, self.index, self.spaces, self.words = catalog, index, spaces, words or {}
         self.profiles, self.classifier = profiles or Profiles(), classifier
         self.weights = default_weights(spaces) if weights is None else dict(weights)
         self.parts = spaces.parts
@@ -251,6 +254,7 @@ class Question:
     vector: np.ndarray | None = None  # (dim,), each part times its share of the score
     shares: dict[str, float] = field(default_factory=dict)  # of each space in the score
     history: np.ndarray | None = None  # (products,) what users' choices add to each score
+    words: dict[str, np.ndarray] = field(default_factory=dict)  # what words add, by space, the same
     popular: bool = False  # `history` is what everybody likes
     hidden: np.ndarray = field(default_factory=lambda: np.empty(0, int))  # rows that are no answer
     facts: list[str] = field(default_factory=list)  # to be said in every reason
@@ -260,6 +264,12 @@ class Question:
         "Return what its users like: worth by product."
         worths = [profile.liked for profile, _ in self.profiles]
         return pd.concat(worths) if worths else pd.Series(dtype=float)
+
+    @property
+    def added(self) -> np.ndarray | None:
+        "Return what users' choices and words add to each score, (products,), or None."
+        parts = [*self.words.values(), *([] if self.history is None else [self.history])]
+        return sum(parts[1:], parts[0]) if parts else None
 
 # %% ../../nbs/32e_recommend.query.ipynb #0029
 def read_question(
@@ -324,6 +334,42 @@ def direction(
     )
 
 # %% ../../nbs/32e_recommend.query.ipynb #0036
+def mean_words(
+    rows: sp.csr_matrix,  # (n, terms); rows of zeros do not count
+    weights: np.ndarray | None = None,  # (n,) of the rows; None: all alike
+) -> sp.csr_matrix:
+    """Return the mean row, (1, terms)."""
+    weights = np.ones(rows.shape[0]) if weights is None else np.asarray(weights, float)
+    weights = weights * (np.diff(rows.indptr) > 0)
+    total = weights.sum()
+    return sp.csr_matrix((weights / (total or 1.0))[None].astype(np.float32)) @ rows
+
+
+def asked_words(
+    shelf: Shelf,  # everything that is asked
+    query: Query,  # with its examples
+    question: Question,  # of `read_questions`
+) -> dict[str, sp.csr_matrix]:
+    """Return the weights of the terms of a question, (1, terms), for each space with words."""
+    liked = question.liked
+    liked = liked[[i in shelf.catalog for i in liked.index]]
+    from_user = question.of_user_alone and question.history is None and liked.size
+    found = {}
+    for name, index in shelf.words.items():
+        own = sp.vstack(
+            [index.of_texts(question.texts), index.of_products(shelf.rows(question.ids))]
+        )
+        said = mean_words(own.tocsr())
+        if from_user:
+            said = mean_words(index.of_products(shelf.rows(liked.index)), liked.to_numpy())
+        if query.positive or query.negative:
+            near, far = (index.of_products(shelf.rows(x)) for x in (query.positive, query.negative))
+            said = said + 0.75 * mean_words(near) - 0.15 * mean_words(far)
+            said = said / max(1.0, abs(said).sum())
+        found[name] = said.tocsr()
+    return found
+
+# %% ../../nbs/32e_recommend.query.ipynb #0039
 def read_questions(
     shelf: Shelf,  # everything that is asked
     query: Query,  # with its wishes
@@ -336,20 +382,28 @@ def read_questions(
     positive, negative = shelf.vectors(query.positive), shelf.vectors(query.negative)
     weighed = [part for name, part in shelf.parts.items() if weights[name]]
     own, directions = shelf.vectors(query.id), []
-    for question, at in zip(questions, places, strict=True):
+    asked = [asked_words(shelf, query, q) if shelf.words else {} for q in questions]
+    says = {n: np.array([a[n].nnz > 0 for a in asked], bool) for n in shelf.words if weights[n]}
+    for n, (question, at) in enumerate(zip(questions, places, strict=True)):
         items = [own[at.get("id", [])], *(v[at[kind]] for kind, v in made.items() if kind in at)]
         found = direction(shelf, question, np.vstack(items), positive, negative)
         silent = question.history is None and not any(found[part].any() for part in weighed)
+        silent = silent and not any(own_words[n] for own_words in says.values())
         if question.of_user_alone and silent:
             question.history, question.popular = shelf.profiles.popular(shelf.ids), True
         directions.append(found)
     vectors = np.stack(directions)
     known = np.array([q.history is not None for q in questions])
-    shares, of_users = weight_shares(vectors, shelf.parts, weights, known)
-    scaled = scale_parts(vectors, shelf.parts, shares)
+    shares, of_users = weight_shares(vectors, shelf.parts, weights, known, words=says)
+    exact = np.array([shelf.spaces.word_shares.get(name, 0.0) for name in shelf.parts])
+    scaled = scale_parts(vectors, shelf.parts, shares * (1 - exact))
     for n, question in enumerate(questions):
         question.vector = scaled[n]
         question.shares = dict(zip(shelf.parts, shares[n].tolist(), strict=True))
         if question.history is not None:
             question.history = question.history * np.float32(of_users[n])
+        for place, name in enumerate(shelf.parts):
+            if name in says and says[name][n]:
+                found = shelf.words[name].scores(asked[n][name])[0]
+                question.words[name] = found * np.float32(shares[n, place] * exact[place])
     return questions

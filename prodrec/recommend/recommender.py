@@ -43,6 +43,7 @@ from prodrec.recommend.similarity import (
     nearest_others,
     write_matrix,
 )
+from .sparse import WordIndex
 
 # %% ../../nbs/33_recommend.recommender.ipynb #0012
 def former_keywords(
@@ -345,6 +346,8 @@ class Recommender(Asking, Saved):
         for name, part in parts.items():
             if part is not None:
                 part.save(folder / name)
+        for name, words in self.words.items():
+            words.save(folder / f"{folders[name]}-words")
         self.profiles.save(folder / "people")
         self.index.save(folder / "index")
         self.catalog.save(folder / "catalog", images=images)
@@ -390,7 +393,9 @@ class Recommender(Asking, Saved):
         )
         new.catalog = Catalog.load(folder / "catalog")
         new.index = Index.load(folder / "index")
-        if len(new.index) != len(new.catalog):
+        found = {name: folder / f"{f}-words" for name, f in folders.items()}
+        new.words = {n: WordIndex.load(f) for n, f in found.items() if f.is_dir()}
+        if {len(new.index), *map(len, new.words.values())} != {len(new.catalog)}:
             raise ValueError(
                 f"{str(folder)!r} is damaged: its index and its catalogue hold different products"
             )

@@ -98,6 +98,11 @@ class Spaces(Mapping):
         return {name: slice(*ends[n : n + 2]) for n, name in enumerate(self.embedders)}
 
     @property
+    def word_shares(self) -> dict[str, float]:
+        "Return the share of the words as they are in each space, without spaces that have none."
+        return {name: e.share for name, e in self.items() if e.share}
+
+    @property
     def dim(self) -> int:
         "Return the length of a vector."
         return sum(e.dim for e in self.embedders.values())
@@ -207,12 +212,16 @@ def weight_shares(
     weights: Mapping[str, float],  # by space, and "history"
     known: np.ndarray,  # bool (n,), True where users' choices add to the score
     share: float | None = None,  # of users' choices; None: `weights["history"]`
+    words: Mapping[str, np.ndarray] | None = None,  # space → bool (n,), its words say something
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the share of each space in the score (n, spaces), and that of users' choices (n,).
 
     The shares of a query sum to 1. `ValueError` for a query that says nothing.
     """
-    shares = [weights[name] * vectors[:, part].any(axis=1) for name, part in parts.items()]
+    says = {name: vectors[:, part].any(axis=1) for name, part in parts.items()}
+    for name, own in (words or {}).items():
+        says[name] = says[name] | own
+    shares = [weights[name] * says[name] for name in parts]
     shares, known = np.stack(shares, axis=1), np.asarray(known, bool)
     total = shares.sum(1)
     if not (known | (total > 0)).all():

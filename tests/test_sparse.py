@@ -1,0 +1,215 @@
+"""The words as they are: exact scores, misspellings, changes, and their part in a recommender."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from builders import shop
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prodrec.data.catalog import Catalog
+from prodrec.recommend import sparse
+from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
+from prodrec.recommend.recommender import Recommender
+from prodrec.recommend.sparse import (
+    SearchEmbedder,
+    Spelling,
+    WordIndex,
+    bm25,
+    idf,
+    terms,
+    typing_errors,
+    written_apart,
+)
+
+TITLES = ["Red Lace Top", "Lace Top in Blue", "Red Top", "Red Dress with Lace", "Apple iPhone 6"]
+TITLES += [
+    "Apple iPhone 7",
+    "Running Shoes for Men",
+    "Mens T-shirt",
+    "Tshirts, pack of 2",
+    "Ear Rings",
+]
+
+
+def catalog_of(titles, start=0):
+    ids = [f"p{n:03d}" for n in range(start, start + len(titles))]
+    return Catalog(pd.DataFrame({"title": pd.Series(titles, ids, dtype=object)}))
+
+
+@pytest.fixture(scope="module")
+def index():
+    return WordIndex(("title",)).fit(catalog_of(TITLES))
+
+
+def best(index, text, k=1):
+    return [TITLES[n] for n in index.search(text, k)[0][0]]
+
+
+def test_all_the_words_asked_for_come_first(index):
+    assert best(index, "red lace top") == ["Red Lace Top"]
+    assert best(index, "top, of red lace please") == ["Red Lace Top"]
+    assert best(index, "iphone 6") == [TITLES[4]] and best(index, "iphone 7") == [TITLES[5]]
+    scores = index.search("red lace top", len(TITLES))[1][0]
+    assert scores[0] == pytest.approx(1) and scores[1] < 0.95 and (np.diff(scores) <= 0).all()
+
+
+@pytest.mark.parametrize(
+    "asked, wanted",
+    [
+        ("runing shose", "Running Shoes for Men"),
+        ("irphone 6", "Apple iPhone 6"),
+        ("iphoen 7", "Apple iPhone 7"),
+        ("drress", "Red Dress with Lace"),
+        ("earrings", "Ear Rings"),
+    ],
+)
+def test_misspelled_and_joined_words(index, asked, wanted):
+    assert best(index, asked) == [wanted]
+
+
+def test_one_garment_in_two_spellings(index):
+    assert set(best(index, "tshirt", 2)) == set(best(index, "t-shirt", 2)) == set(TITLES[7:9])
+    assert written_apart([["t", "shirt"], ["tshirt"], ["1", "2"], ["12"]]) == {"tshirt"}
+    assert terms("T-shirts", {"tshirt"}) == ["t", "shirt", "tshirt"]
+
+
+def test_scores_are_the_sum_of_the_formula(index):
+    "By hand: no cap is reached, every word is in a title of known length."
+    long = "red lace top for women with long sleeves and a wide collar in cotton"
+    made = WordIndex(("title",)).fit(catalog_of([*TITLES, long]))
+    found = made.scores(made.of_texts(["red lace"]))[0][-1]
+    lengths = [len(terms(t, made.joined)) for t in [*TITLES, long]]
+    mean = np.mean([len(terms(t)) for t in [*TITLES, long]])
+    m = min(1, 1.4 / (1 + 0.4 * (0.7 + 0.3 * lengths[-1] / mean)))
+    assert found == pytest.approx(m, abs=1e-5) and m < 1  # both words have it, weights sum to 1
+    assert bm25(made.matrix * 0 + made.matrix, 1.0).max() <= 1
+    assert idf(np.array([0, 1, 10]), 10).tolist() == sorted(idf(np.array([0, 1, 10]), 10))[::-1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text("abcd", max_size=6), st.text("abcd", max_size=6))
+def test_typing_errors_are_a_distance(a, b):
+    d = typing_errors(a, b)
+    assert d == typing_errors(b, a) and (d == 0) == (a == b)
+    assert abs(len(a) - len(b)) <= d <= max(len(a), len(b))
+    assert typing_errors(a + "x", b + "x") <= d and typing_errors(a, a + b) == len(b)
+
+
+def test_typing_errors_of_known_pairs():
+    assert typing_errors("kitten", "sitting") == 3 and typing_errors("teh", "the") == 1
+    near = Spelling(["shirt", "skirt", "short", "shirts", "watch"])
+    assert [word for word, _ in near.similar("shrit")][:1] == ["shirt"]
+    assert near.similar("sh") == near.similar("xyzzy") == near.similar("size42") == []
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_any_changes_give_what_a_new_index_gives(data):
+    "Rows come, change and go; scores of words that stay equal those of an index made afresh."
+    words = st.lists(st.sampled_from("red blue lace top dress zeta".split()), max_size=4)
+    titles = data.draw(st.lists(words.map(" ".join), min_size=2, max_size=6))
+    made = WordIndex(("title",)).fit(catalog_of(titles))
+    for step in range(3):
+        what = data.draw(st.sampled_from(["add", "replace", "remove"]))
+        new = data.draw(words.map(" ".join))
+        row = data.draw(st.integers(0, len(titles) - 1))
+        if what == "add":
+            titles = [*titles, new]
+            made.add(catalog_of([new], 50 + step))
+        elif what == "replace":
+            titles = [*titles[:row], new, *titles[row + 1 :]]
+            made.replace([row], catalog_of([new], row))
+        elif len(titles) > 1:
+            titles = titles[:row] + titles[row + 1 :]
+            made.remove([row])
+    fresh = WordIndex(("title",)).fit(catalog_of(titles))
+    fresh.means = made.means  # what is long was said at `fit`
+    fresh._keep(fresh._rows(catalog_of(titles)))
+    for text in ("red lace", "blue zeta top", "dress"):
+        ours, theirs = (i.scores(i.of_texts([text]))[0] for i in (made, fresh))
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_a_mask_and_k(index):
+    allowed = np.array([n % 2 == 1 for n in range(len(TITLES))])
+    rows, scores = index.search(["red lace top", "nothing known"], 99, allowed)
+    assert rows.shape == (2, 5) and allowed[rows].all() and not scores[1].any()
+    assert index.of_texts([""]).nnz == 0
+    with pytest.raises(ValueError, match="not fitted"):
+        WordIndex().search("red")
+
+
+def test_products_ask_for_their_like(index):
+    own = index.scores(index.of_products([0, 6]))
+    assert own.argmax(axis=1).tolist() == [0, 6]
+    strange = index.of_catalog(catalog_of(["zzz qqq", "red"]))
+    assert strange.sum(axis=1).ravel().tolist()[0] == pytest.approx([0, 1])
+
+
+def test_saved_and_loaded(index, tmp_path):
+    index.save(tmp_path / "words")
+    again = WordIndex.load(tmp_path / "words")
+    assert repr(again) == repr(index)
+    for text in ("red lace top", "runing shose", "tshirt"):
+        np.testing.assert_array_equal(again.search(text, 5)[1], index.search(text, 5)[1])
+
+
+# -- in a recommender
+
+
+def brute(recommender, text, share):
+    "Score every product from the embedder and the index alone."
+    dense = recommender.spaces["text"].embed([text])[0] @ recommender.index.take().T
+    words = recommender.words["text"]
+    return (1 - share) * dense + share * words.scores(words.of_texts([text]))[0]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_the_fused_score_is_exact_through_changes(share, tmp_path):
+    products = catalog_of(TITLES)
+    both = SearchEmbedder(TfidfEmbedder(4, ("title",)), ("title",), share)
+    made = Recommender(text=both).fit(products)
+    made.add(catalog_of(["Green lace gown", "Red lace"], 20)).remove("p001")
+    made.update(catalog_of(["Blue lace top"], 2))
+    made.save(tmp_path / "saved")
+    for one in (made, Recommender.load(tmp_path / "saved")):
+        for text in ("red lace top", "gown of lace", "iphone 7"):
+            hits = one.recommend(5, text=text).to_frame()
+            if share:
+                wanted = np.sort(brute(one, text, share))[::-1][:5]
+            else:
+                wanted = np.sort(one.spaces["text"].embed([text]) @ one.index.take().T)[0, ::-1][:5]
+            np.testing.assert_allclose(hits["score"], wanted, atol=1e-4)
+
+
+def test_words_find_what_the_encoder_lost():
+    "A folded encoder cannot tell the products apart, their words can."
+    titles = [f"shirt {n} of cotton" for n in range(60)]
+    dense = TfidfEmbedder(1, ("title",))
+    made = Recommender(text=SearchEmbedder(dense, ("title",))).fit(catalog_of(titles))
+    assert all(made.recommend(1, text=f"shirt {n}").ids == [f"p{n:03d}"] for n in (7, 31, 59))
+
+
+def test_pictures_and_filters_beside_words():
+    products = shop(40)
+    made = Recommender(image=ColorHistogram((8, 8)), text=SearchEmbedder(TfidfEmbedder()))
+    made.fit(products)
+    hits = made.recommend(5, id="002", where={"category": "a"}).to_frame()
+    assert set(hits["category"]) == {"a"} and len(hits) == 5 and "text" in hits
+    np.testing.assert_allclose(hits["image"] + hits["text"], hits["score"], atol=1e-4)
+    ids, scores = made.neighbours(["002"], 5)
+    everything = made.recommend(5, id="002").to_frame()
+    np.testing.assert_allclose(scores[0], everything["score"], atol=1e-4)
+    matrix = made.similarity_matrix(["002", *everything.id])
+    np.testing.assert_allclose(matrix.loc["002", everything.id], everything["score"], atol=1e-4)
+
+
+def test_the_default_says_what_is_missing(monkeypatch):
+    monkeypatch.setattr(sparse, "best_sentence_model", lambda: None)
+    made = SearchEmbedder()
+    assert isinstance(made.dense, TfidfEmbedder) and "prodrec[sentences]" in made.note
+    with pytest.raises(ValueError, match="`share` must be from 0 to 1, received 1.5"):
+        SearchEmbedder(share=1.5)
+    with pytest.raises(TypeError, match="`dense` must be an embedder of texts"):
+        SearchEmbedder(ColorHistogram())
