@@ -9,10 +9,14 @@ import pytest
 from builders import checkerboard, events
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
 
 from prodrec.recommend.blend import Blend
 from prodrec.recommend.collaborative import ALS, BPR, FactorModel, ItemKNN, Popularity
 from prodrec.recommend.history import History
+from prodrec.recommend.linear import EASE, SLIM
+from prodrec.recommend.markov import Markov
+from prodrec.recommend.sequential import Sequential
 from prodrec.recommend.user_models import UserModel
 
 
@@ -39,11 +43,15 @@ MODELS = {
     "cooccurrence": lambda factors: ItemKNN("cooccurrence"),
     "als": lambda factors: ALS(factors, seed=3),
     "bpr": lambda factors: BPR(factors, seed=3),
+    "ease": lambda factors: EASE(1.0),
+    "slim": lambda factors: SLIM(l2=1.0, l1=0.01),
+    "markov": lambda factors: Markov(),
+    "sequential": lambda factors: Sequential(8, epochs=0),  # the training has tests of its own
     "blend": lambda factors: Blend([ItemKNN()], weights={"cosine": 1.0}),
     "together": lambda factors: Together(1.5),
 }
 METHODS = tuple(MODELS)
-PERSONAL = [m for m in METHODS if m != "popularity"]
+PERSONAL = [m for m in METHODS if m not in ("popularity", "sequential")]
 IMPLICIT = ["als", "bpr", "cosine", "cooccurrence", "blend"]
 
 
@@ -229,7 +237,9 @@ def test_add_and_update_leave_the_copy_as_it_was(method):
     later = copy(model).add(["later"], [[0, 1]])
     assert (model.scores(["00", "01"]) == scores).all() and before.ids == model.ids
     assert later.ids == [*model.ids, "later"]
-    if method != "popularity":
+    if method == "sequential":  # untrained here: any direction
+        assert changed.scores("00", ["new"]) != model.scores("00", ["new"])
+    elif method != "popularity":
         assert changed.scores("00", ["new"]) < model.scores("00", ["new"])
     for wrong, error in [
         (lambda: model.add(["p00"], [[1, 0]]), "'p00'"),
@@ -365,3 +375,13 @@ def test_a_model_that_comes_back_unfitted_is_refused(tmp_path):
     with pytest.raises(ValueError, match="`Halfway._read` must end with `.restore"):
         Profiles.load(tmp_path / "profiles")
     UserModel._classes.pop("Halfway")
+
+
+def test_no_model_loses_the_order_of_what_users_had():
+    rows = csr_matrix(([1.0, 1, 1], [5, 3, 9], [0, 3]), (1, len(PRODUCTS)))
+    for method in METHODS:
+        model = made(method, 2).fit(checkerboard(), PRODUCTS, COLOURS)
+        given = rows.copy()
+        given.resize(1, len(model))
+        model.score_rows(given)
+        assert given.indices.tolist() == [5, 3, 9], method

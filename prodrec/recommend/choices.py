@@ -22,6 +22,7 @@ def fit_conditional_logit(
     of: np.ndarray,  # (p,) the row of `others` that it was taken among
     others: np.ndarray,  # (n, c, d), the parts of products not taken; NaN where there are fewer
     l2: float | None = None,  # λ; None: 0.1 / number of users, less the more is known
+    offsets: np.ndarray | None = None,  # (n, c), ln of how many each of `others` stands for
 ) -> np.ndarray:
     """Return the weights under which the choices are most likely: float64 (d,), each 0 or more."""
     absent = np.isnan(others[..., 0])
@@ -29,6 +30,7 @@ def fit_conditional_logit(
     chosen, of = chosen[keep], of[keep]
     flat = np.nan_to_num(others).reshape(-1, others.shape[2]).astype(float)
     absent = np.where(absent & ~absent.all(1, keepdims=True), -np.inf, 0)
+    absent = absent if offsets is None else absent + offsets
     share = 1 / np.bincount(of, minlength=len(others))[of]  # each user counts once
     l2 = 0.1 / max(share.sum(), 1) if l2 is None else l2
     share = share / max(share.sum(), 1)
@@ -45,7 +47,7 @@ def fit_conditional_logit(
     start = np.full(chosen.shape[1], 0.1)
     return minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(start)).x
 
-# %% ../../nbs/34d_recommend.choices.ipynb #0013
+# %% ../../nbs/34d_recommend.choices.ipynb #0015
 def time_decay(
     times: pd.Series,  # datetimes
     half_life: float
@@ -61,7 +63,7 @@ def time_decay(
     half_life = half_life or max(days.max() / 8, 1e-6)
     return (0.5 ** (days / half_life)).astype(np.float32)
 
-# %% ../../nbs/34d_recommend.choices.ipynb #0017
+# %% ../../nbs/34d_recommend.choices.ipynb #0019
 def bayesian_rating(
     events: pd.DataFrame,  # columns id, event and value
     ids: Sequence[str],  # the products
@@ -78,7 +80,7 @@ def bayesian_rating(
     mean = (stars["sum"] + prior * rated["value"].mean()) / (stars["count"] + prior)
     return mean.to_numpy(np.float32)
 
-# %% ../../nbs/34d_recommend.choices.ipynb #0020
+# %% ../../nbs/34d_recommend.choices.ipynb #0022
 def decayed_matrix(
     history: History,  # the events
     half_life: float | None = None,  # in days, as in `time_decay`
@@ -90,7 +92,7 @@ def decayed_matrix(
     at = [pd.Index(x).get_indexer(history.events[c]) for c, x in names]
     return csr_matrix((worth, at), (len(history.users), len(history.ids)), np.float32)
 
-# %% ../../nbs/34d_recommend.choices.ipynb #0021
+# %% ../../nbs/34d_recommend.choices.ipynb #0023
 def product_facts(
     history: History,  # the events
     fresh: csr_matrix,  # of `decayed_matrix`

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['as_strings', 'batches', 'top_columns', 'rank_scores', 'scale_rows', 'check_vectors', 'named_vectors', 'join_spaces',
            'neighbour_weights', 'Placement', 'place_products', 'content_map', 'apply_map', 'mean_factors',
-           'content_scores', 'nearest_scores']
+           'content_scores', 'nearest_scores', 'Likeness']
 
 # %% ../../nbs/34a_recommend.cold_start.ipynb #0006
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 from scipy.special import softmax
 
 from ..stats import unit_rows
@@ -36,14 +36,8 @@ def batches(
     return (items[i : i + size] for i in range(0, len(items), size))
 
 # %% ../../nbs/34a_recommend.cold_start.ipynb #0013
-def top_columns(
-    scores: np.ndarray,  # (n, m)
-    k: int,  # at most m
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (columns, scores) of the `k` largest of each row, best first, both (n, k).
-
-    Of equals the leftmost.
-    """
+def _top(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    "Return (columns, scores) of the `k` largest of each row, by one look at all of them."
     kth = np.partition(scores, -k, axis=1)[:, -k, None]
     tied = scores == kth
     room = k - (scores > kth).sum(1, keepdims=True)
@@ -52,6 +46,32 @@ def top_columns(
     best = np.take_along_axis(scores, columns, 1)
     order = np.argsort(-best, axis=1, kind="stable")
     return np.take_along_axis(columns, order, 1), np.take_along_axis(best, order, 1)
+
+
+def top_columns(
+    scores: np.ndarray,  # (n, m)
+    k: int,  # at most m
+    width: int = 64,  # columns of a block
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (columns, scores) of the `k` largest of each row, best first, both (n, k).
+
+    Of equals the leftmost.
+    """
+    n, m = scores.shape
+    if m < 4 * width * k or m < 1024:
+        return _top(scores, k)
+    whole = m // width * width
+    tops = [
+        scores[:, :whole].reshape(n, -1, width).max(2),
+        scores[:, whole:].max(1, initial=-np.inf),
+    ]
+    tops = np.column_stack(tops)[:, : -(-m // width)]
+    blocks = np.sort(_top(tops, k)[0], axis=1)
+    columns = (blocks[:, :, None] * width + np.arange(width)).reshape(n, -1)
+    few = np.take_along_axis(scores, np.minimum(columns, m - 1), 1)
+    few[columns >= m] = -np.inf
+    at, best = _top(few, k)
+    return np.take_along_axis(columns, at, 1), best
 
 # %% ../../nbs/34a_recommend.cold_start.ipynb #0015
 def rank_scores(
@@ -85,9 +105,11 @@ def scale_rows(
 
     NaN counts as 0.
     """
-    scores = np.nan_to_num(scores, posinf=0, neginf=0)
+    scores = np.asarray(scores)
     low, high = scores.min(-1, keepdims=True), scores.max(-1, keepdims=True)
-    return ((scores - low) / np.where(high > low, high - low, 1)).astype(np.float32)
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        return scale_rows(np.nan_to_num(scores, posinf=0, neginf=0))
+    return ((scores - low) / np.where(high > low, high - low, 1)).astype(np.float32, copy=False)
 
 # %% ../../nbs/34a_recommend.cold_start.ipynb #0021
 def check_vectors(
@@ -220,7 +242,14 @@ class Placement:
         """
         if self.known == len(self.ids):
             return csr_matrix(rows)
-        return csr_matrix(rows[:, : self.known] + rows[:, self.known :] @ self.borrow)
+        found, new = csr_matrix(rows[:, : self.known]), csr_matrix(rows[:, self.known :])
+        mixed = np.diff(new.indptr) > 0  # the others keep the order in which they are stored
+        if not mixed.any():
+            return found
+        both = vstack([found, found[mixed] + new[mixed] @ self.borrow], format="csr")
+        at = np.arange(len(mixed))
+        at[mixed] = len(mixed) + np.arange(mixed.sum())
+        return both[at]
 
 # %% ../../nbs/34a_recommend.cold_start.ipynb #0031
 def place_products(
@@ -326,11 +355,47 @@ def nearest_scores(
 
     0 for an empty row.
     """
-    units, rows = unit_rows(vectors), csr_matrix(rows)
-    used = np.unique(rows.indices[rows.data > 0])
-    alike, scores = units[used] @ units.T, np.zeros(rows.shape, np.float32)
-    for n in range(rows.shape[0]):
-        part = slice(*rows.indptr[n : n + 2])
-        if (liked := rows.indices[part][rows.data[part] > 0]).size:
-            scores[n] = alike[np.searchsorted(used, liked)].max(0)
-    return scores
+    return Likeness(vectors).nearest(rows)
+
+
+class Likeness:
+    """Hold the cosines of products with each other, to look up the nearest many times.
+
+    In shops of more than `most` products only the largest 256 cosines of each are kept, and the
+    others count 0.
+    """
+
+    def __init__(
+        self,
+        vectors: np.ndarray,  # (m, d)
+        most: int = 6000,  # products, up to which all cosines are kept
+        neighbours: int = 256,  # cosines that are kept of each product in larger shops
+    ):
+        units = unit_rows(vectors)
+        self.all = units @ units.T if len(units) <= most else None
+        if self.all is None:
+            found = [top_columns(part @ units.T, neighbours) for part in batches(units, 512)]
+            self.columns, self.cosines = (np.concatenate(x) for x in zip(*found, strict=True))
+
+    def nearest(
+        self,
+        rows: csr_matrix,  # (n, m), what users had, each at its worth
+        last: int = 50,  # products of a user that are looked at, those stored last
+    ) -> np.ndarray:
+        """Return the largest cosine of each product with what each user had: float32 (n, m)."""
+        rows, scores = csr_matrix(rows), np.zeros(rows.shape, np.float32)
+        keep = rows.data > 0
+        ends, items = np.append(0, np.cumsum(keep))[rows.indptr], rows.indices[keep]
+        if self.all is not None:
+            some = np.flatnonzero(np.diff(ends))
+            for at in batches(some, 64):
+                theirs = self.all[items[ends[at[0]] : ends[at[-1] + 1]]]
+                scores[at] = np.maximum.reduceat(theirs, ends[at] - ends[at[0]], axis=0)
+            return scores
+        sizes = np.minimum(np.diff(ends), last)
+        for back in range(1, sizes.max(initial=0) + 1):
+            at = np.flatnonzero(sizes >= back)
+            item = items[ends[1:][at] - back]
+            columns, there = self.columns[item], at[:, None]
+            scores[there, columns] = np.maximum(scores[there, columns], self.cosines[item])
+        return scores

@@ -15,8 +15,14 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from ..core import optional
-from .cold_start import apply_map, content_map, join_spaces, mean_factors
-from .history import History
+from prodrec.recommend.cold_start import (
+    apply_map,
+    batches,
+    content_map,
+    join_spaces,
+    mean_factors,
+)
+from .history import History, recency_weights
 from .user_models import UserModel
 from ..stats import unit_rows
 
@@ -61,12 +67,15 @@ class ItemKNN(UserModel):
         self,
         similarity: str = "cosine",  # "cosine" or "cooccurrence"
         neighbours: int = 100,  # number of similar products that are kept of each
+        *,
+        recency: float = 1.0,  # what a product of a user counts beside the one after it
     ):
         if similarity not in ("cosine", "cooccurrence"):
             raise ValueError(
                 f"`similarity` must be 'cosine' or 'cooccurrence', received {similarity!r}"
             )
         self.similarity, self.neighbours = similarity, _positive("neighbours", neighbours)
+        self.recency = float(recency)
 
     @property
     def name(self) -> str:
@@ -92,10 +101,16 @@ class ItemKNN(UserModel):
         rows: csr_matrix,  # sparse (n, products), the events of n users
         users: np.ndarray | None,  # their row numbers, None for baskets
     ) -> np.ndarray:
-        return (rows @ self.arrays["similarity"]).toarray()
+        if self.recency < 1:
+            rows = rows.multiply(recency_weights(rows, self.recency))
+        return csr_matrix(rows @ self.arrays["similarity"]).toarray()
 
     def settings(self) -> dict:
-        return {"similarity": self.similarity, "neighbours": self.neighbours}
+        return {
+            "similarity": self.similarity,
+            "neighbours": self.neighbours,
+            "recency": self.recency,
+        }
 
 # %% ../../nbs/34c_recommend.collaborative.ipynb #0017
 def _positive(name: str, value: int) -> int:
@@ -166,12 +181,17 @@ def fold_in(
     regularization: float,  # λ
 ) -> np.ndarray:
     """Return the ALS factors of users by what they had, products held still: float32 (n, f)."""
-    gram = items.T @ items + regularization * np.eye(items.shape[1])
-    users = np.zeros((rows.shape[0], items.shape[1]), np.float32)
-    for n in range(rows.shape[0]):
-        row = slice(*rows.indptr[n : n + 2])
-        theirs, worth = items[rows.indices[row]].astype(float), alpha * rows.data[row]
-        users[n] = np.linalg.solve(gram + theirs.T * (worth - 1) @ theirs, theirs.T @ worth)
+    items, rows = items.astype(float), csr_matrix(rows)
+    mapped = items @ np.linalg.inv(items.T @ items + regularization * np.eye(items.shape[1]))
+    users, sizes = np.zeros((rows.shape[0], items.shape[1]), np.float32), np.diff(rows.indptr)
+    for size in np.unique(sizes[sizes > 0]):
+        for at in batches(np.flatnonzero(sizes == size), max(1, 200_000 // (size * size))):
+            places = rows.indptr[at][:, None] + np.arange(size)
+            theirs, worth = rows.indices[places], alpha * rows.data[places].astype(float)
+            alike = mapped[theirs] @ items[theirs].transpose(0, 2, 1)
+            inner = np.eye(size) + (worth - 1)[:, :, None] * alike
+            shares = np.linalg.solve(inner, worth[:, :, None])[:, :, 0]
+            users[at] = np.einsum("bsf,bs->bf", mapped[theirs], shares)
     return users
 
 # %% ../../nbs/34c_recommend.collaborative.ipynb #0024

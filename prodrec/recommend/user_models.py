@@ -30,9 +30,9 @@ from prodrec.recommend.cold_start import (
     batches,
     named_vectors,
     place_products,
-    rank_scores,
+    top_columns,
 )
-from .history import History
+from .history import History, ordered_rows, row_counts
 
 # %% ../../nbs/34b_recommend.user_models.ipynb #0009
 def check_k(
@@ -51,11 +51,11 @@ def basket_rows(
 ) -> csr_matrix:
     """Return baskets as rows of a matrix: float32 (len(baskets), len(rows)).
 
-    Unknown ids are passed over.
+    The products of a row are stored in the order of the basket, one that is named twice at its
+    last place. Unknown ids are passed over.
     """
-    known = [
-        [rows[i] for i in dict.fromkeys(as_strings(b, "basket")) if i in rows] for b in baskets
-    ]
+    once = [list(dict.fromkeys(as_strings(b, "basket")[::-1]))[::-1] for b in baskets]
+    known = [[rows[i] for i in b if i in rows] for b in once]
     columns = np.array([c for b in known for c in b], np.int32)
     data, ends = np.full(len(columns), worth, np.float32), np.cumsum([0, *map(len, known)])
     return csr_matrix((data, columns, ends), (len(known), len(rows)))
@@ -74,7 +74,17 @@ def _former_where(allowed, options: dict):
 class _Answers:
     "Answer by `score_rows`: scores, recommendations and similar products."
 
-    batch_size = 1024  # users that are scored at once, by default
+    batch_size = 256  # users that are scored at once, by default
+
+    @property
+    def ids(self) -> list[str]:
+        "Return the products, in the order of `scores` and of a mask `allowed`."
+        return [] if self.placement is None else self.placement.ids
+
+    @property
+    def spaces(self) -> list[str]:
+        "Return the names of the spaces that `fit` was given vectors in."
+        return [] if self.placement is None else list(self.placement.vectors)
 
     def scores(
         self,
@@ -163,7 +173,7 @@ class _Answers:
     ) -> csr_matrix:
         """Return what each product was worth to users in training: sparse (n, len(ids)).
 
-        A stored 0 was seen.
+        A stored 0 was seen. The products of a row are stored in the order of their last event.
         """
         rows = self.arrays["seen"][self.user_rows(users)]
         rows.resize(rows.shape[0], len(self.ids))
@@ -200,13 +210,23 @@ class _Answers:
         k, score = check_k(k), score or self.score_rows
         allowed = self._order[allowed_mask(allowed, self.ids)[self._order]]
         names, k = np.array(self.ids, object)[allowed], min(k, len(allowed))
+        place = np.full(len(self.ids), -1)
+        place[allowed] = np.arange(len(allowed))
         found = [(np.empty((0, k), object), np.empty((0, k), np.float32))]
         for at in batches(np.arange(rows.shape[0]), batch_size or self.batch_size):
             if not k:
                 found.append((np.empty((len(at), 0), object), np.empty((len(at), 0), np.float32)))
                 continue
-            scores = score(rows[at], None if users is None else users[at])[:, allowed]
-            found.append(rank_scores(scores, names, k, rows[at][:, allowed] if hide else None))
+            scores = score(rows[at], None if users is None else users[at])
+            scores = np.take(scores, allowed, axis=1).astype(np.float32, copy=False)
+            if hide:
+                there = csr_matrix(rows[at])
+                columns = place[there.indices]
+                line = np.repeat(np.arange(len(at)), np.diff(there.indptr))
+                scores[line[columns >= 0], columns[columns >= 0]] = -np.inf
+            columns, best = top_columns(scores, k)
+            gone = np.isneginf(best)
+            found.append((np.where(gone, None, names[columns]), np.where(gone, np.nan, best)))
         ids, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
         left = ~np.isnan(scores[0]) if one else None
         return (ids[0][left], scores[0][left]) if one else (ids, scores)
@@ -338,16 +358,6 @@ class UserModel(_Answers, _Changes, Saved):
         "Return the name of the model as a part of a `Blend`."
         return type(self).__name__.lower()
 
-    @property
-    def ids(self) -> list[str]:
-        "Return the products, in the order of `scores` and of a mask `allowed`."
-        return [] if self.placement is None else self.placement.ids
-
-    @property
-    def spaces(self) -> list[str]:
-        "Return the names of the spaces that `fit` was given vectors in."
-        return [] if self.placement is None else list(self.placement.vectors)
-
     def fit(
         self,
         history: History,  # the events to learn from
@@ -361,7 +371,7 @@ class UserModel(_Answers, _Changes, Saved):
         """
         if not isinstance(history, History):
             raise TypeError(f"`history` must be a History, received {type(history).__name__}")
-        matrix, seen = history.matrix(), history.matrix(keep_zeros=True)
+        matrix, seen = history.matrix(), ordered_rows(history)
         if not matrix.nnz:
             raise ValueError(
                 "no event of `history` is worth more than 0: there is nothing to learn from"
@@ -370,8 +380,8 @@ class UserModel(_Answers, _Changes, Saved):
         seen.resize(seen.shape[0] + 1, seen.shape[1])  # the last row is of unknown users
         counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
         arrays = {"seen": seen, "popularity": counts}
-        arrays |= self._checked("learn", self.learn(history, matrix))
-        arrays |= self._checked("learn_content", self.learn_content(arrays, placement.vectors))
+        learned = self.learn_known(history, matrix, placement.vectors)
+        arrays |= self._checked("learn_known", learned)
         arrays |= self._checked("place_new", self.place_new(arrays, new))
         return self._set(history.users, placement, arrays)
 
@@ -398,15 +408,28 @@ class UserModel(_Answers, _Changes, Saved):
     ) -> np.ndarray:
         """Return the scores of the known products, or of all: float32 (n, products).
 
-        Columns are in the order of `learn`. For baskets `users` is None.
+        Columns are in the order of `learn`. `rows` are ordered as `seen_rows` stores them: the
+        first of a user comes first. For baskets `users` is None.
         """
         raise NotImplementedError(
             f"{type(self).__name__} does not say how it scores: define `score_known`"
         )
 
+    def learn_known(
+        self,
+        history: History,  # the events
+        matrix: csr_matrix,  # (users, known products), the worth of each product to each user
+        vectors: dict[str, np.ndarray],  # of the known products: space → (known, d)
+    ) -> dict[str, np.ndarray | csr_matrix]:
+        """Return what is learned from the events and from the vectors of the known products."""
+        learned = self._checked("learn", self.learn(history, matrix))
+        counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
+        more = self.learn_content(learned | {"popularity": counts}, vectors)
+        return learned | self._checked("learn_content", more)
+
     def learn_content(
         self,
-        arrays: dict[str, np.ndarray | csr_matrix],  # of `learn`, and "seen" and "popularity"
+        arrays: dict[str, np.ndarray | csr_matrix],  # of `learn`, and "popularity"
         vectors: dict[str, np.ndarray],  # of the known products: space → (known, d)
     ) -> dict[str, np.ndarray]:
         """Return more arrays, learned from the vectors of the known products."""
@@ -444,7 +467,7 @@ class UserModel(_Answers, _Changes, Saved):
         """
         if scores.shape[1] < len(self.ids):
             scores = self.placement.spread(scores)
-        empty = np.asarray((rows > 0).sum(1)).ravel() == 0
+        empty = row_counts(rows) == 0
         scores[empty] = (self.popularity().to_numpy() / len(self.users)).astype(np.float32)
         return scores
 
