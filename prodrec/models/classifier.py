@@ -22,7 +22,7 @@ from prodrec.models import (
     keras,
 )
 from .calibration import fit_temperature, with_temperature
-from .choice import Chosen
+from .choice import Chosen, quiet_tensorflow
 from .choose_pictures import choose_pictures, solve_probe
 from prodrec.models.networks import (
     check_options,
@@ -343,22 +343,10 @@ class ImageClassifier(PictureReader, Classifier):
             how = (10 if epochs is None else epochs, callbacks, patience, checkpoint)
             return super().fit(train, validation, *how)
         check_epochs(2 if epochs is None else epochs, validation, patience)
-        with undone_on_failure(self):
+        with undone_on_failure(self), quiet_tensorflow():
             warn_of_labels(labels_of(train, self.target), self.target)
             keras.utils.set_random_seed(self.seed)
             return choose_pictures(self, train, validation, epochs)
-
-    def become(
-        self,
-        network: str,  # its name
-        **options,  # of the network
-    ):
-        """Name the network and return the classifier; what was said about training stays."""
-        said = [None if getattr(self, k) == v else getattr(self, k) for k, v in TRAINING.items()]
-        for name, value in training_of(network, *said).items():
-            setattr(self, name, value)
-        self.network, self.options, self.minutes = network, options, None
-        return self
 
     def build(
         self,

@@ -91,7 +91,7 @@ class PairReader:
         x: tuple,  # (pictures, which are there, texts)
         classes: Sequence[str],  # the labels that are learned
     ) -> Parts:
-        """Return pictures, words and `present` side by side."""
+        """Return pictures, words and which of them are there, side by side."""
         pictures, has_picture, texts = x
         words = self.text_.prepare(texts, classes)
         # of a product with neither, the text network says what is likely before anything is known
