@@ -200,7 +200,7 @@ class Routes:
         return await self.live.lanes.decoding.run(self.live.picture, data)
 
     async def recommend(self, request: fastapi.Request):
-        """Find the products most like the query: a product, a picture, words, a user, or several."""
+        """Find the products most like a query: a product, a picture, words, a user, or all."""
         fields, data = await read_body(request)
         question = Question.model_validate(fields, strict=request_is_json(request))
         query, options, offset = read_question(question, self.live.catalog.products)
