@@ -245,7 +245,7 @@ def grow_parts(
             parts, best = more, loss
     return parts
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0028
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0029
 def fit_head(
     x: np.ndarray,  # (n, d) features
     y: np.ndarray,  # (n,) numbers of classes
@@ -287,7 +287,7 @@ def finish_probe(
     found = {"options": settings, "row": row, "proba": answers, "weights": w}
     return found | dict(zip(("loss", "accuracy"), figures, strict=True))
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0031
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0032
 def probe_model(
     found: dict,  # from `finish_probe`
     task: Task,
@@ -298,7 +298,7 @@ def probe_model(
     model.layers[-1].set_weights([found["weights"][:-1], found["weights"][-1]])
     return model
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0034
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0035
 def solve_probe(
     model: keras.Model,  # from `probe`; the weights of its last layer are set
     sides: list,  # (pictures, numbers of classes) of training and, if there is one, validation
@@ -324,7 +324,7 @@ def solve_probe(
         row[f"{prefix}accuracy"] = float((proba.argmax(1) == y).mean())
     return pd.DataFrame([row]).rename_axis("epoch")
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0037
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0038
 def scratch_epochs(
     seconds: float,  # of one epoch
     budget: Budget,
@@ -358,7 +358,7 @@ def try_scratch(
     tried.add("compact", settings, len(train), seconds, last.val_accuracy, last.val_loss, "all")
     return made
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0040
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0041
 def search_probes(
     features: PartFeatures,
     names: Sequence[str],  # backbones to try
@@ -384,7 +384,7 @@ def search_probes(
             rows = np.concatenate([rows, features.task.folds[0][1]])
         return finish_probe(parts, features, tried, rows)
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0041
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0042
 def probe_history(
     found: dict,  # from `finish_probe`
     task: Task,
@@ -436,7 +436,7 @@ def adopt_scratch(classifier, train, validation, tried: Tried, budget: Budget, e
     options = dict(classifier.options)
     return classifier.adopt("compact", options, tried, sentence)
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0043
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0044
 def no_weights_note() -> str:
     """Return the sentence that says why no pretrained network was used."""
     why = "they can be downloaded" if online() else "this machine is offline"

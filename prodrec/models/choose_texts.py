@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STRENGTHS', 'text_sides', 'try_text', 'try_linear', 'try_networks', 'choose_texts']
 
-# %% ../../nbs/23b_models.choose_texts.ipynb #0008
+# %% ../../nbs/23b_models.choose_texts.ipynb #0009
 import copy
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ from .choice import Budget, Tried, timed
 from .linear import tempered_loss
 from .trainer import labels_of
 
-# %% ../../nbs/23b_models.choose_texts.ipynb #0010
+# %% ../../nbs/23b_models.choose_texts.ipynb #0011
 def text_sides(
     train: Catalog,  # products with labels
     validation: Catalog | None,  # others, or None
@@ -32,7 +32,7 @@ def text_sides(
     sizes = {"train": 0.75, "validation": 0.25}
     return tuple(split(train[known], target, sizes, None, seed, titles=titles).values())
 
-# %% ../../nbs/23b_models.choose_texts.ipynb #0013
+# %% ../../nbs/23b_models.choose_texts.ipynb #0014
 def try_text(
     classifier,  # a `TextClassifier`; only its parameters are read
     network: str,  # name of the network
@@ -57,7 +57,7 @@ def try_text(
     row = tried.add(network, options, len(sides[0]), seconds, right, loss)
     return {"row": row, "made": made, "temperature": temperature}
 
-# %% ../../nbs/23b_models.choose_texts.ipynb #0016
+# %% ../../nbs/23b_models.choose_texts.ipynb #0017
 STRENGTHS = (3.0, 10.0, 30.0, 100.0)
 
 
@@ -83,7 +83,7 @@ def try_linear(
         tried.add("tfidf", options, 0, note="there is no time for it")
     return min(found, key=lambda f: f["row"]["log_loss"])
 
-# %% ../../nbs/23b_models.choose_texts.ipynb #0019
+# %% ../../nbs/23b_models.choose_texts.ipynb #0020
 def try_networks(
     classifier,  # a `TextClassifier`
     sides: Sequence[Catalog],  # from `text_sides`
@@ -105,7 +105,7 @@ def try_networks(
             tried.add(network, {}, 0, note="there is no time for it")
     return found
 
-# %% ../../nbs/23b_models.choose_texts.ipynb #0022
+# %% ../../nbs/23b_models.choose_texts.ipynb #0023
 def choose_texts(
     classifier,  # a `TextClassifier`; it is changed
     train: Catalog,  # products with labels

@@ -97,7 +97,7 @@ class PairReader:
         x: tuple,  # (pictures, which are there, texts)
         classes: Sequence[str],  # the labels that are learned
     ) -> Parts:
-        """Return pictures, words and `present` side by side."""
+        """Return pictures, words and which of them are there, side by side."""
         pictures, has_picture, texts = x
         words = self.text_.prepare(texts, classes)
         # of a product with neither, the text network says what is likely before anything is known
@@ -191,7 +191,7 @@ def fit_parts(
     validation: Sequence[Catalog | None],  # from `sides_of`
     epochs: int,  # at most so many
     callbacks: Sequence[keras.callbacks.Callback] = (),  # of Keras
-    patience: int | None = None,  # epochs without a lower validation loss; None: no limit
+    patience: int | None = None,  # epochs without a lower validation loss; None: never stop
     checkpoint: str | Path | None = None,  # folder; each part gets one inside
 ) -> list[Classifier]:
     """Return both classifiers, fitted; one that has learned already is returned as it is."""
@@ -358,6 +358,8 @@ def _check_parts(hybrid: HybridClassifier):
             raise ValueError(
                 f"`target` is {hybrid.target!r}, but that of {part!r} is {part.target!r}"
             )
+    if hybrid.fusion == "concat" and (searches(hybrid.image) or searches(hybrid.text)):
+        raise ValueError('fusion="concat" joins named networks: name both, or say "late"')
     if hybrid.fusion == "concat" and hybrid.text.network == "tfidf":
         raise ValueError(
             '`text` "tfidf" has no vector that could be concatenated: give `fusion="late"`'
@@ -419,7 +421,7 @@ class HybridClassifier(PairReader, Classifier):
         self,
         deep: bool = True,  # for scikit-learn; ignored
     ) -> dict:
-        """Return the constructor's arguments by name, as scikit-learn's `clone` asks for them."""
+        """Return the constructor's arguments by name, as scikit-learn's cloning asks for."""
         ours = {k: getattr(self, k) for k in self._params if k != "options"}
         return {"image": self.image, "text": self.text} | ours
 

@@ -116,7 +116,7 @@ class Spaces(Mapping):
 
     @contextmanager
     def restored_on_error(self):
-        """Make every embedder what it was before where the `with` block fails."""
+        """Make every embedder what it was before where the block fails."""
         before = {name: dict(vars(e)) for name, e in self.items()}
         try:
             yield
