@@ -4,7 +4,7 @@ The names below are what most people need. Each is imported when it is first use
 prodrec` costs nothing and TensorFlow is loaded only by those who build a model.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING

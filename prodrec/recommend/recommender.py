@@ -247,6 +247,8 @@ def describe(
     rows = {"products": f"{len(collection.catalog):,}" if fitted else "not fitted"}
     for name, e in collection.spaces.items():
         rows[f"space {name}"] = f"{e!r}, weight {collection.weights[name]:.2f}"
+        if note := getattr(e, "note", ""):
+            rows[f"space {name}"] += f"; {note}"
     weight = collection.weights["history"]
     rows["users"] = "nobody is known" if known is None else f"{known!r}, weight {weight:.2f}"
     return rows | {"index": repr(collection.index)}
