@@ -290,18 +290,15 @@ class Profiles(Saved):
         history: History | None = None,  # the past; None: the feedback alone
         ids: Sequence[str] | None = None,  # the catalogue
         vectors: Mapping[str, np.ndarray] | None = None,  # of `ids`: space → (n, d)
-        weights: Mapping[str, float]
-        | None = None,  # of the spaces, for new products; None: all alike
+        weights: Mapping[str, float] | None = None,  # of the spaces; None: all alike
     ) -> "Profiles":
         """Learn from `history` and all feedback so far; new products are placed by their vectors.
 
         Warns where most products of the history are not among `ids`.
         """
         if history is not None and not isinstance(history, History):
-            raise TypeError(
-                f"`history` must be a History, received {type(history).__name__}: "
-                "`History(events)` makes one"
-            )
+            kind = type(history).__name__
+            raise TypeError(f"`history` must be a `History(events)`, received {kind}")
         if history is not None and ids is not None:
             warn_unknown_products(history, ids, stacklevel=3)
         new = self.feedback.events() if self.feedback else None
@@ -381,10 +378,7 @@ class Profiles(Saved):
         self,
         ids: pd.Index,  # the products to score
     ) -> np.ndarray:
-        """Return how popular each product is.
-
-        float32 (len(ids),), 1 for the most popular, 0 for an unknown one.
-        """
+        """Return how popular each product is, float32 (len(ids),): 1 the most, 0 if unknown."""
         if self.model is None:
             return np.zeros(len(ids), np.float32)
         return self._spread(self.model.scores(), ids)
@@ -393,9 +387,7 @@ class Profiles(Saved):
         "Return scores of the model's products scaled to 0 to 1, in the order of `ids`."
         if self._places[0] is not ids or self._places[1] is not self.model:  # another catalogue
             self._places = (ids, self.model, pd.Index(self.model.ids).get_indexer(ids))
-        return scale_rows(np.append(values, 0.0))[
-            self._places[2]
-        ]  # the last, 0, for an unknown one
+        return scale_rows(np.append(values, 0.0))[self._places[2]]  # the last for an unknown one
 
     def add(
         self,
