@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 import signal
+import struct
 import sys
 import threading
 import time
@@ -26,6 +27,7 @@ import zlib
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
+from tokenize import TokenError
 
 import pandas as pd
 import psutil
@@ -343,6 +345,7 @@ def load_folder(
 # that reading a file with other things in it than were saved may raise
 _DAMAGE = (AttributeError, EOFError, IndexError, KeyError, MemoryError, OverflowError)
 _DAMAGE += (RecursionError, zipfile.BadZipFile, zlib.error)
+_DAMAGE += (SyntaxError, TokenError, struct.error)  # of the head of an array
 
 
 class Saved:

@@ -474,3 +474,14 @@ def test_a_matrix_with_an_index_outside_is_damage(tmp_path):
     resealed(tmp_path / "saved")
     with pytest.raises(ValueError, match="indices"):
         prodrec.recommend.user_models.UserModel.load(tmp_path / "saved")
+
+
+def test_the_damaged_head_of_an_array_is_damage(tmp_path):
+    embedder("TfidfEmbedder").fit(shop(9)).save(tmp_path / "saved")
+    file = tmp_path / "saved" / "idf.npy"
+    data = bytearray(file.read_bytes())
+    data[20] = 0
+    file.write_bytes(data)
+    resealed(tmp_path / "saved")
+    with pytest.raises(ValueError):
+        prodrec.recommend.embedders.Embedder.load(tmp_path / "saved")
