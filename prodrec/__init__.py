@@ -4,7 +4,7 @@ The names below are what most people need. Each is imported when it is first use
 prodrec` costs nothing and TensorFlow is loaded only by those who build a model.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
@@ -49,6 +49,7 @@ if _TYPE_CHECKING:
     from .recommend.history import History as History
     from .recommend.index import FaissIndex as FaissIndex
     from .recommend.index import Index as Index
+    from .recommend.joint import JointEmbedder as JointEmbedder
     from .recommend.recommender import Recommender as Recommender
     from .recommend.sentences import SentenceEmbedder as SentenceEmbedder
     from .recommend.sparse import SearchEmbedder as SearchEmbedder
@@ -81,6 +82,7 @@ _MODULES = {
     "Index": "recommend.index",
     "FaissIndex": "recommend.index",
     "Recommender": "recommend.recommender",
+    "JointEmbedder": "recommend.joint",
     "SentenceEmbedder": "recommend.sentences",
     "SearchEmbedder": "recommend.sparse",
     "History": "recommend.history",

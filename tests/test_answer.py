@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from prodrec.core import ImageError
 from prodrec.data.catalog import Catalog
+from prodrec.recommend.answer import is_enough, rerank
 from prodrec.recommend.collaborative import ItemKNN
 from prodrec.recommend.embedders import ColorHistogram, ImageEmbedder, TfidfEmbedder
 from prodrec.recommend.filters import where_mask
 from prodrec.recommend.index import FaissIndex
 from prodrec.recommend.profiles import user_profile
+from prodrec.recommend.query import Query
 from prodrec.recommend.ranking import rocchio
 from prodrec.recommend.recommender import Recommender
 from prodrec.recommend.user_models import UserModel
@@ -476,3 +478,34 @@ def test_plain_is_plain(both):
         9,
         set(IDS) - {"001"},
     )
+
+
+def test_a_score_that_is_just_enough_is_enough(both):
+    hits = both.recommend(8, id="000")
+    least = float(hits.scores[4])
+    kept = both.recommend(8, id="000", min_score=least)
+    assert kept.ids == hits.ids[: sum(s >= least for s in hits.scores)] and hits.ids[4] in kept.ids
+    assert kept.scores[-1] == pytest.approx(least)
+    above = both.recommend(8, id="000", min_score=np.nextafter(least, 1))
+    assert hits.ids[4] not in above.ids
+
+
+def test_reranking_by_hand():
+    units = np.eye(4, dtype=np.float32)[[0, 0, 1, 2, 3]]
+    rows, found = np.arange(5), np.array([0.9, 0.8, 0.5, 0.5, 0.25])
+    take = units.__getitem__
+    assert rerank(Query(text="a", k=9, min_score=0.5), take, rows, found)[0].tolist() == [
+        0,
+        1,
+        2,
+        3,
+    ]
+    rows_, scores, same = rerank(Query(text="a", k=2, collapse=True), take, rows, found)
+    assert (rows_.tolist(), scores.tolist()) == ([0, 2], [0.9, 0.5])
+    assert [s.tolist() for s in same] == [[1], []]
+
+
+@pytest.mark.parametrize("bound, enough", [(0.4, True), (0.5, False), (0.6, False)])
+def test_candidates_are_enough_where_nothing_better_can_come(bound, enough):
+    query, found = Query(text="a", k=2, min_score=0.5), np.array([0.9, 0.5])
+    assert is_enough(query, None, np.arange(2), found, bound, 10) == enough

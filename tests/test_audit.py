@@ -374,3 +374,25 @@ def test_the_real_fashion_catalogue():
     assert near.detail.value_counts().max() < 40  # of those near to one product
     assert len(report.clean()) == len(catalog) - report.dropped["id"].nunique()
     assert set(report.dropped["issue"]) <= set(DROP)
+
+
+def even(grey: float, depth: float = 40.0) -> bytes:
+    "A picture of this mean and this much between its darkest and its lightest place."
+    place = np.linspace(-depth / 2, depth / 2, 60)[None, :, None] + grey
+    noise = 6 * np.random.default_rng(int(10 * grey + depth)).normal(size=(80, 60, 3))
+    return encoded(np.clip(place + noise * (depth > 30), 0, 255).astype(np.uint8), "PNG")
+
+
+@pytest.mark.parametrize(
+    "grey, depth, blank, dark",
+    [
+        (128, 0.04 * 255, True, False),
+        (128, 0.08 * 255, False, False),
+        (0.10 * 255, 40, False, True),
+        (0.20 * 255, 40, False, False),
+        (0.28 * 255, 40, False, False),
+    ],
+)
+def test_where_blank_and_dark_begin(grey, depth, blank, dark):
+    issues = {name for i, name in found(shop(GOOD | {"x": even(grey, depth)})) if i == "x"}
+    assert ("blank_picture" in issues, "dark_picture" in issues) == (blank, dark)

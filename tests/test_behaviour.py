@@ -16,6 +16,9 @@ from sklearn.base import clone
 
 from prodrec.core import ImageError, file_digest
 from prodrec.data.catalog import Catalog
+from prodrec.models import choose_pictures
+from prodrec.models.backbones import BACKBONES, register_backbone
+from prodrec.models.backbones import NETWORKS as PRETRAINED
 from prodrec.models.batchnorm import batchnorm_layers
 from prodrec.models.classifier import Classifier, ImageClassifier
 from prodrec.models.hybrid import HybridClassifier
@@ -75,6 +78,27 @@ def frozen_network(image_size, n_classes):
     return keras.Model(inputs, keras.layers.Dense(n_classes, activation="softmax")(x))
 
 
+def tiny_backbone(weights):
+    "Three filters that never change."
+    x = inputs = keras.Input((None, None, 3))
+    keras.utils.set_random_seed(5)
+    x = keras.layers.Conv2D(6, 5, strides=3, activation="relu")(x)
+    return keras.Model(inputs, x)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_backbone():
+    "Let every search find one backbone, that of this file, whatever weights the machine has."
+    register_backbone("of-this-test", tiny_backbone, 6, 32, "-1 to 1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(choose_pictures, "usable_parts", lambda: ["of-this-test"])
+        yield
+    with warnings.catch_warnings():  # of pandas, whose future has no `inplace`
+        warnings.simplefilter("ignore")
+        BACKBONES.drop("of-this-test", inplace=True)
+    PRETRAINED.pop("of-this-test")
+
+
 def text_network(vectorizer, n_classes, dims=6):
     inputs = keras.Input((), dtype="string")
     x = keras.layers.Embedding(vectorizer.vocabulary_size(), dims, name="vectors")(
@@ -111,6 +135,8 @@ KINDS = {
     "compact": pictures("compact", filters=(4, 8)),
     "fashion-baseline": pictures("fashion-baseline", filters=(4, 4), dense=(8,), rotation=0.1),
     "mobilenetv2": pictures("mobilenetv2", weights=None, dense=(8,)),
+    "probe": pictures("probe", parts=("of-this-test",)),
+    "auto": lambda **options: ImageClassifier(image_size=SIZE, minutes=0.5, **options),
     "own, pictures": pictures(picture_network),
     "lstm": texts("lstm"),
     "conv1d": texts("conv1d"),
@@ -121,6 +147,9 @@ KINDS = {
     "late": both("late", frozen_network, "conv1d"),
     "late, tfidf": both("late", picture_network, "tfidf"),
 }
+
+
+SOLVED = ("tfidf", "probe", "auto")  # at once: no epochs, and nothing is drawn by lot
 
 
 def made(kind, **options):
@@ -178,7 +207,7 @@ def test_what_fit_leaves_behind(fitted):
     history = classifier.history_
     assert {"val_loss", "val_accuracy", "seconds"} <= set(history) and history.index.name == "epoch"
     assert late or {"loss", "accuracy"} <= set(history)
-    assert len(history) == (1 if late or fitted.kind == "tfidf" else 2)
+    assert len(history) == (1 if late or fitted.kind in SOLVED else 2)
     assert np.isfinite(history.to_numpy()).all() and (history.seconds > 0).all()
 
 
@@ -229,10 +258,11 @@ def test_new_labels_in_validation_and_another_seed(fitted):
     mixed = Catalog(fitted.validation.products.assign(category=labels))
     other, test = made(kind, seed=4).fit(train, mixed, epochs=2), shop(18, 29)
     assert other.classes_ == CLASSES
-    # nothing of "tfidf" is drawn by lot, and beside it the picture may count for nothing
+    # nothing of these is drawn by lot, and beside "tfidf" the picture may count for nothing
     seeded = [c.image_ if kind.startswith("late") else c for c in (other, fitted.classifier)]
     gap = np.abs(np.subtract(*(c.predict_proba(test) for c in seeded))).max()
-    assert gap == 0 if kind == "tfidf" else gap > 1e-4
+    if kind != "auto":  # whose penalty is that of another validation side
+        assert gap == 0 if kind in SOLVED else gap > 1e-4
     known = fitted.validation[fitted.validation.ids[:3]]
     proba = other.predict_proba(known)[
         np.arange(3), [CLASSES.index(c) for c in known.products.category]
@@ -376,7 +406,7 @@ def test_save_and_load(fitted, tmp_path):
     others = {ImageClassifier, TextClassifier, HybridClassifier} - {type(classifier)}
     for other in others:
         with pytest.raises(
-            ValueError, match=f"holds a saved {type(classifier).__name__}, not a {other.__name__}"
+            ValueError, match=f"holds a saved {type(classifier).__name__}, not an? {other.__name__}"
         ):
             other.load(tmp_path / "c")
 

@@ -1,6 +1,8 @@
 """What holds for everything that is known about a person in one score."""
 
 import sys
+from copy import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from prodrec.recommend.blend import Blend, blend, blend_weights
+from prodrec.recommend.blend import Blend, blend, blend_weights, new_offset
 from prodrec.recommend.cold_start import rank_scores
 from prodrec.recommend.collaborative import ALS, ItemKNN
 from prodrec.recommend.history import History, split_pairs
@@ -285,3 +287,35 @@ def test_a_fit_that_fails_leaves_the_model_as_it_was():
     with pytest.raises(ValueError, match="10 are needed"):
         model.fit(History(shop().head(30)))
     assert (model.scores("u00") == before).all()
+
+
+class Told:
+    "A model of two known products and a new one, all equally likely before the offset."
+
+    repeats, users = True, ["u0", "u1"]
+    placement = SimpleNamespace(known=2, rows={"a": 0, "b": 1, "new": 2})
+
+    def seen_rows(self, users):
+        return csr_matrix((len(users), 3))
+
+    def user_rows(self, users):
+        return np.arange(len(users))
+
+    def utilities(self, rows, users=None):
+        return np.zeros((rows.shape[0], 3))
+
+
+def test_the_offset_lets_new_products_be_expected_as_often_as_they_were_taken():
+    often = new_offset(Told(), pd.Series([["new", "a"], ["new", "b"]], index=["u0", "u1"]))
+    assert often == pytest.approx(np.log(2))  # half of what was taken was new, a third expected
+    never = new_offset(Told(), pd.Series([["a"] * 9], index=["u0"]))
+    assert never < 0 < often and new_offset(Told(), pd.Series([], dtype=object)) == 0
+
+
+def test_the_offset_is_added_to_new_products_alone(model):
+    rows, known = model.seen_rows(["u00"]), model.placement.known
+    before = model.utilities(rows)
+    other = copy(model)
+    other.offset_ = model.offset_ + 2.5
+    np.testing.assert_allclose(other.utilities(rows)[:, :known], before[:, :known], atol=1e-5)
+    np.testing.assert_allclose(other.utilities(rows)[:, known:], before[:, known:] + 2.5, atol=1e-5)

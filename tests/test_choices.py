@@ -52,3 +52,40 @@ def test_facts_are_of_every_product_in_order():
     np.testing.assert_allclose(facts["trend"], np.log1p([0.5, 2.5]), rtol=1e-6)
     assert facts["rating"][1] > facts["rating"][0]
     assert "rating" not in product_facts(history.only("purchase"), fresh)
+
+
+def test_one_rating_is_hardly_believed():
+    rated = pd.DataFrame(
+        {
+            "id": ["often"] * 45 + ["once", "bad"],
+            "event": "rating",
+            "value": [4.0] * 45 + [5.0, 1.0],
+        }
+    )
+    mean = (45 * 4 + 6) / 47
+    found = bayesian_rating(rated, ["often", "once", "bad", "never"])
+    expected = [(180 + 5 * mean) / 50, (5 + 5 * mean) / 6, (1 + 5 * mean) / 6, mean]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        bayesian_rating(rated, ["once"], prior=1), [(5 + mean) / 2], rtol=1e-6
+    )
+
+
+def test_each_user_counts_once():
+    "Nine users take what is red, one each; a tenth takes what is blue, ninety times."
+    of = np.array([*range(9), *[9] * 90])
+    chosen = np.where((of < 9)[:, None], [1.0, 0.0], [0.0, 1.0])
+    others = np.tile(np.eye(2)[None], (10, 3, 1)).reshape(10, 6, 2)
+    red, blue = fit_conditional_logit(chosen, of, others)
+    assert red > 0.5 and blue < 0.3 * red
+
+
+def test_what_is_old_is_worth_less_in_matrix_and_trend():
+    events = {"user": ["a", "b"], "id": ["x", "y"], "event": "purchase"}
+    history = History(pd.DataFrame(events | {"time": ["2024-01-01", "2024-01-31"]}))
+    fresh = decayed_matrix(history, half_life=30)
+    np.testing.assert_allclose(fresh.toarray(), [[0.5, 0], [0, 1]])
+    facts = product_facts(history, fresh)
+    assert (
+        facts["popularity"][0] == facts["popularity"][1] and facts["trend"][0] < facts["trend"][1]
+    )

@@ -255,7 +255,7 @@ def test_networks_and_options_that_are_unknown():
     with pytest.raises(TypeError, match="this network takes units"):
         ImageClassifier(tiny, filters=3)
     with pytest.raises(ValueError, match="is too small for 3 poolings: at least 8 pixels"):
-        ImageClassifier(image_size=(7, 60)).fit(squares(0, 3))
+        ImageClassifier("fashion-baseline", image_size=(7, 60)).fit(squares(0, 3))
 
 
 def test_functions_of_every_kind_have_a_name(tmp_path):
@@ -301,9 +301,9 @@ def test_vgg16_weights_from_a_file(tmp_path):
     prepared = keras.applications.vgg16.preprocess_input(pixels.astype(np.float32))
     wanted = source.predict(prepared, verbose=0).mean((1, 2))
     for given in (path, str(path)):
-        found = features("vgg16", (40, 32), weights=given).predict(pixels, verbose=0)
+        found = features("vgg16", (40, 32), None, given).predict(pixels, verbose=0)
         np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-5 * np.abs(wanted).max())
-    options = {"image_size": (40, 32), "weights": path, "dense": (), "dropout": 0.0}
+    options = {"image_size": (40, 32), "weights": path, "dense": (), "dropout": 0.0, "resize": None}
     classifier = ImageClassifier("vgg16", **options).fit(data, epochs=1)
     np.testing.assert_allclose(classifier.embed(test), unit_rows(wanted), atol=1e-4)
     classifier.save(tmp_path / "c")

@@ -1,4 +1,4 @@
-"""Decoding in a process of its own: killed when it is late, replaced, and never outliving the server."""
+"""Decoding in a process of its own: killed when late, replaced, never outliving the server."""
 
 import io
 import os

@@ -26,6 +26,7 @@ from prodrec.recommend.embedders import (
     TfidfEmbedder,
     as_items,
 )
+from prodrec.recommend.joint import JointEmbedder
 from prodrec.recommend.reduction import PCAEmbedder
 from prodrec.stats import unit_rows
 
@@ -83,6 +84,7 @@ EMBEDDERS = {
     "reduced words": lambda: PCAEmbedder(TfidfEmbedder(), 5, whiten=True),
     "reduced joint": lambda: PCAEmbedder(ColourWords(), 2),
     "joint": ColourWords,
+    "joint learned": lambda: JointEmbedder(ColorHistogram(SIZE), TfidfEmbedder(), 8, epochs=3),
     "own text": LetterCount,
     "own subclass": Sharper,
     "own argument": Louder,

@@ -13,9 +13,12 @@ from hypothesis import HealthCheck, given, settings
 
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 from prodrec.recommend.filters import (
+    common_range,
     filter_table,
+    filter_values,
     is_plain,
     json_object,
+    json_wish,
     read_where,
     where_mask,
     where_note,
@@ -281,3 +284,28 @@ def test_a_near_miss_in_long_texts_costs_no_time():
     junk = [f"junk {n}" for n in range(2_000)]
     assert "the nearest is" not in where_note(products, {"title": junk})
     assert time.perf_counter() - began < 2
+
+
+def test_what_makes_a_filter():
+    def kept(*values) -> bool:
+        return filter_values(pd.Series(values, name="size")) is not None
+
+    assert kept(5, 6, 5, 5) and not kept(5, 5, 5, 5)
+    assert kept("a", "b", "a") and not kept("a", "a", "a")
+    assert kept(*["a", "b", "c"] * 2) and not kept(*"abcd", "e", "f")
+
+
+def test_ranges_are_joined_and_other_wishes_are_not():
+    assert common_range((1, 5), (3, None)) == (3, 5)
+    assert common_range((None, 5), (None, 4)) == (None, 4)
+    assert common_range((1, 5), [3]) is None and common_range("a", (1, 2)) is None
+
+
+def test_wishes_from_outside_hold_plain_values():
+    for value in ([["a"]], {"from": [1]}, {"any": [{}]}, float("inf")):
+        with pytest.raises(ValueError, match="give a text or a finite number"):
+            json_wish("price", value)
+    for value in ({}, {"from": 1, "x": 2}, {"any": 3}):
+        with pytest.raises(ValueError, match="give a range of 'price'"):
+            json_wish("price", value)
+    assert json_wish("price", {"to": 3}) == (None, 3) and json_wish("a", {"any": [1]}) == {1}

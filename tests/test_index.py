@@ -12,6 +12,7 @@ import sys
 import textwrap
 import threading
 
+import faiss
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,6 +30,7 @@ from prodrec.recommend.index import (
     check_vectors,
     index_bytes,
 )
+from prodrec.stats import unit_rows
 
 quick = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -617,3 +619,33 @@ def test_it_needs_neither_keras_nor_tensorflow():
         assert not loaded, loaded
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_what_the_graph_does_not_reach_is_searched_for_exactly(dtype, monkeypatch):
+    "Whatever the graph comes back with, an answer has as many rows as match, and the right ones."
+    draw = np.random.default_rng(0)
+    vectors = unit_rows(draw.normal(size=(300, 8)).astype(np.float32))
+    index = FaissIndex(approximate=True, dtype=dtype).add(vectors)
+    exact = FaissIndex(approximate=False, dtype=dtype).add(vectors)
+    allowed = draw.random(300) < 0.6
+    real, lost = faiss.IndexHNSW.search, []
+
+    def forgetful(self, *args, **options):
+        scores, slots = real(self, *args, **options)
+        slots[:, 3:] = -1  # as where the graph is cut in two
+        lost.append(len(slots))
+        return scores, slots
+
+    monkeypatch.setattr(faiss.IndexHNSW, "search", forgetful)
+    for mask in (None, allowed):
+        rows, scores = index.search(vectors[:5], 9, mask)
+        expected = exact.search(vectors[:5], 9, mask)
+        np.testing.assert_array_equal(rows, expected[0])
+        np.testing.assert_allclose(scores, expected[1], atol=1e-3)
+    assert lost == [5, 5]
+    narrow = np.arange(300) < 6  # so few that the graph is not asked
+    np.testing.assert_array_equal(
+        index.search(vectors[:5], 9, narrow)[0], exact.search(vectors[:5], 9, narrow)[0]
+    )
+    assert lost == [5, 5]

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from builders import encoded
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import ks_2samp
+from scipy.stats import hypergeom, ks_2samp
 from threadpoolctl import threadpool_limits
 
 from prodrec.apps import monitor
@@ -22,6 +23,7 @@ from prodrec.apps.monitor import (
     two_sample_test,
 )
 from prodrec.apps.workspace import Versions
+from prodrec.data.catalog import Catalog
 from prodrec.recommend.history import History
 
 
@@ -285,3 +287,52 @@ def test_a_figure_of_drift_names_what_changed():
     found = drift(REFERENCE, changed(sample(300, 7), confidence=0.4), LEARNED)
     ax = found.figure()
     assert "1 of" in ax.get_title() and ax.get_xlabel().startswith("population stability")
+
+
+def test_many_signals_are_not_judged_one_by_one():
+    "Of 40 signals one has p = .002 by itself: among 40 that is no alarm."
+    draw = np.random.default_rng(0)
+    old = {f"s{n}": draw.normal(size=200) for n in range(40)}
+    new = {name: draw.normal(size=200) for name in old}
+    new["s7"] = draw.normal(0.31, 1, 200)
+    sides = [Observed(pd.DataFrame(facts), {}) for facts in (old, new)]
+    table = drift(*sides, alpha=0.05, min_psi=0.0).table
+    alone = pd.Series({name: ks_2samp(old[name], new[name]).pvalue for name in old})
+    assert 0.0005 < alone["s7"] < 0.02 and alone.idxmin() == "s7"
+    expected, running = {}, 0.0  # Holm's rule, step by step
+    for n, (name, p) in enumerate(alone.sort_values().items()):
+        running = max(running, min(1.0, (40 - n) * p))
+        expected[name] = running
+    pd.testing.assert_series_equal(
+        table["p"].sort_index(), pd.Series(expected).sort_index(), check_names=False
+    )
+    assert not table["alarm"].any() and (alone < 0.05).any()
+
+
+def test_one_of_many_names_is_not_judged_alone():
+    old = pd.Series(np.repeat([f"c{n}" for n in range(50)], 20))
+    fresh = pd.Series(np.repeat([f"c{n}" for n in range(50)], [45, *[20] * 48, 5]))
+    _, found = monitor._names_p(old, fresh)
+    alone = hypergeom.sf(45 - 1, 2010, 65, 1010)  # of the name that grew most
+    assert alone < 0.01 and found == pytest.approx(2 * 50 * alone, rel=1e-6)
+
+
+def test_facts_of_pictures_are_shares(catalog_of_two):
+    facts = monitor.picture_facts(catalog_of_two)
+    np.testing.assert_allclose(facts.loc["white"], [1, 0, 0], atol=0.01)
+    np.testing.assert_allclose(facts.loc["red"], [1 / 3, 0, 1], atol=0.02)
+
+
+def test_a_change_of_exactly_the_least_size_is_one():
+    old = Observed(pd.DataFrame({"kind": np.repeat(["a", "b"], 200)}), {})
+    new = Observed(pd.DataFrame({"kind": np.repeat(["a", "b"], [320, 80])}), {})
+    size = float(drift(old, new).table["psi"].iloc[0])
+    assert drift(old, new, min_psi=size).table["alarm"].all()
+    assert not drift(old, new, min_psi=np.nextafter(size, 9)).table["alarm"].any()
+
+
+@pytest.fixture
+def catalog_of_two():
+    colours = {"white": (255, 255, 255), "red": (255, 0, 0)}
+    pictures = [encoded(np.full((40, 40, 3), c, np.uint8), "PNG") for c in colours.values()]
+    return Catalog(pd.DataFrame({"image": pictures}, index=list(colours)))

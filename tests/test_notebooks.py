@@ -2,8 +2,10 @@
 
 import ast
 import json
+import os
 import re
 import statistics
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,12 @@ NBS = ROOT / "nbs"
 PATHS = sorted(p for p in NBS.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
 CHAPTERS = [p for p in PATHS if p.name != "index.ipynb"]
 COLAB = "https://colab.research.google.com"
-INSTALL = "#| hide\n#| eval: false\n! [ -e /content ] && pip install -Uqq prodrec"
+INSTALL = r'''#| hide
+#| eval: false
+! [ ! -e /content ] || python -c "import prodrec" 2>/dev/null || \
+    pip install -qq $(ls ../settings.ini ../../settings.ini 2>/dev/null | head -1 \
+    | xargs -r dirname | grep . || echo git+https://github.com/prodrec/prodrec) || \
+    echo "prodrec is not installed: clone its repository, run 'pip install .' there, then this cell"'''  # noqa: E501
 MACHINE = re.compile(r"/(?:home|root|work|Users|tmp|mnt|private|var/folders)/|\b[A-Z]:\\")
 by_path = {"ids": lambda p: p.relative_to(NBS).as_posix()}
 
@@ -37,7 +44,7 @@ def is_hidden(cell: dict) -> bool:
 
 def parsed(cell: dict) -> list[ast.stmt]:
     "The statements of a code cell, its shell and magic lines left out."
-    return ast.parse(re.sub(r"^[ \t]*[!%].*$", "", source(cell), flags=re.MULTILINE)).body
+    return ast.parse(re.sub(r"^[ \t]*[!%](.*\\\n)*.*$", "", source(cell), flags=re.MULTILINE)).body
 
 
 def texts(value) -> str:
@@ -56,6 +63,40 @@ def test_opens_like_a_chapter(path):
     assert re.match(r"# \S.*\n\n> \S.*[.?!]\n\n\S", source(title)), (
         "a title, a `>` subtitle, and what it is for"
     )
+
+
+@pytest.mark.parametrize(
+    "folder, clone, pip, expected",
+    [
+        ("content", None, 0, ["pip install -qq git+https://github.com/prodrec/prodrec"]),
+        ("content/prodrec/nbs", "content/prodrec", 0, ["pip install -qq .."]),
+        ("content/prodrec/nbs/recipes", "content/prodrec", 0, ["pip install -qq ../.."]),
+        ("content", None, 1, [..., "prodrec is not installed: clone its repository"]),
+        ("elsewhere", None, 0, []),
+    ],
+)
+def test_the_install_cell_finds_the_package(tmp_path, folder, clone, pip, expected):
+    """Its shell line; another folder stands for Colab's, and pip and python for real ones."""
+    for name in (folder, "bin"):
+        (tmp_path / name).mkdir(parents=True)
+    if clone:
+        (tmp_path / clone / "settings.ini").touch()
+    for name, text in {"pip": f'echo "pip $*"; exit {pip}', "python": "exit 1"}.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    content = tmp_path / ("content" if "content" in folder else "absent")
+    line = INSTALL.split("! ", 1)[1].replace("/content", str(content))
+    run = subprocess.run(
+        ["bash", "-c", line],
+        cwd=tmp_path / folder,
+        env={"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = run.stdout.splitlines()
+    assert len(said) == len(expected)
+    assert all(e is ... or s.startswith(e) for s, e in zip(said, expected, strict=True))
 
 
 @pytest.mark.parametrize("path", PATHS, **by_path)
@@ -104,7 +145,7 @@ def test_numbers_and_names_agree(path):
         r"^#\|\s*default_exp\s+(\S+)", "\n".join(map(source, cells(path))), re.MULTILINE
     )
     if path.parent == NBS and path.stem[0].isdigit():
-        assert [re.sub(r"^\d\d[a-z]?_", "", path.stem)] == module
+        assert [re.sub(r"^\d\d[a-z]*_", "", path.stem)] == module
     else:
         assert not module, "only numbered chapters are exported"
 

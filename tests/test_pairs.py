@@ -171,3 +171,11 @@ def test_the_widest_directions_are_few_or_all():
     x = np.diag([1.0, 3.0, 2.0])
     assert np.allclose(np.abs(widest_directions(x, 2)).sum(1), [0, 1, 1])
     assert (widest_directions(x, 3) == np.eye(3)).all()
+
+
+def test_a_large_basket_has_no_more_votes_than_a_small_one():
+    table = pd.DataFrame({"user": ["a", "a", *"bbbb"], "id": ["x", "y", *"xyzw"]})
+    pairs = basket_pairs(baskets(History(table)))
+    votes = pairs.groupby(["a", "b"])["weight"].agg(sorted)
+    assert votes["x", "y"] == pytest.approx([1 / 3, 1])
+    assert votes["x", "z"] == pytest.approx([1 / 3])

@@ -17,7 +17,7 @@ from prodrec.recommend.collaborative import ItemKNN
 from prodrec.recommend.embedders import TfidfEmbedder
 from prodrec.recommend.history import History
 from prodrec.recommend.index import FaissIndex
-from prodrec.recommend.profiles import Feedback
+from prodrec.recommend.profiles import Feedback, user_profile
 from prodrec.recommend.recommender import Recommender
 
 
@@ -295,3 +295,19 @@ def test_a_locked_database_is_not_waited_for(tmp_path):
     assert time.perf_counter() - began < 3
     other.rollback()
     assert len(feedback.add("anna", "1", "like")) == 1
+
+
+def test_a_dislike_ends_with_a_like_and_two_stars_are_one():
+    def after(*events):
+        table = pd.DataFrame(events, columns=["event", "value"]).assign(id="x")
+        profile = user_profile(table)
+        return profile.disliked, profile.liked.index.tolist(), profile.had
+
+    assert after(("dislike", 1)) == (["x"], [], [])
+    assert after(("like", 1), ("dislike", 1))[:2] == (["x"], [])
+    assert after(("dislike", 1), ("like", 1), ("like", 1))[:2] == ([], ["x"])
+    assert after(("dislike", 1), ("view", 1))[0] == ["x"]  # to look at it again takes nothing back
+    assert after(("rating", 2)) == (["x"], [], ["x"])
+    assert after(("rating", 2.5)) == ([], ["x"], ["x"])
+    assert after(("dislike", 1), ("rating", 5))[0] == []
+    assert after(("purchase", 1)) == ([], ["x"], ["x"])

@@ -23,6 +23,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import prodrec
 
@@ -335,6 +336,9 @@ def test_the_python_in_the_readme_runs(tmp_path):
     )  # how well it learns is the notebook's matter, which runs in full
     code = code.replace("epochs=15", "epochs=1").replace("load_demo()", "load_demo(n=300)")
     (tmp_path / "readme.py").write_text(code, encoding="utf-8")
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (16, 16), "red").save(tmp_path / "pictures" / "mug.png")
+    (tmp_path / "products.csv").write_text("id,name,kind,file\n1,Red mug,mugs,mug.png\n")
     run(sys.executable, "readme.py", cwd=tmp_path)
 
 

@@ -1,23 +1,32 @@
 """A query: its arguments are checked where it is made, and nowhere later."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse as sp
 from builders import SIZE, history, picture, shop
 
+from prodrec.data.catalog import Catalog
 from prodrec.recommend.collaborative import ItemKNN
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
+from prodrec.recommend.history import History
 from prodrec.recommend.query import (
     Query,
     as_list,
+    asked_words,
     check_crop,
     crop_picture,
     embed_query,
+    mean_words,
     pass_over_unknown,
     query_pictures,
+    read_question,
     read_questions,
 )
 from prodrec.recommend.ranking import NEAR_DUPLICATE
 from prodrec.recommend.recommender import Recommender
+from prodrec.recommend.sparse import SearchEmbedder
+from prodrec.stats import unit_rows
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +134,70 @@ def test_unknown_products_are_named(both):
         pass_over_unknown(Query(positive="x"), both.catalog)
     with pytest.raises(KeyError, match="'x'"):
         pass_over_unknown(Query(id=["000", "x"], text="a", each=True), both.catalog)
+
+
+def asked(shelf, **options) -> np.ndarray:
+    query = Query(**options)
+    found = read_questions(shelf, query, shelf.weights, embed_query(query, shelf.spaces))[0]
+    return unit_rows(found.vector[None])[0]
+
+
+def test_examples_draw_a_question_towards_them_or_push_it_away(both):
+    shelf = both._look()
+    example = unit_rows(shelf.vectors(["008"]))[0]
+    alone = asked(shelf, id="000") @ example
+    assert asked(shelf, id="000", positive="008") @ example > alone + 0.05
+    assert asked(shelf, id="000", negative="008") @ example < alone - 0.01
+    text = asked(shelf, text="red shirt") @ example
+    assert asked(shelf, text="red shirt", negative="008") @ example < text
+
+
+def test_a_product_that_a_user_dislikes_pushes_the_question_away():
+    events = pd.DataFrame({"user": "u", "id": ["000", "008"], "event": ["like", "dislike"]})
+    fans = pd.DataFrame({"user": "v", "id": ["000"], "event": ["like"]})
+    made = Recommender(image=ColorHistogram(SIZE), text=TfidfEmbedder()).fit(
+        shop(45), History(pd.concat([events, fans]))
+    )
+    shelf = made._look()
+    shelf.profiles.model = None  # the vectors alone
+    hated = unit_rows(shelf.vectors(["008"]))[0]
+    own, other = asked(shelf, user="u", text="red"), asked(shelf, user="v", text="red")
+    assert own @ hated < other @ hated - 0.01
+
+
+def test_examples_add_and_take_away_words():
+    catalog = Catalog(pd.DataFrame({"title": ["red mug", "blue mug", "red lamp", "green lamp"]}))
+    made = Recommender({"words": SearchEmbedder(TfidfEmbedder(fields=("title",)), ("title",))})
+    shelf = made.fit(catalog)._look()
+    (index,) = shelf.words.values()
+    ids = catalog.ids
+
+    def weights(**options) -> dict[str, float]:
+        query = Query(**options)
+        question = read_question(shelf, query, query.positions()[0])
+        row = asked_words(shelf, query, question)["words"].toarray()[0]
+        return dict(zip(index.columns, row.tolist(), strict=True))
+
+    alone = weights(id=ids[0])
+    nearer, farther = (weights(id=ids[0], **{way: ids[2]}) for way in ("positive", "negative"))
+    assert alone["lamp"] == 0 and alone["mug"] > 0
+    assert nearer["lamp"] > 0 > farther["lamp"]
+    assert nearer["mug"] == pytest.approx(0.75 * nearer["lamp"] / 0.75**2, rel=0.5)
+    assert abs(farther["lamp"]) < nearer["lamp"]
+
+
+def test_mean_words_by_hand():
+    rows = sp.csr_matrix([[1.0, 0, 3], [0, 0, 0], [0, 2, 1]])
+    np.testing.assert_allclose(mean_words(rows).toarray(), [[0.5, 1, 2]])
+    weighed = mean_words(rows, np.array([3, 9, 1]))
+    np.testing.assert_allclose(weighed.toarray(), [[0.75, 0.5, 2.5]])
+    assert mean_words(rows[1]).nnz == 0
+
+
+def test_the_ends_of_each_range_are_allowed():
+    for options in ({"k": 1}, {"min_score": -1}, {"min_score": 1}, {"diversity": 1},
+                    {"diversity": 0}, {"collapse": 1}, {"collapse": 0.0}):  # fmt: skip
+        Query(text="a", **options)
+    assert Query(text="a", diversity=0.1, k=10).want == 100
+    assert Query(text="a", diversity=0.1, k=11).want == 110
+    assert Query(text="a", diversity=0.1, k=1).want == 100

@@ -126,3 +126,27 @@ def test_equal_scores_stand_and_fall_together():
     for wrong in (np.zeros(5, bool), np.ones(4, bool)):
         with pytest.raises(ValueError, match="`right` must say yes or no"):
             threshold_table(np.repeat([0.7, 0.4], [3, 2]), wrong)
+
+
+def test_the_ends_of_each_range():
+    two = np.eye(2, dtype=np.float32)
+    assert mmr([0.9, 0.1], two, 2, 1).tolist() == mmr([0.9, 0.1], two, 2, 0).tolist() == [0, 1]
+    for wrong in (-0.01, 1.01, 2, float("nan")):
+        with pytest.raises(ValueError, match="`diversity`"):
+            mmr([1.0], two[:1], 1, wrong)
+    assert deduplicate(two, 1).tolist() == [0, 1]
+    assert deduplicate(np.vstack([two, two]), 1.0).tolist() == [0, 1, 0, 1]
+    for wrong in (0, 1.01, 1.5, -1):
+        with pytest.raises(ValueError, match="`threshold`"):
+            deduplicate(two, wrong)
+    right = [True, True, False]
+    assert float(suggest_threshold([0.9, 0.8, 0.7], right, 1)) == 0.8
+    for wrong in (0, 1.01, 2, -1):
+        with pytest.raises(ValueError, match="`precision` must lie above 0"):
+            suggest_threshold([0.9, 0.8, 0.7], right, wrong)
+
+
+def test_relevance_feedback_by_hand():
+    query, near, far = np.eye(3, dtype=np.float32)
+    expected = np.array([1, 0.75, -0.15]) / np.sqrt(1 + 0.75**2 + 0.15**2)
+    np.testing.assert_allclose(rocchio(query, near[None], far[None]), expected, rtol=1e-6)

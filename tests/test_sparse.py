@@ -6,11 +6,13 @@ import pytest
 from builders import shop
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spaces import encoder_folder
 
 from prodrec.data.catalog import Catalog
-from prodrec.recommend import sparse
+from prodrec.models import transformer
+from prodrec.recommend import sentences, sparse
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
-from prodrec.recommend.recommender import Recommender
+from prodrec.recommend.recommender import Recommender, describe
 from prodrec.recommend.sparse import (
     SearchEmbedder,
     Spelling,
@@ -213,3 +215,24 @@ def test_the_default_says_what_is_missing(monkeypatch):
         SearchEmbedder(share=1.5)
     with pytest.raises(TypeError, match="`dense` must be an embedder of texts"):
         SearchEmbedder(ColorHistogram())
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_default_for_words_of_a_recommender(there, monkeypatch, tmp_path):
+    "All the words asked for come first, with weights of sentences and without, which is said."
+    if there:
+        pytest.importorskip("tokenizers")
+        folder = tmp_path / "encoder"
+        encoder_folder(folder, " ".join(TITLES).replace("-", " ").replace(",", " "))
+        monkeypatch.setitem(sentences._FOLDERS, "minilm", folder)
+        monkeypatch.setattr(sentences, "PREFERRED", ("minilm",))
+        monkeypatch.setattr(transformer, "find_spec", lambda name: None)  # Keras starts sooner
+    else:
+        monkeypatch.setattr(sparse, "best_sentence_model", lambda: None)
+    made = Recommender(text="auto").fit(catalog_of(TITLES))
+    assert made.recommend(1, text="red lace top").ids == ["p000"]
+    assert made.recommend(1, text="runing shose").ids == ["p006"]
+    assert ("prodrec[sentences]" in describe(made)["space text"]) != there
+    assert isinstance(made.spaces["text"].dense, TfidfEmbedder) != there
+    with pytest.raises(TypeError, match="`text` must be an embedder, received 'best'"):
+        Recommender(text="best")

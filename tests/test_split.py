@@ -1,5 +1,6 @@
 """Properties that every split keeps, whatever the catalogue."""
 
+import hashlib
 import pickle
 
 import numpy as np
@@ -12,6 +13,7 @@ from prodrec.data.catalog import Catalog
 from prodrec.data.split import (
     classes_of,
     encode_labels,
+    id_chance,
     leaks,
     split,
     split_by_time,
@@ -290,3 +292,23 @@ def test_unseen_products_are_new_in_every_way():
     assert unseen(new, known, titles=True).ids == ["9"]
     with pytest.raises(ValueError, match="holds nothing new: all 2 products are known"):
         unseen(known, known)
+
+
+def test_chance_is_even_and_the_same_everywhere():
+    found = id_chance([f"p{n}" for n in range(2_000)], 0)
+    assert 0 <= found.min() and found.max() < 1 and abs(found.mean() - 0.5) < 0.02
+    assert np.abs(np.histogram(found, 4, (0, 1))[0] - 500).max() < 80
+    digest = hashlib.blake2b(b"7:red", digest_size=6).hexdigest()
+    assert id_chance(["red"], 7)[0] == int(digest, 16) / 2**48
+
+
+GOLDEN = {"train": [0, 2, 3, 4, 5, 6, 9], "validation": [7, 8], "test": [1]}
+
+
+def test_the_split_of_a_version_is_that_of_the_next():
+    "Ids of the test side, once written down: another would mix models trained before and after."
+    family = pd.Series([n // 3 for n in range(30)], [f"p{n}" for n in range(30)])
+    catalog = Catalog(pd.DataFrame({"category": ["a", "b"] * 15, "family": family.to_numpy()},
+                                   index=family.index))  # fmt: skip
+    sides = split(catalog, groups="family", seed=1)
+    assert {n: sorted(s.products["family"].unique().tolist()) for n, s in sides.items()} == GOLDEN

@@ -24,7 +24,7 @@ from ..recommend.filters import where_mask
 def human_name(
     column: str,  # the name of a column
 ) -> str:
-    """Return the name of a column as words: "base colour" for `baseColour` or `base_colour`."""
+    """Return the name of a column as words: "base colour" for "baseColour" or "base_colour"."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[_\s]+", " ", str(column)).split()
     return " ".join(w if w.isupper() else w.lower() for w in words) or str(column)
 

@@ -189,7 +189,7 @@ class Filter(pydantic.BaseModel):
 
 # %% ../../nbs/42d_apps.schemas.ipynb #0027
 class Filters(pydantic.BaseModel):
-    """What the server can be asked."""
+    """Values that questions may filter by, and the spaces that they may use."""
 
     version: str
     products: int = _field(description="how many products there are")
@@ -260,7 +260,7 @@ class Imported(pydantic.BaseModel):
 
 # %% ../../nbs/42d_apps.schemas.ipynb #0034
 class Event(pydantic.BaseModel, extra="forbid"):
-    """What a user did with a product."""
+    """An event of a user and a product: a view, a purchase, a like, a rating."""
 
     user: str = _field(min_length=1, max_length=255, pattern=NAME, description="who")
     id: str = _field(min_length=1, max_length=255, pattern=NAME, description="the product")

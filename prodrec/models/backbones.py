@@ -19,13 +19,14 @@ from .networks import load_plugins, register_network
 from ..stats import unit_rows
 
 # %% auto #0
-__all__ = ['BACKBONES', 'NETWORKS', 'PREPARATIONS', 'known_backbone', 'prepare', 'backbone', 'features', 'transfer',
-           'register_backbone', 'agreement']
+__all__ = ['BACKBONES', 'FILES', 'NETWORKS', 'PREPARATIONS', 'known_backbone', 'prepare', 'backbone', 'inside_size', 'features',
+           'transfer', 'register_backbone', 'agreement']
 
 # %% ../../nbs/21a_models.backbones.ipynb #0012
 _COLUMNS = ["parameters", "dim", "size", "smallest", "pixels", "licence", "unfreeze"]
 BACKBONES = pd.DataFrame(columns=_COLUMNS, index=pd.Index([], name="name", dtype=object))
 _BUILDERS: dict[str, Callable] = {}
+FILES: dict[str, dict[float, str]] = {}  # name -> {alpha: file of its weights in Keras' cache}
 NETWORKS: dict[str, Callable] = {}  # the transfer network of each backbone, by its name
 
 
@@ -131,6 +132,23 @@ def backbone(
     return model
 
 # %% ../../nbs/21a_models.backbones.ipynb #0028
+def inside_size(
+    name: str,  # one of `BACKBONES`
+    image_size: tuple[int, int],  # (height, width) of the pictures that come in
+    resize: tuple[int, int] | str | None = "auto",  # as in `features`
+    pretrained: bool = True,  # whether the backbone has learned a size yet
+) -> tuple[int, int] | None:
+    """Return the (height, width) to which pictures are scaled inside the network; None for none."""
+    if isinstance(resize, str) and resize != "auto":
+        raise ValueError(f'`resize` must be (height, width), "auto" or None, received {resize!r}')
+    if resize != "auto":
+        return None if resize is None else tuple(resize)
+    size = BACKBONES["size"][known_backbone(name)]
+    if not pretrained or max(image_size) >= size:
+        return None
+    return tuple(max(32, 8 * round(side * size / max(image_size) / 8)) for side in image_size)
+
+# %% ../../nbs/21a_models.backbones.ipynb #0029
 def _check_seen(name: str, seen: tuple[int, int], pretrained: bool):
     "Raise where a backbone would see nothing, warn where it sees less than half of its size."
     row = BACKBONES.loc[name]
@@ -146,12 +164,11 @@ def _check_seen(name: str, seen: tuple[int, int], pretrained: bool):
             stacklevel=4,
         )
 
-# %% ../../nbs/21a_models.backbones.ipynb #0029
+# %% ../../nbs/21a_models.backbones.ipynb #0030
 def features(
     name: str,  # one of `BACKBONES`
     image_size: tuple[int, int],  # (height, width) of the pictures that come in
-    resize: tuple[int, int]
-    | None = None,  # (height, width) they are scaled to inside; None: as they are
+    resize: tuple[int, int] | str | None = "auto",  # (height, width) inside; None: as they are
     weights: str | Path | None = "imagenet",  # "imagenet", a path, or None
     alpha: float = 1.0,  # share of the channels, for the MobileNets
 ) -> keras.Model:
@@ -160,6 +177,7 @@ def features(
     Raises `ValueError` where the backbone gets to see less than 32 x 32.
     """
     base = backbone(name, weights, alpha)
+    resize = inside_size(name, image_size, resize, weights is not None)
     _check_seen(name, resize or image_size, weights is not None)
     inputs = keras.Input((*image_size, 3), dtype="uint8")
     x = inputs if resize is None else layers.Resizing(*resize, interpolation="bilinear")(inputs)
@@ -167,12 +185,12 @@ def features(
     last = layers.GlobalAveragePooling2D if len(x.shape) == 4 else layers.Identity
     return keras.Model(inputs, last(name="bottleneck")(x))
 
-# %% ../../nbs/21a_models.backbones.ipynb #0030
+# %% ../../nbs/21a_models.backbones.ipynb #0031
 def transfer(
     image_size: tuple[int, int],  # (height, width) of the pictures that come in
     n_classes: int,  # number of labels
     name: str = "mobilenetv2",  # one of `BACKBONES`
-    resize: tuple[int, int] | None = None,  # (height, width) they are scaled to inside
+    resize: tuple[int, int] | str | None = "auto",  # (height, width) inside; None: as they are
     weights: str | Path | None = "imagenet",  # "imagenet", a path, or None
     alpha: float = 1.0,  # share of the channels, for the MobileNets
     dense: Sequence[int] = (256,),  # units of each dense layer of the head before the last
@@ -188,7 +206,7 @@ def transfer(
     decided = layers.Dense(n_classes, activation="softmax", dtype="float32", name="probabilities")
     return keras.Model(base.input, decided(x))
 
-# %% ../../nbs/21a_models.backbones.ipynb #0032
+# %% ../../nbs/21a_models.backbones.ipynb #0033
 def register_backbone(
     name: str,  # by which it is asked for; another one of that name is replaced
     build: Callable,  # weights ("imagenet" or None) -> keras.Model, pixels to maps or vectors
@@ -199,6 +217,7 @@ def register_backbone(
     unfreeze: Sequence[str] = (),  # layers from which on it can learn, the last block first
     parameters: int | None = None,  # number of its weights
     licence: str = "not stated",  # of the pretrained weights
+    files: dict[float, str] | None = None,  # alpha -> weights file in Keras' cache; None: own ways
     **training,  # how its head is trained, see `models.training.TRAINING`
 ):
     """Make a backbone, and a transfer network with it, available by name."""
@@ -210,9 +229,10 @@ def register_backbone(
     row = [parameters, dim, size, smallest, pixels, licence, tuple(unfreeze)]
     BACKBONES.loc[name] = pd.Series(row, _COLUMNS, dtype=object)
     _BUILDERS[name], NETWORKS[name] = build, partial(transfer, name=name)
+    FILES[name] = dict(files or {})
     register_network(name, NETWORKS[name], size, size // 2, **training)
 
-# %% ../../nbs/21a_models.backbones.ipynb #0036
+# %% ../../nbs/21a_models.backbones.ipynb #0037
 def _application(name: str) -> Callable:
     "Return the builder of a network of `keras.applications` for pictures of any size."
 
@@ -234,6 +254,7 @@ register_backbone(
     unfreeze=("block5_conv1", "block4_conv1", "block3_conv1"),
     parameters=14_714_688,
     licence="CC BY 4.0",
+    files={1.0: "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"},
 )
 register_backbone(
     "resnet50",
@@ -243,6 +264,7 @@ register_backbone(
     unfreeze=("conv5_block1_1_conv", "conv4_block1_1_conv"),
     parameters=23_587_712,
     licence="MIT",
+    files={1.0: "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"},
 )
 register_backbone(
     "efficientnetv2b0",
@@ -251,9 +273,12 @@ register_backbone(
     unfreeze=("block6a_expand_conv", "block5a_expand_conv", "block4a_expand_conv"),
     parameters=5_919_312,
     licence="Apache 2.0",
+    files={1.0: "efficientnetv2-b0_notop.h5"},
 )
 
-# %% ../../nbs/21a_models.backbones.ipynb #0037
+# %% ../../nbs/21a_models.backbones.ipynb #0038
+_V2 = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_224_no_top.h5"
+_V1, _WIDTHS = "mobilenet_{}_224_tf_no_top.h5", (1.0, 0.75, 0.5, 0.25)
 register_backbone(
     "mobilenetv2",
     _application("MobileNetV2"),
@@ -262,6 +287,7 @@ register_backbone(
     unfreeze=("block_13_expand", "block_10_expand", "block_6_expand"),
     parameters=2_257_984,
     licence="Apache 2.0",
+    files={a: _V2.format(a) for a in (1.0, 0.75, 0.5, 0.35, 1.3, 1.4)},
 )
 register_backbone(
     "mobilenet",
@@ -271,6 +297,7 @@ register_backbone(
     unfreeze=("conv_pad_12", "conv_dw_7", "conv_pad_6"),
     parameters=3_228_864,
     licence="Apache 2.0",
+    files={a: _V1.format(n) for a, n in zip(_WIDTHS, ("1_0", "7_5", "5_0", "2_5"), strict=True)},
 )
 register_backbone(
     "convnexttiny",
@@ -279,9 +306,10 @@ register_backbone(
     unfreeze=("convnext_tiny_downsampling_block_2", "convnext_tiny_downsampling_block_1"),
     parameters=27_820_128,
     licence="MIT",
+    files={1.0: "convnext_tiny_notop.h5"},
 )
 
-# %% ../../nbs/21a_models.backbones.ipynb #0045
+# %% ../../nbs/21a_models.backbones.ipynb #0050
 def agreement(
     a: np.ndarray,  # (n, d), the vectors of some pictures
     b: np.ndarray,  # (n, d), other vectors of the same pictures in the same order

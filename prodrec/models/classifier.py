@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from prodrec.models import (
     keras,
 )
 from .calibration import fit_temperature, with_temperature
+from .choice import Chosen, quiet_tensorflow
+from .choose_pictures import choose_pictures, solve_probe
 from prodrec.models.networks import (
     check_options,
     embedding_network,
@@ -38,13 +41,21 @@ from prodrec.models.pixels import (
     picture_sizes,
     stack_pictures,
 )
+from .probe import swift_features
 from .report import Report
-from .trainer import Trainer, frozen_answers, labels_of
+from prodrec.models.trainer import (
+    Trainer,
+    check_epochs,
+    frozen_answers,
+    labels_of,
+    undone_on_failure,
+    warn_of_labels,
+)
 from .training import PRECISIONS, TRAINING, precision_policy, training_of
 from ..stats import unit_rows
 
 # %% auto #0
-__all__ = ['Classifier', 'ImageClassifier']
+__all__ = ['Classifier', 'PictureReader', 'scales_inside', 'check_auto', 'ImageClassifier']
 
 # %% ../../nbs/23_models.classifier.ipynb #0010
 def _as_json(value):
@@ -70,7 +81,7 @@ def _described(classifier: Trainer) -> dict[str, str]:
     return facts
 
 # %% ../../nbs/23_models.classifier.ipynb #0014
-class Classifier(Trainer, Saved):
+class Classifier(Chosen, Trainer, Saved):
     """Answer, measure, explain in vectors and save; see `ImageClassifier` for pictures.
 
     After `fit`: `model` (a plain `keras.Model` from inputs to probabilities), `classes_` (the
@@ -142,6 +153,7 @@ class Classifier(Trainer, Saved):
         report = Report(labels, proba, self.classes_, ids=test.ids, name=self.name, seed=self.seed)
         if self.temperature_ != 1:
             report.notes.append(f"temperature {self.temperature_:.2f}, fitted on validation")
+        report.notes += [self.chosen_] if self.chosen_ else []
         return report
 
     def to_state(self) -> dict:
@@ -149,7 +161,8 @@ class Classifier(Trainer, Saved):
         plain = {k: getattr(self, k) for k in self._params if k != "options"}
         plain["options"] = self.options
         state = {"network": network_name(self.network), "params": _as_json(plain)}
-        return state | {"classes": self.classes_, "temperature": self.temperature_}
+        learned = {"classes": self.classes_, "temperature": self.temperature_}
+        return state | learned | ({"choice": self.choice_state()} if self.found_ else {})
 
     @classmethod
     def from_state(
@@ -162,6 +175,7 @@ class Classifier(Trainer, Saved):
             setattr(new, key, tuple(value) if isinstance(value, list) else value)
         new.network, new.model, new.history_ = state["network"], None, None
         new.classes_, new.temperature_ = state["classes"], state.get("temperature", 1.0)
+        new.restore_choice(state.get("choice", {}))
         return new
 
     def save(
@@ -202,46 +216,10 @@ class Classifier(Trainer, Saved):
         return f"<table><caption>{type(self).__name__}</caption>{rows}</table>"
 
 # %% ../../nbs/23_models.classifier.ipynb #0016
-class ImageClassifier(Classifier):
-    """Classify pictures.
+class PictureReader:
+    """Read pictures at the size of an `ImageClassifier`."""
 
-    `predict`, `predict_proba` and `embed` take a `Catalog`, a picture (path, URL, bytes, PIL image,
-    uint8 array) or a list of pictures. The constructor raises `ValueError` for an unknown network
-    and `TypeError` for an option that it does not take. A training value that is None is the one
-    that suits the network, see `prodrec.models.training.training_of`.
-    """
-
-    _params = (*Classifier._params, "image_size", "fit_mode", "precision")
-    precision, _size = "float32", None
-
-    def __init__(
-        self,
-        network: str | Callable = "fashion-baseline",  # a name of `networks()`, or a function
-        image_size: tuple[int, int] | None = None,  # (height, width) in pixels; None: what suits
-        target: str = "category",  # the column that holds the labels
-        seed: int = 0,  # of weights, order and dropout
-        batch_size: int = 64,  # products in a step
-        fit_mode: str = "pad",  # how other shapes become `image_size`: "pad", "crop" or "stretch"
-        precision: str = "float32",  # to compute in: "float32", "bfloat16", or "auto"
-        learning_rate: float | None = None,  # the highest
-        optimizer: str
-        | Callable
-        | None = None,  # a name of `OPTIMIZERS`, or a function of the rate
-        schedule: str | None = None,  # of the rate: a name of `SCHEDULES`
-        label_smoothing: float | None = None,  # share of each label spread over all classes
-        balance: str | None = None,  # for rare classes: "weights", "sampling" or None
-        recompute_batchnorm: bool | None = None,  # BatchNorm's statistics after training
-        **options,  # of the network, e.g. `filters=(16, 32)`
-    ):
-        given = (learning_rate, optimizer, schedule, label_smoothing, balance, recompute_batchnorm)
-        super().__init__(target, seed, batch_size, training_of(network, *given))
-        check_options(find_network(network), options)
-        self.image_size = None if image_size is None else check_image_size(image_size)
-        if precision not in PRECISIONS:
-            known = ", ".join(PRECISIONS)
-            raise ValueError(f"`precision` must be one of {known}, received {precision!r}")
-        self.network, self.fit_mode = network, fit_mode
-        self.precision, self.options = precision, options
+    _size = None
 
     @property
     def image_size_(self) -> tuple[int, int] | None:
@@ -254,17 +232,8 @@ class ImageClassifier(Classifier):
     ):
         """Choose the size of pictures where none was given."""
         if self.image_size is None:
-            enlarge = self.options.get("resize") is None  # else the network does it
+            enlarge = not scales_inside(self.network, self.options)
             self._size = suitable_size(picture_sizes(train), self.network, enlarge)
-
-    def build(
-        self,
-        pixels: Pixels,  # the training pictures
-        n_classes: int,  # number of labels
-    ) -> keras.Model:
-        """Return the network, untrained."""
-        with precision_policy(self.precision):
-            return find_network(self.network)(self.image_size_, n_classes, **self.options)
 
     def read_catalog(
         self,
@@ -289,19 +258,142 @@ class ImageClassifier(Classifier):
         many = list(x) if is_stack or isinstance(x, list | tuple) else [x]
         return stack_pictures(many, self.image_size_, self.fit_mode)
 
+
+def scales_inside(
+    network: str | Callable,  # a name or a function
+    options: dict,  # of the network
+) -> bool:
+    """Return True where the network itself scales small pictures up, see `backbones.features`."""
+    if "resize" not in inspect.signature(find_network(network)).parameters:
+        return False
+    resize, weights = options.get("resize", "auto"), options.get("weights", "imagenet")
+    return resize is not None and (resize != "auto" or weights is not None)
+
+# %% ../../nbs/23_models.classifier.ipynb #0019
+def check_auto(
+    network: str | Callable,  # as the constructor received it
+    minutes: float | None,  # as the constructor received it
+    options: dict,  # of the network
+):
+    """Raise where `minutes` is given without "auto", or options of a network with it."""
+    if network != "auto" and minutes is not None:
+        raise ValueError(f'`minutes` is for network "auto", received it with {network!r}')
+    if network == "auto" and options:
+        names = ", ".join(options)
+        raise TypeError(f'"auto" takes no options of a network, received {names}: name a network')
+    if minutes is not None and not minutes > 0:
+        raise ValueError(f"`minutes` must be above zero, received {minutes!r}")
+
+# %% ../../nbs/23_models.classifier.ipynb #0021
+class ImageClassifier(PictureReader, Classifier):
+    """Classify pictures.
+
+    `predict`, `predict_proba` and `embed` take a `Catalog`, a picture (path, URL, bytes, PIL image,
+    uint8 array) or a list of pictures. With "auto", `tried_` is a DataFrame of what was tried,
+    `chosen_` says why one was chosen, and `code()` returns code that repeats it. The constructor
+    raises `ValueError` for an unknown network and `TypeError` for an option that it does not take.
+    A training value that is None is the one that suits the network, see
+    `prodrec.models.training.training_of`.
+    """
+
+    _params = (*Classifier._params, "image_size", "fit_mode", "precision", "minutes")
+    precision, minutes = "float32", None
+
+    def __init__(
+        self,
+        network: str | Callable = "auto",  # "auto", a name of `networks()`, or a function
+        image_size: tuple[int, int] | None = None,  # (height, width) in pixels; None: what suits
+        target: str = "category",  # the column that holds the labels
+        seed: int = 0,  # of weights, order and dropout
+        batch_size: int = 64,  # products in a step
+        fit_mode: str = "pad",  # how other shapes become `image_size`: "pad", "crop" or "stretch"
+        precision: str = "float32",  # to compute in: "float32", "bfloat16", or "auto"
+        learning_rate: float | None = None,  # the highest
+        optimizer: str | Callable | None = None,  # a name of `OPTIMIZERS`, or a function
+        schedule: str | None = None,  # of the rate: a name of `SCHEDULES`
+        label_smoothing: float | None = None,  # share of each label spread over all classes
+        balance: str | None = None,  # for rare classes: "weights", "sampling" or None
+        recompute_batchnorm: bool | None = None,  # BatchNorm's statistics after training
+        minutes: float | None = None,  # that "auto" may take; None: 5
+        **options,  # of the network, e.g. `filters=(16, 32)`
+    ):
+        given = (learning_rate, optimizer, schedule, label_smoothing, balance, recompute_batchnorm)
+        super().__init__(target, seed, batch_size, training_of(network, *given))
+        check_auto(network, minutes, options)
+        if network != "auto":
+            check_options(find_network(network), options)
+        self.image_size = None if image_size is None else check_image_size(image_size)
+        if precision not in PRECISIONS:
+            known = ", ".join(PRECISIONS)
+            raise ValueError(f"`precision` must be one of {known}, received {precision!r}")
+        self.network, self.fit_mode, self.minutes = network, fit_mode, minutes
+        self.precision, self.options = precision, options
+
+    def fit(
+        self,
+        train: Catalog,  # products with labels
+        validation: Catalog | None = None,  # others, to measure on; never learned from
+        epochs: int | None = None,  # None: 10, or with "auto" what the minutes allow
+        callbacks: Sequence[keras.callbacks.Callback] = (),  # of Keras
+        patience: int | None = None,  # epochs without a better validation loss
+        checkpoint: str | Path | None = None,  # folder from which an interrupted call goes on
+    ):
+        """Learn from `train` and return the classifier, see `Trainer.fit`."""
+        if self.network != "auto":
+            how = (10 if epochs is None else epochs, callbacks, patience, checkpoint)
+            return super().fit(train, validation, *how)
+        check_epochs(2 if epochs is None else epochs, validation, patience)
+        with undone_on_failure(self), quiet_tensorflow():
+            warn_of_labels(labels_of(train, self.target), self.target)
+            keras.utils.set_random_seed(self.seed)
+            return choose_pictures(self, train, validation, epochs)
+
+    def build(
+        self,
+        pixels: Pixels,  # the training pictures
+        n_classes: int,  # number of labels
+    ) -> keras.Model:
+        """Return the network, untrained."""
+        with precision_policy(self.precision):
+            return find_network(self.network)(self.image_size_, n_classes, **self.options)
+
+    def train_on(
+        self,
+        sides: list,  # (pictures, numbers of classes) of training and, if there is one, validation
+        epochs: int,  # how often the training products are shown
+        *more,  # see `Trainer.train_on`
+    ):
+        """Train `model` and write `history_`; the head of a "probe" is solved at once."""
+        if self.network != "probe":
+            return super().train_on(sides, epochs, *more)
+        self.history_ = solve_probe(self.model, sides, self.options.get("penalty"), self.seed)
+
+    def _through(self, inputs, part: Callable) -> np.ndarray:
+        "Return the answers of `part` of the network; frozen features come from the cache."
+        # only of a catalogue is anything kept; for others two new models would be built each time
+        network, whole = part(self.model), (None, None)
+        frozen, learns = split_frozen(network) if isinstance(inputs, Pixels) else whole
+        if frozen is None:
+            return apply_network(network, inputs, self.batch_size)
+        named = self.network if self.found_ is None else self.found_["network"]
+        answers = swift_features if named == "probe" else frozen_answers
+        seen = answers(frozen, inputs, self.batch_size)
+        return apply_network(learns, seen, self.batch_size)
+
     def raw_proba(
         self,
         inputs: Pixels | np.ndarray,  # from `inputs(x)`
     ) -> np.ndarray:
         """Return the probabilities as the network gives them, before the temperature."""
-        # only of a catalogue is anything kept; for others two new models would be built each time
-        whole = None, None
-        frozen, learns = split_frozen(self.model) if isinstance(inputs, Pixels) else whole
-        if frozen is None:
-            return super().raw_proba(inputs)
-        return apply_network(
-            learns, frozen_answers(frozen, inputs, self.batch_size), self.batch_size
-        )
+        return self._through(inputs, lambda network: network)
+
+    def embed(
+        self,
+        x,  # a catalogue, one picture or a list of pictures
+    ) -> np.ndarray:
+        """Return what the network sees before it decides: float32 (n, d), each row of length 1."""
+        self.check_fitted()
+        return unit_rows(self._through(self.inputs(x), embedding_network))
 
     def to_state(self) -> dict:
         """Return the parameters as JSON holds them, and the size of pictures."""

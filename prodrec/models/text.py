@@ -24,10 +24,13 @@ from sklearn.linear_model import LogisticRegression
 
 from ..data.catalog import Catalog
 from . import keras, layers
-from .classifier import Classifier
+from .choice import quiet_tensorflow
+from .choose_texts import choose_texts
+from .classifier import Classifier, check_auto
 from .networks import check_options, find_network, split_frozen
 from .pixels import apply_network
 from .report import Report, difference
+from .trainer import check_epochs, labels_of, undone_on_failure, warn_of_labels
 from .training import training_of
 from prodrec.models.words import (
     as_texts,
@@ -38,8 +41,8 @@ from prodrec.models.words import (
 )
 
 # %% auto #0
-__all__ = ['NETWORKS', 'text_vectorizer', 'tfidf_vectorizer', 'lstm', 'conv1d', 'linear', 'fit_linear', 'known_words',
-           'warn_of_unknown', 'mask_note', 'baseline_note', 'TextClassifier']
+__all__ = ['NETWORKS', 'text_vectorizer', 'tfidf_vectorizer', 'characters_vectorizer', 'lstm', 'conv1d', 'linear', 'fit_linear',
+           'known_words', 'warn_of_unknown', 'mask_note', 'baseline_note', 'TextReader', 'TextClassifier']
 
 # %% ../../nbs/24_models.text.ipynb #0011
 def _most_frequent(counts: Counter, n: int) -> list[str]:
@@ -81,6 +84,21 @@ def tfidf_vectorizer(
     return layers.TextVectorization(vocabulary=vocabulary, idf_weights=idf, **how)
 
 # %% ../../nbs/24_models.text.ipynb #0018
+def characters_vectorizer(
+    texts: Sequence[str],  # words with spaces between them
+    max_tokens: int = 20_000,  # number of runs that are counted
+    sizes: Sequence[int] = (3, 4, 5),  # characters in a run
+) -> layers.TextVectorization:
+    """Return a layer from texts (n,) to weighted counts of runs of characters, (n, tokens)."""
+    each = [{" ".join(t[i : i + n]) for n in sizes for i in range(len(t) - n + 1)} for t in texts]
+    counts = Counter(chain.from_iterable(each))
+    vocabulary = _most_frequent(counts, max_tokens)
+    idf = 1 + np.log((1 + len(each)) / (1 + np.array([counts[w] for w in vocabulary])))
+    how = {"standardize": None, "split": "character", "ngrams": tuple(sizes)}
+    how |= {"output_mode": "tf_idf", "name": "characters"}
+    return layers.TextVectorization(vocabulary=vocabulary, idf_weights=idf, **how)
+
+# %% ../../nbs/24_models.text.ipynb #0021
 def _embedded(vectorizer, vectors: np.ndarray | None, dims: int, learn: bool | None, mask: bool):
     "Return the input, and the vector of each word."
     size = vectorizer.vocabulary_size()
@@ -93,7 +111,7 @@ def _embedded(vectorizer, vectors: np.ndarray | None, dims: int, learn: bool | N
         layer.set_weights([vectors])
     return inputs, x
 
-# %% ../../nbs/24_models.text.ipynb #0020
+# %% ../../nbs/24_models.text.ipynb #0023
 def lstm(
     vectorizer: layers.TextVectorization,  # from `text_vectorizer`
     n_classes: int,  # number of classes
@@ -114,7 +132,7 @@ def lstm(
     out = layers.Dense(n_classes, activation="softmax", name="probabilities")(x)
     return keras.Model(inputs, out)
 
-# %% ../../nbs/24_models.text.ipynb #0023
+# %% ../../nbs/24_models.text.ipynb #0026
 def conv1d(
     vectorizer: layers.TextVectorization,  # from `text_vectorizer`
     n_classes: int,  # number of classes
@@ -135,10 +153,12 @@ def conv1d(
     out = layers.Dense(n_classes, activation="softmax", name="probabilities")(x)
     return keras.Model(inputs, out)
 
-# %% ../../nbs/24_models.text.ipynb #0026
+# %% ../../nbs/24_models.text.ipynb #0029
 def linear(
     vectorizer: layers.TextVectorization,  # from `tfidf_vectorizer`
     n_classes: int,  # number of classes
+    C: float = 10.0,  # scikit-learn's inverse strength of regularisation, see `fit_linear`
+    characters: layers.TextVectorization | bool = False,  # `characters_vectorizer`'s; True: made
 ) -> keras.Model:
     """Return logistic regression, from texts (n,) to probabilities (n, n_classes).
 
@@ -147,11 +167,15 @@ def linear(
     """
     inputs = keras.Input((), dtype="string", name="text")
     # unknown words, the first column, would make the known ones of a longer text count for nothing
-    x = layers.UnitNormalization(name="bottleneck")(vectorizer(inputs)[:, 1:])
+    if not characters:
+        x = layers.UnitNormalization(name="bottleneck")(vectorizer(inputs)[:, 1:])
+    else:
+        parts = [layers.UnitNormalization()(v(inputs)[:, 1:]) for v in (vectorizer, characters)]
+        x = layers.Concatenate(name="bottleneck")(parts)
     x = layers.Dense(n_classes, kernel_initializer="zeros", name="embedding")(x)
     return keras.Model(inputs, layers.Softmax(name="probabilities")(x))
 
-# %% ../../nbs/24_models.text.ipynb #0027
+# %% ../../nbs/24_models.text.ipynb #0030
 def fit_linear(
     model: keras.Model,  # from `linear`
     texts: np.ndarray,  # (n,) words with spaces between them
@@ -170,7 +194,7 @@ def fit_linear(
             kernel, bias = np.concatenate([-kernel, kernel]) / 2, np.concatenate([-bias, bias]) / 2
         model.get_layer("embedding").set_weights([kernel.T, bias])
 
-# %% ../../nbs/24_models.text.ipynb #0029
+# %% ../../nbs/24_models.text.ipynb #0032
 NETWORKS = {
     "lstm": lstm,
     "bilstm": partial(lstm, bidirectional=True),
@@ -178,7 +202,7 @@ NETWORKS = {
     "tfidf": linear,
 }
 
-# %% ../../nbs/24_models.text.ipynb #0031
+# %% ../../nbs/24_models.text.ipynb #0034
 _KNOWN = WeakKeyDictionary()
 
 
@@ -188,10 +212,11 @@ def known_words(
     """Return the vocabulary of a network; empty where it has no `TextVectorization` of its own."""
     if model not in _KNOWN:
         found = [x for x in model.layers if isinstance(x, layers.TextVectorization)]
-        _KNOWN[model] = frozenset(found[0].get_vocabulary() if found else ()) - {"", "[UNK]"}
+        known = found[0].get_vocabulary() if len(found) == 1 else ()  # characters know any text
+        _KNOWN[model] = frozenset(known) - {"", "[UNK]"}
     return _KNOWN[model]
 
-# %% ../../nbs/24_models.text.ipynb #0032
+# %% ../../nbs/24_models.text.ipynb #0035
 def warn_of_unknown(
     texts: Sequence[str],  # words with spaces between them
     known: Collection[str],  # from `known_words`
@@ -205,14 +230,14 @@ def warn_of_unknown(
             stacklevel=5,
         )
 
-# %% ../../nbs/24_models.text.ipynb #0035
+# %% ../../nbs/24_models.text.ipynb #0038
 def mask_note(
     masked: bool,  # `mask_labels` of the classifier
 ) -> str:
     """Return the sentence that says whether label words were masked."""
     return f"the words of the labels were {'taken out of' if masked else 'left in'} the texts"
 
-# %% ../../nbs/24_models.text.ipynb #0036
+# %% ../../nbs/24_models.text.ipynb #0039
 def baseline_note(
     report: Report,  # of the classifier
     baseline: Report,  # of a linear classifier on the same products
@@ -227,7 +252,7 @@ def baseline_note(
         f"{report.name} is {verdict} ({mid:+.3f} [{low:+.3f}, {high:+.3f}])"
     )
 
-# %% ../../nbs/24_models.text.ipynb #0039
+# %% ../../nbs/24_models.text.ipynb #0042
 def _words_of_0_1(text: str) -> list[str]:
     "Split a text as version 0.1 did, for the vocabularies that were saved then."
     return re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text).casefold())
@@ -241,11 +266,13 @@ def _prepared(classifier, texts: Sequence[str], classes: Sequence[str]) -> np.nd
     split = map(classifier._splits, texts)
     return np.array([" ".join(w for w in found if w not in gone) for found in split], object)
 
-# %% ../../nbs/24_models.text.ipynb #0041
+# %% ../../nbs/24_models.text.ipynb #0044
 def _built(classifier, texts: np.ndarray, n_classes: int) -> keras.Model:
     "Return the network of a text classifier, untrained."
     build, options = find_network(classifier.network, NETWORKS), classifier.options
     if classifier.network == "tfidf":
+        if options.get("characters") is True:
+            options = options | {"characters": characters_vectorizer(texts, classifier.max_tokens)}
         return build(tfidf_vectorizer(texts, classifier.max_tokens), n_classes, **options)
     vectorizer = text_vectorizer(texts, classifier.max_tokens, classifier.length)
     if classifier.embedding is None:
@@ -254,11 +281,11 @@ def _built(classifier, texts: np.ndarray, n_classes: int) -> keras.Model:
     vectors = embedding_matrix(read_vectors(classifier.embedding, known), known, classifier.seed)
     return build(vectorizer, n_classes, vectors=vectors, **options)
 
-# %% ../../nbs/24_models.text.ipynb #0042
-def _solved(model: keras.Model, sides: list, batch_size: int) -> pd.DataFrame:
+# %% ../../nbs/24_models.text.ipynb #0045
+def _solved(model: keras.Model, sides: list, batch_size: int, C: float) -> pd.DataFrame:
     "Fit a linear model on the first side; return its history, with loss and accuracy of each side."
     start = time.perf_counter()
-    fit_linear(model, *sides[0])
+    fit_linear(model, *sides[0], C)
     row = {"seconds": time.perf_counter() - start}
     for prefix, (x, y) in zip(("", "val_"), sides, strict=False):
         x, y = x[y >= 0], y[y >= 0]
@@ -267,7 +294,7 @@ def _solved(model: keras.Model, sides: list, batch_size: int) -> pd.DataFrame:
         row[f"{prefix}accuracy"] = float((proba.argmax(1) == y).mean())
     return pd.DataFrame([row]).rename_axis("epoch")
 
-# %% ../../nbs/24_models.text.ipynb #0043
+# %% ../../nbs/24_models.text.ipynb #0046
 def _check_reading(network: str | Callable, embedding, stop_words):
     "Raise `ValueError` where the parameters of reading contradict each other."
     if network == "tfidf" and embedding is not None:
@@ -275,90 +302,9 @@ def _check_reading(network: str | Callable, embedding, stop_words):
     if isinstance(stop_words, str) and stop_words != "english":
         raise ValueError(f'`stop_words` must be "english", words or None, received {stop_words!r}')
 
-# %% ../../nbs/24_models.text.ipynb #0046
-class TextClassifier(Classifier):
-    """Classify texts.
-
-    `predict`, `predict_proba` and `embed` take a `Catalog`, a text or a list of texts; `model`
-    takes texts as `prepared` gives them. With `baseline`, `fit` also fits the "tfidf" network, as
-    `baseline_`, and a report compares the two. The constructor raises `ValueError` for an unknown
-    network, and `TypeError` for an option that it does not take. A training value that is None is
-    the one that suits the network, see `prodrec.models.training.training_of`.
-    """
-
-    _params = (
-        *Classifier._params,
-        *("fields", "max_tokens", "length", "embedding", "stop_words", "mask_labels", "baseline"),
-    )
-    baseline_, _splits = None, staticmethod(words_of)
-
-    def __init__(
-        self,
-        network: str | Callable = "lstm",  # "lstm", "bilstm", "conv1d", "tfidf", or a function
-        target: str = "category",  # the column that holds the labels
-        fields: Sequence[str] = ("title", "description"),  # columns that are read
-        max_tokens: int = 20_000,  # size of the vocabulary
-        length: int = 40,  # words of each text that are read; all, for "tfidf"
-        embedding: str | Path | None = None,  # a file of word vectors, see `read_vectors`
-        stop_words: str | Collection[str] | None = None,  # left out: "english", or words
-        mask_labels: bool = False,  # remove the words of the class names, in training and later
-        baseline: bool = True,  # also fit a linear classifier, for the report
-        seed: int = 0,  # of weights, order and dropout
-        batch_size: int = 64,  # products in a step
-        learning_rate: float | None = None,  # the highest
-        optimizer: str | Callable | None = None,  # a name of `OPTIMIZERS`, or a function
-        schedule: str | None = None,  # of the rate: a name of `SCHEDULES`
-        label_smoothing: float | None = None,  # share of each label spread over all classes
-        balance: str | None = None,  # for rare classes: "weights", "sampling" or None
-        recompute_batchnorm: bool | None = None,  # BatchNorm's statistics after training
-        **options,  # of the network, e.g. `units=32`
-    ):
-        given = (learning_rate, optimizer, schedule, label_smoothing, balance, recompute_batchnorm)
-        super().__init__(target, seed, batch_size, training_of(network, *given))
-        check_options(find_network(network, NETWORKS), options)
-        _check_reading(network, embedding, stop_words)
-        self.network, self.options = network, options
-        self.max_tokens, self.length = max_tokens, length
-        self.fields = (fields,) if isinstance(fields, str) else tuple(fields)
-        kept = stop_words is None or isinstance(stop_words, str | tuple)
-        self.stop_words = stop_words if kept else tuple(sorted(stop_words))
-        self.embedding, self.mask_labels = embedding, mask_labels
-        self.baseline = baseline and network != "tfidf"
-
-    @property
-    def name(self) -> str:
-        """Return the name in reports: the network's, and whether label words were masked."""
-        return super().name + (", label words masked" if self.mask_labels else "")
-
-    def fit(
-        self,
-        train: Catalog,  # products with labels
-        validation: Catalog | None = None,  # others, to measure each epoch on
-        epochs: int = 10,  # how often the training products are shown; "tfidf" is solved at once
-        callbacks: Sequence[keras.callbacks.Callback] = (),  # of Keras
-        patience: int | None = None,  # epochs without a better validation loss
-        checkpoint: str | Path | None = None,  # folder from which an interrupted call goes on
-    ):
-        """Learn from `train` and return the classifier, see `Trainer.fit`."""
-        super().fit(train, validation, epochs, callbacks, patience, checkpoint)
-        if self.baseline:
-            shared = ("target", "fields", "max_tokens", "stop_words", "mask_labels")
-            same = {k: getattr(self, k) for k in (*shared, "seed", "batch_size")}
-            self.baseline_ = TextClassifier("tfidf", **same).fit(train, validation)
-        else:
-            self.baseline_ = None
-        return self
-
-    def evaluate(
-        self,
-        test: Catalog,  # products with labels, best such that were not trained on
-    ) -> Report:
-        """Return a `Report` on products with known labels; its notes name the baseline."""
-        report = super().evaluate(test)
-        report.notes.append(mask_note(self.mask_labels))
-        if self.baseline_ is not None:
-            report.notes.append(baseline_note(report, self.baseline_.evaluate(test)))
-        return report
+# %% ../../nbs/24_models.text.ipynb #0048
+class TextReader:
+    """Read texts as a `TextClassifier` does: its columns, masked, in words."""
 
     def prepared(
         self,
@@ -373,11 +319,7 @@ class TextClassifier(Classifier):
         catalog: Catalog,  # the products
     ) -> tuple[list[str], list[str], list]:
         """Return (texts, ids, nothing that failed); `ValueError` where no field is a column."""
-        if not set(self.fields) & set(catalog.products):
-            columns = ", ".join(catalog.products)
-            raise ValueError(
-                f"`fields` {self.fields} are no columns of the catalogue; it has {columns}"
-            )
+        check_fields(self.fields, catalog)
         return catalog.texts(self.fields).tolist(), catalog.ids, []
 
     def _texts(self, x) -> list[str]:
@@ -400,6 +342,98 @@ class TextClassifier(Classifier):
         """Return the words of each text, without those left out, str (n,)."""
         return _prepared(self, x, classes)
 
+# %% ../../nbs/24_models.text.ipynb #0050
+class TextClassifier(TextReader, Classifier):
+    """Classify texts.
+
+    `predict`, `predict_proba` and `embed` take a `Catalog`, a text or a list of texts; `model`
+    takes texts as `prepared` gives them. With `baseline`, `fit` also fits the "tfidf" network, as
+    `baseline_`, and a report compares the two. "auto" tries that network and others itself:
+    `tried_`, `chosen_` and `code()` tell what happened. The constructor raises `ValueError` for an
+    unknown network, and `TypeError` for an option that it does not take. A training value that is
+    None is the one that suits the network, see `prodrec.models.training.training_of`.
+    """
+
+    _params = (
+        *Classifier._params,
+        *("fields", "max_tokens", "length", "embedding", "stop_words", "mask_labels", "baseline"),
+        "minutes",
+    )
+    baseline_, minutes, _splits = None, None, staticmethod(words_of)
+
+    def __init__(
+        self,
+        network: str | Callable = "auto",  # "auto", a name of `NETWORKS`, or a function
+        target: str = "category",  # the column that holds the labels
+        fields: Sequence[str] = ("title", "description"),  # columns that are read
+        max_tokens: int = 20_000,  # size of the vocabulary
+        length: int = 40,  # words of each text that are read; all, for "tfidf"
+        embedding: str | Path | None = None,  # a file of word vectors, see `read_vectors`
+        stop_words: str | Collection[str] | None = None,  # left out: "english", or words
+        mask_labels: bool = False,  # remove the words of the class names, in training and later
+        baseline: bool = True,  # also fit a linear classifier, for the report
+        seed: int = 0,  # of weights, order and dropout
+        batch_size: int = 64,  # products in a step
+        learning_rate: float | None = None,  # the highest
+        optimizer: str | Callable | None = None,  # a name of `OPTIMIZERS`, or a function
+        schedule: str | None = None,  # of the rate: a name of `SCHEDULES`
+        label_smoothing: float | None = None,  # share of each label spread over all classes
+        balance: str | None = None,  # for rare classes: "weights", "sampling" or None
+        recompute_batchnorm: bool | None = None,  # BatchNorm's statistics after training
+        minutes: float | None = None,  # that "auto" may take; None: 5
+        **options,  # of the network, e.g. `units=32`
+    ):
+        given = (learning_rate, optimizer, schedule, label_smoothing, balance, recompute_batchnorm)
+        super().__init__(target, seed, batch_size, training_of(network, *given))
+        check_auto(network, minutes, options)
+        if network != "auto":
+            check_options(find_network(network, NETWORKS), options)
+        _check_reading(network, embedding, stop_words)
+        self.network, self.options, self.minutes = network, options, minutes
+        self.max_tokens, self.length = max_tokens, length
+        self.fields = (fields,) if isinstance(fields, str) else tuple(fields)
+        kept = stop_words is None or isinstance(stop_words, str | tuple)
+        self.stop_words = stop_words if kept else tuple(sorted(stop_words))
+        self.embedding, self.mask_labels = embedding, mask_labels
+        self.baseline = baseline and network not in ("tfidf", "auto")
+
+    @property
+    def name(self) -> str:
+        """Return the name in reports: the network's, and whether label words were masked."""
+        return super().name + (", label words masked" if self.mask_labels else "")
+
+    def fit(
+        self,
+        train: Catalog,  # products with labels
+        validation: Catalog | None = None,  # others, to measure each epoch on
+        epochs: int | None = None,  # None: 10; "tfidf" is solved at once, "auto" tries up to 12
+        callbacks: Sequence[keras.callbacks.Callback] = (),  # of Keras
+        patience: int | None = None,  # epochs without a better validation loss
+        checkpoint: str | Path | None = None,  # folder from which an interrupted call goes on
+    ):
+        """Learn from `train` and return the classifier, see `Trainer.fit`."""
+        if self.network == "auto":
+            check_epochs(2 if epochs is None else epochs, validation, patience)
+            with undone_on_failure(self), quiet_tensorflow():
+                warn_of_labels(labels_of(train, self.target), self.target)
+                choose_texts(self, train, validation, epochs)
+        else:
+            epochs = 10 if epochs is None else epochs
+            super().fit(train, validation, epochs, callbacks, patience, checkpoint)
+        self.baseline_ = fit_baseline(self, train, validation) if self.baseline else None
+        return self
+
+    def evaluate(
+        self,
+        test: Catalog,  # products with labels, best such that were not trained on
+    ) -> Report:
+        """Return a `Report` on products with known labels; its notes name the baseline."""
+        report = super().evaluate(test)
+        report.notes.append(mask_note(self.mask_labels))
+        if self.baseline_ is not None:
+            report.notes.append(baseline_note(report, self.baseline_.evaluate(test)))
+        return report
+
     def build(
         self,
         texts: np.ndarray,  # the training texts, prepared
@@ -417,7 +451,7 @@ class TextClassifier(Classifier):
         """Train `model` and write `history_`; "tfidf" is solved at once."""
         if self.network != "tfidf":
             return super().train_on(sides, epochs, *more)
-        self.history_ = _solved(self.model, sides, self.batch_size)
+        self.history_ = _solved(self.model, sides, self.batch_size, self.options.get("C", 10.0))
 
     def to_state(self) -> dict:
         """Return the parameters as JSON holds them, and how texts are split into words."""

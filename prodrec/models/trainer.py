@@ -189,7 +189,7 @@ class Trainer:
         self,
         deep: bool = True,  # for scikit-learn; ignored
     ) -> dict:
-        """Return the constructor's arguments by name, as scikit-learn's `clone` asks for them."""
+        """Return the constructor's arguments by name, as scikit-learn's cloning asks for."""
         own = {k: getattr(self, k) for k in self._params if k != "options"}
         return {"network": self.network} | own | self.options
 

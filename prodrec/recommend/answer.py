@@ -63,7 +63,7 @@ def candidates(
     want: int,  # the number of candidates that are needed
     enough: Callable | None = None,  # (rows, scores, bound, pool) → True; None: `want` of them
 ) -> list[tuple[np.ndarray, np.ndarray, float]]:
-    """Return (rows, scores, bound) for each question, best first; every product above `bound`."""
+    """Return (rows, scores, bound) for each question, best first; others score below bound."""
     nothing = (np.empty(0, np.int64), np.empty(0, np.float32), -np.inf)
     matching, found = int(allowed.sum()), [nothing] * len(questions)
     todo = list(range(len(questions)))

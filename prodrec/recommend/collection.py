@@ -91,7 +91,7 @@ class Collection:
         spaces=None,  # embedders, as a list or by name; see `named_spaces`
         *,
         image=None,  # short for a space "image": an embedder or a fitted classifier
-        text: Embedder | None = None,  # short for a space "text"
+        text: Embedder | str | None = None,  # short for a space "text"; or "auto"
         weights: Mapping[str, float] | None = None,  # by space, and "history"; None: the default
         classifier: ImageClassifier | None = None,  # for `within="predicted"`; None: of the spaces
         collaborative: UserModel | None = None,  # learns from a history; None: `ALS()`

@@ -25,7 +25,7 @@ class ReadWriteLock:
 
     @contextmanager
     def reading(self):
-        """Keep writers out during the `with` block."""
+        """Keep writers out during the block."""
         self._after_fork()
         reader = threading.Event()  # stands for this block; an interrupt at any point lets go of it
         try:
@@ -39,7 +39,7 @@ class ReadWriteLock:
 
     @contextmanager
     def writing(self):
-        """Keep readers and other writers out during the `with` block."""
+        """Keep readers and other writers out during the block."""
         self._after_fork()
         with self._gate:
             with self._left:

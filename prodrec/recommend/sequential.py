@@ -108,7 +108,7 @@ def next_events(
     tokens: int,  # events in a batch, about
     rng: np.random.Generator,  # draws the windows and the order of the batches
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Return batches (shown, gaps, asked), int32 (b, l) each; `asked` followed on `shown`.
+    """Return batches (shown, gaps, asked), int32 (b, l) each; those asked for followed those shown.
 
     Products count from 1; 0 is no event.
     """

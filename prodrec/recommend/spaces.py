@@ -15,6 +15,7 @@ import numpy as np
 from ..data.catalog import Catalog
 from ..models.classifier import ImageClassifier
 from .embedders import Embedder, ImageEmbedder
+from .sparse import SearchEmbedder
 from ..stats import unit_rows
 
 # %% ../../nbs/32d_recommend.spaces.ipynb #0009
@@ -22,10 +23,16 @@ KINDS = ("image", "text")  # what a query may be made of, besides products and u
 
 
 def as_embedder(
-    embedder,  # an `Embedder` or a fitted `ImageClassifier`
+    embedder,  # an `Embedder`, a fitted `ImageClassifier`, or "auto" for texts
     name: str,  # of the argument, for the error
 ) -> Embedder:
-    """Return an embedder; `TypeError` for anything that is none."""
+    """Return an embedder; `TypeError` for anything that is none.
+
+    "auto" for texts is `SearchEmbedder()`: the best encoder on this machine, and the words as
+    they are.
+    """
+    if name == "text" and isinstance(embedder, str) and embedder == "auto":
+        return SearchEmbedder()
     if isinstance(embedder, ImageClassifier):
         return ImageEmbedder(embedder)
     if not isinstance(embedder, Embedder):
@@ -36,7 +43,7 @@ def as_embedder(
 def named_spaces(
     spaces: Sequence[Embedder] | Mapping[str, Embedder] | None = None,  # a list, a dict, or one
     image=None,  # short for a space "image": an embedder of pictures or a fitted classifier
-    text: Embedder | None = None,  # short for a space "text": an embedder of texts
+    text: Embedder | str | None = None,  # short for a space "text": an embedder of texts or "auto"
 ) -> dict[str, Embedder]:
     """Return the embedders by the name of their space.
 
@@ -116,7 +123,7 @@ class Spaces(Mapping):
 
     @contextmanager
     def restored_on_error(self):
-        """Make every embedder what it was before where the `with` block fails."""
+        """Make every embedder what it was before where the block fails."""
         before = {name: dict(vars(e)) for name, e in self.items()}
         try:
             yield

@@ -1,0 +1,181 @@
+"""The search for a classifier of pictures: what it compares, what it never sees, what stops it."""
+
+import warnings
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+from prodrec.data.catalog import Catalog
+from prodrec.models import choose_pictures as module
+from prodrec.models.backbones import BACKBONES, NETWORKS, register_backbone
+from prodrec.models.choice import Budget
+from prodrec.models.choose_pictures import (
+    PartFeatures,
+    Tried,
+    grow_parts,
+    own_folds,
+    picture_task,
+    sample_rows,
+    scratch_epochs,
+    search_probes,
+)
+from prodrec.models.classifier import ImageClassifier
+
+NAMES = ("first-of-test", "second-of-test")
+
+
+def backbone_with(filters):
+    def build(weights):
+        keras.utils.set_random_seed(filters)
+        x = inputs = keras.Input((None, None, 3))
+        return keras.Model(inputs, keras.layers.Conv2D(filters, 4, strides=2, activation="relu")(x))
+
+    return build
+
+
+@pytest.fixture(autouse=True)
+def backbones(monkeypatch):
+    "Two backbones of a few filters, whatever weights the machine has."
+    for name, filters in zip(NAMES, (12, 5), strict=True):
+        register_backbone(name, backbone_with(filters), filters, 32, "-1 to 1")
+    monkeypatch.setattr(module, "usable_parts", lambda: list(NAMES))
+    yield
+    with warnings.catch_warnings():  # of pandas, whose future has no `inplace`
+        warnings.simplefilter("ignore")
+        BACKBONES.drop(list(NAMES), inplace=True)
+    for name in NAMES:
+        NETWORKS.pop(name)
+
+
+def coloured(i):
+    "Return a noisy picture in one of three colours, as bytes."
+    noise = np.random.default_rng(i).integers(0, 90, (32, 32, 3))
+    noise[..., i % 3] += 150
+    return cv2.imencode(".png", noise.astype(np.uint8))[1].tobytes()
+
+
+def products(n, start=0, **columns):
+    "Return products whose colour says their kind."
+    import pandas as pd
+
+    rows = range(start, start + n)
+    kinds = {"image": [coloured(i) for i in rows], "category": ["abc"[i % 3] for i in rows]}
+    return Catalog(pd.DataFrame(kinds | columns, index=[f"p{i}" for i in rows]))
+
+
+def test_nothing_given_is_enough_and_says_what_it_did():
+    train, test = products(60), products(30, 100)
+    classifier = ImageClassifier(minutes=1).fit(train)
+    assert classifier.get_params()["network"] == "auto"
+    assert (
+        set(classifier.tried_.note) >= {"sample", "all"}
+        and "was chosen among" in classifier.chosen_
+    )
+    report = classifier.evaluate(test)
+    assert classifier.chosen_ in report.notes and report.accuracy > 0.5
+    named = {}
+    exec(classifier.code().replace("classifier.fit(train, validation)", ""), named)
+    again = named["classifier"].fit(train)
+    assert (
+        again.network == "probe" and (again.predict(test) == classifier.predict(test)).mean() > 0.9
+    )
+
+
+def test_validation_is_compared_on_and_never_learned_from():
+    train, wrong = products(30), products(12, 60, category=["abc"[(i + 1) % 3] for i in range(12)])
+    classifier = ImageClassifier(minutes=1).fit(train, wrong)
+    assert classifier.history_.val_accuracy[0] < 0.5  # had it learned from them, it would be high
+    task = picture_task(classifier, train, wrong)
+    ((learn, check),) = task.folds
+    assert learn.tolist() == task.final.tolist() == list(range(30)) and min(check) == 30
+
+
+def test_copies_of_a_picture_are_in_one_fold():
+    import pandas as pd
+
+    twice = pd.concat(
+        [products(20).products, products(20).products.set_axis([f"q{i}" for i in range(20)])]
+    )
+    task = picture_task(ImageClassifier("probe", (16, 12)), Catalog(twice))
+    digests = np.array(task.pixels.digests)
+    for learn, check in task.folds:
+        assert not set(digests[learn]) & set(digests[check])
+
+
+def test_many_products_need_one_fold():
+    y = np.arange(3200) % 4
+    assert len(own_folds(y[:3000])) == 4 and len(own_folds(y)) == 1
+    ((learn, check),) = own_folds(y)
+    assert len(check) == 640 and len(learn) == 2560
+
+
+def test_a_sample_keeps_the_shares():
+    y = np.repeat([0, 1, 2], [600, 300, 100])
+    rows = sample_rows(y, 50, seed=3)
+    assert np.bincount(y[rows]).tolist() == [30, 15, 5] and len(set(rows)) == 50
+
+
+def test_what_cannot_be_had_is_noted_and_the_rest_goes_on(monkeypatch):
+    register_backbone("gone-of-test", lambda weights: 1 / 0, 3, 32)
+    monkeypatch.setattr(module, "usable_parts", lambda: ["gone-of-test", NAMES[1]])
+    try:
+        classifier = ImageClassifier(minutes=1).fit(products(30))
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            BACKBONES.drop("gone-of-test", inplace=True)
+        NETWORKS.pop("gone-of-test")
+    assert classifier.found_["options"]["parts"] == (NAMES[1],)
+    assert classifier.tried_.note.str.contains("cannot be had").sum() == 1
+
+
+def test_another_part_must_be_worth_it_and_affordable():
+    task = picture_task(ImageClassifier("probe", (16, 12)), products(60))
+    features, tried = PartFeatures(task), Tried()
+    features.seconds = dict.fromkeys(NAMES, 1e-6)
+    rows = np.arange(60)
+    losses = {NAMES[0]: 0.5, NAMES[1]: 0.6}
+    assert grow_parts(losses, features, rows, tried, Budget(1), gain=1.0) == NAMES[:1]
+    assert grow_parts(losses, features, rows, tried, Budget(1), gain=-99.0) == NAMES
+    features.seconds = dict.fromkeys(NAMES, 1e6)
+    assert grow_parts(losses, features, rows, tried, Budget(1), gain=-99.0) == NAMES[:1]
+    assert "no time" in tried.rows[-1]["note"]
+
+
+def test_an_interruption_keeps_the_best_so_far(monkeypatch):
+    task = picture_task(ImageClassifier("probe", (16, 12)), products(60))
+    features, tried = PartFeatures(task), Tried()
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "grow_parts", interrupted)
+    found = search_probes(features, NAMES, tried, Budget(1))
+    assert found["options"]["parts"][0] in NAMES and "interrupted" in tried.frame().note.to_string()
+    monkeypatch.setattr(module, "try_each", interrupted)
+    with pytest.raises(KeyboardInterrupt):  # nothing is there yet
+        search_probes(features, NAMES, tried, Budget(1))
+
+
+def test_without_weights_it_learns_from_nothing_and_says_so(monkeypatch):
+    monkeypatch.setattr(module, "usable_parts", list)
+    monkeypatch.setattr(module, "online", lambda: False)
+    classifier = ImageClassifier(minutes=1, image_size=(32, 24)).fit(products(24), epochs=1)
+    assert "offline" in classifier.chosen_ and classifier.name == "auto: compact"
+    assert len(classifier.history_) == 1 and classifier.predict(products(3, 50)).shape == (3,)
+
+
+def test_epochs_follow_from_the_clock():
+    assert scratch_epochs(1, Budget(60)) == 24 and scratch_epochs(1e9, Budget(1)) == 2
+    assert scratch_epochs(1e9, Budget(1), most=1) == 1 and scratch_epochs(10, Budget(1)) == 5
+
+
+def test_minutes_and_options_go_with_auto_alone():
+    with pytest.raises(ValueError, match="`minutes` is for network .auto."):
+        ImageClassifier("compact", minutes=1)
+    with pytest.raises(TypeError, match="takes no options of a network, received dense"):
+        ImageClassifier(dense=(3,))
+    with pytest.raises(ValueError, match="`minutes` must be above zero"):
+        ImageClassifier(minutes=0)

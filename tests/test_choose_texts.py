@@ -1,0 +1,82 @@
+"""The search for a classifier of texts: what it compares, what it never sees, what it leaves."""
+
+import logging
+
+import pandas as pd
+import pytest
+
+from prodrec.data.catalog import Catalog
+from prodrec.models.choice import Budget, Tried
+from prodrec.models.choose_texts import text_sides, try_linear, try_networks
+from prodrec.models.text import TextClassifier
+
+
+def products(n, start=0, **columns):
+    "Return products whose third word says their kind."
+    kinds = [("bulb", "sole", "clay")[i % 3] for i in range(start, start + n)]
+    titles = [f"no {i} {kind} fine" for i, kind in enumerate(kinds, start)]
+    frame = pd.DataFrame({"title": titles, "category": kinds} | columns)
+    return Catalog(frame.set_axis([f"p{i}" for i in range(start, start + n)], axis=0))
+
+
+@pytest.fixture(scope="module")
+def found():
+    return TextClassifier(minutes=0.2, baseline=False).fit(products(60))
+
+
+def test_nothing_given_is_enough_and_says_what_it_did(found):
+    test = products(30, 100)
+    report = found.evaluate(test)
+    assert report.accuracy == 1 and found.chosen_ in report.notes
+    assert {"tfidf", "lstm", "conv1d"} <= set(found.tried_.candidate)
+    named = {}
+    exec(found.code().replace("classifier.fit(train, validation)", ""), named)
+    again = named["classifier"].fit(products(60))
+    assert again.network == "tfidf" and (again.predict(test) == found.predict(test)).all()
+
+
+def test_saved_and_loaded_with_its_choice(found, tmp_path):
+    found.save(tmp_path / "c")
+    back = TextClassifier.load(tmp_path / "c")
+    assert back.chosen_ == found.chosen_ and back.name == found.name
+    pd.testing.assert_frame_equal(back.tried_, found.tried_, check_dtype=False)
+    assert (back.predict(products(9, 200)) == found.predict(products(9, 200))).all()
+
+
+def test_validation_is_compared_on_and_never_learned_from():
+    train, wrong = products(30), products(12, 60)
+    wrong = Catalog(wrong.products.assign(category=["sole", "clay", "bulb"] * 4))
+    made = TextClassifier(minutes=0.1, baseline=False).fit(train, wrong)
+    assert made.tried_.accuracy.max() < 0.5 and made.evaluate(products(30, 100)).accuracy == 1
+    with pytest.raises(ValueError, match="none of the labels"):
+        TextClassifier(minutes=0.1).fit(train, Catalog(wrong.products.assign(category="other")))
+
+
+def test_repeated_titles_are_on_one_side():
+    twice = products(30).products
+    twice = pd.concat([twice, twice.set_axis([f"q{i}" for i in range(30)], axis=0)])
+    learn, check = text_sides(Catalog(twice), None, "category")
+    assert len(check) and not set(learn.products.title) & set(check.products.title)
+
+
+def test_a_spent_budget_leaves_one_candidate(monkeypatch):
+    monkeypatch.setattr(Budget, "allows", lambda *a: False)
+    sides, tried = (products(30), products(12, 60)), Tried()
+    try_linear(TextClassifier(), sides, tried, Budget(1))
+    try_networks(TextClassifier(), sides, tried, Budget(1))
+    tried_on = [row["products"] for row in tried.rows]
+    assert tried_on[0] == 30 and not any(tried_on[1:]) and len(tried_on) == 7
+
+
+def test_a_search_is_quiet_and_a_wrong_call_is_not():
+    with pytest.raises(TypeError, match="name a network"):
+        TextClassifier(units=3)
+    with pytest.raises(ValueError, match='`minutes` is for network "auto"'):
+        TextClassifier("lstm", minutes=3)
+    assert logging.getLogger("tensorflow").level != logging.ERROR
+
+
+def test_characters_help_with_misspelt_words():
+    options = {"C": 100.0, "characters": True, "baseline": False}
+    made = TextClassifier("tfidf", **options).fit(products(60))
+    assert made.predict(["bulbb", "claay", "soles"]).tolist() == ["bulb", "clay", "sole"]
