@@ -3,6 +3,7 @@
 import io
 import warnings
 
+import cv2
 import keras
 import numpy as np
 import pandas as pd
@@ -205,7 +206,11 @@ def test_parameters_that_do_not_fit():
         HybridClassifier(TextClassifier())
     with pytest.raises(ValueError, match="`network` 'lstn' is unknown"):
         HybridClassifier(text="lstn")
-    assert HybridClassifier().image.options == {"dense": (200,)}
+    assert HybridClassifier("fashion-baseline", "lstm").image.options == {"dense": (200,)}
+    assert (
+        HybridClassifier().fusion == "late"
+        and HybridClassifier("compact", "lstm").fusion == "concat"
+    )
 
 
 # -- the pieces
@@ -260,3 +265,40 @@ def test_the_weight_is_the_best_of_many(seed):
     w = fusion_weight(a, b, y)
     assert 0 <= w <= 1
     assert -np.log(w * a[rows, y] + (1 - w) * b[rows, y]).mean() <= min(losses) + 1e-6
+
+
+# -- nothing said
+
+
+def told(n, start=0, by="words"):
+    "Return products whose words, or whose pictures, say their kind; the other side says nothing."
+    rng, rows = np.random.default_rng(start), range(start, start + n)
+    kinds = ["abc"[i % 3] for i in rows]
+    pixels = rng.integers(0, 90, (n, 32, 24, 3))
+    if by == "pictures":
+        pixels[np.arange(n), ..., np.arange(start, start + n) % 3] += 150
+    images = [cv2.imencode(".png", p.astype(np.uint8))[1].tobytes() for p in pixels]
+    titles = [
+        f"no {i} {k * 3 if by == 'words' else 'nnn'}" for i, k in zip(rows, kinds, strict=True)
+    ]
+    frame = pd.DataFrame({"image": images, "title": titles, "category": kinds})
+    return Catalog(frame.set_axis([f"p{i}" for i in rows], axis=0))
+
+
+@pytest.mark.parametrize("by", ["words", "pictures"])
+def test_nothing_given_chooses_the_side_that_knows(by, tmp_path):
+    hybrid = HybridClassifier(tiny_image, minutes=0.2, learning_rate=0.03, batch_size=8)
+    hybrid.image.image_size = SIZE
+    hybrid.fit(told(60, by=by), epochs=15)
+    test = told(30, 100, by)
+    report = hybrid.evaluate(test)
+    assert hybrid.tried_.candidate.tolist() == ["picture", "words", "both"]
+    assert hybrid.tried_.log_loss[2] <= hybrid.tried_.log_loss[:2].min() + 1e-6
+    if by == "words":
+        assert hybrid.weight_ < 0.5 and report.accuracy == 1
+    else:
+        assert hybrid.weight_ > 0.5
+    hybrid.save(tmp_path / "h")
+    back = HybridClassifier.load(tmp_path / "h")
+    assert back.chosen_ == hybrid.chosen_ in report.notes and "'tfidf'" in back.code()
+    assert compile(hybrid.code(), "code", "exec") and "'tfidf'" in hybrid.code()

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import pandas as pd
 
+from .networks import network_name
 from .training import TRAINING, training_of
 
 # %% ../../nbs/22f_models.choice.ipynb #0010
@@ -201,7 +202,7 @@ class Chosen:
         found = self.found_ or {"network": self.network, "options": self.options}
         options = found["options"] | {"target": self.target, "seed": self.seed}
         module = "prodrec" if type(self).__module__.startswith("prodrec.") else "__main__"
-        return choice_code(type(self).__name__, module, found["network"], options)
+        return choice_code(type(self).__name__, module, network_name(found["network"]), options)
 
     def choice_state(self) -> dict:
         """Return the outcome of the search as JSON holds it."""
@@ -213,6 +214,12 @@ class Chosen:
         state: dict,  # from `choice_state`; empty for folders of version 0.1
     ):
         """Take over the outcome of a search."""
-        self.found_, self.chosen_ = state.get("found"), state.get("chosen", "")
+        found = state.get("found")
+        if found:  # JSON has lists only
+            as_given = {
+                k: tuple(v) if isinstance(v, list) else v for k, v in found["options"].items()
+            }
+            found = {"network": found["network"], "options": as_given}
+        self.found_, self.chosen_ = found, state.get("chosen", "")
         rows = state.get("tried")
         self.tried_ = None if rows is None else pd.DataFrame(rows, columns=list(COLUMNS))

@@ -41,7 +41,7 @@ def try_text(
     tried: Tried,
     epochs: int = 12,  # at most, where the network has any
 ) -> dict:
-    """Fit a candidate, note it in `tried`, and return {"row", "made"}."""
+    """Fit a candidate, note it in `tried`, and return {"row", "made", "temperature"}."""
     made = copy.copy(classifier).become(network, **options)
     made.baseline = False
     how = {} if network == "tfidf" else {"epochs": epochs, "patience": 3}
@@ -52,10 +52,10 @@ def try_text(
         raise ValueError(
             "`validation` has none of the labels of `train`: there is nothing to validate"
         )
-    loss, _ = tempered_loss(proba, y)
+    loss, temperature = tempered_loss(proba, y)
     right = float((proba[known].argmax(1) == y[known]).mean())
     row = tried.add(network, options, len(sides[0]), seconds, right, loss)
-    return {"row": row, "made": made}
+    return {"row": row, "made": made, "temperature": temperature}
 
 # %% ../../nbs/23b_models.choose_texts.ipynb #0017
 STRENGTHS = (3.0, 10.0, 30.0, 100.0)
@@ -127,8 +127,8 @@ def choose_texts(
         made = copy.copy(classifier).become(row["candidate"], **row["settings"])
         made.baseline = False
         made.fit(train, epochs=len(best["made"].history_))
-    for name in ("model", "classes_", "temperature_"):
-        setattr(classifier, name, getattr(made, name))
+    classifier.model, classifier.classes_ = made.model, made.classes_
+    classifier.temperature_ = best["temperature"]
     seconds = {"seconds": budget.spent}
     classifier.history_ = pd.DataFrame(checked.assign(**seconds))
     options = row["settings"] | {"fields": classifier.fields, "mask_labels": classifier.mask_labels}

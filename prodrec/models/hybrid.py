@@ -16,31 +16,37 @@ import numpy as np
 import pandas as pd
 
 from ..data.catalog import Catalog
+from ..data.split import encode_labels
 from . import keras
 from .batchnorm import bn_momentum
+from .choice import Tried
+from .choose_texts import text_sides
 from .classifier import Classifier, ImageClassifier
 from .epochs import Batches
 from prodrec.models.fusion import (
     HidingBatches,
     OptionalPictures,
     Parts,
+    class_columns,
     fuse,
     fusion_layers,
     learned_weight,
     mixture,
     pair_inputs,
 )
+from .linear import log_loss
 from .networks import embedding_network, find_network, split_frozen
 from .pixels import apply_network, stack_pictures
 from .report import Report
 from .text import TextClassifier, known_words, mask_note, warn_of_unknown
-from .trainer import undone_on_failure
+from .trainer import labels_of, undone_on_failure
 from .training import TRAINING, training_of
 from .words import as_texts
 from ..stats import unit_rows
 
 # %% auto #0
 __all__ = ['as_pairs', 'PairReader', 'fused_network', 'fused_learning_part', 'sides_of', 'fit_parts', 'joined_vectors',
+           'searches', 'share_of_minutes', 'late_sides', 'compared_modalities', 'relearned', 'fit_late', 'hybrid_code',
            'HybridClassifier']
 
 # %% ../../nbs/25_models.hybrid.ipynb #0012
@@ -214,13 +220,133 @@ def joined_vectors(
     scaled = [unit_rows(v) * present[:, [n]] * shares[n] for n, v in enumerate(vectors)]
     return unit_rows(np.concatenate(scaled, axis=1))
 
-# %% ../../nbs/25_models.hybrid.ipynb #0029
+# %% ../../nbs/25_models.hybrid.ipynb #0030
+def searches(
+    part: Classifier,  # of pictures or of texts
+) -> bool:
+    """Return True where a part finds its network itself."""
+    return part.network == "auto"
+
+
+def share_of_minutes(
+    network: str | Callable,  # of a part
+    minutes: float | None,  # for the whole
+    share: float,  # of the part
+) -> dict:
+    """Return the `minutes` of a part; none where it does not search."""
+    return {"minutes": minutes * share} if minutes is not None and network == "auto" else {}
+
+
+def late_sides(
+    hybrid: HybridClassifier,
+    train: Catalog,  # products with labels
+    validation: Catalog | None,  # others, or None
+) -> tuple[Catalog, Catalog]:
+    """Return the products to learn from and those to weigh on; `ValueError` where none can be."""
+    if validation is None and not (searches(hybrid.image) or searches(hybrid.text)):
+        raise ValueError(
+            '`validation` is missing: fusion="late" learns on it how much each of the two counts'
+        )
+    if validation is None and not (hybrid.image.model is None and hybrid.text.model is None):
+        raise ValueError("`validation` is missing, and a part has learned from `train` already")
+    return text_sides(train, validation, hybrid.target, hybrid.seed)
+
+# %% ../../nbs/25_models.hybrid.ipynb #0032
+def compared_modalities(
+    parts: Sequence[Classifier],  # fitted, of pictures and of texts
+    both: Catalog,  # products with a picture and a text, not trained on
+    classes: Sequence[str],  # of the mixture
+    target: str,  # the column that holds the labels
+    row: dict,  # weight, loss and accuracy of the mixture, from `learned_weight`
+) -> tuple[pd.DataFrame, str]:
+    """Return (table of picture, words and both on validation, sentence on which counts)."""
+    y, tried = encode_labels(labels_of(both, target), classes), Tried()
+    known = y >= 0
+    for name, part in zip(("picture", "words"), parts, strict=True):
+        proba = (part.predict_proba(both) @ class_columns(part.classes_, classes))[known]
+        right = float((proba.argmax(1) == y[known]).mean())
+        how = {"network": part.name}
+        tried.add(name, how, known.sum(), None, right, log_loss(proba, y[known]))
+    weight = row["weight"]
+    how = {"weight of the picture": float(weight)}
+    tried.add("both", how, known.sum(), None, row["val_accuracy"], row["val_loss"] + 0.0)
+    verdict = "picture and words vote" if 0.001 < weight < 0.999 else "words alone answer"
+    verdict = "the picture alone answers" if weight >= 0.999 else verdict
+    losses = ", ".join(f"{r['candidate']} {r['log_loss']:.3f}" for r in tried.rows)
+    sentence = f"{verdict} (weight of the picture {weight:.2f}), chosen on {known.sum():,} "
+    return tried.frame(), sentence + f"validation products by log-loss: {losses}"
+
+
+def relearned(
+    parts: Sequence[Classifier],  # fitted on a part of the products
+    asked: Sequence[Classifier],  # as they were given
+    train: Sequence[Catalog | None],  # all products, from `sides_of`
+) -> list[Classifier]:
+    """Return the parts, those solved at once learned again from all products."""
+    found = []
+    for part, like, products in zip(parts, asked, train, strict=False):
+        if searches(like) and part.found_["network"] in ("probe", "tfidf"):
+            options = part.found_["options"]
+            options = {k: v for k, v in options.items() if k not in like._params}
+            new = copy.copy(like).become(part.found_["network"], **options).fit(products)
+            new.network, new.options, new.minutes = like.network, like.options, like.minutes
+            new.found_, new.tried_, new.chosen_ = part.found_, part.tried_, part.chosen_
+            new.temperature_, part = part.temperature_, new
+        found.append(part)
+    return found
+
+# %% ../../nbs/25_models.hybrid.ipynb #0034
+def fit_late(
+    hybrid: HybridClassifier,  # not fitted yet; it is changed
+    train: Catalog,  # products with labels
+    validation: Catalog | None,  # others, or None, see `late_sides`
+    *how,  # epochs, callbacks, patience and checkpoint, see `fit_parts`
+):
+    """Fit both parts and the weight of the picture, and return `hybrid`."""
+    start = time.perf_counter()
+    with undone_on_failure(hybrid):
+        hybrid.settle(train)
+        compared = late_sides(hybrid, train, validation)
+        sides = [sides_of(hybrid, catalog) for catalog in compared]
+        parts = fit_parts((hybrid.image, hybrid.text), *sides, *how)
+        classes = sorted({*parts[0].classes_, *parts[1].classes_})
+        weight, row = learned_weight(*parts, sides[1][2], classes, hybrid.target)
+        if searches(hybrid.image) or searches(hybrid.text):
+            how_good = (sides[1][2], classes, hybrid.target, row)
+            hybrid.tried_, hybrid.chosen_ = compared_modalities(parts, *how_good)
+        if validation is None:
+            parts = relearned(parts, (hybrid.image, hybrid.text), sides_of(hybrid, train))
+        hybrid.model, hybrid.classes_ = mixture(*parts, weight, classes), classes
+        hybrid.weight_, (hybrid.image_, hybrid.text_) = weight, parts
+        hybrid.temperature_ = 1.0  # those of calibrated parts are in the mixture
+        row |= {"seconds": time.perf_counter() - start}
+        hybrid.history_ = pd.DataFrame([row]).rename_axis("epoch")
+    return hybrid
+
+# %% ../../nbs/25_models.hybrid.ipynb #0036
+def hybrid_code(
+    hybrid: HybridClassifier,
+) -> str:
+    """Return Python code that makes and fits a hybrid without a search."""
+    lines = ["from prodrec import HybridClassifier, ImageClassifier, TextClassifier\n"]
+    fitted = hybrid.image_ is not None and hybrid.text_ is not None
+    parts = (hybrid.image_, hybrid.text_) if fitted else (hybrid.image, hybrid.text)
+    for name, part in zip(("image", "text"), parts, strict=True):
+        made = part.code().split("\n\n", 1)[1].replace("classifier.fit(train, validation)\n", "")
+        lines.append(made.replace("classifier = ", f"{name} = ").strip())
+    how = f"fusion={hybrid.fusion!r}, target={hybrid.target!r}, seed={hybrid.seed}"
+    lines.append(f"classifier = HybridClassifier(image, text, {how})")
+    return "\n".join([*lines, "classifier.fit(train, validation)\n"])
+
+# %% ../../nbs/25_models.hybrid.ipynb #0038
 def _dense_200(image: str | Callable) -> dict:
     "Return the retail system's 200 numbers, where the network has such an option."
+    if image == "auto":
+        return {}
     takes = inspect.signature(find_network(image)).parameters
     return {"dense": (200,)} if isinstance(image, str) and "dense" in takes else {}
 
-# %% ../../nbs/25_models.hybrid.ipynb #0030
+# %% ../../nbs/25_models.hybrid.ipynb #0039
 def _check_parts(hybrid: HybridClassifier):
     "Raise `TypeError` or `ValueError` where the two parts do not fit together."
     parts = (hybrid.image, ImageClassifier), (hybrid.text, TextClassifier)
@@ -232,12 +358,14 @@ def _check_parts(hybrid: HybridClassifier):
             raise ValueError(
                 f"`target` is {hybrid.target!r}, but that of {part!r} is {part.target!r}"
             )
+    if hybrid.fusion == "concat" and (searches(hybrid.image) or searches(hybrid.text)):
+        raise ValueError('fusion="concat" joins named networks: name both, or say "late"')
     if hybrid.fusion == "concat" and hybrid.text.network == "tfidf":
         raise ValueError(
             '`text` "tfidf" has no vector that could be concatenated: give `fusion="late"`'
         )
 
-# %% ../../nbs/25_models.hybrid.ipynb #0031
+# %% ../../nbs/25_models.hybrid.ipynb #0040
 class HybridClassifier(PairReader, Classifier):
     """Classify products by picture and text.
 
@@ -251,9 +379,9 @@ class HybridClassifier(PairReader, Classifier):
 
     def __init__(
         self,
-        image: str | Callable | ImageClassifier = "fashion-baseline",  # a network, or a classifier
-        text: str | Callable | TextClassifier = "lstm",  # a network, or a classifier
-        fusion: str = "concat",  # "concat": one network; "late": two classifiers that vote
+        image: str | Callable | ImageClassifier = "auto",  # a network, or a classifier
+        text: str | Callable | TextClassifier = "auto",  # a network, or a classifier
+        fusion: str | None = None,  # "concat": one network; "late": two that vote; None: what fits
         target: str = "category",  # the column that holds the labels
         hide: float = 0.2,  # with "concat": share of products that lose one side in training
         seed: int = 0,  # of weights, order and dropout
@@ -264,17 +392,21 @@ class HybridClassifier(PairReader, Classifier):
         label_smoothing: float | None = None,  # share of each label spread over all classes
         balance: str | None = None,  # for rare classes: "weights", "sampling" or None
         recompute_batchnorm: bool | None = None,  # BatchNorm's statistics after training
+        minutes: float | None = None,  # that parts with "auto" may take; None: 5 each
     ):
         given = (learning_rate, optimizer, schedule, label_smoothing, balance, recompute_batchnorm)
         super().__init__(target, seed, batch_size, training_of(None, *given))
-        if fusion not in ("concat", "late"):
+        if fusion not in (None, "concat", "late"):
             raise ValueError(f'`fusion` must be "concat" or "late", received {fusion!r}')
         same = {"target": target, "seed": seed, "batch_size": batch_size}
         same |= dict(zip(TRAINING, given, strict=True))
         if not isinstance(image, Classifier):
-            image = ImageClassifier(image, **same, **_dense_200(image))
+            more = share_of_minutes(image, minutes, 0.7)
+            image = ImageClassifier(image, **same, **_dense_200(image), **more)
         if not isinstance(text, Classifier):
-            text = TextClassifier(text, baseline=False, **same)
+            more = share_of_minutes(text, minutes, 0.3)
+            text = TextClassifier(text, baseline=False, **same, **more)
+        fusion = fusion or ("late" if searches(image) or searches(text) else "concat")
         self.image, self.text, self.fusion, self.hide = image, text, fusion, hide
         self.image_, self.text_, self.weight_ = None, None, None
         _check_parts(self)
@@ -282,7 +414,8 @@ class HybridClassifier(PairReader, Classifier):
     @property
     def name(self) -> str:
         """Return the name in reports: the fusion and both networks."""
-        return f"{self.fusion}: {self.image.name} + {self.text.name}"
+        parts = (self.image, self.text) if self.image_ is None else (self.image_, self.text_)
+        return f"{self.fusion}: {parts[0].name} + {parts[1].name}"
 
     def get_params(
         self,
@@ -296,7 +429,7 @@ class HybridClassifier(PairReader, Classifier):
         self,
         train: Catalog,  # products with labels
         validation: Catalog | None = None,  # others; "late" learns the weight on them
-        epochs: int = 10,  # how often the training products are shown
+        epochs: int | None = None,  # None: 10, or with "auto" what the minutes allow
         callbacks: Sequence[keras.callbacks.Callback] = (),  # of Keras
         patience: int | None = None,  # epochs without a better validation loss
         checkpoint: str | Path | None = None,  # folder from which an interrupted call goes on
@@ -307,29 +440,9 @@ class HybridClassifier(PairReader, Classifier):
         """
         how = (epochs, callbacks, patience, checkpoint)
         if self.fusion == "late":
-            return self._fit_late(train, validation, *how)
-        super().fit(train, validation, *how)
+            return fit_late(self, train, validation, *how)
+        super().fit(train, validation, 10 if epochs is None else epochs, *how[1:])
         self.image_.classes_ = self.text_.classes_ = self.classes_
-        return self
-
-    def _fit_late(self, train: Catalog, validation: Catalog | None, *how):
-        if validation is None:
-            raise ValueError(
-                '`validation` is missing: fusion="late" learns on it '
-                "how much each of the two counts"
-            )
-        start = time.perf_counter()
-        with undone_on_failure(self):
-            self.settle(train)
-            sides = [sides_of(self, catalog) for catalog in (train, validation)]
-            parts = fit_parts((self.image, self.text), *sides, *how)
-            classes = sorted({*parts[0].classes_, *parts[1].classes_})
-            weight, row = learned_weight(*parts, sides[1][2], classes, self.target)
-            self.model, self.classes_ = mixture(*parts, weight, classes), classes
-            self.weight_, (self.image_, self.text_) = weight, parts
-            self.temperature_ = 1.0  # those of calibrated parts are in the mixture
-            row |= {"seconds": time.perf_counter() - start}
-            self.history_ = pd.DataFrame([row]).rename_axis("epoch")
         return self
 
     def evaluate(
@@ -340,6 +453,10 @@ class HybridClassifier(PairReader, Classifier):
         report = super().evaluate(test)
         report.notes.append(mask_note(self.text.mask_labels))
         return report
+
+    def code(self) -> str:
+        """Return Python code that makes and fits the same classifier without a search."""
+        return hybrid_code(self)
 
     def build(
         self,
@@ -400,7 +517,7 @@ class HybridClassifier(PairReader, Classifier):
             new.image_.model, new.text_.model = map(new.model.get_layer, ("image", "text"))
         return new
 
-# %% ../../nbs/25_models.hybrid.ipynb #0033
+# %% ../../nbs/25_models.hybrid.ipynb #0042
 def _state_of(hybrid: HybridClassifier) -> dict:
     state = {
         "network": hybrid.name,
@@ -408,16 +525,17 @@ def _state_of(hybrid: HybridClassifier) -> dict:
         "weight": hybrid.weight_,
         "classes": hybrid.classes_,
         "temperature": hybrid.temperature_,
-    }
+    } | ({"choice": hybrid.choice_state()} if hybrid.chosen_ else {})
     return state | {"image": hybrid.image_.to_state(), "text": hybrid.text_.to_state()}
 
-# %% ../../nbs/25_models.hybrid.ipynb #0034
+# %% ../../nbs/25_models.hybrid.ipynb #0043
 def _of_state(cls: type, state: dict) -> HybridClassifier:
     new = object.__new__(cls)
     for key, value in (TRAINING | state["params"]).items():
         setattr(new, key, value)
     new.weight_, new.model, new.history_ = state["weight"], None, None
     new.classes_, new.temperature_ = state["classes"], state.get("temperature", 1.0)
+    new.restore_choice(state.get("choice", {}))
     for name, kind in (("image", ImageClassifier), ("text", TextClassifier)):
         part = kind.from_state(state[name])
         asked = copy.copy(part)

@@ -120,7 +120,7 @@ def log_loss(
 ) -> float:
     """Return the mean negative logarithm of the probability of the truth."""
     truth = np.where(y < 0, 0, proba[np.arange(len(y)), y])
-    return float(-np.log(truth.clip(1e-7)).mean()) if len(y) else float("nan")
+    return float(-np.log(truth.clip(1e-7, 1)).mean()) + 0.0 if len(y) else float("nan")
 
 
 def tempered_loss(

@@ -42,7 +42,7 @@ from prodrec.models.words import (
 
 # %% auto #0
 __all__ = ['NETWORKS', 'text_vectorizer', 'tfidf_vectorizer', 'characters_vectorizer', 'lstm', 'conv1d', 'linear', 'fit_linear',
-           'known_words', 'warn_of_unknown', 'mask_note', 'baseline_note', 'TextClassifier']
+           'known_words', 'warn_of_unknown', 'mask_note', 'baseline_note', 'TextReader', 'TextClassifier']
 
 # %% ../../nbs/24_models.text.ipynb #0011
 def _most_frequent(counts: Counter, n: int) -> list[str]:
@@ -302,8 +302,48 @@ def _check_reading(network: str | Callable, embedding, stop_words):
     if isinstance(stop_words, str) and stop_words != "english":
         raise ValueError(f'`stop_words` must be "english", words or None, received {stop_words!r}')
 
-# %% ../../nbs/24_models.text.ipynb #0049
-class TextClassifier(Classifier):
+# %% ../../nbs/24_models.text.ipynb #0048
+class TextReader:
+    """Read texts as a `TextClassifier` does: its columns, masked, in words."""
+
+    def prepared(
+        self,
+        x,  # a catalogue, a text or a list of texts
+    ) -> np.ndarray:
+        """Return the input of `model`: words with spaces between them, str (n,)."""
+        self.check_fitted()
+        return self.prepare(self._texts(x), self.classes_)
+
+    def read_catalog(
+        self,
+        catalog: Catalog,  # the products
+    ) -> tuple[list[str], list[str], list]:
+        """Return (texts, ids, nothing that failed); `ValueError` where no field is a column."""
+        check_fields(self.fields, catalog)
+        return catalog.texts(self.fields).tolist(), catalog.ids, []
+
+    def _texts(self, x) -> list[str]:
+        return self.read_catalog(x)[0] if isinstance(x, Catalog) else as_texts(x)
+
+    def inputs(
+        self,
+        x,  # a catalogue, a text or a list of texts
+    ) -> np.ndarray:
+        """Return the words of each text, str (n,); warn where none of them is known."""
+        prepared = self.prepare(self._texts(x), self.classes_)
+        warn_of_unknown(prepared, known_words(self.model))
+        return prepared
+
+    def prepare(
+        self,
+        x: Sequence[str],  # texts
+        classes: Sequence[str],  # the labels that are learned
+    ) -> np.ndarray:
+        """Return the words of each text, without those left out, str (n,)."""
+        return _prepared(self, x, classes)
+
+# %% ../../nbs/24_models.text.ipynb #0050
+class TextClassifier(TextReader, Classifier):
     """Classify texts.
 
     `predict`, `predict_proba` and `embed` take a `Catalog`, a text or a list of texts; `model`
@@ -380,12 +420,7 @@ class TextClassifier(Classifier):
         else:
             epochs = 10 if epochs is None else epochs
             super().fit(train, validation, epochs, callbacks, patience, checkpoint)
-        if self.baseline:
-            shared = ("target", "fields", "max_tokens", "stop_words", "mask_labels")
-            same = {k: getattr(self, k) for k in (*shared, "seed", "batch_size")}
-            self.baseline_ = TextClassifier("tfidf", **same).fit(train, validation)
-        else:
-            self.baseline_ = None
+        self.baseline_ = fit_baseline(self, train, validation) if self.baseline else None
         return self
 
     def evaluate(
@@ -398,46 +433,6 @@ class TextClassifier(Classifier):
         if self.baseline_ is not None:
             report.notes.append(baseline_note(report, self.baseline_.evaluate(test)))
         return report
-
-    def prepared(
-        self,
-        x,  # a catalogue, a text or a list of texts
-    ) -> np.ndarray:
-        """Return the input of `model`: words with spaces between them, str (n,)."""
-        self.check_fitted()
-        return self.prepare(self._texts(x), self.classes_)
-
-    def read_catalog(
-        self,
-        catalog: Catalog,  # the products
-    ) -> tuple[list[str], list[str], list]:
-        """Return (texts, ids, nothing that failed); `ValueError` where no field is a column."""
-        if not set(self.fields) & set(catalog.products):
-            columns = ", ".join(catalog.products)
-            raise ValueError(
-                f"`fields` {self.fields} are no columns of the catalogue; it has {columns}"
-            )
-        return catalog.texts(self.fields).tolist(), catalog.ids, []
-
-    def _texts(self, x) -> list[str]:
-        return self.read_catalog(x)[0] if isinstance(x, Catalog) else as_texts(x)
-
-    def inputs(
-        self,
-        x,  # a catalogue, a text or a list of texts
-    ) -> np.ndarray:
-        """Return the words of each text, str (n,); warn where none of them is known."""
-        prepared = self.prepare(self._texts(x), self.classes_)
-        warn_of_unknown(prepared, known_words(self.model))
-        return prepared
-
-    def prepare(
-        self,
-        x: Sequence[str],  # texts
-        classes: Sequence[str],  # the labels that are learned
-    ) -> np.ndarray:
-        """Return the words of each text, without those left out, str (n,)."""
-        return _prepared(self, x, classes)
 
     def build(
         self,
