@@ -43,7 +43,7 @@ $(LOWEST_ENV)/ready: settings.ini .ci/lowest.py
 	$(LOWEST_ENV)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --config-settings editable_mode=compat -e . && \
 	touch $@ && echo "$(LOWEST_ENV): ready after $$SECONDS s"
 
-.PHONY: help demo test bare lowest env export format lint mutants notebooks results docs readme clean
+.PHONY: help demo test bare lowest env export format lint mutants fuzz notebooks results docs readme clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -73,6 +73,9 @@ lint: $(DEV_ENV)/ready ## the stages of `make test` that take a second
 
 mutants: $(DEV_ENV)/ready ## small mistakes made on purpose: does a test fail for each? some 20 minutes
 	@$(DEV_ENV)/bin/python .ci/mutants.py
+
+fuzz: $(DEV_ENV)/ready ## ten minutes of damaged files and requests that nobody thought of
+	@$(DEV_ENV)/bin/python .ci/fuzz.py --minutes 10
 
 notebooks: $(DEV_ENV)/ready ## run every notebook, each in a process of its own
 	@$(DEV_ENV)/bin/python .ci/checks.py notebooks

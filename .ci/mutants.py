@@ -49,7 +49,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): "without diversity the best come first anyway",
     (
         "recommend/metrics",
-        "units = np.vstack([vectors / np.where(lengths > 0, lengths, 1), np.zeros(vectors.shape[1])])",
+        "units = np.vstack([vectors / np.where(lengths > 0, lengths, 1), np.zeros(vectors.shape[1])])",  # noqa: E501
         "(1 + 1)",
     ): "zeros by two are zeros",
     (
@@ -93,8 +93,9 @@ NAMED = (
     ("recommend/choices", "test_choices", "1 / np.bincount(of, minlength=len(others))[of]",
      "np.ones(len(of))"),
     ("recommend/blend", "test_blend", "logit(observed) - logit(", "-logit(observed) + logit("),
-    ("recommend/blend", "test_blend", "+ np.float32(self.offset_)", "- np.float32(self.offset_)"),
-    ("recommend/blend", "test_blend", "+ np.float32(self.offset_)", ""),
+    ("recommend/blend", "test_blend", "shared[known:] = self.offset_",
+     "shared[known:] = -self.offset_"),
+    ("recommend/blend", "test_blend", "shared[known:] = self.offset_", "shared[known:] = 0.0"),
     ("recommend/pairs", "test_pairs", "weight=1 / (size - 1)", "weight=1.0 * (size > 0)"),
     ("recommend/pairs", "test_pairs", "(counts + prior) / (chance + prior)", "counts / chance"),
     ("recommend/profiles", "test_profiles", "disliked.pop(i, None)", "pass"),

@@ -405,6 +405,10 @@ class Saved:
             return found._read(folder, meta.get("state", meta), **options)
         except UnknownClassError:  # of this folder or of one in it: name all of them at once
             raise UnknownClassError(path, folder) from None
+        except FileNotFoundError as e:  # of the folder, or of another that the caller named
+            if e.filename is not None and not Path(e.filename).is_relative_to(folder):
+                raise
+            raise ValueError(f"{str(path)!r} is damaged: {e}") from e
         except (*_DAMAGE, TypeError) as e:
             if options and isinstance(e, TypeError):  # an option that the class does not take
                 raise

@@ -154,8 +154,15 @@ def test_products_that_say_nothing(both):
     assert nothing == ["003", "038"]
     with pytest.raises(ValueError, match="the query says nothing that can be compared"):
         both.recommend(id="003")
-    with pytest.raises(ValueError, match="says nothing"):
-        both.neighbours()
+    with pytest.warns(UserWarning, match="2 of 45 products have neither .* neighbours: 003, 038"):
+        ids, scores = both.neighbours(k=5)
+    rows = [both.catalog.ids.index(i) for i in nothing]
+    assert (ids[rows] == None).all() and np.isnan(scores[rows]).all()  # noqa: E711
+    rest = [n for n in range(45) if n not in rows]
+    some = [both.catalog.ids[n] for n in rest]
+    alone = both.neighbours(some, 5)
+    np.testing.assert_array_equal(ids[rest], alone[0])
+    np.testing.assert_allclose(scores[rest], alone[1], atol=1e-6)
     hits = both.recommend(99, id="000")
     assert len(hits) == 44 and set(nothing) < set(hits.ids)
     assert both.recommend(99, id=["000", "003"]).scores.max() <= 1 + 1e-6

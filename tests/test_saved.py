@@ -4,6 +4,7 @@ of a user's own.
 
 import importlib
 import json
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from builders import SIZE, history, shop
+from spaces import encoder_folder
 
 import prodrec
 from prodrec.core import Saved, file_digest, read_manifest
@@ -84,6 +86,45 @@ def user_model(name):
     options = {"factors": 4, "iterations": 2} if name in ("ALS", "BPR") else {}
     vectors = {"text": np.eye(45, 6, dtype=np.float32)}
     return getattr(models, name)(**options).fit(history(), shop(45).ids, vectors)
+
+
+def linear(name):
+    import prodrec.recommend.linear as models
+
+    return getattr(models, name)().fit(history())
+
+
+def markov():
+    from prodrec.recommend.markov import Markov
+
+    return Markov().fit(history())
+
+
+def sequential():
+    from prodrec.recommend.sequential import Sequential
+
+    return Sequential(dim=8, blocks=1, epochs=1, length=8).fit(history())
+
+
+def search_embedder():
+    from prodrec.recommend.sparse import SearchEmbedder
+
+    return SearchEmbedder(embedder("TfidfEmbedder")).fit(shop(45))
+
+
+def sentences():
+    pytest.importorskip("tokenizers")
+    from prodrec.recommend.sentences import SentenceEmbedder
+
+    place = Path(tempfile.mkdtemp()) / "own"
+    encoder_folder(place, "red blue green shirt shoe")
+    return SentenceEmbedder(place, fields=("title",), engine="keras")
+
+
+def word_index():
+    from prodrec.recommend.sparse import WordIndex
+
+    return WordIndex(("title",)).fit(shop(45))
 
 
 def blend():
@@ -169,6 +210,13 @@ MADE = {  # class → (an object, what it says: an array that must be the same a
     "ItemKNN": (lambda: user_model("ItemKNN"), score),
     "ALS": (lambda: user_model("ALS"), score),
     "BPR": (lambda: user_model("BPR"), score),
+    "EASE": (lambda: linear("EASE"), score),
+    "SLIM": (lambda: linear("SLIM"), score),
+    "Markov": (markov, score),
+    "Sequential": (sequential, score),
+    "SearchEmbedder": (search_embedder, embed),
+    "SentenceEmbedder": (sentences, embed),
+    "WordIndex": (word_index, lambda w: w.scores(w.of_texts(["red", "shirt 1"]))),
     "Blend": (blend, score),
     "Profiles": (profiles, lambda p: p.popular(pd.Index(shop(45).ids))),
     "FaissIndex": (index, lambda i: i.take()),

@@ -319,11 +319,7 @@ class TextReader:
         catalog: Catalog,  # the products
     ) -> tuple[list[str], list[str], list]:
         """Return (texts, ids, nothing that failed); `ValueError` where no field is a column."""
-        if not set(self.fields) & set(catalog.products):
-            columns = ", ".join(catalog.products)
-            raise ValueError(
-                f"`fields` {self.fields} are no columns of the catalogue; it has {columns}"
-            )
+        check_fields(self.fields, catalog)
         return catalog.texts(self.fields).tolist(), catalog.ids, []
 
     def _texts(self, x) -> list[str]:
@@ -424,12 +420,7 @@ class TextClassifier(TextReader, Classifier):
         else:
             epochs = 10 if epochs is None else epochs
             super().fit(train, validation, epochs, callbacks, patience, checkpoint)
-        if self.baseline:
-            shared = ("target", "fields", "max_tokens", "stop_words", "mask_labels")
-            same = {k: getattr(self, k) for k in (*shared, "seed", "batch_size")}
-            self.baseline_ = TextClassifier("tfidf", **same).fit(train, validation)
-        else:
-            self.baseline_ = None
+        self.baseline_ = fit_baseline(self, train, validation) if self.baseline else None
         return self
 
     def evaluate(

@@ -41,6 +41,7 @@ from prodrec.recommend.similarity import (
     labelled_sample,
     matrix_blocks,
     nearest_others,
+    warn_silent,
     write_matrix,
 )
 from .sparse import WordIndex
@@ -120,8 +121,8 @@ class Asking(Collection):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return (ids, scores) of the nearest other products, both (n, min(k, products - 1)).
 
-        For measuring and for tables: one batched search, without titles and reasons. `ValueError`
-        for a product that has neither picture nor words.
+        For measuring and for tables: one batched search, without titles and reasons. A product
+        that has neither a picture nor known words has None and NaN, and a warning names it.
         """
         self._check_fitted()
         ids, found = self.catalog.ids if ids is None else as_list(ids), []
@@ -130,8 +131,10 @@ class Asking(Collection):
                 shelf = self._look()
                 rows = shelf.catalog.rows(ids[start : start + 2048])
                 near, scores = nearest_others(shelf, rows, k, weights)
-                found.append((shelf.names[near], scores))
-        return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+                found.append((np.append(shelf.names, None)[near], scores))
+        names, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        warn_silent(ids, np.isnan(scores).any(axis=1))
+        return names, scores
 
     def similarity_matrix(
         self,
@@ -297,10 +300,7 @@ class Recommender(Asking, Saved):
         """
         self._check_fitted()
         if self.complements is None:
-            raise ValueError(
-                "this Recommender knows nothing of what goes together: "
-                "give `complements` when it is made"
-            )
+            raise ValueError("give `complements` when the Recommender is made: it has none")
         options = {} if relation is None else {"relation": relation}
         with self._changing:
             if self.complements.catalog is not self.catalog:  # it has changed since
