@@ -37,7 +37,7 @@ def human_list(
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 # %% ../../nbs/40a_apps.browser_data.ipynb #0012
-LIKED = re.compile(r"like (.+?), which the user likes")
+LIKED = re.compile(r"(?:like|because of) (.+?), which the user ([^;]+)")
 
 
 def reason_because(
@@ -59,9 +59,17 @@ def plain_reason(
         names = [name for name in found[1].split(", ") if name in known]
         return f"same {human_list([human_name(n) for n in names])}" if names else found[0]
 
+    def liked(found) -> str:
+        title = f"“{titles.get(found[1], found[1])}”"
+        if found[0].startswith("like"):
+            return f"like {title}"
+        did = {"likes": "like"}.get(found[2], found[2])
+        verb, _, rest = did.partition(" in ")  # "put … in the basket"
+        return f"because you {verb} {title}" + (f" in {rest}" if rest else "")
+
     known = {str(c) for c in columns}
     said = re.sub(r"same ([^;]+)", same, reason)
-    return LIKED.sub(lambda found: f"like “{titles.get(found[1], found[1])}”", said)
+    return LIKED.sub(liked, said)
 
 # %% ../../nbs/40a_apps.browser_data.ipynb #0016
 NO_WORDS = (

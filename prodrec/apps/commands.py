@@ -264,6 +264,11 @@ def checked_network(
         from prodrec.models.classifier import ImageClassifier
         from prodrec.models.networks import find_network, networks
 
+    if network == "auto":
+        taken = {k: v for k, v in parameters((kind or ImageClassifier).__init__).items()}
+        fixed = ("self", "network", "image_size", "target", "seed", "batch_size", "minutes")
+        check_settings(settings, {k: v for k, v in taken.items() if k not in fixed})
+        return network
     names = networks() if known is None else known
     if network not in names:
         near = get_close_matches(network, names, 1)
@@ -287,8 +292,14 @@ def _page(args: argparse.Namespace, out: Path, target: str, command: str) -> Ans
     sign = getattr(args, "first_step", None)
     load = partial(given_data, args, target, sign, advise=command == "report")
     how = {"epochs": args.epochs, "batch_size": args.batch_size, "target": target}
-    size = image_size(args)
-    run = run_pipeline(load, network, size, **how, seed=args.seed, say=say, **dict(args.set))
+    if args.minutes is not None:
+        how["minutes"] = args.minutes
+    how |= dict(args.set)
+    if network == "auto" and args.image_size is not None:
+        raise wrong_call("--image-size is for a --network by name; auto chooses it")
+    if network != "auto" and args.minutes is not None:
+        raise wrong_call("--minutes is for --network auto")
+    run = run_pipeline(load, network, image_size(args), **how, seed=args.seed, say=say)
     workspace = run.workspace(images=args.images)
     workspace.how |= {"command": command, "epochs": args.epochs, "first_step": sign}
     workspace.save(out)

@@ -92,19 +92,23 @@ def make_classifier(
     """Return the classifier that the options describe, not trained yet; else a wrong call."""
     same = {"target": args.target, "seed": args.seed, "batch_size": args.batch_size}
     picture = {"network": args.network or "fashion-baseline", "image_size": image_size(args)}
+    minutes = getattr(args, "minutes", None)
+    limit = {"minutes": minutes} if minutes is not None else {}
+    if picture["network"] == "auto":
+        picture |= {"image_size": args.image_size}
     try:
         if args.kind == "text":
             network = checked_network(args.network or "lstm", args.set, NETWORKS, TextClassifier)
-            return TextClassifier(network, **same, **dict(args.set))
+            return TextClassifier(network, **same, **limit, **dict(args.set))
         if args.kind == "image":
             checked_network(picture["network"], args.set)
-            return ImageClassifier(**picture, **same, **dict(args.set))
-        return _make_hybrid(args, picture, same)
+            return ImageClassifier(**picture, **same, **limit, **dict(args.set))
+        return _make_hybrid(args, picture, same, limit)
     except (ValueError, TypeError) as e:
         raise wrong_call(str(e)) from e
 
 # %% ../../nbs/44b_apps.commands_train.ipynb #0019
-def _make_hybrid(args: argparse.Namespace, picture: dict, same: dict) -> HybridClassifier:
+def _make_hybrid(args, picture: dict, same: dict, limit: dict) -> HybridClassifier:
     "Return a classifier of pictures and words, not trained yet."
     checked_network(picture["network"])
     checked_network(args.text_network, (), NETWORKS)
@@ -112,8 +116,13 @@ def _make_hybrid(args: argparse.Namespace, picture: dict, same: dict) -> HybridC
     check_settings(
         args.set, {k: v for k, v in taken.items() if k not in ("self", "image", "text", *same)}
     )
-    words = TextClassifier(args.text_network, baseline=False, **same)
-    return HybridClassifier(ImageClassifier(**picture, **same), words, **same, **dict(args.set))
+    split = {"image": 0.7, "text": 0.3}
+    minutes = {k: {"minutes": v * limit["minutes"]} if limit else {} for k, v in split.items()}
+    minutes["image"] = minutes["image"] if picture["network"] == "auto" else {}
+    minutes["text"] = minutes["text"] if args.text_network == "auto" else {}
+    image = ImageClassifier(**picture, **same, **minutes["image"])
+    words = TextClassifier(args.text_network, baseline=False, **same, **minutes["text"])
+    return HybridClassifier(image, words, **same, **dict(args.set))
 
 # %% ../../nbs/44b_apps.commands_train.ipynb #0020
 def shares_of(

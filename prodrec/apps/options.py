@@ -25,6 +25,16 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _minutes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, received {text!r}")
+    return value
+
+
 def _share(text: str) -> float:
     try:
         value = float(text)
@@ -99,10 +109,13 @@ def _add_split_options(parser: argparse.ArgumentParser):
 def _add_network_options(parser: argparse.ArgumentParser, epochs: int, network: str | None = None):
     "Add the options of a classifier and its training."
     add = parser.add_argument_group("the classifier").add_argument
-    names = "fashion-baseline, compact, mobilenetv2, … for pictures, lstm, conv1d, tfidf for words"
+    names = "auto (finds what suits), fashion-baseline, compact, mobilenetv2, … for pictures, "
+    names += "auto, lstm, conv1d, tfidf for words"
     add("--network", default=network, help=names + (" (default: %(default)s)" if network else ""))
-    size = "height x width of the pictures, e.g. 80x60 (default: 64x48 for the demo, else 80x60)"
+    size = "height x width of the pictures, e.g. 80x60 (default: 64x48 for the demo, else 80x60; auto chooses)"
     add("--image-size", type=_size, help=size)
+    most = "what auto may take, validation included (default: 5)"
+    add("--minutes", type=_minutes, help=most)
     add("--epochs", type=_positive, default=epochs, help="training epochs (default: %(default)s)")
     size = "products in a training step (default: %(default)s)"
     add("--batch-size", type=_positive, default=32, help=size)
@@ -170,7 +183,7 @@ def _report_parser(commands):
     text += "its products apart, and what a recommender finds. OUT can be served and evaluated."
     examples = (
         "prodrec report --data clean --out report",
-        "prodrec report --data products.csv --map title=name --map image=file --epochs 10",
+        "prodrec report --data products.csv --map title=name --map image=file --network auto",
     )
     what = "make one page about a catalogue"
     parser = add_command(commands, "report", "commands:make_report", what, text, *examples)

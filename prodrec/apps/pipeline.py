@@ -137,13 +137,14 @@ class Run:
 # %% ../../nbs/41_apps.pipeline.ipynb #0019
 def _train(sides: dict, network, image_size, epochs: int, **options) -> ImageClassifier:
     "Return a classifier that was trained on the sides."
-    classifier = ImageClassifier(network, image_size=image_size, **options)
+    size = None if network == "auto" else image_size  # it chooses its own
+    classifier = ImageClassifier(network, image_size=size, **options)
     return classifier.fit(sides["train"], sides["validation"], epochs=epochs)
 
 # %% ../../nbs/41_apps.pipeline.ipynb #0020
 def run_pipeline(
     catalog: Catalog | Callable[[], Catalog],  # the products, or a function that loads them
-    network: str = "fashion-baseline",  # see `prodrec.models.networks.networks`
+    network: str = "fashion-baseline",  # "auto", or see `prodrec.models.networks.networks`
     image_size: tuple[int, int] = (64, 48),  # (height, width) the pictures are decoded to
     epochs: int = 20,  # training epochs
     batch_size: int = 32,  # products in a training step

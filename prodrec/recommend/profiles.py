@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'hide_password', 'open_database', 'Feedback', 'UserProfile', 'user_profile', 'worth_of', 'merged_history',
-           'Profiles']
+           'because_of', 'Profiles']
 
 # %% ../../nbs/34j_recommend.profiles.ipynb #0007
 import json
@@ -13,7 +13,7 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +23,6 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool, StaticPool
 
 from ..core import Saved, optional
-from ..data.tables import read_saved_table
 from .cold_start import scale_rows
 from .collaborative import ALS
 from prodrec.recommend.history import (
@@ -213,11 +212,12 @@ class Feedback:
 # %% ../../nbs/34j_recommend.profiles.ipynb #0029
 @dataclass
 class UserProfile:
-    """Hold what is known of one user; all three are empty for an unknown user."""
+    """Hold what is known of one user; all of it is empty for an unknown user."""
 
-    liked: pd.Series  # the worth of each liked product by id, all above 0
+    liked: pd.Series  # the worth of each liked product by id, all above 0, the latest at the end
     disliked: list[str]  # ids
     had: list[str]  # ids
+    last: dict[str, str] = field(default_factory=dict)  # the last event of each product, by id
 
 # %% ../../nbs/34j_recommend.profiles.ipynb #0030
 def user_profile(
@@ -225,12 +225,12 @@ def user_profile(
     weights: Mapping[str, float] = WEIGHTS,  # the worth of one event of each kind
 ) -> UserProfile:
     """Read a profile from the events of one user."""
-    liked, disliked, had = {}, {}, {}
+    liked, disliked, had, last = {}, {}, {}, {}
     worth = event_weights(events, weights).tolist()
     for i, event, value, w in zip(
         events["id"], events["event"], events["value"], worth, strict=True
     ):
-        liked[i] = liked.get(i, 0) + w
+        liked[i], last[i] = liked.pop(i, 0) + w, event  # taken out and put at the end
         if event == "dislike" or (event == "rating" and value <= NEUTRAL_STARS):
             disliked[i] = None
         elif event in ("like", "rating"):
@@ -238,7 +238,7 @@ def user_profile(
         if event in ("purchase", "rating"):
             had[i] = None
     liked = {i: w for i, w in liked.items() if w > 0 and i not in disliked}
-    return UserProfile(pd.Series(liked, dtype=float), list(disliked), list(had))
+    return UserProfile(pd.Series(liked, dtype=float), list(disliked), list(had), last)
 
 # %% ../../nbs/34j_recommend.profiles.ipynb #0034
 def worth_of(
@@ -268,6 +268,24 @@ def merged_history(
     return History(pd.concat(parts)[columns], weights)
 
 # %% ../../nbs/34j_recommend.profiles.ipynb #0040
+def because_of(
+    model: UserModel,  # fitted
+    liked: Sequence[str],  # ids, the latest at the end
+    ids: Sequence[str],  # the recommended products
+    most: int = 5,  # the last products that are asked about
+) -> list[str | None]:
+    """Return the liked product that speaks most for each of `ids`; None where none does."""
+    known, at = [i for i in liked if i in model.placement.rows][-most:], pd.Index(model.ids)
+    if not known or not len(ids):
+        return [None] * len(ids)
+    said = model.scores(basket=[[i] for i in known]).astype(float)
+    spread = said.std(1, keepdims=True)
+    alike = (said - said.mean(1, keepdims=True)) / np.where(spread > 0, spread, 1)
+    columns = at.get_indexer(list(ids))
+    alike = np.where(columns < 0, 0, alike[:, columns])
+    return [known[n] if alike[n, j] > 0 else None for j, n in enumerate(alike.argmax(0))]
+
+# %% ../../nbs/34j_recommend.profiles.ipynb #0043
 class Profiles(Saved):
     """Hold what is known of users: the history, the feedback since, and a user model.
 
@@ -429,7 +447,7 @@ class Profiles(Saved):
         if meta.get("history"):
             history = History.load(folder / "history")
         elif table.exists():  # as version 0.1 wrote it
-            history = History(read_saved_table(table), meta["weights"])
+            history = History(pd.read_parquet(table), meta["weights"])
         counted = json.loads((folder / "counted.json").read_text(encoding="utf-8"))
         return cls(learner, feedback)._set(history, learner if meta["model"] else None, counted)
 
