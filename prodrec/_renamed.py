@@ -179,7 +179,10 @@ NAMES = {
 }
 
 
-def former(module: str, name: str):
+def former(
+    module: str,  # as it is imported
+    name: str,  # of the function or class there
+):
     """Return the object that was called `name` in `module`, with a warning; `AttributeError` where
     there was none.
     """
@@ -236,7 +239,12 @@ class _Addition(Loader):
 class Renamed(MetaPathFinder):
     """Find the modules of `MODULES`, and those of `NAMES` with their former names."""
 
-    def find_spec(self, fullname: str, path=None, target=None) -> ModuleSpec | None:
+    def find_spec(
+        self,
+        fullname: str,  # of the module that is imported
+        path=None,  # of the package, as Python gives it
+        target=None,  # a module that is reloaded
+    ) -> ModuleSpec | None:
         """Return the spec of a renamed module, None for every other."""
         if fullname in MODULES:
             return ModuleSpec(fullname, _Alias())
