@@ -217,8 +217,8 @@ def explain_card(
 
 # %% ../../nbs/40c_apps.browser_view.ipynb #0027
 def selected_cards(
-    showcase: Showcase,
-    state: BrowserState,
+    showcase: Showcase,  # the recommender, and what the page needs of it
+    state: BrowserState,  # what is asked and shown
 ) -> dict:
     """Return one page of the selection: n, page, pages, cards, and the places of all on the map."""
     k, picked = state.query.get("k", 12), list(state.selection)

@@ -169,7 +169,7 @@ class Chosen:
         self,
         network: str,  # name of the network that won
         options: dict,  # its options, as the constructor takes them
-        tried: Tried,
+        tried: Tried,  # the table of what was tried so far
         sentence: str,  # why it won
     ):
         """Remember the outcome of a search and return the classifier."""

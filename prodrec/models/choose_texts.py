@@ -38,7 +38,7 @@ def try_text(
     network: str,  # name of the network
     options: dict,  # of the network
     sides: Sequence[Catalog],  # from `text_sides`
-    tried: Tried,
+    tried: Tried,  # the table of what was tried so far
     epochs: int = 12,  # at most, where the network has any
 ) -> dict:
     """Fit a candidate, note it in `tried`, and return {"row", "made", "temperature"}."""
@@ -64,8 +64,8 @@ STRENGTHS = (3.0, 10.0, 30.0, 100.0)
 def try_linear(
     classifier,  # a `TextClassifier`
     sides: Sequence[Catalog],  # from `text_sides`
-    tried: Tried,
-    budget: Budget,
+    tried: Tried,  # the table of what was tried so far
+    budget: Budget,  # the clock of the search
     strengths: Sequence[float] = STRENGTHS,  # values of `C`
 ) -> dict:
     """Return the best linear candidate, see `try_text`; at least one is tried."""
@@ -87,8 +87,8 @@ def try_linear(
 def try_networks(
     classifier,  # a `TextClassifier`
     sides: Sequence[Catalog],  # from `text_sides`
-    tried: Tried,
-    budget: Budget,
+    tried: Tried,  # the table of what was tried so far
+    budget: Budget,  # the clock of the search
     epochs: int = 12,  # at most
 ) -> list[dict]:
     """Return the networks there was time for, see `try_text`."""

@@ -238,7 +238,7 @@ def share_of_minutes(
 
 
 def late_sides(
-    hybrid: HybridClassifier,
+    hybrid: HybridClassifier,  # a fitted `HybridClassifier`
     train: Catalog,  # products with labels
     validation: Catalog | None,  # others, or None
 ) -> tuple[Catalog, Catalog]:
@@ -325,7 +325,7 @@ def fit_late(
 
 # %% ../../nbs/25_models.hybrid.ipynb #0036
 def hybrid_code(
-    hybrid: HybridClassifier,
+    hybrid: HybridClassifier,  # a fitted `HybridClassifier`
 ) -> str:
     """Return Python code that makes and fits a hybrid without a search."""
     lines = ["from prodrec import HybridClassifier, ImageClassifier, TextClassifier\n"]

@@ -42,7 +42,8 @@ from prodrec.models.words import (
 
 # %% auto #0
 __all__ = ['NETWORKS', 'text_vectorizer', 'tfidf_vectorizer', 'characters_vectorizer', 'lstm', 'conv1d', 'linear', 'fit_linear',
-           'known_words', 'warn_of_unknown', 'mask_note', 'baseline_note', 'TextReader', 'TextClassifier']
+           'known_words', 'warn_of_unknown', 'mask_note', 'baseline_note', 'check_fields', 'fit_baseline', 'TextReader',
+           'TextClassifier']
 
 # %% ../../nbs/24_models.text.ipynb #0011
 def _most_frequent(counts: Counter, n: int) -> list[str]:
@@ -303,6 +304,27 @@ def _check_reading(network: str | Callable, embedding, stop_words):
         raise ValueError(f'`stop_words` must be "english", words or None, received {stop_words!r}')
 
 # %% ../../nbs/24_models.text.ipynb #0048
+def check_fields(
+    fields: Sequence[str],  # columns that are read
+    catalog: Catalog,  # the products
+):
+    """Raise `ValueError` where none of `fields` is a column of `catalog`."""
+    if not set(fields) & set(catalog.products):
+        columns = ", ".join(catalog.products)
+        raise ValueError(f"`fields` {fields} are no columns of the catalogue; it has {columns}")
+
+# %% ../../nbs/24_models.text.ipynb #0049
+def fit_baseline(
+    reader: TextClassifier,  # whose texts are read in the same way
+    train: Catalog,  # products with labels
+    validation: Catalog | None,  # others
+) -> TextClassifier:
+    """Return a "tfidf" classifier with the options of `reader`, fitted."""
+    shared = ("target", "fields", "max_tokens", "stop_words", "mask_labels", "seed", "batch_size")
+    same = {k: getattr(reader, k) for k in shared}
+    return TextClassifier("tfidf", **same).fit(train, validation)
+
+# %% ../../nbs/24_models.text.ipynb #0051
 class TextReader:
     """Read texts as a `TextClassifier` does: its columns, masked, in words."""
 
@@ -342,7 +364,7 @@ class TextReader:
         """Return the words of each text, without those left out, str (n,)."""
         return _prepared(self, x, classes)
 
-# %% ../../nbs/24_models.text.ipynb #0050
+# %% ../../nbs/24_models.text.ipynb #0053
 class TextClassifier(TextReader, Classifier):
     """Classify texts.
 

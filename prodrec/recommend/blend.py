@@ -262,7 +262,9 @@ def _worth_something(history: History, kinds: Sequence[str] | None) -> pd.DataFr
     return events[event_weights(events, history.weights) > 0]
 
 # %% ../../nbs/34i_recommend.blend.ipynb #0048
-def latest_split(history: History) -> tuple[History, History]:
+def latest_split(
+    history: History,  # the events
+) -> tuple[History, History]:
     """Return (past, future): by time, or without dates the last product of each user."""
     if history.events["time"].notna().all():
         return split_by_time(history)
@@ -299,7 +301,9 @@ def learn_weights(
     return weights, offset
 
 # %% ../../nbs/34i_recommend.blend.ipynb #0054
-def scaled(scores: np.ndarray) -> np.ndarray:
+def scaled(
+    scores: np.ndarray,  # of each product
+) -> np.ndarray:
     """Return rows divided by their largest absolute value, float32."""
     largest = np.maximum(scores.max(1, keepdims=True), -scores.min(1, keepdims=True))
     return (scores / np.where(largest > 0, largest, 1)).astype(np.float32, copy=False)

@@ -378,7 +378,9 @@ class History(_Counts, Saved):
         return pd.Series(self._summary(), name="History").to_frame().to_html()
 
 # %% ../../nbs/34_recommend.history.ipynb #0042
-def ordered_rows(history: History) -> csr_matrix:
+def ordered_rows(
+    history: History,  # the events
+) -> csr_matrix:
     """Return `history.matrix(keep_zeros=True)` with the products of a user in the order of time.
 
     A product stands where its last event does. Do not sort its indices.

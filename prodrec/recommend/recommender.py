@@ -300,7 +300,7 @@ class Recommender(Asking, Saved):
         """
         self._check_fitted()
         if self.complements is None:
-            raise ValueError("give `complements` when the Recommender is made: it has none")
+            raise ValueError("it knows nothing of what goes together: make it with `complements`")
         options = {} if relation is None else {"relation": relation}
         with self._changing:
             if self.complements.catalog is not self.catalog:  # it has changed since

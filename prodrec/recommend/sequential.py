@@ -151,7 +151,12 @@ def new_weights(
     return {name: w.astype(np.float32) for name, w in weights.items()}
 
 # %% ../../nbs/34h_recommend.sequential.ipynb #0019
-def layer_norm(xp: ModuleType, x, gain, shift):
+def layer_norm(
+    xp: ModuleType,  # NumPy or `keras.ops`
+    x,  # values, the last axis is normalised
+    gain,  # by which each number is multiplied
+    shift,  # which is added to each number
+):
     """Return rows of mean 0 and deviation 1, times `gain` and plus `shift`."""
     centred = x - xp.mean(x, axis=-1, keepdims=True)
     deviation = xp.sqrt(xp.mean(centred * centred, axis=-1, keepdims=True) + 1e-6)
