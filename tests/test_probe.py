@@ -41,7 +41,7 @@ def test_what_is_kept_is_found_by_its_file(tmp_path, monkeypatch):
 
 
 def test_the_names_of_files_are_those_of_keras(monkeypatch):
-    "Keras is asked for the weights of every backbone and width; it wants the file that we look for."
+    "Keras is asked for the weights of every backbone and width; it wants the file we look for."
     wanted = []
 
     def no_file(name, *args, **more):

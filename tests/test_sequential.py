@@ -1,4 +1,4 @@
-"""What holds for the model of sequences: it reads the order, stops, resumes, and places what is new."""
+"""The model of sequences reads the order, stops, resumes, and places what is new."""
 
 import numpy as np
 import pandas as pd

@@ -112,7 +112,7 @@ def _add_network_options(parser: argparse.ArgumentParser, epochs: int, network: 
     names = "auto (finds what suits), fashion-baseline, compact, mobilenetv2, … for pictures, "
     names += "auto, lstm, conv1d, tfidf for words"
     add("--network", default=network, help=names + (" (default: %(default)s)" if network else ""))
-    size = "height x width of the pictures, e.g. 80x60 (default: 64x48 for the demo, else 80x60; auto chooses)"
+    size = "height x width of the pictures, e.g. 80x60 (default: 64x48 for the demo, else 80x60; auto chooses)"  # noqa: E501
     add("--image-size", type=_size, help=size)
     most = "what auto may take, validation included (default: 5)"
     add("--minutes", type=_minutes, help=most)
