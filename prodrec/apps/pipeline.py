@@ -5,24 +5,30 @@
 # %% ../../nbs/41_apps.pipeline.ipynb #0009
 from __future__ import annotations
 
-import base64
-import html
-import io
 import json
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from .. import __version__
+from prodrec.apps.report import (
+    answers_html,
+    bars_html,
+    classifier_sections,
+    classifier_tiles,
+    error_records,
+    map_section,
+    page_html,
+    table_html,
+)
 from .workspace import Workspace
 from ..core import Profiler
-from ..data.audit import Audit, audit
-from ..data.catalog import Catalog, picture_table, product_card
+from ..data.audit import DROP, Audit, audit
+from ..data.catalog import Catalog
 from ..data.labels import labelled
 from ..data.split import split
 from ..models import keras
@@ -33,8 +39,7 @@ from ..recommend.metrics import precision_row, random_hits, relevant
 from ..recommend.recommender import Recommender
 
 # %% auto #0
-__all__ = ['nearest_or_none', 'compare_recommenders', 'Run', 'run_pipeline', 'figure_html', 'grids_html', 'report_page',
-           'write_report']
+__all__ = ['nearest_or_none', 'compare_recommenders', 'Run', 'run_pipeline', 'report_page', 'write_report']
 
 # %% ../../nbs/41_apps.pipeline.ipynb #0012
 def nearest_or_none(
@@ -183,81 +188,72 @@ def run_pipeline(
     return Run(found, sides, classifier, report, recommender, precision, stages, seed)
 
 # %% ../../nbs/41_apps.pipeline.ipynb #0024
-_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;
-padding:0 1rem;color:#222}h1{margin-bottom:0}h2{margin-top:2.5rem;border-bottom:1px solid #ddd}
-table{border-collapse:collapse;margin:.8rem 0}th,td{padding:.25rem .7rem;text-align:right}
-th:first-child{text-align:left}td[align=center]{text-align:center;max-width:9rem}
-tr{border-bottom:1px solid #eee}.query td:first-child{background:#eef4fb}img{max-width:100%}
-pre{background:#f6f6f6;padding:.8rem}"""
-
-
-def figure_html(
-    ax: plt.Axes,  # of the figure, which is closed
-    alt: str,  # its text for readers who do not see it
-) -> str:
-    """Return a figure as an HTML image that carries its own data."""
-    out = io.BytesIO()
-    ax.figure.savefig(out, format="png", bbox_inches="tight", dpi=80)
-    plt.close(ax.figure)
-    data = base64.b64encode(out.getvalue()).decode()
-    return f'<img alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{data}">'
+def _tiles(run: Run) -> list[tuple[str, str, str]]:
+    "Return the headline figures of a run."
+    best, name = run.precision.iloc[-1], run.precision.columns[0]
+    random, stages = run.precision.iloc[0][name], run.stages.to_frame()
+    sold = f"{best['low']:.0%} to {best['high']:.0%}; at random {random:.0%}"
+    clean, all_ = len(run.recommender.catalog), len(run.audit.catalog)
+    cost = f"from data to answers; at most {stages.peak_mb.max():,.0f} MB"
+    return [
+        *classifier_tiles(run.report)[:2],
+        (name, f"{best[name]:.1%}", sold),
+        ("products", f"{clean:,}", f"{all_ - clean:,} of {all_:,} dropped by the audit"),
+        ("time", f"{stages.seconds.sum():.0f} s", cost),
+    ]
 
 # %% ../../nbs/41_apps.pipeline.ipynb #0026
-def grids_html(
-    run: Run,  # a finished run
-    n: int = 8,  # categories to show
-    k: int = 5,  # hits per query
-) -> str:
-    """Return the hits for one test product of each of `n` categories as HTML, the query first."""
-    products, catalog = run.sides["test"].products, run.recommender.catalog
-    queries = list(products.groupby(run.classifier.target, sort=True).head(1).head(n).index)
-    rows = []
-    answers = run.recommender.recommend(k, id=queries, each=True)
-    for query, hits in zip(queries, answers, strict=True):
-        cards = [product_card(catalog, query, ["query"])]
-        for row in hits.to_frame().itertuples():
-            cards.append(product_card(catalog, row.id, [f"{row.score:.2f}", row.reason]))
-        rows.append(f'<div class="query">{picture_table(cards, k + 1)}</div>')
-    return "".join(rows)
+def _audit_section(run: Run) -> str:
+    "Return the issues that were found, and the products dropped."
+    found = run.audit.summary()
+    counts = found.products.rename("value").to_frame().rename(lambda n: n.replace("_", " "))
+    kept = [n.replace("_", " ") for n in found.index if n not in DROP]
+    key = '<ul class="key"><li><i></i>dropped</li><li><i style="background:var(--other)"></i>'
+    key += "kept, and named</li></ul>"
+    shown = counts[counts["value"] > 0]
+    bars = bars_html(shown, "{:,.0f}", other=kept) if len(shown) else "<p>Nothing was found.</p>"
+    return key + bars + table_html(found, "All issues")
 
 # %% ../../nbs/41_apps.pipeline.ipynb #0028
-def _sections(run: Run) -> dict[str, str]:
-    "Return the sections of the page, title → HTML."
-    errors = [
-        product_card(
-            run.sides["test"], w.id, [f"{w.label}, predicted {w.predicted} ({w.confidence:.2f})"]
-        )
-        for w in run.report.worst(12).itertuples()
-    ]
-    note = "Intervals are 95 % bootstrap intervals over the test products. A hit is correct if it "
-    note += "has the query's category; the queries are the test products, on which the classifier "
-    note += "was not trained."
-    told = run.audit.summary().to_html()
-    return {
-        "Results": f"{run.summary().to_html()}<p>{note}</p>",
-        "The audit": told + figure_html(run.audit.figure(), "issues found by the audit"),
-        "The classifier": f"<pre>{html.escape(repr(run.report))}</pre>"
-        + figure_html(run.report.figure(), "confusion matrix"),
-        "The most confident errors": picture_table(errors),
-        "Recommendations": grids_html(run),
-        "Time and memory": run.stages.to_frame().to_html(),
+def _sections(run: Run) -> tuple[dict[str, str], list[dict]]:
+    "Return the sections of the page, title → HTML, and the products of its map."
+    note = "The thin lines are 95 % bootstrap intervals over the test products. A hit is correct "
+    note += "if it has the query's category; the queries are the test products, on which the "
+    note += "classifier was not trained."
+    bars = bars_html(run.summary(), "{:.2f}", 1.0)
+    target, products = run.classifier.target, run.sides["test"].products
+    queries = list(products.groupby(target, sort=True).head(1).head(8).index)
+    drawn, points = map_section(run.recommender, target)
+    stages = run.stages.to_frame()
+    seconds = bars_html(stages.seconds.rename("value").to_frame(), "{:.1f} s")
+    made = classifier_sections(run.report, run.sides["test"])
+    made = {"Results": f"<p>{note}</p>{bars}{table_html(run.summary(), 'All figures')}"} | {
+        "Recommendations": answers_html(run.recommender, queries, target),
+        **made,
+        "Map": drawn,
+        "Audit": _audit_section(run),
+        "Costs": seconds + table_html(stages, "Seconds and memory of each stage"),
+        "Use it": "<p>In the folder of this file:</p><pre>prodrec serve .\n"
+        "prodrec evaluate .</pre>",
     }
+    return made, points
 
-# %% ../../nbs/41_apps.pipeline.ipynb #0029
+# %% ../../nbs/41_apps.pipeline.ipynb #0030
 def report_page(
     run: Run,  # a finished run
     title: str = "From a catalogue to measured recommendations",  # of the page
 ) -> str:
-    """Return a self-contained HTML page: results, audit, confusion matrix, errors, hits, costs."""
-    sections = _sections(run).items()
-    body = "".join(f"<h2>{html.escape(name)}</h2>{content}" for name, content in sections)
-    title = html.escape(title)
-    head = '<!doctype html><html lang="en"><meta charset="utf-8">'
-    head += f'<meta name="viewport" content="width=device-width"><title>{title}</title>'
-    intro = f"<h1>{title}</h1><p>prodrec {__version__}, seed {run.seed}</p>"
-    return f"{head}<style>{_STYLE}</style>{intro}{body}</html>"
+    """Return a page in one file: results, hits, confusions, map, audit and costs."""
+    sections, points = _sections(run)
+    best, k = run.precision.iloc[-1].iloc[0], run.precision.columns[0]
+    lead = f"The classifier names the right class of {100 * run.report.accuracy:.0f} in 100 "
+    lead += f"products that it has not seen; {k} of the recommendations is {best:.2f}. "
+    lead += f"Network {run.classifier.name}, seed {run.seed}."
+    data = {"classes": list(map(str, run.report.confusion.index)), "map": points}
+    data |= {"errors": error_records(run.report, run.sides["test"])}
+    return page_html(title, lead, _tiles(run), sections, data)
 
-# %% ../../nbs/41_apps.pipeline.ipynb #0030
+# %% ../../nbs/41_apps.pipeline.ipynb #0031
 def write_report(
     run: Run,  # a finished run
     path: str | Path,  # the file to write
