@@ -112,6 +112,13 @@ def search_embedder():
     return SearchEmbedder(embedder("TfidfEmbedder")).fit(shop(45))
 
 
+def joint():
+    from prodrec.recommend.joint import JointEmbedder
+
+    parts = embedder("ColorHistogram", SIZE), embedder("TfidfEmbedder")
+    return JointEmbedder.fit_joint(*parts, shop(45), dim=8)
+
+
 def sentences():
     pytest.importorskip("tokenizers")
     from prodrec.recommend.sentences import SentenceEmbedder
@@ -216,6 +223,7 @@ MADE = {  # class → (an object, what it says: an array that must be the same a
     "Sequential": (sequential, score),
     "SearchEmbedder": (search_embedder, embed),
     "SentenceEmbedder": (sentences, embed),
+    "JointEmbedder": (joint, embed),
     "WordIndex": (word_index, lambda w: w.scores(w.of_texts(["red", "shirt 1"]))),
     "Blend": (blend, score),
     "Profiles": (profiles, lambda p: p.popular(pd.Index(shop(45).ids))),
