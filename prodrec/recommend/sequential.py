@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['GAPS', 'LENGTHS', 'PATIENCE', 'FULL_SUM', 'Sequences', 'gap_classes', 'event_sequences', 'windows', 'rectangle',
            'next_events', 'new_weights', 'layer_norm', 'attend', 'encode', 'item_table', 'event_vectors',
-           'next_event_loss', 'keras_network', 'last_states', 'hold_back', 'next_ndcg', 'fingerprint', 'Training',
-           'negative_sampler', 'train_network', 'slices', 'Sequential']
+           'next_event_loss', 'add_weights', 'keep_most', 'keras_network', 'last_states', 'hold_back', 'next_ndcg',
+           'fingerprint', 'Training', 'negative_sampler', 'train_network', 'slices', 'Sequential']
 
 # %% ../../nbs/34h_recommend.sequential.ipynb #0006
 import hashlib
@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -251,6 +251,28 @@ def next_event_loss(
     return xp.sum((total - mine) * counted) / xp.maximum(xp.sum(counted), 1)
 
 # %% ../../nbs/34h_recommend.sequential.ipynb #0029
+def add_weights(
+    model: Any,  # a `keras.Model`
+    weights: Mapping[str, np.ndarray],  # by name
+) -> dict:
+    """Return the variables of `model` by name, new, with these values."""
+    named = {}
+    for name, value in weights.items():
+        named[name] = model.add_weight(shape=value.shape, initializer="zeros", name=name)
+        named[name].assign(value)
+    return named
+
+# %% ../../nbs/34h_recommend.sequential.ipynb #0030
+def keep_most(
+    n: int,  # number of products
+    seed: Any,  # a `keras.random.SeedGenerator`
+):
+    """Return 1 for nine products in ten, drawn, and 0 for the others: a tensor (n, 1)."""
+    import keras
+
+    return keras.ops.cast(keras.random.uniform((n, 1), seed=seed) > 0.1, "float32")
+
+# %% ../../nbs/34h_recommend.sequential.ipynb #0033
 def keras_network(
     weights: Mapping[str, np.ndarray],  # of `new_weights`
     content: np.ndarray | None,  # (n, c), the content of the products
@@ -271,12 +293,7 @@ def keras_network(
         def __init__(self):
             super().__init__()
             self.draws = keras.random.SeedGenerator(seed)
-            self.named = {
-                name: self.add_weight(shape=w.shape, initializer="zeros", name=name)
-                for name, w in weights.items()
-            }
-            for name, w in weights.items():
-                self.named[name].assign(w)
+            self.named = add_weights(self, weights)
             self.content = None if content is None else ops.convert_to_tensor(content)
             self.built = True
 
@@ -287,10 +304,7 @@ def keras_network(
             return inputs
 
         def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-            keep = None
-            if self.content is not None:
-                dice = keras.random.uniform((len(content), 1), seed=self.draws)
-                keep = ops.cast(dice > 0.1, "float32")
+            keep = None if content is None else keep_most(len(content), self.draws)
             table = item_table(ops, self.named, self.content, keep)
             events = event_vectors(ops, self.named, table, x["shown"], x["gaps"])
             read = encode(ops, self.named, events, x["steps"], heads, self.drop)
@@ -302,7 +316,7 @@ def keras_network(
     model.compile(optimizer=adam, jit_compile=len(weights["items"]) > 1000)  # pays in large shops
     return model
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0032
+# %% ../../nbs/34h_recommend.sequential.ipynb #0036
 def last_states(
     weights: Mapping[str, np.ndarray],  # of the network
     table: np.ndarray,  # (n, dim), the vectors of the products
@@ -324,7 +338,7 @@ def last_states(
         found[at] = read[np.arange(len(at)), sizes[at] - 1]
     return found
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0035
+# %% ../../nbs/34h_recommend.sequential.ipynb #0039
 def hold_back(
     sequences: Sequences,  # of `event_sequences`
     most: int,  # users, at most; a fifth of those with three events or more
@@ -364,7 +378,7 @@ def next_ndcg(
         gain.append(1 / np.log2(ranks + 2))
     return float(np.concatenate(gain).mean())
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0038
+# %% ../../nbs/34h_recommend.sequential.ipynb #0042
 def fingerprint(
     options: Mapping,  # of the training, as JSON
     *arrays: np.ndarray,  # the data
@@ -430,7 +444,7 @@ class Training:
         self.state = state
         return self
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0041
+# %% ../../nbs/34h_recommend.sequential.ipynb #0045
 def negative_sampler(
     items: np.ndarray,  # int (e,), the products of all events
     n: int,  # number of products
@@ -449,7 +463,7 @@ def negative_sampler(
 
     return draw
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0044
+# %% ../../nbs/34h_recommend.sequential.ipynb #0048
 PATIENCE = 4  # passes without a better one, before the steps are made smaller
 
 
@@ -495,7 +509,7 @@ def train_network(
     bar.close()
     return training.kept
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0046
+# %% ../../nbs/34h_recommend.sequential.ipynb #0050
 def slices(
     starts: np.ndarray,  # int (n,)
     ends: np.ndarray,  # int (n,)
@@ -504,7 +518,7 @@ def slices(
     sizes = ends - starts
     return np.repeat(starts - sizes.cumsum() + sizes, sizes) + np.arange(sizes.sum())
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0049
+# %% ../../nbs/34h_recommend.sequential.ipynb #0053
 class _Network(UserModel):
     "Train the network, and answer by it."
 
@@ -573,7 +587,7 @@ class _Network(UserModel):
         states = last_states(weights, table, self._sequences(rows, users), self.heads)
         return self._completed((states @ table.T).round(5), rows)
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0050
+# %% ../../nbs/34h_recommend.sequential.ipynb #0054
 FULL_SUM = 30_000  # products, up to which the loss runs over all of them
 
 
