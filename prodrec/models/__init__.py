@@ -1,12 +1,14 @@
-"""Load Keras when it is first used, once for all modules, without the lines that TensorFlow writes when it starts.
+"""Load Keras when it is first used, once for all modules, without the lines that TensorFlow writes
+when it starts.
 
-The modules of this room and of `recommend` say `from prodrec.models import keras`. What they get is a module that
-imports the real one when one of its names is first used, so a search by words or by product never waits for
-TensorFlow.
+The modules of this room and of `recommend` say `from prodrec.models import keras`. What they get is
+a module that imports the real one when one of its names is first used, so a search by words or by
+product never waits for TensorFlow.
 
-TensorFlow's first lines say which instructions of the processor are used and that there is no GPU. They are written
-before any setting is read, straight to the file descriptor of standard error. Here that descriptor leads to a file
-while Keras is imported; all other lines, and everything if the import fails, are written to standard error afterwards.
+TensorFlow's first lines say which instructions of the processor are used and that there is no GPU.
+They are written before any setting is read, straight to the file descriptor of standard error. Here
+that descriptor leads to a file while Keras is imported; all other lines, and everything if the
+import fails, are written to standard error afterwards.
 """
 
 import os as _os
@@ -20,9 +22,10 @@ from types import ModuleType as _ModuleType
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 _GREETING = _re.compile(
-    rb"^(I\d{4} |WARNING: All log messages before absl|To enable the following instructions|\d{4}-\d\d-\d\d .*: I )"
+    rb"^(I\d{4} |WARNING: All log messages before absl|To enable the following instructions|\d{4}-\d\d-\d\d .*: I )"  # noqa: E501
 )
-_LOADING = _threading.RLock()  # two threads must not both lead standard error elsewhere
+# two threads must not both lead standard error elsewhere
+_LOADING = _threading.RLock()
 
 
 @_contextmanager
@@ -64,7 +67,8 @@ class _Lazy(_ModuleType):
     "Stand for a module; import it when one of its names is first used."
 
     def __getattr__(self, name: str):
-        asked_of_any = name.startswith("__") and name != "__version__"  # by inspection, e.g. `__wrapped__`
+        # inspection asks every object for names such as `__wrapped__`
+        asked_of_any = name.startswith("__") and name != "__version__"
         if asked_of_any and self.__name__ not in _sys.modules:
             raise AttributeError(f"module {self.__name__!r} is not loaded yet")
         return getattr(_load(self.__name__), name)
