@@ -316,7 +316,7 @@ class Profiles(Saved):
         """
         if history is not None and not isinstance(history, History):
             kind = type(history).__name__
-            raise TypeError(f"`history` must be a `History(events)`, received {kind}")
+            raise TypeError(f"`history` must be a History, received {kind}: make one of it")
         if history is not None and ids is not None:
             warn_unknown_products(history, ids, stacklevel=3)
         new = self.feedback.events() if self.feedback else None
