@@ -409,7 +409,7 @@ class Saved:
         except UnknownClassError:  # of this folder or of one in it: name all of them at once
             raise UnknownClassError(path, folder) from None
         except FileNotFoundError as e:  # of the folder, or of another that the caller named
-            if e.filename is not None and not Path(e.filename).is_relative_to(folder):
+            if e.filename is None or not Path(e.filename).is_relative_to(folder):
                 raise
             raise ValueError(f"{str(path)!r} is damaged: {e}") from e
         except (*_DAMAGE, TypeError) as e:

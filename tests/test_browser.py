@@ -262,6 +262,7 @@ def test_an_answer_is_small(recommender, catalog):
 
 
 def test_messages_from_threads_come_one_at_a_time(recommender, catalog):
+    plt.close("all")  # figures of other tests
     browser = Browser(recommender, k=3)
     errors = []
     browser.send = lambda content, buffers=None: (

@@ -300,7 +300,8 @@ class Recommender(Asking, Saved):
         """
         self._check_fitted()
         if self.complements is None:
-            raise ValueError("it knows nothing of what goes together: make it with `complements`")
+            told = "it knows nothing of what goes together: "
+            raise ValueError(told + "give `complements` when it is made")
         options = {} if relation is None else {"relation": relation}
         with self._changing:
             if self.complements.catalog is not self.catalog:  # it has changed since

@@ -6,7 +6,7 @@
 __all__ = ['GAPS', 'LENGTHS', 'PATIENCE', 'FULL_SUM', 'Sequences', 'gap_classes', 'event_sequences', 'windows', 'rectangle',
            'next_events', 'new_weights', 'layer_norm', 'attend', 'encode', 'item_table', 'event_vectors',
            'next_event_loss', 'add_weights', 'keep_most', 'keras_network', 'last_states', 'hold_back', 'next_ndcg',
-           'fingerprint', 'Training', 'negative_sampler', 'train_network', 'slices', 'Sequential']
+           'fingerprint', 'Training', 'negative_sampler', 'judge_pass', 'train_network', 'slices', 'Sequential']
 
 # %% ../../nbs/34h_recommend.sequential.ipynb #0006
 import hashlib
@@ -464,6 +464,22 @@ def negative_sampler(
     return draw
 
 # %% ../../nbs/34h_recommend.sequential.ipynb #0048
+def judge_pass(
+    weights: Mapping[str, np.ndarray],  # after the pass
+    content: np.ndarray | None,  # (n, c), the content of the products
+    asked: Any,  # the sequences of those who are asked for, of `hold_back`
+    answers: np.ndarray,  # the products that followed; empty where nobody is held back
+    heads: int,  # parallel attentions
+    state: dict,  # of the training: without answers, its end after ten passes
+) -> float:
+    """Return nDCG on the events that are held back, or the number of the pass without any."""
+    if not len(answers):
+        state["cuts"] = 2 * (state["passes"] >= 10)
+        return float(state["passes"])
+    table = item_table(np, weights, content)
+    return next_ndcg(last_states(weights, table, asked, heads), table, asked, answers)
+
+# %% ../../nbs/34h_recommend.sequential.ipynb #0050
 PATIENCE = 4  # passes without a better one, before the steps are made smaller
 
 
@@ -489,13 +505,7 @@ def train_network(
             )
         state["passes"] += 1
         weights = training.weights()
-        if len(answers):
-            table = item_table(np, weights, content)
-            found = next_ndcg(
-                last_states(weights, table, asked, options["heads"]), table, asked, answers
-            )
-        else:
-            found, state["cuts"] = float(state["passes"]), 2 * (state["passes"] >= 10)
+        found = judge_pass(weights, content, asked, answers, options["heads"], state)
         state["stale"] += 1
         if found > state["best"]:
             state |= {"best": found, "best_pass": state["passes"], "stale": 0}
@@ -509,7 +519,7 @@ def train_network(
     bar.close()
     return training.kept
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0050
+# %% ../../nbs/34h_recommend.sequential.ipynb #0052
 def slices(
     starts: np.ndarray,  # int (n,)
     ends: np.ndarray,  # int (n,)
@@ -518,7 +528,7 @@ def slices(
     sizes = ends - starts
     return np.repeat(starts - sizes.cumsum() + sizes, sizes) + np.arange(sizes.sum())
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0053
+# %% ../../nbs/34h_recommend.sequential.ipynb #0055
 class _Network(UserModel):
     "Train the network, and answer by it."
 
@@ -587,7 +597,7 @@ class _Network(UserModel):
         states = last_states(weights, table, self._sequences(rows, users), self.heads)
         return self._completed((states @ table.T).round(5), rows)
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0054
+# %% ../../nbs/34h_recommend.sequential.ipynb #0056
 FULL_SUM = 30_000  # products, up to which the loss runs over all of them
 
 
