@@ -5,11 +5,9 @@
 # %% ../../nbs/26a_models.trials.ipynb #0008
 from __future__ import annotations
 
-import contextlib
 import gc
 import inspect
 import json
-import logging
 import os
 import shutil
 import sys
@@ -25,6 +23,7 @@ from ..core import progress
 from ..data.catalog import Catalog
 from . import keras
 from . import keras_tuner as kt
+from .choice import quiet_tensorflow
 from .classifier import Classifier, ImageClassifier
 from .pixels import apply_network
 from .search_spaces import draw_values
@@ -303,18 +302,7 @@ def run_trials(
         tuner.oracle is oracle and (folder / "oracle.json").exists()
     ):  # else a chief elsewhere has it
         oracle.reload()
-    with progress(desc="tune", total=trials, unit="trial") as tuner.bar, _quiet():
+    with progress(desc="tune", total=trials, unit="trial") as tuner.bar, quiet_tensorflow():
+        # it warns that each network is compiled anew: each is another one
         tuner.bar.update(len(oracle.end_order))
         tuner.search()
-
-# %% ../../nbs/26a_models.trials.ipynb #0035
-@contextlib.contextmanager
-def _quiet():
-    "Mute TensorFlow's warning that each network is compiled anew: each is another one."
-    logger = logging.getLogger("tensorflow")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
