@@ -122,12 +122,15 @@ function form({ id, text, picture, likes, where, words: share }, offset) {
   return sent;
 }
 
+let current; // the question that is shown, as in the address
+
 async function show(offset = 0) {
   const mine = ++asked;
   const now = question();
   if (now.picture && !pictures.has(now.picture)) return go({ where: now.where }, { replace: true }); // of another visit
   const isStart = !(now.id || now.text || now.picture || now.likes || Object.keys(now.where).length);
   if (!offset) {
+    current = location.search;
     $("text").value = now.text ?? "";
     showFilters(now);
     $("start").hidden = !isStart;
@@ -386,7 +389,8 @@ $("ask").onsubmit = (e) => {
 };
 $("more").onclick = () => show($("hits").children.length);
 $("open").onclick = () => $("sheet").showModal();
-addEventListener("popstate", () => show());
+// the link that skips to the products changes what follows #, and is no other question
+addEventListener("popstate", () => location.search === current || show());
 narrow.addEventListener("change", placeFilters);
 
 async function begin() {
