@@ -75,6 +75,9 @@ NAMES = {
         "near_pairs": "prodrec.data.duplicates.near_pairs",
         "picture_difference": "prodrec.data.duplicates.picture_difference",
     },
+    "prodrec.data.bluecart": {
+        "download_pictures": "prodrec.data.downloads.download_pictures",
+    },
     "prodrec.data.drawing": {
         "SIZE": "prodrec.data.canvas.SIZE",
         "DARK": "prodrec.data.canvas.DARK",
