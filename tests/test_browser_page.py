@@ -294,10 +294,30 @@ def test_code_and_what_is_set_from_code(sheet, recommender):
 
 
 def test_two_recommenders_side_by_side(sheet, recommender):
-    words = Recommender(text=TfidfEmbedder()).fit(recommender.catalog)
-    _, widget = sheet(compare=words, id=recommender.catalog.ids[1], k=5)
+    looks = Recommender(image=ColorHistogram()).fit(recommender.catalog)
+    made, widget = sheet(
+        compare=looks, labels=("both", "looks"), id=recommender.catalog.ids[1], k=5
+    )
     expect(widget.locator(".prodrec-list")).to_have_count(2)
+    expect(widget.locator("h3").filter(has_text="looks")).to_be_visible()
     expect(cards(widget)).to_have_count(10)
+    ranks = made.widget.hits.ids, made.widget.compared.ids
+    for side, here, there in zip(
+        widget.locator(".prodrec-list").all(), ranks, ranks[::-1], strict=True
+    ):
+        moves = [there.index(i) - n if i in there else None for n, i in enumerate(here)]
+        said = [
+            "only here"
+            if m is None
+            else "= same place"
+            if not m
+            else f"{'▲' if m > 0 else '▼'} {abs(m)} place"
+            for m in moves
+        ]
+        expect(side.locator(".prodrec-both")).to_contain_text(said)
+    twin = next(i for i in ranks[0] if i in ranks[1])
+    widget.locator(f".prodrec-card[data-id='{twin}']").first.hover()
+    expect(widget.locator(".prodrec-marked")).to_have_count(2)  # the same product on both sides
     expect(widget.get_by_text(re.compile("of 5 in both")).first).to_be_visible()
 
 
