@@ -458,12 +458,11 @@ def lab(shop, env, tmp_path_factory):
         "--ServerApp.token=secret",
         f"--ServerApp.root_dir={folder / 'work'}",
     ]
-    with serving(
-        [*command, "--LabApp.expose_app_in_browser=True"], folder, "/api?token=secret", env
-    ) as address:
+    with serving([*command, *EXPOSED], folder, "/api?token=secret", env) as address:
         yield address
 
 
+EXPOSED = [f"--{app}.expose_app_in_browser=True" for app in ("LabApp", "JupyterNotebookApp")]
 RUN = """async () => {
   const app = window.jupyterapp;
   await app.restored;
@@ -525,6 +524,17 @@ def test_a_saved_notebook_shows_the_table_and_a_dead_kernel_is_named(page, lab):
     page.wait_for_timeout(1_500)  # until the manager has given up on the widget
     expect(page.get_by_text("Error displaying widget")).to_be_hidden()
     assert title in table.locator("img").evaluate_all("all => all.map((i) => i.alt)")
+
+
+def test_in_notebook_7(page, lab):
+    pytest.importorskip("notebook", reason="`pip install notebook`")
+    page.goto(f"{lab}/notebooks/saved.ipynb?token=secret")
+    page.wait_for_function("() => !!window.jupyterapp")
+    page.evaluate(RUN)
+    widget = page.get_by_role("region", name="Product browser")
+    expect(cards(widget)).to_have_count(4, timeout=60_000)
+    cards(widget).nth(1).locator(".prodrec-face").click()
+    expect(widget.get_by_role("status")).to_contain_text("4 recommendations")
 
 
 def drive(page, widget, uploads):
