@@ -526,8 +526,9 @@ def test_a_saved_notebook_shows_the_table_and_a_dead_kernel_is_named(page, lab):
     assert title in table.locator("img").evaluate_all("all => all.map((i) => i.alt)")
 
 
-def test_in_notebook_7(page, lab):
-    pytest.importorskip("notebook", reason="`pip install notebook`")
+def test_in_notebook_7(chrome, lab):
+    pytest.importorskip("notebook", reason="`pip install notebook` to test the widget in it")
+    page = chrome.new_page()  # not watched: Notebook misses a setting of its own
     page.goto(f"{lab}/notebooks/saved.ipynb?token=secret")
     page.wait_for_function("() => !!window.jupyterapp")
     page.evaluate(RUN)
@@ -535,6 +536,7 @@ def test_in_notebook_7(page, lab):
     expect(cards(widget)).to_have_count(4, timeout=60_000)
     cards(widget).nth(1).locator(".prodrec-face").click()
     expect(widget.get_by_role("status")).to_contain_text("4 recommendations")
+    page.close()
 
 
 def drive(page, widget, uploads):
