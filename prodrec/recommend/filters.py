@@ -16,7 +16,9 @@ from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_number
 
+from ..data.tables import scalar_text
 from .attributes import column_kind, is_machine_name, said_values
 
 # %% ../../nbs/32_recommend.filters.ipynb #0011
@@ -67,7 +69,10 @@ def any_of(
     values: pd.Series,  # the column that is compared
     wanted,  # a value or several
 ) -> list:
-    """Return the wanted values as the column holds them; `ValueError` for a text in numbers."""
+    """Return the wanted values as the column holds them; `ValueError` for a text in numbers.
+
+    In a column of texts a number is wanted as it is written: 38 finds "38".
+    """
     many = isinstance(wanted, list | set | np.ndarray | pd.Series | pd.Index)
     wanted = list(wanted) if many else [wanted]
     texts = [w for w in wanted if isinstance(w, str)]
@@ -75,6 +80,8 @@ def any_of(
         raise ValueError(f"it holds numbers, received the text {texts[0]!r}")
     if pd.api.types.is_datetime64_any_dtype(values):
         return pd.to_datetime(pd.Series(wanted)).tolist()
+    if pd.api.types.is_string_dtype(values):
+        return [scalar_text(w) if is_number(w) else w for w in wanted]
     return wanted
 
 # %% ../../nbs/32_recommend.filters.ipynb #0020
