@@ -2,7 +2,8 @@
 
 `python .ci/results_age.py` compares, for every nbs/results/*.json, the code of the notebook that
 wrote it as it was in the commit of the file with the code as it is now. Prose and layout do not
-count. It names too what a run of some parts alone has left of an earlier run. It needs the history of the repository, and says nothing without it.
+count. It names too what a run of some parts alone has left of an earlier run. It needs the history
+of the repository, and says nothing without it.
 """
 
 import json

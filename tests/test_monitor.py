@@ -276,14 +276,6 @@ def n_users(day: int) -> int:
     return 3 * day + 4
 
 
-def test_the_demo_shop_has_a_figure_of_its_feedback():
-    from prodrec.data.demo import load_demo_events
-
-    events = load_demo_events(300)
-    liked = events[events["event"] == "purchase"]
-    assert quality_figure(quality(History(liked), "30D")).has_data()
-
-
 def test_a_figure_of_drift_names_what_changed():
     found = drift(REFERENCE, changed(sample(300, 7), confidence=0.4), LEARNED)
     ax = found.figure()
