@@ -61,9 +61,8 @@ def made(method, factors=128):
 
 def test_every_registered_model_is_here():
     bases = {UserModel, FactorModel}
-    known = {
-        c for c in UserModel._classes.values() if c not in bases and not c.__name__.startswith("_")
-    }
+    classes = [c for homes in UserModel._classes.values() for c in homes.values()]
+    known = {c for c in classes if c not in bases and not c.__name__.startswith("_")}
     assert {c for c in known if c.__module__.startswith("prodrec.") or c is Together} == {
         type(made(m)) for m in METHODS
     }
