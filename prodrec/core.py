@@ -446,7 +446,7 @@ def _class_name(manifest: dict) -> str:
 
 
 def _class_module(manifest: dict) -> str:
-    "Return the module in a manifest, \"\" where there is none or where it cannot be one."
+    'Return the module in a manifest, "" where there is none or where it cannot be one.'
     module = str(manifest["meta"].get("module", ""))
     return module if re.fullmatch(r"[\w.]+", module) else ""
 

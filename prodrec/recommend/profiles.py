@@ -401,6 +401,15 @@ class Profiles(Saved):
             return np.zeros(len(ids), np.float32)
         return self._spread(self.model.scores(), ids)
 
+    def says(
+        self,
+        popular: bool,  # the scores are those of `popular`
+    ) -> str:
+        """Return the reason for what the model adds to a score."""
+        if self.model is None:
+            return UserModel.says
+        return "popular" if popular and not self.model.answers_strangers else self.model.says
+
     def _spread(self, values: np.ndarray, ids: pd.Index) -> np.ndarray:
         "Return scores of the model's products scaled to 0 to 1, in the order of `ids`."
         if self._places[0] is not ids or self._places[1] is not self.model:  # another catalogue

@@ -20,6 +20,7 @@ from prodrec.recommend.arrays import (
     allowed_mask,
     checked_arrays,
     checked_scores,
+    checked_settings,
     read_arrays,
     stack_rows,
     write_arrays,
@@ -300,7 +301,7 @@ class _Changes:
         return {}
 
     def _write(self, folder: Path) -> dict:
-        meta = {"settings": self.settings()}
+        meta = {"settings": checked_settings(self.settings(), type(self).__name__)}
         if self.placement is None:  # its settings are all there is
             return meta
         names = {"users": self.users, "ids": self.ids}
@@ -335,6 +336,12 @@ class _Changes:
         return self._set(names["users"], placement, arrays)
 
 # %% ../../nbs/34b_recommend.user_models.ipynb #0023
+def _shortened(value) -> str:
+    "Return a setting as it is shown, at most 40 characters."
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}…"
+
+# %% ../../nbs/34b_recommend.user_models.ipynb #0024
 class UserModel(_Answers, _Changes, Saved):
     """Recommend products by what users did: the base class of all user models.
 
@@ -346,6 +353,8 @@ class UserModel(_Answers, _Changes, Saved):
     remake = "fit the model on the history again and save it"
     restored_by = ("_read", "settings")
     repeats = False  # recommend what the user had, by default
+    answers_strangers = False  # scores of rows without events count, instead of `popularity`
+    says = "chosen by similar users"  # the reason for what it adds to the score of a hit
     knows_content = False  # scores weigh the vectors already, so that a caller need not
     space_weights: Mapping[str, float] | None = (
         None  # of the spaces, to find neighbours; None: all alike
@@ -463,10 +472,12 @@ class UserModel(_Answers, _Changes, Saved):
     def _completed(self, scores: np.ndarray, rows: csr_matrix) -> np.ndarray:
         """Return scores with those that new products borrow.
 
-        For empty rows the share of users of each product.
+        For empty rows the share of users of each product, unless the model `answers_strangers`.
         """
         if scores.shape[1] < len(self.ids):
             scores = self.placement.spread(scores)
+        if self.answers_strangers:
+            return scores
         empty = row_counts(rows) == 0
         scores[empty] = (self.popularity().to_numpy() / len(self.users)).astype(np.float32)
         return scores
@@ -491,7 +502,9 @@ class UserModel(_Answers, _Changes, Saved):
     def _summary(self) -> dict[str, str]:
         hidden = ("users", "placement", "space_weights", "arrays")
         made = {
-            n: v for n, v in vars(self).items() if n not in hidden and n[0] != "_" and n[-1] != "_"
+            n: _shortened(v)
+            for n, v in vars(self).items()
+            if n not in hidden and n[0] != "_" and n[-1] != "_"
         }
         if self.placement is None:
             return made | {"fitted": False}
