@@ -90,13 +90,13 @@ def test_a_backbone_of_an_installed_package_is_known_to_index_and_embed(
         return keras.Model(inputs, keras.layers.Conv2D(8, 3, strides=4)(inputs))
 
     def points(group):
-        register = partial(register_backbone, "twig", build, dim=8, size=64)
+        register = partial(register_backbone, "twig", build, dim=8, size=48)
         point = SimpleNamespace(name="twig", value="twig", load=register)
         return [point] if group == "prodrec.backbones" else []
 
     monkeypatch.setattr(networks, "entry_points", points)
     networks.load_plugins.cache_clear()
-    data = ["--data", "demo", "--limit", "12", "--image-size", "40x30"]
+    data = ["--data", "demo", "--limit", "12", "--image-size", "48x40"]
     try:
         said(capsys, "index", *data, "--network", "twig", "--out", tmp_path / "shop")
         said(capsys, "embed", *data, "--network", "twig", "--out", tmp_path / "vectors")

@@ -363,6 +363,14 @@ def test_an_unknown_class_is_refused_with_the_line_to_import(tmp_path):
         family._classes["Letters"] = known
 
 
+def test_every_class_of_ours_is_found_by_a_session_that_has_not_imported_it():
+    homes = {cls.__name__: cls.__module__ for cls in registered()}
+    families = {cls.__name__: cls._family.__module__ for cls in registered()}
+    known = {name: f"prodrec.{module}" for name, module in prodrec.SAVED_IN.items()}
+    missing = {n: m for n, m in homes.items() if m != families[n] and known.get(n) != m}
+    assert not missing, f"name them in SAVED_IN: {missing}"
+
+
 @pytest.mark.parametrize("name", ["Popularity", "ItemKNN"])
 def test_a_class_of_the_same_name_never_takes_the_place_of_one_of_ours(name, tmp_path):
     from prodrec.recommend import collaborative

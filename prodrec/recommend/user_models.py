@@ -341,6 +341,18 @@ def _shortened(value) -> str:
     text = str(value)
     return text if len(text) <= 40 else f"{text[:37]}…"
 
+
+def _known_of(model: "UserModel") -> dict[str, str]:
+    "Return the settings of a model and what it knows, by name."
+    hidden = ("users", "placement", "space_weights", "arrays")
+    own = {n: v for n, v in vars(model).items() if n not in hidden and "_" not in (n[0], n[-1])}
+    made = {name: _shortened(value) for name, value in own.items()}
+    if model.placement is None:
+        return made | {"fitted": "False"}
+    known = model.placement.known
+    counts = {"users": len(model.users), "products": len(model), "new": len(model) - known}
+    return made | {name: f"{n:,}" for name, n in counts.items()}
+
 # %% ../../nbs/34b_recommend.user_models.ipynb #0024
 class UserModel(_Answers, _Changes, Saved):
     """Recommend products by what users did: the base class of all user models.
@@ -500,25 +512,11 @@ class UserModel(_Answers, _Changes, Saved):
         return len(self.ids)
 
     def _summary(self) -> dict[str, str]:
-        hidden = ("users", "placement", "space_weights", "arrays")
-        made = {
-            n: _shortened(v)
-            for n, v in vars(self).items()
-            if n not in hidden and n[0] != "_" and n[-1] != "_"
-        }
-        if self.placement is None:
-            return made | {"fitted": False}
-        counts = {
-            "users": len(self.users),
-            "products": len(self),
-            "new": len(self) - self.placement.known,
-        }
-        return made | {name: f"{n:,}" for name, n in counts.items()}
+        return _known_of(self)
 
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(f'{n}={v}' for n, v in self._summary().items())})"
 
     def _repr_html_(self):
-        return (
-            pd.Series(self._summary(), name=type(self).__name__, dtype=object).to_frame().to_html()
-        )
+        told = pd.Series(self._summary(), name=type(self).__name__, dtype=object)
+        return told.to_frame().to_html()
