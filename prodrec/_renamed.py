@@ -147,6 +147,10 @@ NAMES = {
         "Taste": "prodrec.recommend.profiles.UserProfile",
         "taste_of": "prodrec.recommend.profiles.user_profile",
     },
+    "prodrec.apps.schemas": {
+        "Question": "QuestionBody",
+        "read_question": "query_arguments",
+    },
     "prodrec.apps.stock": {
         "Shop": "prodrec.apps.live.LiveRecommender",
         "Together": "prodrec.apps.live.MicroBatcher",
