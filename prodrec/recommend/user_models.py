@@ -403,8 +403,11 @@ class UserModel(_Answers, _Changes, Saved):
         arrays = {"seen": seen, "popularity": counts}
         learned = self.learn_known(history, matrix, placement.vectors)
         arrays |= self._checked("learn_known", learned)
-        arrays |= self._checked("place_new", self.place_new(arrays, new))
-        return self._set(history.users, placement, arrays)
+        placed = self._checked("place_new", self.place_new(arrays, new))
+        if twice := sorted({*placed} & {*arrays}):
+            told = f"`{type(self).__name__}.place_new` returned {twice[0]!r}, which was learned"
+            raise ValueError(f"{told}: give the rows of new products a name of their own")
+        return self._set(history.users, placement, arrays | placed)
 
     def _checked(self, method: str, arrays) -> dict[str, np.ndarray | csr_matrix]:
         return checked_arrays(arrays, f"{type(self).__name__}.{method}")
