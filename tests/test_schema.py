@@ -183,17 +183,17 @@ def filled(model) -> dict:
 
 
 def test_every_field_of_a_question_reaches_recommend():
-    from prodrec.apps.schemas import Question, read_question
+    from prodrec.apps.schemas import QuestionBody, query_arguments
 
-    given = filled(Question)
-    assert set(given) == set(Question.model_fields)
+    given = filled(QuestionBody)
+    assert set(given) == set(QuestionBody.model_fields)
     products = pd.DataFrame({"price": [0.5, 2.0]}, index=["a", "b"])
-    query, options, offset = read_question(Question(**given), products)
+    query, options, offset = query_arguments(QuestionBody(**given), products)
     assert {*query, *options} == {*given} - {"offset"} and offset == given["offset"]
 
 
-def test_a_query_and_a_question_agree_about_what_may_be_asked():
-    from prodrec.apps.schemas import Question
+def test_a_query_and_its_schema_agree_about_what_may_be_asked():
+    from prodrec.apps.schemas import QuestionBody
     from prodrec.recommend.query import Query
 
     wishes = {f.name for f in dataclasses.fields(Query)}
@@ -201,7 +201,7 @@ def test_a_query_and_a_question_agree_about_what_may_be_asked():
     assert wishes == arguments
     of_a_form = {"image"}  # a part of the form, beside the fields
     in_python_alone = {"crop", "each"}
-    assert {*Question.model_fields, *of_a_form} == wishes - in_python_alone | {"offset"}
+    assert {*QuestionBody.model_fields, *of_a_form} == wishes - in_python_alone | {"offset"}
 
 
 def test_the_options_of_the_command_line_reach_recommend():
