@@ -390,7 +390,7 @@ def read_questions(
     shelf: Shelf,  # everything that is asked
     query: Query,  # with its wishes
     weights: Mapping[str, float],  # by space, and "history"
-    made: Mapping[str, np.ndarray],  # of `embed_query`
+    embedded: Mapping[str, np.ndarray],  # of `embed_query`
 ) -> list[Question]:
     """Return the questions of a query with vectors; `ValueError` for one that says nothing."""
     places = query.positions()
@@ -401,7 +401,10 @@ def read_questions(
     asked = [asked_words(shelf, query, q) if shelf.words else {} for q in questions]
     says = {n: np.array([a[n].nnz > 0 for a in asked], bool) for n in shelf.words if weights[n]}
     for n, (question, at) in enumerate(zip(questions, places, strict=True)):
-        items = [own[at.get("id", [])], *(v[at[kind]] for kind, v in made.items() if kind in at)]
+        items = [
+            own[at.get("id", [])],
+            *(v[at[kind]] for kind, v in embedded.items() if kind in at),
+        ]
         found = direction(shelf, question, np.vstack(items), positive, negative)
         silent = question.history is None and not any(found[part].any() for part in weighed)
         silent = silent and not any(own_words[n] for own_words in says.values())
