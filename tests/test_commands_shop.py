@@ -1,5 +1,9 @@
 """Recommenders from a terminal: made, found by every load, asked, served."""
 
+import warnings
+from functools import partial
+from types import SimpleNamespace
+
 import pytest
 from terminal import MAP, said
 
@@ -71,3 +75,37 @@ def test_one_network_of_both_needs_late_fusion(place, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["index", "--model", str(tmp_path / "both"), "--out", str(tmp_path / "shop")])
     assert "train it with --set fusion=late" in capsys.readouterr().err
+
+
+def test_a_backbone_of_an_installed_package_is_known_to_index_and_embed(
+    tmp_path, monkeypatch, capsys
+):
+    import keras
+
+    from prodrec.models import networks
+    from prodrec.models.backbones import BACKBONES, NETWORKS, register_backbone
+
+    def build(weights):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((None, None, 3))
+        return keras.Model(inputs, keras.layers.Conv2D(8, 3, strides=4)(inputs))
+
+    def points(group):
+        register = partial(register_backbone, "twig", build, dim=8, size=48)
+        point = SimpleNamespace(name="twig", value="twig", load=register)
+        return [point] if group == "prodrec.backbones" else []
+
+    monkeypatch.setattr(networks, "entry_points", points)
+    networks.load_plugins.cache_clear()
+    data = ["--data", "demo", "--limit", "12", "--image-size", "48x40"]
+    try:
+        said(capsys, "index", *data, "--network", "twig", "--out", tmp_path / "shop")
+        said(capsys, "embed", *data, "--network", "twig", "--out", tmp_path / "vectors")
+    finally:
+        networks.load_plugins.cache_clear()
+        with warnings.catch_warnings():  # of pandas, whose future has no `inplace`
+            warnings.simplefilter("ignore")
+            BACKBONES.drop("twig", inplace=True)
+        NETWORKS.pop("twig")
+    hits = said(capsys, "recommend", tmp_path / "shop", "--id", "000001", "-k", "2")
+    assert len(hits) == 2

@@ -65,7 +65,9 @@ def _pretrained(network: str, image_size: tuple[int, int]) -> Embedder:
 
     with without_greetings():
         from prodrec.models.backbones import BACKBONES
+        from prodrec.models.networks import load_plugins
 
+    load_plugins("prodrec.backbones")
     names = ["colours", "words", *BACKBONES.index]
     if network not in names:
         near = get_close_matches(network, names, 1)
