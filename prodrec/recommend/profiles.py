@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -218,6 +219,20 @@ class UserProfile:
     disliked: list[str]  # ids
     had: list[str]  # ids
     last: dict[str, str] = field(default_factory=dict)  # the last event of each product, by id
+
+    def __repr__(self):
+        counts = f"{len(self.liked)} liked, {len(self.disliked)} disliked, {len(self.had)} owned"
+        if not self.last:
+            return "UserProfile(nothing is known)"
+        i = list(self.last)[-1]
+        return f"UserProfile({counts}; last event: {self.last[i]} of {i!r})"
+
+    def _repr_html_(self):
+        table = pd.DataFrame({"last event": pd.Series(self.last, dtype=object)})
+        table["worth"] = self.liked.reindex(table.index)
+        table["disliked"] = table.index.isin(self.disliked)
+        shown = table[::-1].head(12).round(2).to_html(na_rep="")
+        return f"<p>{escape(repr(self))}</p>{shown if len(table) else ''}"
 
 # %% ../../nbs/34j_recommend.profiles.ipynb #0030
 def user_profile(
@@ -452,4 +467,12 @@ class Profiles(Saved):
         return cls(learner, feedback)._set(history, learner if meta["model"] else None, counted)
 
     def __repr__(self):
-        return f"Profiles({self.model or self.learner!r}; {self.history!r}; {self.feedback!r})"
+        parts = (self.learner if self.model is None else self.model, self.history, self.feedback)
+        said = "; ".join(repr(part) for part in parts if part is not None)
+        return f"Profiles({said}{'' if self.history else '; no history: call `fit` with one'})"
+
+    def _repr_html_(self):
+        rows = {"model": self.learner if self.model is None else self.model}
+        rows |= {"history": self.history, "feedback": self.feedback}
+        rows = {name: "none" if part is None else repr(part) for name, part in rows.items()}
+        return pd.Series(rows, name="Profiles").to_frame().to_html()

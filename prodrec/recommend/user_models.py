@@ -494,7 +494,7 @@ class UserModel(_Answers, _Changes, Saved):
             n: v for n, v in vars(self).items() if n not in hidden and n[0] != "_" and n[-1] != "_"
         }
         if self.placement is None:
-            return made | {"fitted": False}
+            return made | {"fitted": "no, call `fit` with a history"}
         counts = {
             "users": len(self.users),
             "products": len(self),
