@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'hide_password', 'open_database', 'Feedback', 'UserProfile', 'user_profile', 'worth_of', 'merged_history',
-           'because_of', 'Profiles']
+           'because_of', 'profile_words', 'Profiles']
 
 # %% ../../nbs/34j_recommend.profiles.ipynb #0007
 import json
@@ -301,6 +301,16 @@ def because_of(
     return [known[n] if alike[n, j] > 0 else None for j, n in enumerate(alike.argmax(0))]
 
 # %% ../../nbs/34j_recommend.profiles.ipynb #0043
+def profile_words(
+    profiles: "Profiles",  # fitted or not
+) -> dict[str, str]:
+    """Return the user model, the history and the feedback in words."""
+    model = profiles.learner if profiles.model is None else profiles.model
+    history = "none: call `fit` with one" if profiles.history is None else repr(profiles.history)
+    feedback = "none" if profiles.feedback is None else repr(profiles.feedback)
+    return {"model": repr(model), "history": history, "feedback": feedback}
+
+# %% ../../nbs/34j_recommend.profiles.ipynb #0044
 class Profiles(Saved):
     """Hold what is known of users: the history, the feedback since, and a user model.
 
@@ -467,12 +477,7 @@ class Profiles(Saved):
         return cls(learner, feedback)._set(history, learner if meta["model"] else None, counted)
 
     def __repr__(self):
-        parts = (self.learner if self.model is None else self.model, self.history, self.feedback)
-        said = "; ".join(repr(part) for part in parts if part is not None)
-        return f"Profiles({said}{'' if self.history else '; no history: call `fit` with one'})"
+        return f"Profiles({'; '.join(f'{k} {v}' for k, v in profile_words(self).items())})"
 
     def _repr_html_(self):
-        rows = {"model": self.learner if self.model is None else self.model}
-        rows |= {"history": self.history, "feedback": self.feedback}
-        rows = {name: "none" if part is None else repr(part) for name, part in rows.items()}
-        return pd.Series(rows, name="Profiles").to_frame().to_html()
+        return pd.Series(profile_words(self), name="Profiles").to_frame().to_html()

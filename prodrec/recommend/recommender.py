@@ -409,11 +409,7 @@ class Recommender(Asking, Saved):
         inside = [f"{name}={e!r}" for name, e in self.spaces.items()]
         weights = {name: round(self.weights[name], 3) for name in self.spaces}
         users = f"; {self.profiles.history!r}" if self.profiles.history else ""
-        n = (
-            "not fitted: call `fit` with a catalogue"
-            if self.catalog is None
-            else f"{len(self.catalog):,} products"
-        )
+        n = "not fitted: call `fit`" if self.catalog is None else f"{len(self.catalog):,} products"
         return f"Recommender({n}; {', '.join(inside)}; weights={weights}{users})"
 
     def _repr_html_(self):
