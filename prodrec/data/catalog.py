@@ -276,7 +276,7 @@ def _value_words(value: object) -> str:
     text = " ".join(str(value).split())
     return text if len(text) <= 80 else f"{text[:79]}…"
 
-# %% ../../nbs/10_data.catalog.ipynb #0039
+# %% ../../nbs/10_data.catalog.ipynb #0040
 class _Selectable:
     "Select products by id, mask or chance."
 
@@ -378,7 +378,7 @@ class _Selectable:
             raise ValueError(f"`n` must be between 1 and {len(self):,}, received {n!r}")
         return self._part(self.products.sample(n, random_state=seed))
 
-# %% ../../nbs/10_data.catalog.ipynb #0042
+# %% ../../nbs/10_data.catalog.ipynb #0043
 def joined_text(
     products: pd.DataFrame,  # indexed by product id
     fields: Sequence[str] = ("title", "description"),  # columns; others than these are left out
@@ -390,7 +390,7 @@ def joined_text(
         return pd.Series("", index=products.index)
     return parts[0].str.cat(parts[1:], sep=" ").str.strip()
 
-# %% ../../nbs/10_data.catalog.ipynb #0045
+# %% ../../nbs/10_data.catalog.ipynb #0046
 class Catalog(_Selectable, Saved):
     """Products, and where their pictures are.
 

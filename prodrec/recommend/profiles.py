@@ -234,7 +234,7 @@ class UserProfile:
         shown = table[::-1].head(12).round(2).to_html(na_rep="")
         return f"<p>{escape(repr(self))}</p>{shown if len(table) else ''}"
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0030
+# %% ../../nbs/34j_recommend.profiles.ipynb #0031
 def user_profile(
     events: pd.DataFrame,  # of one user, in the order of time: columns id, event, value
     weights: Mapping[str, float] = WEIGHTS,  # the worth of one event of each kind
@@ -255,7 +255,7 @@ def user_profile(
     liked = {i: w for i, w in liked.items() if w > 0 and i not in disliked}
     return UserProfile(pd.Series(liked, dtype=float), list(disliked), list(had), last)
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0034
+# %% ../../nbs/34j_recommend.profiles.ipynb #0035
 def worth_of(
     history: History | None,  # the events
     feedback: Feedback | None,  # the database of new events, or None
@@ -264,7 +264,7 @@ def worth_of(
     unknown = {} if feedback is None else dict.fromkeys(feedback.kinds, 0.0)
     return unknown | WEIGHTS | (history.weights if history else {})
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0037
+# %% ../../nbs/34j_recommend.profiles.ipynb #0038
 def merged_history(
     history: History | None,  # the events
     new: pd.DataFrame | None,  # events of a `Feedback`
@@ -282,7 +282,7 @@ def merged_history(
     columns = ["user", "id", "event", "value", *(["time"] if timed else [])]
     return History(pd.concat(parts)[columns], weights)
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0040
+# %% ../../nbs/34j_recommend.profiles.ipynb #0041
 def because_of(
     model: UserModel,  # fitted
     liked: Sequence[str],  # ids, the latest at the end
@@ -300,7 +300,7 @@ def because_of(
     alike = np.where(columns < 0, 0, alike[:, columns])
     return [known[n] if alike[n, j] > 0 else None for j, n in enumerate(alike.argmax(0))]
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0043
+# %% ../../nbs/34j_recommend.profiles.ipynb #0044
 def profile_words(
     profiles: "Profiles",  # fitted or not
 ) -> dict[str, str]:
@@ -310,7 +310,7 @@ def profile_words(
     feedback = "none" if profiles.feedback is None else repr(profiles.feedback)
     return {"model": repr(model), "history": history, "feedback": feedback}
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0044
+# %% ../../nbs/34j_recommend.profiles.ipynb #0045
 class Profiles(Saved):
     """Hold what is known of users: the history, the feedback since, and a user model.
 
