@@ -23,6 +23,7 @@ from prodrec.models.hybrid import HybridClassifier
 from prodrec.models.pixels import load_pixels
 from prodrec.models.report import Report
 from prodrec.models.text import TextClassifier
+from prodrec.recommend.attributes import Attributes
 from prodrec.recommend.blend import Blend
 from prodrec.recommend.collaborative import ALS, BPR, ItemKNN, Popularity
 from prodrec.recommend.complements import Complements
@@ -102,22 +103,27 @@ def shown_drift():
     return drift(seen, seen)
 
 
+def baskets() -> History:
+    "Return purchases in which users take several products at once."
+    events = HISTORY.events.assign(time=pd.Timestamp("2024-01-01"))
+    return History(events)
+
+
 def first_profile():
     events = HISTORY.events
     return user_profile(events[events["user"] == events["user"].iloc[0]])
 
 
 VECTORS = RNG.normal(size=(len(CATALOG), 8)).astype(np.float32)
-UNFITTED = [ImageClassifier, TextClassifier, HybridClassifier, TfidfEmbedder, Recommender]
+UNFITTED = [ImageClassifier, TextClassifier, HybridClassifier, TfidfEmbedder]
 UNFITTED += [Popularity, ItemKNN, ALS, BPR, Markov, EASE, SLIM, Sequential, Blend, Complements]
 UNFITTED += [FaissIndex, WordIndex, Profiles]
 
 MADE = {
     "Catalog": lambda: CATALOG,
-    "an empty Catalog": lambda: CATALOG[[]],
     "Product": lambda: CATALOG[CATALOG.ids[0]],
     "Sides": lambda: split(CATALOG),
-    "leaks": lambda: leaks(split(CATALOG)),
+    "leaks": lambda: leaks(*list(split(CATALOG).values())[:2]),
     "Audit": lambda: audit(CATALOG),
     "History": lambda: HISTORY,
     "Pixels": lambda: load_pixels(CATALOG, (8, 8)),
@@ -128,7 +134,7 @@ MADE = {
     "Profiler": lambda: Profiler(),
     "MinScore": threshold,
     "Recommender": recommender,
-    "Hits": lambda: recommender().recommend(CATALOG.ids[0], k=3),
+    "Hits": lambda: recommender().recommend(3, id=CATALOG.ids[0]),
     "Spaces": lambda: recommender().spaces,
     "Query": lambda: Query(id=CATALOG.ids[0], image=[np.zeros((9, 9, 3), np.uint8)], k=3),
     "Query with a function": lambda: Query(text=[EVIL * 9], where=lambda table: table.price > 1),
@@ -136,12 +142,12 @@ MADE = {
     "TfidfEmbedder": lambda: TfidfEmbedder().fit(CATALOG),
     "PCAEmbedder": lambda: PCAEmbedder(ColorHistogram(), 8),
     "a fitted PCAEmbedder": lambda: PCAEmbedder(ColorHistogram(), 8).fit(CATALOG),
-    "MetricEmbedder": lambda: MetricEmbedder([ColorHistogram()], target="category"),
+    "MetricEmbedder": lambda: MetricEmbedder(ColorHistogram()),
     "FaissIndex": lambda: FaissIndex().add(VECTORS),
-    "Attributes": lambda: recommender().attributes,
+    "Attributes": lambda: Attributes(CATALOG.products),
     "Popularity": lambda: Popularity().fit(HISTORY, ids=CATALOG.ids),
     "ItemKNN": lambda: ItemKNN().fit(HISTORY, ids=CATALOG.ids),
-    "Complements": lambda: Complements().fit(CATALOG, HISTORY),
+    "Complements": lambda: Complements().fit(baskets(), CATALOG, VECTORS),
     "Profiles": lambda: Profiles(Popularity()).fit(HISTORY, ids=CATALOG.ids),
     "UserProfile": first_profile,
     "an unknown UserProfile": lambda: user_profile(HISTORY.events[:0]),
@@ -151,6 +157,7 @@ MADE = {
     "Drift": shown_drift,
     "Workspace": lambda: Workspace(CATALOG),
 }
+MADE["Recommender, not fitted"] = lambda: Recommender(image=ColorHistogram())
 MADE |= {f"{kind.__name__}, not fitted": kind for kind in UNFITTED}
 
 
@@ -172,7 +179,7 @@ def test_an_object_shows_itself(name):
 def test_what_is_not_fitted_says_what_to_do(kind):
     unfitted = kind()
     said = "call `add`" if kind is FaissIndex else "call `fit`"
-    assert said in repr(unfitted)
+    assert said in repr(unfitted) and "call `fit`" in repr(MADE["Recommender, not fitted"]())
     page = getattr(unfitted, "_repr_html_", lambda: said)()
     assert said in page.replace("&#x27;", "'")
 

@@ -400,7 +400,7 @@ def window_start(
 
 # %% ../../nbs/43a_apps.monitor.ipynb #0055
 def quality(
-    history: History,  # feedback with times
+    history: History | pd.DataFrame,  # feedback with times, or a table of such events
     window: str = "7D",  # events of so long a time together, weeks from Monday on
     good: Sequence[str] = GOOD,  # kinds of events that say yes
     bad: Sequence[str] = BAD,  # kinds of events that say no
@@ -412,6 +412,7 @@ def quality(
     that of the test that the window is worse than all before it. `ValueError` without times, or
     without such events.
     """
+    history = history if isinstance(history, History) else History(history)
     events = _judgements(history, good, bad)
     when = window_start(events["time"], window).rename("from")
     is_good = events["event"].isin(good)

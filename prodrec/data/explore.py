@@ -153,11 +153,7 @@ def currency_of(
         if names:
             return names[0] if len(names) == 1 else f"several currencies: {', '.join(names[:4])}"
     end = re.search(r"[_ (]([A-Za-z]{3})\)?$", price)
-    return (
-        end[1].upper()
-        if end and end[1].upper() in CURRENCIES
-        else "a currency that the catalogue does not name"
-    )
+    return end[1].upper() if end and end[1].upper() in CURRENCIES else "an unnamed currency"
 
 # %% ../../nbs/15_data.explore.ipynb #0030
 @figure_style

@@ -140,7 +140,9 @@ def confusion_figure(
         _, ax = plt.subplots(figsize=(max(5.6, 3 + side), 1.6 + side), layout="constrained")
     _draw_shares(shares, few, ax)
     rest = f"\nthe {n} most frequent of {len(confusion)} classes" if n < len(confusion) else ""
-    title = wrapped(f"Labels given by {short_label(name, 40)}, in % of the true class", 60)
+    title = wrapped(
+        f"Labels given by {short_label(name, 40)}, in % of the true class", 60 if n > 12 else 36
+    )
     ax.set(title=title + rest, xlabel="predicted", ylabel="true")
     return ax
 

@@ -200,7 +200,7 @@ def answers_figure(
     """
     rows = _answer_rows(list(queries), answers)
     shown = {*queries, *(i for *_, found in rows for i in found if i is not None)}
-    names = label_names(catalog, label, shown, 15)
+    names = label_names(catalog, label, shown, 14)
     columns = 1 + max((len(found) for *_, found in rows), default=0)
     axes = picture_axes(columns * len(rows), columns, 1.25, 1.4, 0.6)
     for row, (query, name, found) in zip(axes, rows, strict=True):

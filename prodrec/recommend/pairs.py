@@ -108,7 +108,7 @@ def lift_figure(
     """Draw the lifts between kinds: orange is more often than by chance, purple less often."""
     shown = strongest_lifts(lifts, most)
     if ax is None:
-        side = 2.6 + (0.32 if len(shown) <= 20 else 0.18) * len(shown)
+        side = 3.0 + (0.32 if len(shown) <= 20 else 0.18) * len(shown)
         _, ax = plt.subplots(figsize=(max(5.2, side + 0.8), side), layout="constrained")
     bound = max(float(np.abs(shown.to_numpy()).max()), 0.1)
     _draw_lifts(ax, shown, bound)
