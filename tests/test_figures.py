@@ -1,6 +1,5 @@
 """Every figure, with a catalogue that makes it hard: many classes, long names, gaps, scripts."""
 
-import ast
 import inspect
 import re
 from pathlib import Path
@@ -19,7 +18,6 @@ import prodrec
 from prodrec.apps.monitor import drift_figure, quality, quality_figure
 from prodrec.data.audit import audit, issues_figure
 from prodrec.data.catalog import Catalog
-from prodrec.data.demo import load_demo_events
 from prodrec.data.explore import (
     categories_figure,
     explore,
@@ -91,7 +89,7 @@ def catalogue(kinds: list[str], n: int) -> Catalog:
     return Catalog(frame.set_axis([f"{i:04d}" for i in range(n)], axis=0))
 
 
-WORLDS = {"many": catalogue(MANY, 600), "one": catalogue(["Dress"], 12)}
+WORLDS = {"many": catalogue(MANY, 312), "one": catalogue(["Dress"], 12)}
 SCRIPT = catalogue(SCRIPTS, 40)
 
 
@@ -176,21 +174,25 @@ def threshold() -> MinScore:
     return MinScore(table["min_score"].iloc[10], table, 0.8)
 
 
-def of_worlds(draw) -> dict:
-    return {world: lambda world=world: draw(WORLDS[world], REPORTS[world]) for world in WORLDS}
+def of_worlds(draw, worlds=("many", "one")) -> dict:
+    return {world: lambda world=world: draw(WORLDS[world], REPORTS[world]) for world in worlds}
+
+
+def of_many(draw) -> dict:
+    return of_worlds(draw, ("many",))
 
 
 FIGURES = {
     "categories": of_worlds(lambda c, r: categories_figure(c)),
-    "samples": of_worlds(lambda c, r: samples_figure(c, rows=3, columns=4)),
+    "samples": of_many(lambda c, r: samples_figure(c, rows=3, columns=4)),
     "prices": of_worlds(lambda c, r: prices_figure(c)),
-    "lengths": of_worlds(lambda c, r: lengths_figure(c)),
-    "words": of_worlds(lambda c, r: words_figure(c)),
-    "missing": of_worlds(lambda c, r: missing_figure(c)),
+    "lengths": of_many(lambda c, r: lengths_figure(c)),
+    "words": of_many(lambda c, r: words_figure(c)),
+    "missing": of_many(lambda c, r: missing_figure(c)),
     "explore": of_worlds(lambda c, r: explore(c)),
     "issues": {"one": lambda: issues_figure(audit(WORLDS["one"], near=False))},
     "confusion": of_worlds(lambda c, r: confusion_figure(r.confusion, r.name)),
-    "confusions": of_worlds(lambda c, r: confusions_figure(r.confusions(), r.name)),
+    "confusions": of_many(lambda c, r: confusions_figure(r.confusions(), r.name)),
     "reliability": of_worlds(lambda c, r: reliability_figure({IN_PROSE: r.calibration})),
     "errors": {"many": lambda: errors_figure(REPORTS["many"].worst(5), WORLDS["many"])},
     "comparison": {str(n): lambda n=n: comparison_figure(costs(n)) for n in (1, 12)},
@@ -199,13 +201,13 @@ FIGURES = {
         "many": lambda: slices_figure(trials(), SPACE, 3),
         "one": lambda: slices_figure(trials(), {"units": SPACE["units"]}, 3),
     },
-    "hits": of_worlds(lambda c, r: hits_figure(hits(c), c)),
-    "answers": of_worlds(
+    "hits": of_many(lambda c, r: hits_figure(hits(c), c)),
+    "answers": of_many(
         lambda c, r: answers_figure(
             c, c.ids[:2], {IN_PROSE: [c.ids[2:7]] * 2, "b": [c.ids[1:4]] * 2}
         )
     ),
-    "relations": of_worlds(
+    "relations": of_many(
         lambda c, r: relations_figure(
             c, c.ids[0], {"complements": c.ids[1:5], "substitutes": c.ids[4:7]}
         )
@@ -250,7 +252,7 @@ def check_axes(ax, title: str):
     if ax.axison and not pictures:
         assert ax.get_xlabel(), "no label of the x axis"
     named = any(text.get_text()[:1].isalpha() for text in shown_ticks(ax.yaxis))
-    beside = [other for other in ax.figure.axes if ax.get_shared_y_axes().joined(ax, other)]
+    beside = [ax, *ax.get_shared_y_axes().get_siblings(ax)]
     if ax.axison and len(ax.get_yticks()) and not named:
         assert any(other.get_ylabel() for other in beside), "numbers without a label of the y axis"
     for axis in (ax.xaxis, ax.yaxis) if ax.axison else ():
@@ -279,8 +281,7 @@ def test_a_figure_says_what_it_shows(figure, case):
 def test_every_function_that_draws_is_in_the_list():
     root, found = Path(prodrec.__file__).parent, set()
     for path in root.rglob("*.py"):
-        names = [n.name for n in ast.parse(path.read_text()).body if isinstance(n, ast.FunctionDef)]
-        found |= {n.removesuffix("_figure") for n in names if n.endswith("_figure") and n[0] != "_"}
+        found |= {*re.findall(r"(?m)^def ([a-z]\w*)_figure\(", path.read_text(encoding="utf-8"))}
     slow = {"grad_cam", "explain"}  # need a network: tests of their own
     assert found - slow - {"save"} <= set(FIGURES)
 
@@ -312,8 +313,12 @@ def test_names_that_begin_alike_stay_apart():
         assert len(set(names)) == len(names) > 5
 
 
-def test_quality_of_the_demo_events_is_drawn():
-    ax = quality_figure(quality(load_demo_events()))
+def test_quality_is_drawn_of_a_table_without_likes():
+    "As the events of the demo are: views, purchases and ratings."
+    times = pd.date_range("2024", periods=90).astype(str)
+    table = pd.DataFrame({"user": "u", "id": "1", "event": "purchase", "time": times})
+    table.loc[::3, "event"] = "view"
+    ax = quality_figure(quality(table))
     ax.figure.draw_without_rendering()
     assert ax.get_ylabel() == "share of good opinions" and not overlapping(shown_ticks(ax.xaxis))
 
@@ -359,6 +364,14 @@ def test_the_look_ends_with_the_function():
     assert draw().figure.dpi == DPI and draw.__doc__ == "Draw something."
     assert list(inspect.signature(draw).parameters) == ["ax", "height"]
     assert before == {k: plt.rcParams[k] for k in before}
+
+    @figure_style
+    def first_of_a_notebook():
+        plt.rcParams["interactive"] = True  # as the backend of a notebook does
+
+    first_of_a_notebook()
+    assert plt.isinteractive()
+    plt.ioff()
 
     @figure_style
     def fails():

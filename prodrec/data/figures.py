@@ -46,7 +46,7 @@ def figure_look() -> dict:
 
     return {
         "figure.dpi": DPI,
-        "font.family": [*rcParams["font.family"], *script_fonts()],
+        "font.family": [*dict.fromkeys([*rcParams["font.family"], *script_fonts()])],
         "axes.prop_cycle": cycler(color=COLOURS),
         "axes.titlesize": 11,
     }
@@ -62,10 +62,16 @@ def figure_style(
 
     @wraps(draw)
     def styled(*args, **kwargs):
-        from matplotlib import rc_context  # slow to load
+        from matplotlib import rcParams  # slow to load
 
-        with rc_context(figure_look()):
+        look = figure_look()
+        before = {name: rcParams[name] for name in look}
+        # `rc_context` would also undo what a notebook sets at its first figure
+        rcParams.update(look)
+        try:
             return draw(*args, **kwargs)
+        finally:
+            rcParams.update(before)
 
     return styled
 

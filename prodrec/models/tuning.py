@@ -54,9 +54,7 @@ def _choice_axis(ax, values: pd.Series, choices: list) -> pd.Series:
     words = [_word(c) for c in choices]
     short = short_labels(words, 18)
     turned = max(map(len, short)) * len(short) > 24
-    ax.set_xticks(range(len(short)), short, rotation=30 if turned else 0)
-    if turned:
-        plt.setp(ax.get_xticklabels(), ha="right", rotation_mode="anchor", fontsize=9)
+    ax.set_xticks(range(len(short)), short, rotation=90 if turned else 0, fontsize=9)
     ax.set_xlim(-0.5, len(words) - 0.5)
     return values.map(_word).map(words.index)
 
@@ -85,7 +83,7 @@ def slices_figure(
     """Draw the score of each completed trial by option; return an array of Axes."""
     table, n = table[table.status == "completed"], len(space)
     across, lines = min(3, n), -(-n // 3)
-    look = {"figsize": (max(5, 3.1 * across + 0.6), 2.8 * lines + 0.7), "layout": "constrained"}
+    look = {"figsize": (max(5, 3.1 * across + 0.6), 3 * lines + 0.7), "layout": "constrained"}
     figure, axes = plt.subplots(lines, across, sharey=True, squeeze=False, **look)
     for ax, (name, domain) in zip(axes.flat, space.items(), strict=False):
         _draw_slice(new_axes(ax), table, name, domain, best)
