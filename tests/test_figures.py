@@ -345,6 +345,11 @@ def test_prices_name_their_currency(columns, price, said):
     assert "in CHF" in prices_figure(Catalog(products), price=price, currency="CHF").get_xlabel()
 
 
+def test_one_category_has_no_words_of_its_own_and_the_figure_says_so():
+    ax = words_figure(WORLDS["one"])
+    assert [t.get_text() for t in ax.texts] == ["no word sets one category apart"]
+
+
 def test_pictures_as_bytes_are_no_missing_values():
     assert "100" not in [t.get_text() for t in missing_figure(SCRIPT).texts][1:]
 

@@ -312,6 +312,8 @@ def words_figure(
             ink = "w" if share > 0.55 else "k"
             text = f"{short_label(word, 14)} {share:.0%}"
             ax.text(column + 0.48, row, text, color=ink, **look)
+    if found.empty:
+        ax.text(n / 2, 0, f"no word sets one {by} apart", ha="center", va="center", color="0.4")
     _names(ax, kinds)
     ax.set(xlim=(0, n), xticks=[], title=f"Words that set each {by} apart\n(share of its products)")
     ax.tick_params(length=0)
