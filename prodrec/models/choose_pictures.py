@@ -8,8 +8,8 @@ from __future__ import annotations
 # %% auto #0
 __all__ = ['SAMPLE', 'Task', 'join_pixels', 'take_pixels', 'own_folds', 'picture_task', 'own_size', 'sample_rows', 'PartFeatures',
            'try_parts', 'try_each', 'grow_parts', 'fit_head', 'finish_probe', 'probe_model', 'solve_probe',
-           'scratch_epochs', 'try_scratch', 'search_probes', 'probe_history', 'choose_pictures', 'adopt_scratch',
-           'no_weights_note']
+           'scratch_epochs', 'affordable_size', 'try_scratch', 'search_probes', 'probe_history', 'choose_pictures',
+           'adopt_scratch', 'no_weights_note']
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0009
 import copy
@@ -338,6 +338,17 @@ def scratch_epochs(
     return int(np.clip(0.85 * budget.left / max(seconds, 1e-3), min(2, most), most))
 
 
+def affordable_size(
+    size: tuple[int, int],  # (height, width) that suits the pictures
+    epochs: float,  # there is time for at that size
+    wanted: int = 16,  # epochs
+) -> tuple[int, int]:
+    """Return a smaller size at which there is time for so many epochs, 48 pixels or more."""
+    least = min(1.0, 48 / max(size))
+    factor = float(np.clip(np.sqrt(epochs / wanted), least, 1))
+    return size if factor == 1 else tuple(max(32, 8 * round(side * factor / 8)) for side in size)
+
+
 def try_scratch(
     classifier,  # an `ImageClassifier`; only its parameters are read
     train: Catalog,  # the training events
@@ -353,8 +364,12 @@ def try_scratch(
         train, validation = parts.values()
     made = copy.copy(classifier).become("compact")
     few = train[[train.ids[i] for i in sample_rows(np.zeros(len(train), int), 640, seed)]]
-    _, seconds = timed(copy.copy(made).fit, few, epochs=1)
+    first, seconds = timed(copy.copy(made).fit, few, epochs=1)
     each = seconds * len(train) / len(few) * 0.8  # the first epoch also compiles
+    if made.image_size is None:
+        whole = first.image_size_
+        made.image_size = affordable_size(whole, 0.85 * budget.left / each)
+        each *= np.prod(made.image_size) / np.prod(whole)
     epochs = scratch_epochs(each, budget, 24 if most is None else most)
     _, seconds = timed(made.fit, train, validation, epochs)
     last = made.history_.iloc[-1]
@@ -441,10 +456,11 @@ def adopt_scratch(
 ):
     """Train a `compact` network, let `classifier` take it over, and return `classifier`."""
     made = try_scratch(classifier, train, validation, tried, budget, epochs)
-    for name in ("model", "classes_", "history_", "temperature_", "_size"):
+    for name in ("model", "classes_", "history_", "temperature_"):
         setattr(classifier, name, getattr(made, name))
+    classifier._size = made.image_size_
     sentence = f"{no_weights_note()}; {tried.sentence()}"
-    options = dict(classifier.options)
+    options = classifier.options | {"image_size": made.image_size_}
     return classifier.adopt("compact", options, tried, sentence)
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0045
