@@ -149,11 +149,13 @@ def clean(
     catalog: Catalog,  # the products
     target: str = "category",  # the column of labels
     pictures: bool = True,  # each product needs one
+    copies: bool = False,  # keep copies, as in an official split
 ) -> tuple[Catalog, Audit]:
     """Return the catalogue without products that are no use for training, and the audit."""
     say(f"audit      {len(catalog):,} products")
     found = audit(catalog, target=target)
-    kept = found.clean(DROP if pictures else _WITH_WORDS)
+    drop = DROP if pictures else _WITH_WORDS
+    kept = found.clean([name for name in drop if not (copies and name in _WITH_WORDS)])
     if dropped := len(catalog) - len(kept):
         say(f"           {dropped:,} dropped, {len(kept):,} left")
     return kept, found
@@ -204,7 +206,8 @@ def training_options(
     minutes: float | None = None,  # for a search, where `--minutes` is not given
 ) -> dict:
     """Return `epochs`, and `minutes` of a search; a wrong call where there is nothing to search."""
-    if args.network not in (None, "auto"):
+    words = getattr(args, "kind", None) == "hybrid" and args.text_network == "auto"
+    if args.network not in (None, "auto") and not words:
         if args.minutes is not None:
             raise wrong_call("--minutes is for --network auto")
         return {"epochs": args.epochs or EPOCHS}
