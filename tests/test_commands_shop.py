@@ -1,5 +1,7 @@
 """Recommenders from a terminal: made, found by every load, asked, served."""
 
+import json
+
 import pandas as pd
 import pytest
 from terminal import MAP, TINY, said
@@ -91,6 +93,8 @@ def test_nothing_said_is_the_best_backbone_with_weights(place, tmp_path, monkeyp
     embedders.best_image_embedder()
     assert made == ["mobilenetv2"]
     monkeypatch.setattr(embedders, "usable_parts", list)
-    with pytest.warns(UserWarning, match="compared by their colours alone"):
-        call = ["index", "--data", place / "pictures", "--out", tmp_path / "shop"]
-        assert said(capsys, *call)["by"] == ["image"]
+    call = ["index", "--data", place / "pictures", "--out", tmp_path / "shop", "--json"]
+    assert main([*map(str, call)]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["by"] == ["image"]
+    assert "compared by their colours alone" in told.err

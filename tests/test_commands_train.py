@@ -125,5 +125,5 @@ def test_an_official_split_is_taken_as_it_is(place, tmp_path, capsys):
     assert set(sides["test"]) <= set(table.sku[table.side == "test"]) and len(sides["test"]) > 15
     said(capsys, *call, "--side", "", "--out", tmp_path / "drawn")
     assert set(Workspace.load(tmp_path / "drawn").sides["test"]) != set(sides["test"])
-    assert main([*map(str, call), "--side", "kind", "--out", str(tmp_path / "wrong")]) == 1
+    assert main([*map(str, call), "--side", "category", "--out", str(tmp_path / "wrong")]) == 1
     assert "holds 'box'" in capsys.readouterr().err

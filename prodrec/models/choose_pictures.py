@@ -37,7 +37,7 @@ from prodrec.models.linear import (
     tempered_loss,
     unscale_weights,
 )
-from .networks import split_frozen, suitable_size
+from .networks import network_entry, split_frozen, suitable_size
 from .pixels import Pixels, picture_sizes
 from prodrec.models.probe import (
     impatient,
@@ -120,7 +120,10 @@ def own_size(
     catalog: Catalog,  # products with pictures
 ) -> tuple[int, int]:
     """Return the (height, width) at which the pictures are decoded for a probe."""
-    return suitable_size(picture_sizes(catalog), "probe", enlarge=False)
+    size = suitable_size(picture_sizes(catalog), "probe", enlarge=False)
+    if max(size) < network_entry("probe").size:
+        return size
+    return tuple(32 * max(1, round(side / 32)) for side in size)
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0018
 SAMPLE = 1000
