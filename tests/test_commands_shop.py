@@ -1,6 +1,9 @@
 """Recommenders from a terminal: made, found by every load, asked, served."""
 
 import json
+import warnings
+from functools import partial
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -100,3 +103,37 @@ def test_nothing_said_is_the_best_backbone_with_weights(place, tmp_path, monkeyp
     told = capsys.readouterr()
     assert json.loads(told.out)["by"] == ["image"]
     assert "compared by their colours alone" in told.err
+
+
+def test_a_backbone_of_an_installed_package_is_known_to_index_and_embed(
+    tmp_path, monkeypatch, capsys
+):
+    import keras
+
+    from prodrec.models import networks
+    from prodrec.models.backbones import BACKBONES, NETWORKS, register_backbone
+
+    def build(weights):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((None, None, 3))
+        return keras.Model(inputs, keras.layers.Conv2D(8, 3, strides=4)(inputs))
+
+    def points(group):
+        register = partial(register_backbone, "twig", build, dim=8, size=48)
+        point = SimpleNamespace(name="twig", value="twig", load=register)
+        return [point] if group == "prodrec.backbones" else []
+
+    monkeypatch.setattr(networks, "entry_points", points)
+    networks.load_plugins.cache_clear()
+    data = ["--data", "demo", "--limit", "12", "--image-size", "48x40"]
+    try:
+        said(capsys, "index", *data, "--network", "twig", "--out", tmp_path / "shop")
+        said(capsys, "embed", *data, "--network", "twig", "--out", tmp_path / "vectors")
+    finally:
+        networks.load_plugins.cache_clear()
+        with warnings.catch_warnings():  # of pandas, whose future has no `inplace`
+            warnings.simplefilter("ignore")
+            BACKBONES.drop("twig", inplace=True)
+        NETWORKS.pop("twig")
+    hits = said(capsys, "recommend", tmp_path / "shop", "--id", "000001", "-k", "2")
+    assert len(hits) == 2

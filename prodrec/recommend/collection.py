@@ -131,6 +131,11 @@ class Collection:
         self.catalog, self._shelf, self._path, self._given_url = None, None, None, False
         self.words: dict[str, WordIndex] = {}  # of spaces that have an index of words
         self._lock, self._changing = ReadWriteLock(), threading.RLock()
+        if collaborative is not None and not isinstance(collaborative, UserModel):
+            example = "an instance, e.g. ItemKNN()"
+            if isinstance(collaborative, type):
+                example = f"an instance, {collaborative.__name__}()"
+            raise TypeError(f"`collaborative` must be {example}, received {collaborative!r}")
         self.profiles, self.complements = Profiles(collaborative), complements
         if feedback is not None:
             self.attach(feedback)
