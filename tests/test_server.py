@@ -17,12 +17,14 @@ import pytest
 import requests
 from PIL import Image
 
-from prodrec import Recommender
+from prodrec import Recommender, load_demo
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
 from serving import (
     KEY,
+    KILLS,
+    asked_meanwhile,
     born,
     catalog,
     check_all,
@@ -573,12 +575,15 @@ def test_the_page_asks_goes_on_and_filters(shop, catalog):
 
 def test_killed_at_random_moments_nothing_confirmed_is_lost(mother, folder, tmp_path):
     database, draw, confirmed, begun = f"sqlite:///{tmp_path}/shop.sqlite", random.Random(0), {}, {}
-    for n in range(50):
+    answered = 0
+    for n in range(KILLS or 50):
         pid, url, state = born(mother, folder, database)
         check_all(url, state, confirmed, begun)
-        with killed_after(draw.uniform(0.01, 0.5), pid):
+        with asked_meanwhile(url) as asking, killed_after(draw.uniform(0.01, 0.5), pid):
             write_until_dead(url, n, draw, confirmed, begun)
-    assert len(confirmed) > 50
+        answered += sum(a.result() for a in asking)
+    print(f"{n + 1} kills, {len(confirmed)} products confirmed, {answered} questions answered")
+    assert len(confirmed) > n / 2 and answered > n
 
 
 def test_a_stop_finishes_what_was_begun(mother, folder, tmp_path):
@@ -597,3 +602,14 @@ def test_a_stop_finishes_what_was_begun(mother, folder, tmp_path):
                 done.append(answer.result().status_code)
     assert done and set(done) == {200}
     assert len(ChangeLog(database).last()) >= len(done)
+
+
+def test_serve_refuses_what_cannot_be_loaded_before_it_listens(tmp_path, monkeypatch):
+    from prodrec.apps import server
+
+    Own = type("OwnWords", (TfidfEmbedder,), {"__module__": "mine"})
+    Recommender(text=Own()).fit(load_demo(12)).save(tmp_path / "shop")
+    del Own._classes["OwnWords"]
+    monkeypatch.setattr("uvicorn.run", lambda *args, **options: pytest.fail("it listened"))
+    with pytest.raises(ValueError, match="import it first, `from mine import OwnWords`"):
+        server.serve(tmp_path / "shop")

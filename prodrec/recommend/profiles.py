@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'hide_password', 'open_database', 'Feedback', 'UserProfile', 'user_profile', 'worth_of', 'merged_history',
-           'because_of', 'profile_words', 'Profiles']
+           'because_of', 'profile_words', 'history_words', 'Profiles']
 
 # %% ../../nbs/34j_recommend.profiles.ipynb #0007
 import json
@@ -311,6 +311,16 @@ def profile_words(
     return {"model": repr(model), "history": history, "feedback": feedback}
 
 # %% ../../nbs/34j_recommend.profiles.ipynb #0045
+def history_words(
+    model: UserModel | None,  # fitted; None: nobody is known
+    popular: bool,  # the model was asked for somebody whom it does not know
+) -> str:
+    """Return the reason for what a user model adds to a score."""
+    says = UserModel.says if model is None else model.says
+    asked = model is not None and model.answers_strangers
+    return "popular" if popular and not asked else says
+
+# %% ../../nbs/34j_recommend.profiles.ipynb #0047
 class Profiles(Saved):
     """Hold what is known of users: the history, the feedback since, and a user model.
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['VARIETY', 'MAX_PAGES', 'as_list', 'check_crop', 'query_words', 'Query', 'crop_picture', 'query_pictures', 'Shelf',
-           'pass_over_unknown', 'Question', 'read_question', 'embed_query', 'direction', 'mean_words', 'asked_words',
-           'read_questions']
+           'unknown_note', 'pass_over_unknown', 'Question', 'read_question', 'embed_query', 'direction', 'mean_words',
+           'asked_words', 'read_questions']
 
 # %% ../../nbs/32e_recommend.query.ipynb #0007
 from collections.abc import Mapping, Sequence
@@ -248,6 +248,15 @@ class Shelf:
         return self.index.take(self.rows(ids))
 
 # %% ../../nbs/32e_recommend.query.ipynb #0026
+def unknown_note(
+    unknown: Sequence[str],  # products that are not there
+    asked: int,  # the number of products asked for
+) -> str:
+    """Say how many products were passed over, with the first five names."""
+    named = ", ".join(unknown[:5]) + (", …" if len(unknown) > 5 else "")
+    return f"passed over {len(unknown):,} of {asked:,} products, not in the catalogue: {named}"
+
+# %% ../../nbs/32e_recommend.query.ipynb #0028
 def pass_over_unknown(
     query: Query,  # of any kind
     catalog: Catalog,  # the products that there are
@@ -267,9 +276,9 @@ def pass_over_unknown(
         catalog.rows(unknown)  # which says what is wrong
     if query.each:
         catalog.rows(query.id)
-    return replace(query, **known), f"passed over, not in the catalogue: {', '.join(unknown)}"
+    return replace(query, **known), unknown_note(unknown, len(set(asked)))
 
-# %% ../../nbs/32e_recommend.query.ipynb #0030
+# %% ../../nbs/32e_recommend.query.ipynb #0032
 @dataclass
 class Question:
     """One question of a query, ready to be searched for."""
@@ -299,7 +308,7 @@ class Question:
         parts = [*self.words.values(), *([] if self.history is None else [self.history])]
         return sum(parts[1:], parts[0]) if parts else None
 
-# %% ../../nbs/32e_recommend.query.ipynb #0031
+# %% ../../nbs/32e_recommend.query.ipynb #0033
 def read_question(
     shelf: Shelf,  # everything that is asked
     query: Query,  # with its wishes
@@ -324,7 +333,7 @@ def read_question(
     found.hidden = np.unique(shelf.rows([*found.ids, *gone]))
     return found
 
-# %% ../../nbs/32e_recommend.query.ipynb #0034
+# %% ../../nbs/32e_recommend.query.ipynb #0036
 def embed_query(
     query: Query,  # of any kind
     spaces: Spaces,  # fitted
@@ -333,7 +342,7 @@ def embed_query(
     items = {"image": query_pictures(query), "text": query.text}
     return {kind: spaces.embed_items(many, kind) for kind, many in items.items() if many}
 
-# %% ../../nbs/32e_recommend.query.ipynb #0035
+# %% ../../nbs/32e_recommend.query.ipynb #0037
 def direction(
     shelf: Shelf,  # everything that is asked
     question: Question,  # of `read_questions`
@@ -361,7 +370,7 @@ def direction(
         ]
     )
 
-# %% ../../nbs/32e_recommend.query.ipynb #0038
+# %% ../../nbs/32e_recommend.query.ipynb #0040
 def mean_words(
     rows: sp.csr_matrix,  # (n, terms); rows of zeros do not count
     weights: np.ndarray | None = None,  # (n,) of the rows; None: all alike
@@ -397,12 +406,12 @@ def asked_words(
         found[name] = said.tocsr()
     return found
 
-# %% ../../nbs/32e_recommend.query.ipynb #0041
+# %% ../../nbs/32e_recommend.query.ipynb #0043
 def read_questions(
     shelf: Shelf,  # everything that is asked
     query: Query,  # with its wishes
     weights: Mapping[str, float],  # by space, and "history"
-    made: Mapping[str, np.ndarray],  # of `embed_query`
+    embedded: Mapping[str, np.ndarray],  # of `embed_query`
 ) -> list[Question]:
     """Return the questions of a query with vectors; `ValueError` for one that says nothing."""
     places = query.positions()
@@ -413,7 +422,10 @@ def read_questions(
     asked = [asked_words(shelf, query, q) if shelf.words else {} for q in questions]
     says = {n: np.array([a[n].nnz > 0 for a in asked], bool) for n in shelf.words if weights[n]}
     for n, (question, at) in enumerate(zip(questions, places, strict=True)):
-        items = [own[at.get("id", [])], *(v[at[kind]] for kind, v in made.items() if kind in at)]
+        items = [
+            own[at.get("id", [])],
+            *(v[at[kind]] for kind, v in embedded.items() if kind in at),
+        ]
         found = direction(shelf, question, np.vstack(items), positive, negative)
         silent = question.history is None and not any(found[part].any() for part in weighed)
         silent = silent and not any(own_words[n] for own_words in says.values())

@@ -67,7 +67,7 @@ export class Cards {
     const act = (name, text, picture, onclick, pressed) => button(`${text} ${c.title}`, picture, onclick, { class: `prodrec-act prodrec-act-${name}`, tabIndex: -1, title: text, "aria-pressed": pressed });
     const say = (event) => () => send({ do: "say", id: c.id, event });
     return h("li", { class: "prodrec-card", "data-id": c.id, "data-said": c.said, "data-tray": c.tray ? "true" : null,
-        onmouseenter: () => point(c.at), onmouseleave: () => point(undefined), onfocusin: () => point(c.at), onfocusout: () => point(undefined) },
+        onmouseenter: () => point(c.at, c.id), onmouseleave: () => point(undefined), onfocusin: () => point(c.at, c.id), onfocusout: () => point(undefined) },
       h("button", { type: "button", class: "prodrec-face", "aria-label": label, title: c.title, "aria-keyshortcuts": "Enter + - ? t", onclick: () => this.page.pivot(c.id) }, face),
       score !== null && h("span", { class: "prodrec-score", text: score.toFixed(2), "aria-hidden": "true" }),
       h("span", { class: "prodrec-acts" },
@@ -80,10 +80,19 @@ export class Cards {
         c.facts && h("div", { class: "prodrec-facts", text: c.facts }),
         barred && this.bar(c, top),
         c.reason && h("div", { class: "prodrec-reason" }, c.because && h("img", { src: this.url(c.because), alt: "" }), h("span", { text: c.reason })),
-        c.both && h("span", { class: "prodrec-both", text: "in both" }),
+        c.moved !== undefined && this.move(c, at),
         h("div", { class: "prodrec-more" },
           c.copies && textButton(this.unfolded.has(c.id) ? "Fold copies" : `+ ${many(c.copies.length, "copy", "copies")}`, () => this.unfold(c), { class: "prodrec-copies", tabIndex: -1 }),
           explained && textButton("Why?", () => this.why(c, at), { class: "prodrec-why", tabIndex: -1, "aria-label": `Why ${c.title}?` }))));
+  }
+
+  // How many places higher or lower this side puts the product
+  move(c, at) {
+    const other = this.page.setup.labels[1 - at], n = Math.abs(c.moved ?? 0);
+    if (c.moved === null) return h("span", { class: "prodrec-both prodrec-only", text: "only here" });
+    const words = n ? `${many(n, "place")} ${c.moved > 0 ? "higher" : "lower"}` : "same place";
+    return h("span", { class: `prodrec-both${c.moved > 0 ? " prodrec-higher" : c.moved < 0 ? " prodrec-lower" : ""}`, title: n ? `${words} than ${other} puts it` : `${other} puts it at the same place` },
+      h("b", { text: c.moved > 0 ? "▲ " : c.moved < 0 ? "▼ " : "= ", "aria-hidden": "true" }), words);
   }
 
   unfold(c) {

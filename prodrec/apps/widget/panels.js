@@ -110,6 +110,27 @@ export class Tray extends Strip {
   }
 }
 
+// Views that were kept under a name
+export class Views {
+  constructor(send) {
+    Object.assign(this, { send });
+    this.list = h("ul", { class: "prodrec-chips", "aria-label": "Views that are kept" });
+    this.settle = rove(this.list, "button");
+    this.input = h("input", { type: "text", class: "prodrec-seek", maxlength: "40", autocomplete: "off", "aria-label": "Name of this view", placeholder: "Name of this view" });
+    this.form = h("form", { class: "prodrec-keep", onsubmit: (e) => { e.preventDefault(); send({ do: "view", act: "keep", name: this.input.value.trim() || this.usual }); this.input.value = ""; } },
+      this.input, h("button", { type: "submit", class: "prodrec-pillbutton", text: "Keep this view" }));
+    this.node = h("section", { class: "prodrec-views", "aria-label": "Views", hidden: true }, this.form, this.list);
+  }
+
+  show({ views, trail }) {
+    this.usual = trail[trail.length - 1];
+    this.list.hidden = !views.length;
+    this.list.replaceChildren(...views.map((name) => h("li", { class: "prodrec-pill" }, textButton(name, () => this.send({ do: "view", act: "show", name }), { class: "prodrec-viewname", title: `Show ${name}` }),
+      button(`Forget the view ${name}`, "close", () => this.send({ do: "view", act: "forget", name })))));
+    this.settle();
+  }
+}
+
 // A vote between two answers that do not say who made them
 export class Votes {
   constructor(send) {
@@ -125,7 +146,7 @@ export class Votes {
     this.buttons.hidden = !votes.open;
     const percent = (v) => Math.round(100 * v);
     this.text.textContent = votes.votes
-      ? `First won ${percent(votes.share)} % of ${many(votes.votes, "vote")} (95 % interval: ${percent(votes.low)} to ${percent(votes.high)} %)${votes.open ? "" : ". Ask another question to vote again."}`
+      ? `${setup.labels[0]} won ${percent(votes.share)} % of ${many(votes.votes, "vote")} (95 % interval: ${percent(votes.low)} to ${percent(votes.high)} %)${votes.open ? "" : ". Ask another question to vote again."}`
       : "Which side is better? The names are shown after the vote.";
   }
 }
