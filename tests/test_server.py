@@ -17,7 +17,7 @@ import pytest
 import requests
 from PIL import Image
 
-from prodrec import Recommender
+from prodrec import Recommender, load_demo
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
@@ -602,3 +602,14 @@ def test_a_stop_finishes_what_was_begun(mother, folder, tmp_path):
                 done.append(answer.result().status_code)
     assert done and set(done) == {200}
     assert len(ChangeLog(database).last()) >= len(done)
+
+
+def test_serve_refuses_what_cannot_be_loaded_before_it_listens(tmp_path, monkeypatch):
+    from prodrec.apps import server
+
+    Own = type("OwnWords", (TfidfEmbedder,), {"__module__": "mine"})
+    Recommender(text=Own()).fit(load_demo(12)).save(tmp_path / "shop")
+    del Own._classes["OwnWords"]
+    monkeypatch.setattr("uvicorn.run", lambda *args, **options: pytest.fail("it listened"))
+    with pytest.raises(ValueError, match="import it first, `from mine import OwnWords`"):
+        server.serve(tmp_path / "shop")

@@ -100,23 +100,29 @@ def _add_split_options(parser: argparse.ArgumentParser):
     "Add the options that say what is learned, and what is held out."
     add = parser.add_argument_group("labels and split").add_argument
     _add_target_options(add)
+    column = "column of an official split (train, test, val …), taken as it is; '' to draw one "
+    add("--side", metavar="COLUMN", help=column + "(default: side, where the products have it)")
     side = "share of the products to validate on while training (default: %(default)s)"
     add("--validation", type=_share, default=0.1, help=side)
     side = "share of the products to hold out for evaluation (default: %(default)s)"
     add("--test", type=_share, default=0.2, help=side)
 
 # %% ../../nbs/43b_apps.options.ipynb #0025
-def _add_network_options(parser: argparse.ArgumentParser, epochs: int, network: str | None = None):
+def _add_network_options(
+    parser: argparse.ArgumentParser, network: str = "auto", epochs: int = 20, minutes: float = 5
+):
     "Add the options of a classifier and its training."
     add = parser.add_argument_group("the classifier").add_argument
     names = "auto (finds what suits), fashion-baseline, compact, mobilenetv2, … for pictures, "
-    names += "auto, lstm, conv1d, tfidf for words"
-    add("--network", default=network, help=names + (" (default: %(default)s)" if network else ""))
-    size = "height x width of the pictures, e.g. 80x60 (default: 64x48 for the demo, else 80x60; auto chooses)"  # noqa: E501
+    names += f"auto, lstm, conv1d, tfidf for words (default: {network})"
+    add("--network", help=names)
+    size = "height x width of the pictures, e.g. 80x60 (default: what suits network and pictures)"
     add("--image-size", type=_size, help=size)
-    most = "what auto may take, validation included (default: 5)"
-    add("--minutes", type=_minutes, help=most)
-    add("--epochs", type=_positive, default=epochs, help="training epochs (default: %(default)s)")
+    if network == "auto":
+        most = f"what auto may take, validation included (default: {minutes:g})"
+        add("--minutes", type=_minutes, help=most)
+    often = f"training epochs (default: {epochs}; auto: what the minutes allow)"
+    add("--epochs", type=_positive, help=often if network == "auto" else often.split(";")[0] + ")")
     size = "products in a training step (default: %(default)s)"
     add("--batch-size", type=_positive, default=32, help=size)
     other = "any other option of the network or its training, e.g. dense=[64] or "
@@ -170,10 +176,10 @@ def _demo_parser(commands):
     text += "evaluate, index, recommend. Ends with a table and a page, OUT/report.html. "
     text += "`prodrec report` does the same for products of your own."
     what = "show everything on a drawn shop"
-    add = ("prodrec demo", "prodrec demo --limit 300 --epochs 5 --out small")
+    add = ("prodrec demo", "prodrec demo --limit 300 --minutes 0.2 --out small")
     parser = add_command(commands, "demo", "commands:show_demo", what, text, *add)
     _add_data_options(parser, default="demo", note=" (default: %(default)s)")
-    _add_network_options(parser, epochs=20, network="fashion-baseline")
+    _add_network_options(parser, minutes=0.5)
     what = "report.html, results.json, the classifier and the recommender"
     _add_out_options(parser, what, default="prodrec-demo")
 
@@ -183,13 +189,13 @@ def _report_parser(commands):
     text += "its products apart, and what a recommender finds. OUT can be served and evaluated."
     examples = (
         "prodrec report --data clean --out report",
-        "prodrec report --data products.csv --map title=name --map image=file --network auto",
+        "prodrec report --data products.csv --map title=name --map image=file --minutes 10",
     )
     what = "make one page about a catalogue"
     parser = add_command(commands, "report", "commands:make_report", what, text, *examples)
     _add_data_options(parser, required=True)
     _add_target_options(parser.add_argument_group("labels").add_argument)
-    _add_network_options(parser, epochs=20, network="fashion-baseline")
+    _add_network_options(parser)
     what = "report.html, results.json, the classifier and the recommender"
     _add_out_options(parser, what, default="prodrec-report")
 
@@ -217,19 +223,19 @@ def _train_parser(commands):
     text += "split too, for evaluate, index, monitor and retrain. The same call continues an "
     text += "interrupted training."
     examples = (
-        "prodrec train --data clean --epochs 10 --out model",
+        "prodrec train --data clean --out model",
         "prodrec train --data clean --kind text --network tfidf --out words",
     )
     what = "train a classifier, with products held out"
     parser = add_command(commands, "train", "commands_train:train_model", what, text, *examples)
     _add_data_options(parser, required=True)
     _add_split_options(parser)
-    _add_network_options(parser, epochs=20)
-    add = parser.add_argument
-    kinds, default = ("image", "text", "hybrid"), " (default: %(default)s)"
-    add("--kind", choices=kinds, default="image", help=f"what it reads{default}")
-    words = f"with --kind hybrid, the network for words{default}"
-    add("--text-network", default="lstm", help=words)
+    _add_network_options(parser)
+    add, kinds = parser.add_argument, ("image", "text", "hybrid")
+    kind = "what it reads (default: pictures, words or both, as the products have them; pictures "
+    add("--kind", choices=kinds, help=kind + "where --network or --set is given)")
+    words = "with --kind hybrid, the network for words (default: %(default)s)"
+    add("--text-network", default="auto", help=words)
     stop = "stop after so many epochs without a better validation loss, and keep the best"
     add("--patience", type=_positive, help=stop)
     _add_out_options(parser, "the classifier, the products and the split")
@@ -248,7 +254,7 @@ def _tune_parser(commands):
     parser = add_command(commands, "tune", "commands_train:tune_model", what, text, *examples)
     _add_data_options(parser, required=True)
     _add_split_options(parser)
-    _add_network_options(parser, epochs=10)
+    _add_network_options(parser, "fashion-baseline, or lstm for words", epochs=10)
     add, default = parser.add_argument, " (default: %(default)s)"
     add("--kind", choices=("image", "text"), default="image", help=f"what it reads{default}")
     space = "options to search: walmart, compact, or JSON of option -> choices or range, "
@@ -282,10 +288,11 @@ def _add_embedder_options(parser: argparse.ArgumentParser):
     "Add the options that say how products are compared."
     add = parser.add_argument_group("how products are compared").add_argument
     add("--model", metavar="DIR", help="by the classifier that train, tune or retrain has saved")
-    other = "without --model: colours (a histogram), words, or a pretrained network such as "
-    add("--network", help=other + "mobilenetv2 (default: colours)")
-    size = "height x width of the pictures for --network (default: 80x60)"
-    add("--image-size", type=_size, default=(80, 60), help=size)
+    other = "without --model: auto (the best that this machine has weights for), colours (a "
+    other += "histogram), words, or a pretrained network such as mobilenetv2 (default: auto)"
+    add("--network", help=other)
+    size = "height x width of the pictures for --network (default: what suits both)"
+    add("--image-size", type=_size, help=size)
 
 # %% ../../nbs/43b_apps.options.ipynb #0050
 def _embed_parser(commands):

@@ -380,7 +380,7 @@ class Catalog(_Selectable, Saved):
         self,
         id: str,  # a product
     ) -> bytes:
-        "Return the picture file of a product, as it is kept; `ImageError` where there is none."
+        "Return the picture file of a product as bytes, not decoded; `ImageError` if there is none."
         if id not in self._refs:
             self.rows([id])
         try:

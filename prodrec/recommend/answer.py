@@ -14,8 +14,8 @@ import pandas as pd
 
 from ..data.catalog import Catalog
 from .filters import where_mask, where_note
-from .hits import SAYS, Hits, reason, space_words
-from .profiles import because_of
+from .hits import Hits, reason, space_words
+from .profiles import because_of, history_words
 from prodrec.recommend.query import (
     Query,
     Question,
@@ -281,7 +281,7 @@ def reasons(
     if liked := like_what(shelf, question, rows):
         facts = [[*f, like] for f, like in zip(facts, liked, strict=True)]
     takes = {name: e.modalities for name, e in shelf.spaces.items()}
-    says = space_words(takes) | {"history": "popular" if question.popular else SAYS["history"]}
+    says = space_words(takes) | {"history": history_words(shelf.profiles.model, question.popular)}
     otherwise = "little in common"
     if question.popular:
         otherwise = "nobody had it yet" if question.history.any() else "nobody is known yet"

@@ -166,7 +166,7 @@ class Index(Saved, ABC):
     def _repr_html_(self):
         return f"<code>{escape(repr(self))}</code>"
 
-# %% ../../nbs/31_recommend.index.ipynb #0022
+# %% ../../nbs/31_recommend.index.ipynb #0023
 DTYPES = ("float32", "float16")
 _LINKS = 32  # of each vector in the graph of neighbours, see below
 
@@ -181,12 +181,12 @@ def _new_store(dim: int, dtype: str, graph: bool):
         return faiss.IndexHNSWFlat(dim, _LINKS, product)
     return faiss.IndexHNSWSQ(dim, kind, _LINKS, product)
 
-# %% ../../nbs/31_recommend.index.ipynb #0023
+# %% ../../nbs/31_recommend.index.ipynb #0024
 def _flat(store):
     "Return FAISS' table of vectors, without the graph."
     return faiss.downcast_index(store.storage) if isinstance(store, faiss.IndexHNSW) else store
 
-# %% ../../nbs/31_recommend.index.ipynb #0024
+# %% ../../nbs/31_recommend.index.ipynb #0025
 def _table(store, dtype: str) -> np.ndarray:
     "Return all vectors as FAISS holds them, not copied: valid until the store changes."
     if not store.ntotal:
@@ -195,7 +195,7 @@ def _table(store, dtype: str) -> np.ndarray:
     codes = faiss.rev_swig_ptr(flat.codes.data(), flat.ntotal * flat.code_size)
     return codes.view(dtype).reshape(-1, store.d)
 
-# %% ../../nbs/31_recommend.index.ipynb #0027
+# %% ../../nbs/31_recommend.index.ipynb #0028
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: faiss.omp_set_num_threads(1))
 
@@ -210,7 +210,7 @@ def _threads(n: int):
     finally:
         faiss.omp_set_num_threads(before)
 
-# %% ../../nbs/31_recommend.index.ipynb #0028
+# %% ../../nbs/31_recommend.index.ipynb #0029
 def _only(slots: np.ndarray, n: int) -> dict:
     "Return the selector of some of `n` vectors, as FAISS takes it."
     bits = np.zeros(n, bool)
@@ -220,7 +220,7 @@ def _only(slots: np.ndarray, n: int) -> dict:
     selector.bits = bits  # FAISS only borrows them
     return {"sel": selector}
 
-# %% ../../nbs/31_recommend.index.ipynb #0031
+# %% ../../nbs/31_recommend.index.ipynb #0032
 NARROW = (
     0.1  # share of allowed vectors below which a small copy or an exact search is the faster one
 )
@@ -238,7 +238,7 @@ def _exact_search(store, dtype: str, vectors: np.ndarray, k: int, slots: np.ndar
     params = faiss.SearchParameters(**chosen) if chosen else None
     return _flat(store).search(vectors, k, params=params)
 
-# %% ../../nbs/31_recommend.index.ipynb #0034
+# %% ../../nbs/31_recommend.index.ipynb #0035
 MANY = 2**28  # numbers: from here on an exact query reads a gigabyte, some 25 ms on two cores
 EFFORT = 128  # candidates that the graph keeps while it looks; more finds more and takes longer
 
@@ -256,7 +256,7 @@ def _graph_search(store, dtype: str, vectors: np.ndarray, k: int, slots: np.ndar
         scores[short], found[short] = _exact_search(store, dtype, vectors[short], k, slots)
     return scores, found
 
-# %% ../../nbs/31_recommend.index.ipynb #0037
+# %% ../../nbs/31_recommend.index.ipynb #0038
 def index_bytes(
     n: int,  # the number of vectors
     dim: int,  # the length of a vector
@@ -266,7 +266,7 @@ def index_bytes(
     """Return the memory of an index in bytes: ask before you build one."""
     return n * (dim * np.dtype(dtype).itemsize + (8 * _LINKS + 16 if approximate else 0))
 
-# %% ../../nbs/31_recommend.index.ipynb #0040
+# %% ../../nbs/31_recommend.index.ipynb #0041
 def _read_store(folder: Path, dim: int, dtype: str):
     "Return the FAISS index saved in `folder`; `ValueError` where it is not what is expected."
     try:
@@ -280,7 +280,7 @@ def _read_store(folder: Path, dim: int, dtype: str):
         raise ValueError(f"{str(folder)!r} is damaged: vectors.faiss is {kind}")
     return found
 
-# %% ../../nbs/31_recommend.index.ipynb #0041
+# %% ../../nbs/31_recommend.index.ipynb #0042
 def _read_slots(folder: Path, n: int, total: int) -> np.ndarray:
     "Return the place in FAISS of each of `n` rows, int64 (n,); `ValueError` where they do not fit."
     if (folder / "slots.npy").is_file():
@@ -294,7 +294,7 @@ def _read_slots(folder: Path, n: int, total: int) -> np.ndarray:
         raise ValueError(f"{str(folder)!r} is damaged: its rows and its vectors do not agree")
     return slots
 
-# %% ../../nbs/31_recommend.index.ipynb #0043
+# %% ../../nbs/31_recommend.index.ipynb #0044
 class _FaissStore(Index):
     """Hold vectors in FAISS, with the place of each row there."""
 
@@ -402,7 +402,7 @@ class _FaissStore(Index):
         size = f"{size:,.1f} MB, {how}"
         return f"{type(self).__name__}({len(self):,} vectors of {self.dim or 0} numbers, {size})"
 
-# %% ../../nbs/31_recommend.index.ipynb #0045
+# %% ../../nbs/31_recommend.index.ipynb #0046
 class FaissIndex(_FaissStore):
     """Keep vectors in memory with FAISS: exact, or through a graph of neighbours.
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'hide_password', 'open_database', 'Feedback', 'UserProfile', 'user_profile', 'worth_of', 'merged_history',
-           'because_of', 'Profiles']
+           'because_of', 'history_words', 'Profiles']
 
 # %% ../../nbs/34j_recommend.profiles.ipynb #0007
 import json
@@ -286,6 +286,16 @@ def because_of(
     return [known[n] if alike[n, j] > 0 else None for j, n in enumerate(alike.argmax(0))]
 
 # %% ../../nbs/34j_recommend.profiles.ipynb #0043
+def history_words(
+    model: UserModel | None,  # fitted; None: nobody is known
+    popular: bool,  # the model was asked for somebody whom it does not know
+) -> str:
+    """Return the reason for what a user model adds to a score."""
+    says = UserModel.says if model is None else model.says
+    asked = model is not None and model.answers_strangers
+    return "popular" if popular and not asked else says
+
+# %% ../../nbs/34j_recommend.profiles.ipynb #0045
 class Profiles(Saved):
     """Hold what is known of users: the history, the feedback since, and a user model.
 
