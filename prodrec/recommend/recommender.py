@@ -244,7 +244,7 @@ def describe(
 ) -> dict[str, str]:
     """Return products, spaces with their weights, users and index, in words by name."""
     fitted, known = collection.catalog is not None, collection.profiles.history
-    rows = {"products": f"{len(collection.catalog):,}" if fitted else "not fitted"}
+    rows = {"products": f"{len(collection.catalog):,}" if fitted else "not fitted: call `fit`"}
     for name, e in collection.spaces.items():
         rows[f"space {name}"] = f"{e!r}, weight {collection.weights[name]:.2f}"
         if note := getattr(e, "note", ""):
@@ -409,7 +409,7 @@ class Recommender(Asking, Saved):
         inside = [f"{name}={e!r}" for name, e in self.spaces.items()]
         weights = {name: round(self.weights[name], 3) for name in self.spaces}
         users = f"; {self.profiles.history!r}" if self.profiles.history else ""
-        n = "not fitted" if self.catalog is None else f"{len(self.catalog):,} products"
+        n = "not fitted: call `fit`" if self.catalog is None else f"{len(self.catalog):,} products"
         return f"Recommender({n}; {', '.join(inside)}; weights={weights}{users})"
 
     def _repr_html_(self):
