@@ -50,7 +50,10 @@ def test_items_become_lists():
 @pytest.mark.parametrize(
     "wrong, told",
     [
-        ({}, "the query is empty: give `id`, `image` or `text`, or `user` or `positive`"),
+        (
+            {},
+            "the query is empty: give `id`, `image` or `text`, or `user`, `session` or `positive`",
+        ),
         ({"negative": "000"}, "the query is empty"),
         ({"text": ["red", " "]}, "`text` is empty"),
         ({"text": "a", "k": 0}, "`k` must be a positive integer, received 0"),
@@ -201,3 +204,18 @@ def test_the_ends_of_each_range_are_allowed():
     assert Query(text="a", diversity=0.1, k=10).want == 100
     assert Query(text="a", diversity=0.1, k=11).want == 110
     assert Query(text="a", diversity=0.1, k=1).want == 100
+
+
+def test_sessions_are_read_in_order_and_answered_as_baskets(both):
+    shelf = both._look()
+    ids = both.catalog.ids
+    query = Query(session=[ids[0], "sold out", ids[1]])
+    kept, note = pass_over_unknown(query, both.catalog)
+    assert kept.session == [[ids[0], ids[1]]] and "sold out" in note
+    found = read_question(shelf, kept, {"session": [0]})
+    assert found.liked.index.tolist() == ids[:2] and found.of_user_alone
+    assert set(shelf.rows(ids[:2])) == set(found.hidden)
+    with pytest.raises(TypeError, match="`session` must be a list of ids"):
+        Query(session="000")
+    with pytest.raises(ValueError, match="`session` or `positive`"):
+        Query(session=[])

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'hide_password', 'open_database', 'Feedback', 'UserProfile', 'user_profile', 'worth_of', 'merged_history',
-           'because_of', 'Profiles']
+           'because_of', 'session_profile', 'Profiles']
 
 # %% ../../nbs/34j_recommend.profiles.ipynb #0007
 import json
@@ -286,6 +286,15 @@ def because_of(
     return [known[n] if alike[n, j] > 0 else None for j, n in enumerate(alike.argmax(0))]
 
 # %% ../../nbs/34j_recommend.profiles.ipynb #0043
+def session_profile(
+    ids: Sequence[str],  # what a visitor looked at, the last one last
+) -> UserProfile:
+    """Return the profile of a visitor; a product looked at twice stands at its last place."""
+    once = list(dict.fromkeys([*ids][::-1]))[::-1]
+    liked = pd.Series(1.0, index=once, dtype=float)
+    return UserProfile(liked, [], [], dict.fromkeys(once, "view"))
+
+# %% ../../nbs/34j_recommend.profiles.ipynb #0046
 class Profiles(Saved):
     """Hold what is known of users: the history, the feedback since, and a user model.
 
