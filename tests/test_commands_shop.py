@@ -18,10 +18,11 @@ def test_what_was_indexed_without_a_model_is_served_and_not_retrained(
     assert main(["serve", str(tmp_path / "words")]) == 0 and served[0][0] == "0001"
     assert main(["retrain", str(tmp_path / "words"), "--data", str(place / "pictures")]) == 1
     assert "was indexed without --model" in capsys.readouterr().err
-    said(
-        capsys, "index", "--data", place / "pictures", "--out", tmp_path / "words"
-    )  # the next version, by colours
+    again = ["--report", "--out", tmp_path / "words"]
+    said(capsys, "index", "--data", place / "pictures", *again)  # the next version, by colours
     assert Versions(tmp_path / "words").current == "0002"
+    page = (tmp_path / "words" / "0002" / "report.html").read_text(encoding="utf-8")
+    assert 'class="map"' in page and not (tmp_path / "words" / "0001" / "report.html").exists()
 
 
 @pytest.mark.parametrize("where", ["shop", "shop/0001"])

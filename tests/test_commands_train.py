@@ -49,6 +49,8 @@ def test_only_products_that_are_new_are_measured_on(place, tmp_path, capsys):
     assert (
         table.support.sum() == len(expected) and (tmp_path / "evaluation/confusion.png").is_file()
     )
+    page = (tmp_path / "evaluation/report.html").read_text(encoding="utf-8")
+    assert f"{len(expected)} test products" in page and 'class="matrix"' in page
 
 
 def test_an_interrupted_training_goes_on(place, tmp_path, monkeypatch, capsys):

@@ -123,6 +123,17 @@ def test_each_kind_of_body_has_its_limit(method, path, kind, most):
     assert Limits().body_of("POST", "/feedback", "application/json") == 10_000
 
 
+def test_the_limits_where_nothing_is_said():
+    limits = Limits()
+    assert (limits.max_body, limits.max_json, limits.max_import) == (10**7, 10**5, 4 * 10**9)
+    assert limits.patience == 20 and limits.rate is None and limits.origins == ()
+    assert limits.hosts == ("localhost", "127.0.0.1", "[::1]")
+    form = "application/x-www-form-urlencoded; charset=utf-8"
+    assert limits.body_of("POST", "/recommend", form) == 4 * 10**5
+    assert Limits(max_json=500).body_of("POST", "/feedback", "") == 500
+    assert limits.body_of("PUT", "/products", "") == 10**5
+
+
 def pieces(*parts: bytes, more: bool = False, wait: float = 0.0):
     "A `receive` of ASGI that gives these parts."
     left = list(parts)

@@ -628,3 +628,12 @@ def test_the_image_builds_serves_and_stops(wheel, installed, tmp_path):
     assert server.returncode in (0, -signal.SIGTERM), said
     assert image.start(healthy, PORT=str(port)).wait(20) != 0
     assert (image.cwd / "shop.sqlite").exists()
+
+
+def test_a_part_of_an_earlier_run_is_named():
+    earlier = script("results_age").earlier_parts
+    runs = {"search": {"commit": "b", "date": "2026-01-02"}}
+    assert earlier({"commit": "b"}) == earlier({"commit": "b", "made": runs}) == {}
+    runs |= {"map": {"commit": "a", "date": "2026-01-01"}, "old": {"commit": None, "date": None}}
+    found = earlier({"commit": "b", "made": runs})
+    assert found == {"map": "2026-01-01", "old": "an unknown date"}

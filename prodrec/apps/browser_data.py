@@ -6,7 +6,7 @@
 __all__ = ['LIKED', 'NO_WORDS', 'MESSAGES', 'BINS', 'human_name', 'human_list', 'reason_because', 'plain_reason', 'picture_words',
            'shopper_words', 'search_texts', 'find_products', 'filter_masks', 'others_mask', 'filter_counts',
            'bin_edges', 'bin_codes', 'bin_counts', 'plain_value', 'describe_filters', 'where_dict', 'where_for_page',
-           'where_from_page', 'map_points', 'value_ranges', 'point_colours', 'default_colour']
+           'where_from_page', 'map_points', 'value_ranges', 'point_colours', 'cluster_names', 'default_colour']
 
 # %% ../../nbs/40a_apps.browser_data.ipynb #0007
 import re
@@ -19,6 +19,7 @@ from ..core import ImageError
 from ..data.catalog import Catalog
 from ..data.text import tokenize
 from ..recommend.filters import where_mask
+from ..recommend.map import name_places
 
 # %% ../../nbs/40a_apps.browser_data.ipynb #0009
 def human_name(
@@ -380,7 +381,25 @@ def point_colours(
             codes[codes == special], labels, rest = rest, [*labels, label], rest + 1
     return codes.astype(np.uint8), labels
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0048
+# %% ../../nbs/40a_apps.browser_data.ipynb #0049
+def cluster_names(
+    points: pd.DataFrame,  # of `map_points`
+    values: pd.Series,  # one column, in the order of the points
+    most: int = 24,  # names at most
+) -> list[dict]:
+    """Return the words that name a place of the map: label, x, y; none for numbers and dates."""
+    if not (values.dtype == "category" or pd.api.types.is_string_dtype(values.dtype)):
+        return []
+    codes, words = pd.factorize(values)
+    known = codes >= 0
+    if not known.any():
+        return []
+    cells = int(np.clip(np.sqrt(known.sum()) / 3, 6, 24))
+    places = name_places(points[known], pd.Series(codes[known]), most, cells)
+    rows = places[places.share >= max(0.12, 2 * (3 / cells) ** 2)].itertuples()
+    return [{"label": str(words[r.Index]), "x": float(r.x), "y": float(r.y)} for r in rows]
+
+# %% ../../nbs/40a_apps.browser_data.ipynb #0051
 def default_colour(
     columns: Sequence[str],  # of `filter_table`
 ) -> str | None:

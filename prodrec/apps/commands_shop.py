@@ -19,6 +19,7 @@ import pandas as pd
 
 from .cli import without_greetings, wrong_call
 from .commands import Answer, check_out, clean_data, say
+from .report import recommender_page
 from prodrec.apps.workspace import (
     Versions,
     Workspace,
@@ -152,10 +153,13 @@ def index_data(
     catalog = model.catalog if args.data is None else clean_data(args, pictures=pictures)
     recommender = make_recommender(by, catalog, args.words, args.seed)
     workspace = with_recommender(model, recommender, args.images)
+    if args.report:
+        workspace.reports["report.html"] = recommender_page(recommender)
     name = Versions(out).add(workspace, products=len(catalog))
     spaces = list(recommender.embedders)
     result = {"version": name, "products": len(catalog), "by": spaces, "out": str(out)}
     text = f"version {name} in {out}: {recommender!r}\n`prodrec serve {out}` serves it"
+    text += f"\n{out / name / 'report.html'} shows its answers" if args.report else ""
     return Answer(result, text)
 
 # %% ../../nbs/44c_apps.commands_shop.ipynb #0030

@@ -27,6 +27,7 @@ from prodrec.apps.commands import (
     save_figure,
     say,
 )
+from .report import classifier_page
 from .workspace import Workspace, open_workspace
 from ..core import cache_dir, save_folder
 from ..data.catalog import Catalog
@@ -215,13 +216,15 @@ def report_figures(
 def save_evaluation(
     report: Report,  # of `Classifier.evaluate`
     path: Path,  # the folder
+    catalog: Catalog,  # the products that were evaluated
 ):
-    """Write report.json, per_class.csv and confusion.png to folder `path`."""
+    """Write report.html, report.json, per_class.csv and confusion.png to folder `path`."""
     with save_folder(path, "Evaluation") as folder:
         text = json.dumps(report_figures(report), default=str, indent=1)
         (folder / "report.json").write_text(text, encoding="utf-8")
         report.per_class.to_csv(folder / "per_class.csv")
         save_figure(report.figure(), folder / "confusion.png")
+        (folder / "report.html").write_text(classifier_page(report, catalog), encoding="utf-8")
 
 # %% ../../nbs/44b_apps.commands_train.ipynb #0033
 def _evaluated_on(args: argparse.Namespace, model: Workspace) -> Catalog:
@@ -246,7 +249,7 @@ def evaluate_model(
     say(f"evaluate   {model.classifier.name} on {len(test):,} products")
     report = model.classifier.evaluate(test)
     if out:
-        save_evaluation(report, out)
+        save_evaluation(report, out, test)
     weakest = report.per_class[lambda t: t["support"] > 0].sort_values("f1").head(5).round(3)
     text = f"{report!r}\n\nthe weakest classes\n{weakest.to_string()}"
     saved = f"\nsaved in {out}" if out else ""

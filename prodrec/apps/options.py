@@ -275,7 +275,7 @@ def _evaluate_parser(commands):
     _add_folder(parser, "a folder that train, tune, report, index or retrain has saved")
     note = " (default: the held-out products); products that it was trained on are left out"
     _add_data_options(parser, note=note)
-    parser.add_argument("--out", help="folder to write: report.json, per_class.csv, confusion.png")
+    parser.add_argument("--out", help="folder to write: report.html, report.json and tables")
 
 # %% ../../nbs/43b_apps.options.ipynb #0049
 def _add_embedder_options(parser: argparse.ArgumentParser):
@@ -316,6 +316,8 @@ def _index_parser(commands):
     _add_embedder_options(parser)
     words = "compare titles and descriptions too (default: where there are any)"
     parser.add_argument("--words", action=argparse.BooleanOptionalAction, help=words)
+    report = "write report.html into the version too: answers and a map of the products"
+    parser.add_argument("--report", action="store_true", help=report)
     _add_out_options(parser, "the folder of versions", force=False)
 
 # %% ../../nbs/43b_apps.options.ipynb #0055

@@ -244,11 +244,13 @@ def map_html(
         f'<circle class="{c}" cx="6" cy="6" r="6"/></svg> {escape(str(name))}</button></li>'
         for name, c in colours.items()
     ]
-    alt = f"Map of {len(table):,} products; similar products lie together"
-    drawn = f'<svg viewBox="0 0 1000 640" role="img" aria-label="{alt}">'
+    alt = f"Map of {len(table):,} products; similar products lie together. "
+    alt += "Arrow keys move from product to product."
+    drawn = f'<svg viewBox="0 0 1000 640" role="img" tabindex="0" aria-label="{alt}">'
     drawn += f"{''.join(points)}{''.join(names)}</svg>"
     legend = f'<ul class="legend">{"".join(keys)}</ul>'
-    return f'<div class="map">{drawn}<div id="near" class="card" hidden></div>{legend}</div>'
+    near = '<div id="near" class="card" hidden></div><p class="spoken" role="status"></p>'
+    return f'<div class="map">{drawn}{near}{legend}</div>'
 
 # %% ../../nbs/40f_apps.report.ipynb #0037
 def answers_html(

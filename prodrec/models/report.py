@@ -491,14 +491,15 @@ def write_results(
     """Write `name`.json into the folder `PRODREC_RESULTS`, or the current one; return its path.
 
     The file holds the figures (4 digits), the parameters, the commit, the date, digests of the
-    data, the versions of all libraries and the seconds.
+    data, the versions of all libraries and the seconds of each stage.
     """
     results = {"what": what, "parameters": dict(parameters), **provenance(data)}
     for key, table in tables.items():
         if isinstance(table, pd.DataFrame):
             table = json.loads(table.to_json(orient="records", double_precision=4))
         results[key] = table
-    results["stages"] = stages.to_frame().to_dict("index")
+    taken = stages.to_frame().groupby(level=0, sort=False)  # a stage may come again and again
+    results["stages"] = taken.agg({"seconds": "sum", "peak_mb": "max"}).to_dict("index")
     path = Path(os.environ.get("PRODREC_RESULTS", "."), f"{name}.json")
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return path

@@ -27,7 +27,7 @@ def product_facts(
     products = catalog.products
     rows = np.array([products.index.get_loc(i) for i in ids], int)
     facts = {c: products[c].array.take(rows) for c in FACTS if c in products}
-    return {c: values for c, values in facts.items() if not values.isna().all()}
+    return {c: values for c, values in facts.items() if not ids or not values.isna().all()}
 
 # %% ../../nbs/32b_recommend.hits.ipynb #0010
 def plain_records(
@@ -49,7 +49,9 @@ def plain_records(
 
 # %% ../../nbs/32b_recommend.hits.ipynb #0013
 class Hits:
-    """Recommended products, best first: `ids`, `scores`, `duplicates` and `note`.
+    """Recommended products: `ids`, `scores`, `duplicates` and `note`.
+
+    The best come first, unless variety was asked for: then each is the best one unlike those above.
 
     `len` counts the products, iterating gives their ids. `note` says in words which products were
     passed over, or why there are so few; mostly it is empty.
@@ -115,7 +117,8 @@ class Hits:
     def __repr__(self):
         if not len(self):
             return "\n".join(filter(None, ["Hits(none)", self.note]))
-        head = f"Hits({len(self):,} products, scores {self.scores[0]:.3f} to {self.scores[-1]:.3f})"
+        ends = f"scores {self.scores.max():.3f} to {self.scores.min():.3f}"
+        head = f"Hits({len(self):,} products, {ends})"
         table = self.to_frame().head(24)
         text = table.to_string(index=False, max_colwidth=60, float_format="{:.3f}".format)
         return "\n".join(filter(None, [head, text, self.note]))

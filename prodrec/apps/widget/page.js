@@ -11,7 +11,7 @@ import { Search } from "./search.js";
 const PATIENCE = 2000; // milliseconds until a silent kernel is talked about
 const SILENT = "No answer yet. If another cell is running, the answer comes after it. If the kernel has stopped, restart it and run this cell again.";
 const GONE = "The kernel does not answer. Restart it and run this cell again.";
-const QUIET = ["find", "peek", "map", "why", "csv"]; // asked for beside the answer
+const QUIET = ["find", "peek", "map", "thumbs", "why", "csv"]; // asked for beside the answer
 
 class Page {
   constructor(model, el) {
@@ -123,6 +123,7 @@ class Page {
     } else if (reply.kind === "found" && mine) this.search.offer(reply, buffers);
     else if (reply.kind === "map") this.plane.load(reply, buffers);
     else if (reply.kind === "peek") this.plane.peek(reply, buffers);
+    else if (reply.kind === "thumbs") this.plane.showFaces(reply, buffers);
     else if (reply.kind === "why" && mine) this.why.show(reply, buffers);
     else if (reply.kind === "csv" && mine) this.tray.download(reply.text);
     else if (mine && !QUIET.includes(what)) this.say(null);
