@@ -108,6 +108,10 @@ _MODULES = {
 # where `load` finds the classes that it may meet before somebody has imported them, by the name
 # in the manifest
 SAVED_IN = _MODULES | {
+    "Markov": "recommend.markov",
+    "EASE": "recommend.linear",
+    "SLIM": "recommend.linear",
+    "Sequential": "recommend.sequential",
     "MetricEmbedder": "recommend.metric_learning",
     "PCAEmbedder": "recommend.reduction",
     "Reduced": "recommend.reduction",  # its name in version 0.1

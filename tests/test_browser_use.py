@@ -368,7 +368,10 @@ def test_axe_finds_nothing(sheet, page, recommender, plane, style):
         if not summary.evaluate("s => s.parentElement.open"):
             summary.click()
     widget.get_by_role("button", name="Code", exact=True).click()
-    assert violations(page) == [], "map, filters and code"
+    widget.get_by_role("button", name="Views", exact=True).click()
+    made.widget.keep_view("boots of winter")
+    made.push()
+    assert violations(page) == [], "map, filters, views and code"
     made.widget.pick(made.widget.hits.ids[:2])
     made.widget.more_like(made.widget.hits.ids[0])
     made.widget.select(ids[:20])
@@ -553,6 +556,30 @@ def test_the_tray_goes_into_a_file_and_asks(sheet, page, catalog):
     assert made.widget.query["id"] == made.widget.tray.index.tolist()
     widget.get_by_role("button", name="Empty the tray").click()
     expect(widget.get_by_role("region", name="Tray")).to_have_count(0)
+
+
+def test_a_view_is_kept_under_a_name(sheet, page, catalog):
+    made, widget = sheet(id=catalog.ids[0], k=4, where={"price": (None, 90)})
+    widget.get_by_role("button", name="Views", exact=True).click()
+    expect(widget.get_by_role("textbox", name="Name of this view")).to_be_focused()
+    page.keyboard.type("cheap ones")
+    page.keyboard.press("Enter")
+    kept = widget.get_by_role("button", name="cheap ones", exact=True)
+    expect(kept).to_be_visible()
+    query, ids = made.widget.query, made.widget.hits.ids
+    made.widget.steer(where=None)
+    made.widget.ask(text="boots")
+    made.widget.pick([catalog.ids[5]])
+    made.push()
+    kept.click()
+    expect(widget.locator(".prodrec-chip-id")).to_have_count(1)
+    expect(widget.locator(".prodrec-pill").filter(has_text="price")).to_have_count(1)
+    assert made.widget.query == query and made.widget.hits.ids == ids
+    assert made.widget.tray.index.tolist() == [catalog.ids[5]]  # the tray is no part of a view
+    widget.get_by_role("button", name="Forget the view cheap ones").click()
+    expect(kept).to_have_count(0)
+    with pytest.raises(KeyError, match="there is no view 'cheap ones'"):
+        made.widget.show_view("cheap ones")
 
 
 def test_a_blind_vote(sheet, page, recommender):

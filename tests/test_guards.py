@@ -66,6 +66,9 @@ def test_what_needs_a_key():
             assert needs_key(method, path), (method, path)
     assert not needs_key("GET", "/products") and not needs_key("POST", "/recommend")
     assert not needs_key("GET", "/feedback") and not needs_key("POST", "/classify")
+    for method in ("POST", "PUT", "DELETE", "PATCH"):  # of somebody's own
+        assert needs_key(method, "/wipe") and not needs_key(method, "/ask", keyless=("/ask",))
+    assert not needs_key("GET", "/wipe") and not needs_key("HEAD", "/wipe")
 
 
 def scope(method="GET", path="/filters", host="localhost", **headers) -> dict:

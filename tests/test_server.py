@@ -18,12 +18,14 @@ import pytest
 import requests
 from PIL import Image
 
-from prodrec import History, Markov, Recommender
+from prodrec import History, Markov, Recommender, load_demo
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
 from serving import (
     KEY,
+    KILLS,
+    asked_meanwhile,
     born,
     catalog,
     check_all,
@@ -574,12 +576,15 @@ def test_the_page_asks_goes_on_and_filters(shop, catalog):
 
 def test_killed_at_random_moments_nothing_confirmed_is_lost(mother, folder, tmp_path):
     database, draw, confirmed, begun = f"sqlite:///{tmp_path}/shop.sqlite", random.Random(0), {}, {}
-    for n in range(50):
+    answered = 0
+    for n in range(KILLS or 50):
         pid, url, state = born(mother, folder, database)
         check_all(url, state, confirmed, begun)
-        with killed_after(draw.uniform(0.01, 0.5), pid):
+        with asked_meanwhile(url) as asking, killed_after(draw.uniform(0.01, 0.5), pid):
             write_until_dead(url, n, draw, confirmed, begun)
-    assert len(confirmed) > 50
+        answered += sum(a.result() for a in asking)
+    print(f"{n + 1} kills, {len(confirmed)} products confirmed, {answered} questions answered")
+    assert len(confirmed) > n / 2 and answered > n
 
 
 def test_a_stop_finishes_what_was_begun(mother, folder, tmp_path):
@@ -619,3 +624,14 @@ def test_the_session_of_an_unknown_visitor_is_answered_in_its_order(catalog, tmp
         gone = requests.post(f"{url}/recommend", json={"session": ["sold out", ring[3]], "k": 1})
         assert gone.json()["hits"][0]["id"] == ring[4] and "sold out" in gone.json()["note"]
         assert requests.post(f"{url}/recommend", json={"session": "x"}).status_code in (400, 422)
+
+
+def test_serve_refuses_what_cannot_be_loaded_before_it_listens(tmp_path, monkeypatch):
+    from prodrec.apps import server
+
+    Own = type("OwnWords", (TfidfEmbedder,), {"__module__": "mine"})
+    Recommender(text=Own()).fit(load_demo(12)).save(tmp_path / "shop")
+    del Own._classes["OwnWords"]
+    monkeypatch.setattr("uvicorn.run", lambda *args, **options: pytest.fail("it listened"))
+    with pytest.raises(ValueError, match="import it first, `from mine import OwnWords`"):
+        server.serve(tmp_path / "shop")

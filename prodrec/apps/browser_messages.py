@@ -195,13 +195,19 @@ def _map(browser, content: Mapping, buffers: Sequence[bytes]):
     return {"kind": "map"} | told, [codes.tobytes(), *points]
 
 # %% ../../nbs/40d_apps.browser_messages.ipynb #0035
+@message("view")
+def _view(browser, content: Mapping, buffers: Sequence[bytes]):
+    verbs = {"keep": browser.keep_view, "show": browser.show_view, "forget": browser.forget_view}
+    verbs[content["act"]](content["name"])
+
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0036
 @message("thumbs")
 def _thumbs(browser, content: Mapping, buffers: Sequence[bytes]):
     shop, places = browser.showcase, [int(at) for at in content["at"]][:80]
     pictures = [shop.thumb(shop.points.index[at], 64) or b"" for at in places]
     return {"kind": "thumbs", "at": places}, pictures
 
-# %% ../../nbs/40d_apps.browser_messages.ipynb #0036
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0037
 @message("peek")
 def _peek(browser, content: Mapping, buffers: Sequence[bytes]):
     at, shop = content["at"], browser.showcase

@@ -14,8 +14,8 @@ import pandas as pd
 
 from ..data.catalog import Catalog
 from .filters import where_mask, where_note
-from .hits import SAYS, Hits, reason, space_words
-from .profiles import because_of
+from .hits import Hits, reason, space_words
+from .profiles import because_of, history_words
 from prodrec.recommend.query import (
     Query,
     Question,
@@ -39,9 +39,9 @@ def allowed_products(
     products, allowed = shelf.catalog.products, np.ones(len(shelf.catalog), bool)
     if query.where is not None:
         allowed = where_mask(products, query.where)
-    few = where_note(products, query.where) if allowed.sum() < query.k else ""
+    unmatched = where_note(products, query.where) if allowed.sum() < query.k else ""
     allowed[shelf.rows([*query.exclude, *query.positive, *query.negative])] = False
-    return allowed, few
+    return allowed, unmatched
 
 # %% ../../nbs/32f_recommend.answer.ipynb #0014
 def column_values(
@@ -181,7 +181,7 @@ TIES = 2048  # among so many candidates equal ones are taken as they come
 
 def is_enough(
     query: Query,  # with its wishes
-    units: Callable,  # rows → vectors of length 1, see `product_units`
+    unit_vectors: Callable,  # rows → vectors of length 1, see `product_units`
     rows: np.ndarray,  # (n,) candidates, best first
     found: np.ndarray,  # (n,) their scores
     bound: float,  # every product above it is among them
@@ -193,14 +193,14 @@ def is_enough(
     if pool < TIES:  # others may be worth as much as the last: then chance would choose
         rows = rows[found > bound]
     if query.collapse and len(rows) >= query.want:
-        first = deduplicate(units(rows), query.collapse) == np.arange(len(rows))
+        first = deduplicate(unit_vectors(rows), query.collapse) == np.arange(len(rows))
         return first.sum() >= query.want
     return len(rows) >= query.want
 
 # %% ../../nbs/32f_recommend.answer.ipynb #0025
 def rerank(
     query: Query,  # with its wishes
-    units: Callable,  # rows → vectors of length 1, see `product_units`
+    unit_vectors: Callable,  # rows → vectors of length 1, see `product_units`
     rows: np.ndarray,  # (n,) candidates, best first
     found: np.ndarray,  # (n,) their scores
 ) -> tuple[np.ndarray, np.ndarray, list]:
@@ -209,10 +209,10 @@ def rerank(
         rows, found = rows[found >= query.min_score], found[found >= query.min_score]
     stands, own = np.arange(len(rows)), np.arange(len(rows))
     if query.collapse:
-        stands = deduplicate(units(rows), query.collapse)
+        stands = deduplicate(unit_vectors(rows), query.collapse)
     first = np.flatnonzero(stands == own)[: query.want]
     if query.diversity and len(first):
-        first = first[mmr(found[first], units(rows[first]), query.k, query.diversity)]
+        first = first[mmr(found[first], unit_vectors(rows[first]), query.k, query.diversity)]
     first = first[: query.k]
     same = [rows[(stands == n) & (own != n)] for n in first]
     return rows[first], found[first], same
@@ -281,7 +281,7 @@ def reasons(
     if liked := like_what(shelf, question, rows):
         facts = [[*f, like] for f, like in zip(facts, liked, strict=True)]
     takes = {name: e.modalities for name, e in shelf.spaces.items()}
-    says = space_words(takes) | {"history": "popular" if question.popular else SAYS["history"]}
+    says = space_words(takes) | {"history": history_words(shelf.profiles.model, question.popular)}
     otherwise = "little in common"
     if question.popular:
         otherwise = "nobody had it yet" if question.history.any() else "nobody is known yet"
@@ -296,12 +296,12 @@ def reasons(
 def unknown_words(
     shelf: Shelf,  # everything that is asked
     query: Query,  # with its texts
-    made: Mapping[str, np.ndarray],  # of `embed_query`
+    embedded: Mapping[str, np.ndarray],  # of `embed_query`
 ) -> str:
     """Return a note on the texts of which no space knows a word; "" where there are none."""
-    if not query.text or "text" not in made:
+    if not query.text or "text" not in embedded:
         return ""
-    known = made["text"].any(axis=1)
+    known = embedded["text"].any(axis=1)
     for index in shelf.words.values():
         known |= np.diff(index.of_texts(query.text).indptr) > 0
     unknown = [text for text, k in zip(query.text, known, strict=True) if not k]
@@ -333,30 +333,30 @@ def shortage(
 def answer(
     shelf: Shelf,  # everything that is asked
     query: Query,  # with its wishes
-    made: Mapping[str, np.ndarray] | None = None,  # of `embed_query`; None: made here
+    embedded: Mapping[str, np.ndarray] | None = None,  # of `embed_query`; None: embedded here
 ) -> list[Hits]:
     """Return the answer to each question of a query."""
     query, unknown = pass_over_unknown(query, shelf.catalog)
-    made = embed_query(query, shelf.spaces) if made is None else made
+    embedded = embed_query(query, shelf.spaces) if embedded is None else embedded
     weights = shelf.weights
     if query.weights is not None:
         weights = checked_weights(query.weights, shelf.spaces, shelf.weights["history"])
-    questions = read_questions(shelf, query, weights, made)
-    allowed, few = allowed_products(shelf, query)
-    notes = [unknown, unknown_words(shelf, query, made), few]
+    questions = read_questions(shelf, query, weights, embedded)
+    allowed, unmatched = allowed_products(shelf, query)
+    notes = [unknown, unknown_words(shelf, query, embedded), unmatched]
 
-    def units(rows):
+    def unit_vectors(rows):
         return product_units(shelf.index.take(rows), shelf.parts, weights)
 
     def enough(*found):
-        return is_enough(query, units, *found)
+        return is_enough(query, unit_vectors, *found)
 
     answers: list[Hits] = [None] * len(questions)
     for mask, members in within_groups(shelf, query, questions, allowed):
         group = [questions[n] for n in members]
         results = candidates(shelf, group, mask, query.want, enough)
         for n, question, (rows, found, _) in zip(members, group, results, strict=True):
-            rows, found, same = rerank(query, units, rows, found)
+            rows, found, same = rerank(query, unit_vectors, rows, found)
             parts = scores(shelf, question, rows)
             said = reasons(shelf, question, rows, parts)
             names, copies = shelf.names[rows].tolist(), [shelf.names[s].tolist() for s in same]

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['TAKEN', 'checked_scores', 'checked_arrays', 'allowed_mask', 'stack_rows', 'write_arrays', 'read_sparse',
-           'read_arrays']
+           'read_arrays', 'checked_settings']
 
 # %% ../../nbs/33a_recommend.arrays.ipynb #0006
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -131,3 +132,20 @@ def read_arrays(
         arrays = dict(f)
     rest = [p for p in folder.glob("*.npz") if p.stem not in ("arrays", "spaces")]
     return arrays | {p.stem: read_sparse(p) for p in rest}
+
+# %% ../../nbs/33a_recommend.arrays.ipynb #0025
+def checked_settings(
+    settings: Mapping[str, object],  # of `UserModel.settings`
+    name: str,  # of the model's class
+) -> dict:
+    """Return `settings`; `TypeError` names the first that JSON cannot hold."""
+    for key, value in settings.items():
+        try:
+            json.dumps(value)
+        except TypeError as e:
+            raise TypeError(
+                f"`{name}.settings` must return what JSON can hold, "
+                f"received {type(value).__name__} for {key!r}: make it a number, a text or a list, "
+                f"e.g. with `.tolist()`"
+            ) from e
+    return dict(settings)
