@@ -24,7 +24,7 @@ def _positive(text: str) -> int:
         raise argparse.ArgumentTypeError(f"must be a positive whole number, received {text!r}")
     return int(text)
 
-
+# %% ../../nbs/43b_apps.options.ipynb #0013
 def _minutes(text: str) -> float:
     try:
         value = float(text)
@@ -34,7 +34,7 @@ def _minutes(text: str) -> float:
         raise argparse.ArgumentTypeError(f"must be a number above 0, received {text!r}")
     return value
 
-
+# %% ../../nbs/43b_apps.options.ipynb #0014
 def _share(text: str) -> float:
     try:
         value = float(text)
@@ -44,7 +44,7 @@ def _share(text: str) -> float:
         raise argparse.ArgumentTypeError(f"must be a share between 0 and 1, received {text!r}")
     return value
 
-# %% ../../nbs/43b_apps.options.ipynb #0013
+# %% ../../nbs/43b_apps.options.ipynb #0015
 def _size(text: str) -> tuple[int, int]:
     height, x, width = text.partition("x")
     if not (x and height.isdigit() and width.isdigit() and int(height) and int(width)):
@@ -60,7 +60,7 @@ def _mapping(text: str) -> tuple[str, str]:
         raise argparse.ArgumentTypeError(told)
     return field, column
 
-# %% ../../nbs/43b_apps.options.ipynb #0014
+# %% ../../nbs/43b_apps.options.ipynb #0016
 def _setting(text: str) -> tuple:
     name, _, value = text.partition("=")
     if not name.isidentifier() or not value:
@@ -71,7 +71,7 @@ def _setting(text: str) -> tuple:
     except ValueError:
         return name, value
 
-# %% ../../nbs/43b_apps.options.ipynb #0018
+# %% ../../nbs/43b_apps.options.ipynb #0020
 def _add_data_options(
     parser: argparse.ArgumentParser, default: str | None = None, required: bool = False, note=""
 ):
@@ -87,7 +87,7 @@ def _add_data_options(
     add("--limit", type=_positive, help="use a random sample of so many products")
     add("--seed", type=int, default=0, help="random seed (default: %(default)s)")
 
-# %% ../../nbs/43b_apps.options.ipynb #0021
+# %% ../../nbs/43b_apps.options.ipynb #0023
 def _add_target_options(add):
     "Add the options that name the labels."
     add("--target", default="category", help="column of the labels (default: %(default)s)")
@@ -95,7 +95,7 @@ def _add_target_options(add):
     path += "the steps (default: found)"
     add("--first-step", metavar="SIGN", nargs="?", const="", help=path)
 
-# %% ../../nbs/43b_apps.options.ipynb #0022
+# %% ../../nbs/43b_apps.options.ipynb #0024
 def _add_split_options(parser: argparse.ArgumentParser):
     "Add the options that say what is learned, and what is held out."
     add = parser.add_argument_group("labels and split").add_argument
@@ -107,7 +107,7 @@ def _add_split_options(parser: argparse.ArgumentParser):
     side = "share of the products to hold out for evaluation (default: %(default)s)"
     add("--test", type=_share, default=0.2, help=side)
 
-# %% ../../nbs/43b_apps.options.ipynb #0025
+# %% ../../nbs/43b_apps.options.ipynb #0027
 def _add_network_options(
     parser: argparse.ArgumentParser, network: str = "auto", epochs: int = 20, minutes: float = 5
 ):
@@ -130,7 +130,7 @@ def _add_network_options(
     repeated = {"action": "append", "default": []}
     add("--set", metavar="NAME=VALUE", type=_setting, help=other, **repeated)
 
-# %% ../../nbs/43b_apps.options.ipynb #0028
+# %% ../../nbs/43b_apps.options.ipynb #0030
 def _add_out_options(
     parser: argparse.ArgumentParser, what: str, default: str | None = None, force: bool = True
 ):
@@ -143,7 +143,7 @@ def _add_out_options(
     if force:
         add("--force", action="store_true", help="replace a finished model in that folder")
 
-# %% ../../nbs/43b_apps.options.ipynb #0031
+# %% ../../nbs/43b_apps.options.ipynb #0033
 def add_command(
     commands,  # of `ArgumentParser.add_subparsers`
     name: str,  # of the command
@@ -166,11 +166,11 @@ def add_command(
     parser.set_defaults(run=run, parser=parser)
     return parser
 
-# %% ../../nbs/43b_apps.options.ipynb #0033
+# %% ../../nbs/43b_apps.options.ipynb #0035
 def _add_folder(parser: argparse.ArgumentParser, what: str):
     parser.add_argument("folder", metavar="DIR", help=what)
 
-# %% ../../nbs/43b_apps.options.ipynb #0035
+# %% ../../nbs/43b_apps.options.ipynb #0037
 def _demo_parser(commands):
     text = "Show everything on a drawn shop, without any files: audit, clean, split, train, "
     text += "evaluate, index, recommend. Ends with a table and a page, OUT/report.html. "
@@ -183,7 +183,7 @@ def _demo_parser(commands):
     what = "report.html, results.json, the classifier and the recommender"
     _add_out_options(parser, what, default="prodrec-demo")
 
-# %% ../../nbs/43b_apps.options.ipynb #0037
+# %% ../../nbs/43b_apps.options.ipynb #0039
 def _report_parser(commands):
     text = "Make one page about a catalogue: what is wrong with it, how well a classifier tells "
     text += "its products apart, and what a recommender finds. OUT can be served and evaluated."
@@ -199,7 +199,7 @@ def _report_parser(commands):
     what = "report.html, results.json, the classifier and the recommender"
     _add_out_options(parser, what, default="prodrec-report")
 
-# %% ../../nbs/43b_apps.options.ipynb #0039
+# %% ../../nbs/43b_apps.options.ipynb #0041
 def _audit_parser(commands):
     text = "Find pictures that cannot be used, copies, and labels that contradict each other. "
     text += "With --out, save the products without them, and a list of every issue."
@@ -216,7 +216,7 @@ def _audit_parser(commands):
     pack = "save the pictures in it too (default: if they are below 64 MB together)"
     add("--images", action=argparse.BooleanOptionalAction, help=pack)
 
-# %% ../../nbs/43b_apps.options.ipynb #0042
+# %% ../../nbs/43b_apps.options.ipynb #0044
 def _train_parser(commands):
     text = "Train a classifier and hold products out to evaluate it on. No picture is on two "
     text += "sides, nor, where words are read, a title. The folder holds the products and the "
@@ -240,7 +240,7 @@ def _train_parser(commands):
     add("--patience", type=_positive, help=stop)
     _add_out_options(parser, "the classifier, the products and the split")
 
-# %% ../../nbs/43b_apps.options.ipynb #0044
+# %% ../../nbs/43b_apps.options.ipynb #0046
 def _tune_parser(commands):
     text = "Search for the options with which a network trains best, on the validation side. The "
     text += "best classifier is saved as by train; the held-out products are not looked at. The "
@@ -266,7 +266,7 @@ def _tune_parser(commands):
     add("--workers", type=_positive, default=1, help=f"processes that train candidates{default}")
     _add_out_options(parser, "the best classifier, the products, the split and trials.csv")
 
-# %% ../../nbs/43b_apps.options.ipynb #0046
+# %% ../../nbs/43b_apps.options.ipynb #0048
 def _evaluate_parser(commands):
     text = "Evaluate a classifier on the products that were held out when it was trained, or on "
     text += "others; accuracy and macro-F1 have 95 %% intervals.".replace("%%", "%")
@@ -283,7 +283,7 @@ def _evaluate_parser(commands):
     _add_data_options(parser, note=note)
     parser.add_argument("--out", help="folder to write: report.html, report.json and tables")
 
-# %% ../../nbs/43b_apps.options.ipynb #0049
+# %% ../../nbs/43b_apps.options.ipynb #0051
 def _add_embedder_options(parser: argparse.ArgumentParser):
     "Add the options that say how products are compared."
     add = parser.add_argument_group("how products are compared").add_argument
@@ -294,7 +294,7 @@ def _add_embedder_options(parser: argparse.ArgumentParser):
     size = "height x width of the pictures for --network (default: what suits both)"
     add("--image-size", type=_size, help=size)
 
-# %% ../../nbs/43b_apps.options.ipynb #0050
+# %% ../../nbs/43b_apps.options.ipynb #0052
 def _embed_parser(commands):
     text = "Compute the vectors of products. `prodrec.Index.load(OUT).take()` returns them, "
     text += "OUT/ids.parquet lists the products in the same order."
@@ -308,7 +308,7 @@ def _embed_parser(commands):
     _add_embedder_options(parser)
     parser.add_argument("--out", required=True, help="folder to write: the vectors and the ids")
 
-# %% ../../nbs/43b_apps.options.ipynb #0052
+# %% ../../nbs/43b_apps.options.ipynb #0054
 def _index_parser(commands):
     text = "Build a recommender that compares products by a classifier, by colours or by words, "
     text += "and save it as the next version in a folder; earlier versions stay. recommend, "
@@ -327,7 +327,7 @@ def _index_parser(commands):
     parser.add_argument("--report", action="store_true", help=report)
     _add_out_options(parser, "the folder of versions", force=False)
 
-# %% ../../nbs/43b_apps.options.ipynb #0055
+# %% ../../nbs/43b_apps.options.ipynb #0057
 def _recommend_parser(commands):
     text = "Recommend from a saved recommender: the products most similar to a product, a "
     text += "picture or words, or those that suit a user."
@@ -353,7 +353,7 @@ def _recommend_parser(commands):
     diverse = "variety of the hits, from 0 to 1 (default: %(default)s)"
     add("--diversity", type=float, default=0.0, help=diverse)
 
-# %% ../../nbs/43b_apps.options.ipynb #0057
+# %% ../../nbs/43b_apps.options.ipynb #0059
 def _serve_parser(commands):
     text = "Serve a saved recommender: a page for people and a JSON interface for programs. Needs "
     text += "prodrec[serve]. Set PRODREC_API_KEY to the key that changes need."
@@ -372,7 +372,7 @@ def _serve_parser(commands):
     outside = "folder outside the saved one whose pictures may be shown"
     add("--pictures", metavar="FOLDER", help=outside)
 
-# %% ../../nbs/43b_apps.options.ipynb #0060
+# %% ../../nbs/43b_apps.options.ipynb #0062
 def _monitor_parser(commands):
     text = "Compare new products with the held-out ones and say whether to retrain: changes of "
     text += "pictures, texts, predictions and confidence; worse feedback; growth. Products that "
@@ -394,7 +394,7 @@ def _monitor_parser(commands):
     add("--out", help="folder to write: drift.json and drift.png")
     add("--exit-code", action="store_true", help="exit with 3 if retraining is advised")
 
-# %% ../../nbs/43b_apps.options.ipynb #0062
+# %% ../../nbs/43b_apps.options.ipynb #0064
 def _retrain_parser(commands):
     text = "Train again on the catalogue as it is now, and use the new version if it is at least "
     text += "as accurate on the same held-out products. All versions are kept; --rollback goes "
@@ -410,7 +410,7 @@ def _retrain_parser(commands):
     add("--epochs", type=_positive, help="training epochs (default: as before)")
     add("--rollback", action="store_true", help="go back to the version before, without training")
 
-# %% ../../nbs/43b_apps.options.ipynb #0065
+# %% ../../nbs/43b_apps.options.ipynb #0067
 _COMMANDS = (
     _demo_parser,
     _audit_parser,

@@ -70,7 +70,7 @@ def _as_json(value):
 def _described(classifier: Trainer) -> dict[str, str]:
     "Return labels, training and validation accuracy in words, as far as they are known."
     if not classifier.classes_:
-        return {"labels": "not fitted"}
+        return {"labels": "not fitted: call `fit`"}
     facts = {"labels": f"{len(classifier.classes_):,} classes of {classifier.target!r}"}
     history = classifier.history_ if classifier.history_ is not None else pd.DataFrame()
     if len(history):

@@ -97,7 +97,11 @@ class Embedder(Saved, ABC):
         return next(iter(self.modalities)) if len(self.modalities) == 1 else None
 
     def __repr__(self):
-        return f"{type(self).__name__}({self.name!r}, {self.dim:,} numbers)"
+        try:
+            size = f"{self.dim:,} numbers"
+        except ValueError:  # it is known after `fit`
+            size = "not fitted: call `fit` with a catalogue"
+        return f"{type(self).__name__}({self.name!r}, {size})"
 
     def _repr_html_(self):
         return f"<code>{escape(repr(self))}</code>"
@@ -247,9 +251,6 @@ class TfidfEmbedder(TextEmbedder):
         if (folder / "fold.npy").exists():
             new._fold = np.load(folder / "fold.npy", allow_pickle=False)
         return new
-
-    def __repr__(self):
-        return super().__repr__() if self._tfidf else f"TfidfEmbedder({self.name!r}, not fitted)"
 
 # %% ../../nbs/30_recommend.embedders.ipynb #0025
 def embed_pictures(
