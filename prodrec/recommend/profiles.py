@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'hide_password', 'open_database', 'Feedback', 'UserProfile', 'user_profile', 'worth_of', 'merged_history',
-           'because_of', 'profile_words', 'history_words', 'Profiles']
+           'because_of', 'session_profile', 'profile_words', 'history_words', 'Profiles']
 
 # %% ../../nbs/34j_recommend.profiles.ipynb #0007
 import json
@@ -301,6 +301,15 @@ def because_of(
     return [known[n] if alike[n, j] > 0 else None for j, n in enumerate(alike.argmax(0))]
 
 # %% ../../nbs/34j_recommend.profiles.ipynb #0044
+def session_profile(
+    ids: Sequence[str],  # what a visitor looked at, the last one last
+) -> UserProfile:
+    """Return the profile of a visitor; a product looked at twice stands at its last place."""
+    once = list(dict.fromkeys([*ids][::-1]))[::-1]
+    liked = pd.Series(1.0, index=once, dtype=float)
+    return UserProfile(liked, [], [], dict.fromkeys(once, "view"))
+
+# %% ../../nbs/34j_recommend.profiles.ipynb #0047
 def profile_words(
     profiles: "Profiles",  # fitted or not
 ) -> dict[str, str]:
@@ -310,7 +319,7 @@ def profile_words(
     feedback = "none" if profiles.feedback is None else repr(profiles.feedback)
     return {"model": repr(model), "history": history, "feedback": feedback}
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0045
+# %% ../../nbs/34j_recommend.profiles.ipynb #0048
 def history_words(
     model: UserModel | None,  # fitted; None: nobody is known
     popular: bool,  # the model was asked for somebody whom it does not know
@@ -320,7 +329,7 @@ def history_words(
     asked = model is not None and model.answers_strangers
     return "popular" if popular and not asked else says
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0047
+# %% ../../nbs/34j_recommend.profiles.ipynb #0050
 class Profiles(Saved):
     """Hold what is known of users: the history, the feedback since, and a user model.
 

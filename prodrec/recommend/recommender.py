@@ -71,6 +71,7 @@ class Asking(Collection):
         image=None,  # a picture or several, whatever `read_image` takes
         text=None,  # words, or several texts
         user=None,  # a user or several, known or not
+        session=None,  # what a visitor looked at, ids in order; or a list of such lists
         where: Where | None = None,  # a filter: column → wish, a mask, or products → mask
         within: str | None = None,  # a column to keep to, or "predicted": what a classifier sees
         min_score: float | None = None,  # the least score, from -1 to 1; see `suggest_min_score`
@@ -95,7 +96,7 @@ class Asking(Collection):
         self._check_fitted()
         renamed = former_keywords(former, {"more": "positive", "less": "negative"})
         asked = {"id": id, "image": image, "text": text, "user": user, "exclude": exclude}
-        asked |= {"positive": positive, "negative": negative} | renamed
+        asked |= {"session": session, "positive": positive, "negative": negative} | renamed
         query = Query(
             k,
             where=where,
