@@ -326,6 +326,13 @@ def test_an_official_split_is_taken_as_it_is():
         "test": 10,
     }
     assert set(sides["test"].products["side"]) == {"TEST"}  # though all titles are the same
+    two = table.assign(side=["train", "train", "test", "train"] * 10, title=range(40))
+    drawn = official_sides(Catalog(two.astype({"title": str}).set_axis(map(str, range(40)))))
+    assert {name: len(side) for name, side in drawn.items()} == {
+        "train": 27,
+        "validation": 3,
+        "test": 10,
+    }
     only = Catalog(table.assign(side="train").set_axis(map(str, range(40))))
     assert not has_official_sides(only)
     with pytest.raises(ValueError, match="'side' lacks train or test"):
