@@ -101,6 +101,7 @@ _MODULES = {
 # in the manifest
 SAVED_IN = _MODULES | {
     "MetricEmbedder": "recommend.metric_learning",
+    "PgVectorIndex": "recommend.pgvector",
     "PCAEmbedder": "recommend.reduction",
     "Reduced": "recommend.reduction",  # its name in version 0.1
 }
