@@ -10,7 +10,7 @@ USER_ENV := .venv
 DEV_ENV := .venv-dev
 LOWEST_ENV := .venv-lowest
 comma := ,
-EXTRAS := cluster,dev,docs,download,history,labels,map,pgvector,postgres,sentences,serve
+EXTRAS := cluster,dev,docs,download,history,labels,map,openvino,pgvector,postgres,sentences,serve
 FAST_TESTS := $(patsubst %,tests/test_%.py,catalog index classifier recommender server project)
 RESULTS ?= $(wildcard nbs/recipes/*.ipynb nbs/benchmarks/*.ipynb)
 
@@ -43,7 +43,7 @@ $(LOWEST_ENV)/ready: settings.ini .ci/lowest.py
 	$(LOWEST_ENV)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --config-settings editable_mode=compat -e . && \
 	touch $@ && echo "$(LOWEST_ENV): ready after $$SECONDS s"
 
-.PHONY: help demo test bare lowest env export format lint mutants fuzz notebooks results docs readme clean
+.PHONY: help demo test bare lowest env export format lint mutants fuzz kills notebooks results docs readme clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -76,6 +76,9 @@ mutants: $(DEV_ENV)/ready ## small mistakes made on purpose: does a test fail fo
 
 fuzz: $(DEV_ENV)/ready ## ten minutes of damaged files and requests that nobody thought of
 	@$(DEV_ENV)/bin/python .ci/fuzz.py --minutes 10
+
+kills: $(DEV_ENV)/ready ## a server killed fifty times under load, on SQLite and on PostgreSQL: nothing confirmed is lost
+	@PRODREC_KILLS=50 $(DEV_ENV)/bin/python -m pytest -s -q -p no:cacheprovider tests/test_server.py tests/test_postgres.py -k killed_at_random
 
 notebooks: $(DEV_ENV)/ready ## run every notebook, each in a process of its own
 	@$(DEV_ENV)/bin/python .ci/checks.py notebooks

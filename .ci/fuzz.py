@@ -64,14 +64,17 @@ def main():
     parser.add_argument("--only", nargs="*", default=[], help="parts of the names of targets")
     args = parser.parse_args()
     chosen = targets().items()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libjpeg comments on every damaged picture
     chosen = [(n, t) for n, t in chosen if not args.only or any(o in n for o in args.only)]
     failed = 0
     for name, (strategy, holds) in chosen:
         tried, wrong = searched(strategy, holds, 60 * args.minutes / len(chosen))
-        print(f"{name}: {tried:,} tried, {'nothing found' if wrong is None else 'FOUND'}")
+        print(
+            f"{name}: {tried:,} tried, {'nothing found' if wrong is None else 'FOUND'}", flush=True
+        )
         if wrong is not None:
             failed += 1
-            traceback.print_exception(wrong, limit=-6)
+            traceback.print_exception(wrong, limit=-6, file=sys.stdout)
     sys.stdout.flush()
     os._exit(failed > 0)
 

@@ -163,6 +163,8 @@ def sites(source: str) -> Iterator[Mutant]:
     def walk(node) -> Iterator[Mutant]:
         if isinstance(node, ast.Raise | ast.JoinedStr | ast.ImportFrom | ast.Assert):
             return
+        if isinstance(node, ast.keyword) and node.arg == "strict":
+            return  # of `zip`: lengths that cannot differ are checked once more
         if isinstance(node, ast.FunctionDef) and node.name in ("__repr__", "_repr_html_"):
             return
         if isinstance(node, ast.FunctionDef) and node.name.endswith("figure"):

@@ -2,9 +2,11 @@
 
 `python .ci/results_age.py` compares, for every nbs/results/*.json, the code of the notebook that
 wrote it as it was in the commit of the file with the code as it is now. Prose and layout do not
-count. It needs the history of the repository, and says nothing without it.
+count. It names too what a run of some parts alone has left of an earlier run. It needs the history
+of the repository, and says nothing without it.
 """
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +29,16 @@ def notebook_of(name: str) -> Path | None:
     return next((p for p in places if p.exists()), None)
 
 
+def earlier_parts(results: dict) -> dict[str, str]:
+    "Return the parts that an earlier run than the last one has left, with its date."
+    runs = results.get("made", {})
+    return {
+        part: run["date"] or "an unknown date"
+        for part, run in runs.items()
+        if run["commit"] is None or run["commit"] != results["commit"]
+    }
+
+
 def outdated() -> list[str]:
     "Return a sentence for each results file that is older than the code behind it."
     found = []
@@ -43,6 +55,11 @@ def outdated() -> list[str]:
             found.append(
                 f"nbs/results/{file.name} is of {written[1]}, and the code of {path} has changed "
                 f"since: `make results RESULTS={path}` measures again"
+            )
+        for part, date in earlier_parts(json.loads(file.read_text(encoding="utf-8"))).items():
+            found.append(
+                f"nbs/results/{file.name} has a part {part!r} of {date}, older than the rest: "
+                f"`PRODREC_PARTS={part} make results RESULTS={path}` measures it again"
             )
     return found
 

@@ -75,6 +75,9 @@ NAMES = {
         "near_pairs": "prodrec.data.duplicates.near_pairs",
         "picture_difference": "prodrec.data.duplicates.picture_difference",
     },
+    "prodrec.data.bluecart": {
+        "download_pictures": "prodrec.data.downloads.download_pictures",
+    },
     "prodrec.data.drawing": {
         "SIZE": "prodrec.data.canvas.SIZE",
         "DARK": "prodrec.data.canvas.DARK",
@@ -143,6 +146,10 @@ NAMES = {
         "Tastes": "prodrec.recommend.profiles.Profiles",
         "Taste": "prodrec.recommend.profiles.UserProfile",
         "taste_of": "prodrec.recommend.profiles.user_profile",
+    },
+    "prodrec.apps.schemas": {
+        "Question": "QuestionBody",
+        "read_question": "query_arguments",
     },
     "prodrec.apps.stock": {
         "Shop": "prodrec.apps.live.LiveRecommender",

@@ -342,6 +342,28 @@ def load_folder(
     return folder, manifest["meta"]
 
 # %% ../nbs/00_core.ipynb #0047
+def _home(cls: type) -> str:
+    "Return the module of a class; of a class that a script defines, the name of the script."
+    if cls.__module__ not in ("__main__", "__mp_main__"):
+        return cls.__module__
+    main = sys.modules[cls.__module__]
+    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    return spec.name if spec else Path(file).stem if file else "__main__"
+
+# %% ../nbs/00_core.ipynb #0048
+def _known_class(classes: dict[str, type], module: str) -> type | None:
+    "Return the class by module that was saved in `module`, or the only one of the same package."
+    if module in classes:
+        return classes[module]
+    package = module.partition(".")[0] or "prodrec"  # version 0.1 wrote no module
+    homes = {home: home.partition(".")[0] for home in classes}
+    near = [home for home, top in homes.items() if top == package]
+    if package == "__main__":
+        near = [home for home, top in homes.items() if top != "prodrec"]
+    near = near or ([] if module else list(homes))
+    return classes[near[0]] if len(near) == 1 else None
+
+# %% ../nbs/00_core.ipynb #0050
 # that reading a file with other things in it than were saved may raise
 _DAMAGE = (AttributeError, EOFError, IndexError, KeyError, MemoryError, OverflowError)
 _DAMAGE += (RecursionError, zipfile.BadZipFile, zlib.error)
@@ -360,14 +382,14 @@ class Saved:
     former_names = ()  # under which earlier versions saved this class
     restored_by = ("_read",)  # a subclass with a constructor defines one of these methods too
     remake = "fit it and save it again"  # the advice for a folder of another format
-    _family, _classes = None, None
+    _family, _classes = None, None  # the classes of a family: name → module → class
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
         if cls._family is None:
             cls._family, cls._classes = cls, {}
         for name in (cls.__name__, *cls.__dict__.get("former_names", ())):
-            cls._classes[name] = cls
+            cls._classes.setdefault(name, {})[_home(cls)] = cls
 
     def _write(self, folder: Path, **options) -> dict | None:
         raise NotImplementedError(
@@ -388,7 +410,7 @@ class Saved:
         """Write the object to folder `path`, whole or not at all."""
         check_inherited(type(self))
         family, meta = self._family.__name__, {}
-        names = {"class": type(self).__name__, "module": type(self).__module__}
+        names = {"class": type(self).__name__, "module": _home(type(self))}
         with save_folder(path, family, **names, state=meta) as folder:
             meta.update(self._write(folder, **options) or {})
 
@@ -417,24 +439,40 @@ class Saved:
                 raise
             raise ValueError(f"{str(path)!r} is damaged: {e!r}") from e
 
-# %% ../nbs/00_core.ipynb #0049
+# %% ../nbs/00_core.ipynb #0052
 def _class_name(manifest: dict) -> str:
     meta = manifest["meta"]
     return str(meta.get("class") or meta.get("type") or manifest["kind"])
 
 
-def _find_class(family: type, name: str) -> type | None:
+def _class_module(manifest: dict) -> str:
+    'Return the module in a manifest, "" where there is none or where it cannot be one.'
+    module = str(manifest["meta"].get("module", ""))
+    return module if re.fullmatch(r"[\w.]+", module) else ""
+
+# %% ../nbs/00_core.ipynb #0053
+def _find_class(family: type, manifest: dict) -> type | None:
     "Return a class of a family: a registered one, one of ours, or one of an installed package."
     from prodrec import SAVED_IN
 
-    if name not in family._classes and name in SAVED_IN:
+    name, module = _class_name(manifest), _class_module(manifest)
+    found = _known_class(family._classes.get(name, {}), module)
+    if found is not None:
+        return found
+    if name in SAVED_IN and module.partition(".")[0] in ("", "prodrec"):
         importlib.import_module(f"prodrec.{SAVED_IN[name]}")  # one of ours, named by us
-    if name not in family._classes:
-        for point in entry_points(group="prodrec.classes", name=name):
-            point.load()
-    return family._classes.get(name)
+    for point in entry_points(group="prodrec.classes", name=name):
+        point.load()
+    return _known_class(family._classes.get(name, {}), module)
 
+# %% ../nbs/00_core.ipynb #0054
+def _import_line(name: str, module: str) -> str:
+    "Return how a class becomes known."
+    if module == "__main__":
+        return f"by the cell of the notebook that defines {name}"
+    return f"`from {module or 'its module'} import {name}`"
 
+# %% ../nbs/00_core.ipynb #0055
 class UnknownClassError(ValueError):
     """Report saved classes that are not known; `modules` lists the modules to import."""
 
@@ -447,11 +485,10 @@ class UnknownClassError(ValueError):
         for file in sorted(folder.rglob("manifest.json")):
             manifest = read_manifest(file.parent)
             kind, name = manifest["kind"], _class_name(manifest)
-            if kind in families and _find_class(families[kind], name) is None:
-                module = str(manifest["meta"].get("module", ""))
-                unknown[name] = module if re.fullmatch(r"[\w.]+", module) else "its module"
-        self.modules = sorted({m for m in unknown.values() if " " not in m})
-        imports = ", ".join(f"`from {module} import {name}`" for name, module in unknown.items())
+            if kind in families and _find_class(families[kind], manifest) is None:
+                unknown[name] = _class_module(manifest)
+        self.modules = sorted({*unknown.values()} - {"", "__main__"})
+        imports = ", ".join(_import_line(*item) for item in unknown.items())
         one = len(unknown) == 1
         what = f"class {list(unknown)[0]!r}" if one else f"the classes {', '.join(unknown)}"
         super().__init__(
@@ -459,16 +496,18 @@ class UnknownClassError(ValueError):
             f"import {'it' if one else 'them'} first, {imports}, and load again"
         )
 
-
+# %% ../nbs/00_core.ipynb #0056
 def _registered(cls: type, path: str | Path, folder: Path) -> type:
     "Return the class of a saved folder; `ValueError` where it is not known, or no `cls`."
     manifest = read_manifest(folder)
-    found = _find_class(cls._family, _class_name(manifest))
+    found = _find_class(cls._family, manifest)
     if found is None:
         raise UnknownClassError(path, folder)
     if not issubclass(found, cls):
-        wanted = with_article(cls.__name__)
-        raise ValueError(f"{str(path)!r} holds a saved {found.__name__}, not {wanted}")
+        name, wanted = found.__name__, with_article(cls.__name__)
+        if name == cls.__name__:
+            name, wanted = f"{name} of {_home(found)}", f"one of {_home(cls)}"
+        raise ValueError(f"{str(path)!r} holds a saved {name}, not {wanted}")
     if manifest["format"] not in found.formats:
         raise ValueError(
             f"{str(path)!r} was saved by prodrec {manifest['prodrec']}, and this version does not "
@@ -476,7 +515,7 @@ def _registered(cls: type, path: str | Path, folder: Path) -> type:
         )
     return found
 
-# %% ../nbs/00_core.ipynb #0050
+# %% ../nbs/00_core.ipynb #0057
 def check_inherited(
     cls: type,  # a subclass of `Saved`
 ):
@@ -491,7 +530,7 @@ def check_inherited(
             f"and {reads.__name__} does not know how to save it: define {define}"
         )
 
-# %% ../nbs/00_core.ipynb #0055
+# %% ../nbs/00_core.ipynb #0064
 @contextmanager
 def defer_interrupt():
     """Delay Ctrl-C until the block is over.
@@ -510,7 +549,7 @@ def defer_interrupt():
         if pressed and callable(before):
             before(*pressed[0])
 
-# %% ../nbs/00_core.ipynb #0058
+# %% ../nbs/00_core.ipynb #0067
 class Profiler:
     """Measure seconds and peak resident memory (MB) of each named stage of a run; `to_frame()`
     returns the table.

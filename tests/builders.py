@@ -108,10 +108,10 @@ filters = st.fixed_dictionaries(
     {},
     optional={
         "price": ranges(number)
-        | st.lists(number.filter(lambda v: v is not None), max_size=4)
+        | st.sets(number.filter(lambda v: v is not None), max_size=4)
         | st.integers(0, 9),
-        "stock": ranges(number) | st.lists(stocked, max_size=4) | stocked,
-        "made": ranges(day) | st.lists(day.filter(lambda v: v is not None), max_size=4),
+        "stock": ranges(number) | st.sets(stocked, max_size=4) | stocked,
+        "made": ranges(day) | st.sets(day.filter(lambda v: v is not None), max_size=4),
         "category": st.sampled_from(
             ["a", "b", "zz", ["a", "b"], [], ["b", "zz"], ("a", "a"), ("aa", None), (None, None)]
         ),

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -143,6 +144,24 @@ def killed_after(seconds: float, pid: int, how: int = signal.SIGKILL):
     killer.start()
     yield
     killer.join()
+
+
+KILLS = int(os.environ.get("PRODREC_KILLS", 0))  # `make kills`; 0: as many as a test can afford
+
+
+@contextlib.contextmanager
+def asked_meanwhile(url: str, clients: int = 4):
+    "Let clients ask the server for recommendations until it is dead."
+
+    def ask(n: int) -> int:
+        session, answers = requests.Session(), 0
+        with contextlib.suppress(requests.RequestException):
+            while session.post(f"{url}/recommend", data={"text": f"cotton {n}"}, timeout=10).ok:
+                answers += 1
+        return answers
+
+    with ThreadPoolExecutor(clients) as pool:
+        yield [pool.submit(ask, n) for n in range(clients)]
 
 
 def write_until_dead(url: str, n: int, draw, confirmed: dict, begun: dict):

@@ -86,8 +86,8 @@ def watched(chrome, **viewport):
         yield page
     finally:
         context.close()
-    assert not errors
-    assert not outside
+    assert not errors, errors
+    assert not outside, outside
 
 
 def packed(value):

@@ -2,6 +2,8 @@
 that many are as one by one.
 """
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pandas as pd
@@ -13,13 +15,29 @@ from hypothesis import strategies as st
 
 from prodrec.core import ImageError
 from prodrec.data.catalog import Catalog
-from prodrec.recommend.answer import is_enough, rerank
+from prodrec.recommend.answer import (
+    TIES,
+    WIDE,
+    allowed_products,
+    candidates,
+    is_enough,
+    like_what,
+    merge_candidates,
+    rerank,
+    scores,
+)
 from prodrec.recommend.collaborative import ItemKNN
 from prodrec.recommend.embedders import ColorHistogram, ImageEmbedder, TfidfEmbedder
 from prodrec.recommend.filters import where_mask
 from prodrec.recommend.index import FaissIndex
 from prodrec.recommend.profiles import user_profile
-from prodrec.recommend.query import Query
+from prodrec.recommend.query import (
+    Query,
+    Question,
+    embed_query,
+    read_question,
+    read_questions,
+)
 from prodrec.recommend.ranking import rocchio
 from prodrec.recommend.recommender import Recommender
 from prodrec.recommend.user_models import UserModel
@@ -500,8 +518,8 @@ def test_reranking_by_hand():
         2,
         3,
     ]
-    rows_, scores, same = rerank(Query(text="a", k=2, collapse=True), take, rows, found)
-    assert (rows_.tolist(), scores.tolist()) == ([0, 2], [0.9, 0.5])
+    rows_, kept, same = rerank(Query(text="a", k=2, collapse=True), take, rows, found)
+    assert (rows_.tolist(), kept.tolist()) == ([0, 2], [0.9, 0.5])
     assert [s.tolist() for s in same] == [[1], []]
 
 
@@ -509,3 +527,155 @@ def test_reranking_by_hand():
 def test_candidates_are_enough_where_nothing_better_can_come(bound, enough):
     query, found = Query(text="a", k=2, min_score=0.5), np.array([0.9, 0.5])
     assert is_enough(query, None, np.arange(2), found, bound, 10) == enough
+
+
+# -- by hand
+
+
+class Counted:
+    "An index of one number a product, that notes how many were asked for."
+
+    def __init__(self, numbers):
+        self.numbers, self.pools = np.array(numbers, np.float32), []
+
+    def take(self, rows):
+        return self.numbers[rows, None]
+
+    def search(self, vectors, k, allowed=None):
+        self.pools.append((k, allowed is not None))
+        scores = vectors @ self.numbers[None]
+        scores = scores if allowed is None else np.where(allowed, scores, -np.inf)
+        rows = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        return rows, np.take_along_axis(scores, rows, 1)
+
+
+def asked(*, hidden=(), history=None, words=None, users=()) -> Question:
+    made = Question([], [], [], [(u, False) for u in users], False)
+    made.vector, made.hidden = np.ones(1, np.float32), np.array(hidden, int)
+    made.history, made.words = history, words or {}
+    return made
+
+
+def test_what_nothing_unseen_can_beat():
+    numbers = np.array([0.9, 0.8, 0.8, 0.5, 0.1, 0.0])
+    shelf = SimpleNamespace(index=Counted(numbers))
+    rows, everyone = np.array([0, 1, 2, 3]), np.ones(6, bool)
+
+    def merged(question, allowed=everyone, everything=False):
+        found = merge_candidates(shelf, question, rows, numbers[rows], allowed, everything)
+        return found[0].tolist(), found[1].tolist(), found[2]
+
+    assert merged(asked()) == ([0, 1, 2, 3], [0.9, 0.8, 0.8, 0.5], 0.5)
+    assert merged(asked(hidden=[1])) == ([0, 2, 3], [0.9, 0.8, 0.5], 0.5)
+    assert merged(asked(), everything=True)[2] == -np.inf
+    added = np.array([0.0, 0.0, 0.1, 0.0, 0.0, 0.6])
+    # the four best by content and the four with the largest additions; 0.5 + 0 bounds the rest
+    found = merged(asked(history=added))
+    assert found[0] == [0, 2, 1, 5, 3] and found[2] == 0.5
+    assert found[1] == pytest.approx([0.9, 0.9, 0.8, 0.6, 0.5])
+    without = merged(asked(history=added), np.arange(6) != 5)
+    assert 5 not in without[0] and without[2] == 0.5
+    assert merged(asked(words={"w": added}))[0] == found[0]
+
+
+def test_how_many_candidates_are_asked_for():
+    shelf = SimpleNamespace(index=Counted(np.linspace(1, 0, 300)))
+    everyone = np.ones(300, bool)
+
+    def pools(questions, allowed=everyone, want=3, **options):
+        shelf.index.pools = []
+        found = candidates(shelf, questions, allowed, want, **options)
+        return [k for k, _ in shelf.index.pools], [len(rows) for rows, *_ in found]
+
+    assert pools([asked()]) == ([11], [11])
+    assert pools([asked(hidden=[0, 1])]) == ([13], [11])
+    assert pools([asked(hidden=[0, 1]), asked()]) == ([13], [11, 13])
+    never = {"enough": lambda *_: False}
+    assert pools([asked()], **never) == ([11, 44, 176, 300], [300])
+    assert pools([asked()], np.arange(300) < 20, **never) == ([11, 20], [20])
+    assert shelf.index.pools[0][1] and pools([asked()]) and not shelf.index.pools[0][1]
+    assert pools([asked(words={"w": np.zeros(300)})])[0] == [WIDE]
+    assert pools([asked()], np.zeros(300, bool)) == ([], [0])
+    first = {"enough": lambda rows, *_: len(rows) > 11}
+    assert pools([asked(), asked(hidden=[0, 1])], **first) == ([13, 52], [13, 50])
+    assert pools([asked(), asked(hidden=[250])], **first)[0] == [12]  # both are enough at once
+
+
+def test_equal_candidates_past_the_last_are_looked_for():
+    query, units = Query(text="a", k=2), np.eye(3, dtype=np.float32).__getitem__
+    rows, found = np.arange(3), np.array([0.9, 0.5, 0.5])
+    assert not is_enough(query, units, rows, found, 0.5, 10)  # others may be worth 0.5 too
+    assert not is_enough(query, units, rows, found, 0.5, TIES - 1)
+    assert is_enough(query, units, rows, found, 0.5, TIES)
+    assert is_enough(query, units, rows, found, 0.4, 10)
+    assert is_enough(Query(text="a", k=3), units, rows, found, 0.4, 10)
+    assert not is_enough(Query(text="a", k=4), units, rows, found, 0.4, 10)
+    copies = np.eye(3, dtype=np.float32)[[0, 0, 1]].__getitem__
+    once = {"text": "a", "collapse": True}
+    assert is_enough(Query(k=2, **once), copies, rows, found, 0.4, 10)
+    assert not is_enough(Query(k=3, **once), copies, rows, found, 0.4, 10)
+    assert is_enough(Query(k=3, **once), units, rows, found, 0.4, 10)
+
+
+def test_reranking_takes_variety_and_copies_by_hand():
+    units = np.eye(4, dtype=np.float32)[[0, 0, 1, 2, 3]].__getitem__
+    rows, found = np.array([0, 1, 2, 3, 4]), np.array([0.9, 0.8, 0.5, 0.4, 0.25])
+    varied = rerank(Query(text="a", k=3, diversity=0.5), units, rows, found)
+    assert varied[0].tolist() == [0, 2, 3] and [len(s) for s in varied[2]] == [0, 0, 0]
+    assert rerank(Query(text="a", k=3), units, rows, found)[0].tolist() == [0, 1, 2]
+    nothing = rerank(Query(text="a", k=3, diversity=0.5, min_score=1), units, rows, found)
+    assert not len(nothing[0]) and not nothing[2]
+    order = np.array([4, 2, 1])
+    some = rerank(Query(text="a", k=2, collapse=True), units, order, found[:3])
+    assert some[0].tolist() == [4, 2]
+
+
+def test_the_reason_of_a_user_alone(both):
+    shelf = both._look()
+
+    def said(query):
+        question = read_question(shelf, query, query.positions()[0])
+        return question, like_what(shelf, question, shelf.rows(["040", "042"]))
+
+    assert said(Query(text="red"))[1] is None and said(Query(user="nobody"))[1] is None
+    assert said(Query(user="u1", text="red"))[1] is None
+    question, told = said(Query(user="u1"))
+    assert all(t.startswith(("because of ", "like ")) for t in told)
+    question.popular = True
+    plain = like_what(shelf, question, shelf.rows(["040", "042"]))
+    liked = [i for i in question.liked.index if i in shelf.catalog]
+    likeness = shelf.vectors(["040", "042"]) @ shelf.vectors(liked).T
+    best = [liked[n] for n in likeness.argmax(1)]
+    assert plain == [f"like {i}, which the user likes" for i in best]
+    question, told = said(Query(user=["u1", "u3"]))
+    assert all(t.startswith("like ") for t in told)  # two users: no model speaks for both
+
+
+def test_what_a_filter_lets_through_and_says(both):
+    shelf = both._look()
+    allowed, few = allowed_products(shelf, Query(text="red"))
+    assert allowed.all() and few == ""
+    allowed, few = allowed_products(shelf, Query(text="red", exclude=["000", "zz"], positive="001"))
+    assert [IDS[n] for n in np.flatnonzero(~allowed)] == ["000", "001"]
+    mask = np.arange(45) < 5
+    assert allowed_products(shelf, Query(text="red", k=5, where=mask))[1] == ""
+    for where in ({"category": "bb"}, {"category": "b"}):
+        few = allowed_products(shelf, Query(text="red", k=15, where=where))[1]
+        assert bool(few) == (where["category"] == "bb")
+
+
+def test_scores_are_told_by_space(both):
+    shelf = both._look()
+    query, rows = Query(text="red shirt"), np.arange(6)
+    (question,) = read_questions(shelf, query, shelf.weights, embed_query(query, shelf.spaces))
+    assert list(scores(shelf, question, rows)) == ["text"]
+    question.history = np.linspace(0, 1, 45)
+    parts = scores(shelf, question, rows)
+    assert list(parts) == ["text", "history"]  # words say nothing of pictures
+    part = shelf.parts["text"]
+    own = shelf.index.take(rows)[:, part] @ question.vector[part]
+    np.testing.assert_allclose(parts["text"], own, rtol=1e-5)
+    question.words = {"image": np.arange(45.0)}
+    assert scores(shelf, question, rows)["image"].tolist() == [0, 1, 2, 3, 4, 5]
+    question.history = None
+    assert list(scores(shelf, question, rows)) == ["image", "text"]

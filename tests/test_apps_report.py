@@ -108,6 +108,15 @@ def test_the_map_shows_the_product_under_the_pointer(pages, chrome):
         if page.locator("#near b").count():
             break
     expect(page.locator("#near b")).not_to_be_empty()
+    page.mouse.move(1, 1)
+    expect(page.locator("#near")).to_be_hidden()
+    page.locator(".map > svg").focus()
+    seen = []
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown"):  # by keyboard alone
+        page.keyboard.press(key)
+        seen.append(page.locator(".map .spoken").inner_text())
+    assert len(set(seen)) == 3 and page.locator("#near b").inner_text() in seen[-1]
+    expect(page.locator(".map circle.at")).to_have_count(1)
     key = page.locator(".legend button").first
     key.click()
     shown = page.locator(".map > svg circle:not(.faded)").count()

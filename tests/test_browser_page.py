@@ -294,10 +294,30 @@ def test_code_and_what_is_set_from_code(sheet, recommender):
 
 
 def test_two_recommenders_side_by_side(sheet, recommender):
-    words = Recommender(text=TfidfEmbedder()).fit(recommender.catalog)
-    _, widget = sheet(compare=words, id=recommender.catalog.ids[1], k=5)
+    looks = Recommender(image=ColorHistogram()).fit(recommender.catalog)
+    made, widget = sheet(
+        compare=looks, labels=("both", "looks"), id=recommender.catalog.ids[1], k=5
+    )
     expect(widget.locator(".prodrec-list")).to_have_count(2)
+    expect(widget.locator("h3").filter(has_text="looks")).to_be_visible()
     expect(cards(widget)).to_have_count(10)
+    ranks = made.widget.hits.ids, made.widget.compared.ids
+    for side, here, there in zip(
+        widget.locator(".prodrec-list").all(), ranks, ranks[::-1], strict=True
+    ):
+        moves = [there.index(i) - n if i in there else None for n, i in enumerate(here)]
+        said = [
+            "only here"
+            if m is None
+            else "= same place"
+            if not m
+            else f"{'▲' if m > 0 else '▼'} {abs(m)} place"
+            for m in moves
+        ]
+        expect(side.locator(".prodrec-both")).to_contain_text(said)
+    twin = next(i for i in ranks[0] if i in ranks[1])
+    widget.locator(f".prodrec-card[data-id='{twin}']").first.hover()
+    expect(widget.locator(".prodrec-marked")).to_have_count(2)  # the same product on both sides
     expect(widget.get_by_text(re.compile("of 5 in both")).first).to_be_visible()
 
 
@@ -438,12 +458,11 @@ def lab(shop, env, tmp_path_factory):
         "--ServerApp.token=secret",
         f"--ServerApp.root_dir={folder / 'work'}",
     ]
-    with serving(
-        [*command, "--LabApp.expose_app_in_browser=True"], folder, "/api?token=secret", env
-    ) as address:
+    with serving([*command, *EXPOSED], folder, "/api?token=secret", env) as address:
         yield address
 
 
+EXPOSED = [f"--{app}.expose_app_in_browser=True" for app in ("LabApp", "JupyterNotebookApp")]
 RUN = """async () => {
   const app = window.jupyterapp;
   await app.restored;
@@ -505,6 +524,19 @@ def test_a_saved_notebook_shows_the_table_and_a_dead_kernel_is_named(page, lab):
     page.wait_for_timeout(1_500)  # until the manager has given up on the widget
     expect(page.get_by_text("Error displaying widget")).to_be_hidden()
     assert title in table.locator("img").evaluate_all("all => all.map((i) => i.alt)")
+
+
+def test_in_notebook_7(chrome, lab):
+    pytest.importorskip("notebook", reason="`pip install notebook` to test the widget in it")
+    page = chrome.new_page()  # not watched: Notebook misses a setting of its own
+    page.goto(f"{lab}/notebooks/saved.ipynb?token=secret")
+    page.wait_for_function("() => !!window.jupyterapp")
+    page.evaluate(RUN)
+    widget = page.get_by_role("region", name="Product browser")
+    expect(cards(widget)).to_have_count(4, timeout=60_000)
+    cards(widget).nth(1).locator(".prodrec-face").click()
+    expect(widget.get_by_role("status")).to_contain_text("4 recommendations")
+    page.close()
 
 
 def drive(page, widget, uploads):

@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from sheet import Canvas, chromium, launched, watched  # noqa: E402
 
-from prodrec.apps.browser import Browser, widget_file  # noqa: E402
+from prodrec.apps.browser import Browser, widget_file, widget_script  # noqa: E402
 from prodrec.data.catalog import Catalog  # noqa: E402
 from prodrec.data.demo import load_demo, load_demo_events  # noqa: E402
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder  # noqa: E402
@@ -130,12 +130,67 @@ def test_without_a_map_there_is_no_button(sheet):
     expect(widget.get_by_role("button", name="Map", exact=True)).to_have_count(0)
 
 
-def test_the_map_is_coloured_by_category_with_names(sheet, plane, catalog):
-    _, widget = sheet(map=plane, k=3)
+def test_the_map_has_names_pictures_and_knows_the_cards(sheet, page, plane, catalog):
+    group = catalog.products.category.astype("category").cat.codes
+    clustered = plane * 0.3 + np.c_[group % 4, group // 4]
+    made, widget = sheet(map=clustered, k=5)
     open_map(widget)
     expect(widget.get_by_label("Colour the map by")).to_have_value("category")
-    often = catalog.products.category.value_counts()
-    expect(widget.locator(".prodrec-legend li").first).to_contain_text(often.index[0])
+    often = catalog.products.category.value_counts().index[0]
+    expect(widget.locator(".prodrec-legend li").first).to_contain_text(often)
+    field, canvas = widget.locator(".prodrec-map"), widget.locator(".prodrec-canvas")
+    names = field.get_attribute("data-names").split(", ")
+    assert often in names and len(names) > 6
+    # both ways: from a card to its point, and from the point to its card
+    before = canvas.evaluate("c => c.toDataURL()")
+    cards(widget).first.hover()
+    page.wait_for_function(
+        "b => document.querySelector('.prodrec-canvas').toDataURL() !== b", arg=before
+    )  # noqa: E501
+    card = made.widget._view["lists"][0]["cards"][0]
+    x, y = (clustered.loc[card["id"]] - (clustered.max() + clustered.min()) / 2) / np.ptp(
+        clustered, axis=0
+    ).max()  # noqa: E501
+    box = canvas.bounding_box()
+    reach = 0.94 * min(box["width"], box["height"])
+    page.mouse.move(
+        box["x"] + box["width"] / 2 + x * reach, box["y"] + box["height"] / 2 - y * reach
+    )  # noqa: E501
+    expect(widget.locator(".prodrec-marked")).to_have_attribute("data-id", card["id"])
+    canvas.focus()
+    for _ in range(3):
+        page.keyboard.press("+")
+    expect(field).to_have_attribute("data-faces", re.compile("[1-9]"))
+
+
+CROWD = """async (n) => {
+  const plane = new Plane(() => {}, () => {}), root = document.createElement("div");
+  Object.assign(root, { className: "prodrec-browser" }).append(plane.node);
+  Object.assign(root.style, { width: "800px" });
+  plane.node.hidden = false;
+  document.body.replaceChildren(root);
+  const codes = Uint8Array.from({ length: n }, (_, i) => i % 3);
+  const points = Float32Array.from({ length: 2 * n }, (_, i) => (i * 0.618034) % 1 + codes[i >> 1] / 3);
+  plane.load({ column: "c", labels: ["a", "b", "other"] }, [new DataView(codes.buffer), new DataView(points.buffer)]);
+  plane.paint();
+  const ink = () => plane.canvas.getContext("2d").getImageData(0, 0, 800, 400).data.reduce((s, v, i) => s + (i % 4 === 3 ? v : 0), 0);
+  const start = performance.now(), all = ink();
+  const times = [1, 1.5, 1.5, 1.5, 1.5, 2, 3].map((by) => { const t = performance.now(); plane.zoom(by); plane.paint(); return performance.now() - t; });
+  plane.reset();
+  plane.lit = new Uint8Array(n / 8);
+  plane.paint();
+  return [all, ink(), times.sort((a, b) => a - b)[3]];
+}"""  # noqa: E501
+
+
+def test_two_hundred_thousand_points_do_not_lag(page):
+    page.set_content(f"<!doctype html><style>{widget_file('widget.css')}</style><body>")
+    script = widget_script().replace("export default", "window.Plane = Plane; const unused =")
+    page.add_script_tag(content=script, type="module")
+    page.wait_for_function("() => !!window.Plane")
+    ink, faded, median = page.evaluate(CROWD, 200_000)
+    assert 0 < faded < 0.3 * ink
+    assert median < 150  # milliseconds a paint; 20 on an idle machine
 
 
 def linear(colour: str) -> np.ndarray:
@@ -313,7 +368,10 @@ def test_axe_finds_nothing(sheet, page, recommender, plane, style):
         if not summary.evaluate("s => s.parentElement.open"):
             summary.click()
     widget.get_by_role("button", name="Code", exact=True).click()
-    assert violations(page) == [], "map, filters and code"
+    widget.get_by_role("button", name="Views", exact=True).click()
+    made.widget.keep_view("boots of winter")
+    made.push()
+    assert violations(page) == [], "map, filters, views and code"
     made.widget.pick(made.widget.hits.ids[:2])
     made.widget.more_like(made.widget.hits.ids[0])
     made.widget.select(ids[:20])
@@ -498,6 +556,30 @@ def test_the_tray_goes_into_a_file_and_asks(sheet, page, catalog):
     assert made.widget.query["id"] == made.widget.tray.index.tolist()
     widget.get_by_role("button", name="Empty the tray").click()
     expect(widget.get_by_role("region", name="Tray")).to_have_count(0)
+
+
+def test_a_view_is_kept_under_a_name(sheet, page, catalog):
+    made, widget = sheet(id=catalog.ids[0], k=4, where={"price": (None, 90)})
+    widget.get_by_role("button", name="Views", exact=True).click()
+    expect(widget.get_by_role("textbox", name="Name of this view")).to_be_focused()
+    page.keyboard.type("cheap ones")
+    page.keyboard.press("Enter")
+    kept = widget.get_by_role("button", name="cheap ones", exact=True)
+    expect(kept).to_be_visible()
+    query, ids = made.widget.query, made.widget.hits.ids
+    made.widget.steer(where=None)
+    made.widget.ask(text="boots")
+    made.widget.pick([catalog.ids[5]])
+    made.push()
+    kept.click()
+    expect(widget.locator(".prodrec-chip-id")).to_have_count(1)
+    expect(widget.locator(".prodrec-pill").filter(has_text="price")).to_have_count(1)
+    assert made.widget.query == query and made.widget.hits.ids == ids
+    assert made.widget.tray.index.tolist() == [catalog.ids[5]]  # the tray is no part of a view
+    widget.get_by_role("button", name="Forget the view cheap ones").click()
+    expect(kept).to_have_count(0)
+    with pytest.raises(KeyError, match="there is no view 'cheap ones'"):
+        made.widget.show_view("cheap ones")
 
 
 def test_a_blind_vote(sheet, page, recommender):

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,11 @@ def test_data_that_is_not_there(data, tmp_path, capsys):
         )
         *stages, error = capsys.readouterr().err.splitlines()
         assert error.startswith("prodrec: ") and [line.split()[0] for line in stages] == ["load"]
+
+
+def test_the_module_runs_like_the_command():
+    call = [sys.executable, "-m", "prodrec.apps.cli", "--version"]
+    assert subprocess.run(call, capture_output=True, text=True).stdout.startswith("prodrec ")
 
 
 @pytest.mark.parametrize("command, more", [("serve", []), ("recommend", ["--id", "1"])])

@@ -44,7 +44,7 @@ def reference(values, wanted):
         if isinstance(wanted, tuple):
             low, high = wanted
             return (low is None or value >= low) and (high is None or value <= high)
-        return value in wanted if isinstance(wanted, list) else value == wanted
+        return value in wanted if isinstance(wanted, list | set) else value == wanted
 
     return np.array([matches(v) for v in values], bool)
 
@@ -97,8 +97,9 @@ def test_filters_may_be_masks_and_functions(both):
     )
 
 
-def test_an_open_range_may_be_a_list():
+def test_a_range_may_be_a_list():
     for column, low, high in (
+        ("stock", 1, 3),
         ("price", None, 5),
         ("price", 3, None),
         ("stock", 10, None),
@@ -107,10 +108,10 @@ def test_an_open_range_may_be_a_list():
         np.testing.assert_array_equal(
             where_mask(TABLE, {column: [low, high]}), where_mask(TABLE, {column: (low, high)})
         )
-    both_ends = where_mask(TABLE, {"stock": [1, 3]})
-    np.testing.assert_array_equal(
-        both_ends, TABLE["stock"].isin([1, 3]).to_numpy()
-    )  # a list means any of them
+    two = where_mask(TABLE, {"stock": {1, 3}})
+    np.testing.assert_array_equal(two, TABLE["stock"].isin([1, 3]).to_numpy())
+    with pytest.raises(ValueError, match="a set for one or the other"):
+        where_mask(TABLE, {"stock": [3, 1]})
     unnamed = where_mask(TABLE, {"category": [None, "nothing"]})  # words have no order: no range
     np.testing.assert_array_equal(unnamed, TABLE["category"].isna().to_numpy())
 

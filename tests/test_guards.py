@@ -66,6 +66,9 @@ def test_what_needs_a_key():
             assert needs_key(method, path), (method, path)
     assert not needs_key("GET", "/products") and not needs_key("POST", "/recommend")
     assert not needs_key("GET", "/feedback") and not needs_key("POST", "/classify")
+    for method in ("POST", "PUT", "DELETE", "PATCH"):  # of somebody's own
+        assert needs_key(method, "/wipe") and not needs_key(method, "/ask", keyless=("/ask",))
+    assert not needs_key("GET", "/wipe") and not needs_key("HEAD", "/wipe")
 
 
 def scope(method="GET", path="/filters", host="localhost", **headers) -> dict:
@@ -121,6 +124,17 @@ def test_the_key_is_looked_at_before_the_size():
 def test_each_kind_of_body_has_its_limit(method, path, kind, most):
     assert SMALL.body_of(method, path, kind) == most
     assert Limits().body_of("POST", "/feedback", "application/json") == 10_000
+
+
+def test_the_limits_where_nothing_is_said():
+    limits = Limits()
+    assert (limits.max_body, limits.max_json, limits.max_import) == (10**7, 10**5, 4 * 10**9)
+    assert limits.patience == 20 and limits.rate is None and limits.origins == ()
+    assert limits.hosts == ("localhost", "127.0.0.1", "[::1]")
+    form = "application/x-www-form-urlencoded; charset=utf-8"
+    assert limits.body_of("POST", "/recommend", form) == 4 * 10**5
+    assert Limits(max_json=500).body_of("POST", "/feedback", "") == 500
+    assert limits.body_of("PUT", "/products", "") == 10**5
 
 
 def pieces(*parts: bytes, more: bool = False, wait: float = 0.0):

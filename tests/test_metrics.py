@@ -26,9 +26,12 @@ from prodrec.recommend.metrics import (
     novelty,
     popularity_bias,
     precision_at_k,
+    precision_row,
+    random_hits,
     ranked_hits,
     recall_at_k,
     reciprocal_rank_at_k,
+    relevant,
 )
 from prodrec.stats import bootstrap_interval
 
@@ -243,3 +246,55 @@ def test_exposure_discounts_ranks_and_sums_to_one():
 def test_sampled_metrics_are_named():
     table = evaluate_ranking([["a"]], [{"a"}], 1, ids=["a", "b"], candidates=100)
     assert all(name.endswith("among 100 sampled") for name in table.index) and len(table) == 7
+
+
+def test_what_is_relevant_has_the_label_of_its_query():
+    labels = pd.Series({"a": "x", "b": "y", "c": "x", "d": None})
+    found = relevant([["a", "b", None], ["b", "gone", "d"]], labels, ["x", None])
+    assert found.tolist() == [[True, False, False], [False, False, False]]  # none is no label
+    with pytest.raises(ValueError, match=r"\(n, k\) for 1 queries, received \(2,\)"):
+        relevant(["a", "b"], labels, ["x"])
+    with pytest.raises(ValueError, match="for 2 queries"):
+        relevant([["a"]], labels, ["x", "y"])
+
+
+def test_random_hits_never_hold_the_query():
+    labels = pd.Series(["x", *["y"] * 9], index=[f"p{n}" for n in range(10)])
+    hits = random_hits(["p0"] * 200, labels, 5, seed=1)
+    assert hits.shape == (200, 5) and not hits.any()  # nothing else is an x
+    others = random_hits(["p9"] * 4000, labels, 5)
+    assert others.mean() == pytest.approx(8 / 9, abs=0.01)
+    assert np.array_equal(random_hits(["p9"], labels, 3, 2), random_hits(["p9"], labels, 3, 2))
+    assert random_hits(["p1"], labels).shape == (1, 5)
+    with pytest.raises(KeyError, match="1 ids without a label, e.g. 'q'"):
+        random_hits(["p0", "q"], labels)
+    with pytest.raises(ValueError, match="nothing else to draw"):
+        random_hits(["p0"], labels[:1])
+    assert random_hits(["p0"], labels[:2], 3).tolist() == [[False] * 3]
+
+
+def test_five_places_are_looked_at_where_nothing_is_said():
+    hits = np.zeros((2, 8), bool)
+    hits[:, 5] = True  # the sixth place
+    counts = np.array([1, 1])
+    for figure in (precision_at_k, hit_rate_at_k, reciprocal_rank_at_k):
+        assert not figure(hits).any() and figure(hits, 6).all()
+    for figure in (recall_at_k, ndcg_at_k, average_precision_at_k):
+        assert not figure(hits, counts).any() and figure(hits, counts, 6).all()
+    row = precision_row("ours", hits)
+    assert list(row) == ["precision@5", "low", "high", "queries"] and row.iloc[0, 0] == 0
+
+
+def test_the_means_of_lists_by_hand():
+    popularity = pd.Series({"a": 4, "b": 1})
+    lists = [["a", "b", None], ["b", "new", None], [None, None, None]]
+    shares = popularity_bias(lists, popularity, 8)
+    np.testing.assert_allclose(shares, [(4 + 1) / 16, 1 / 16, np.nan])
+    bits = novelty(lists, popularity, 8)
+    np.testing.assert_allclose(bits, [(1 + 3) / 2, 3, np.nan])  # nobody counts as one
+    assert popularity_bias([["a"]], popularity, 4).tolist() == [1]
+    with pytest.raises(ValueError, match="`n_users` must be"):
+        novelty([["a"]], popularity, 3)
+    with pytest.raises(ValueError, match="`n_users` must be"):
+        novelty([["a"]], pd.Series(dtype=float), 0)
+    assert novelty([["a"]], pd.Series(dtype=float), 1).tolist() == [0]

@@ -8,7 +8,7 @@ import pytest
 from builders import encoded
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import hypergeom, ks_2samp
+from scipy.stats import chi2_contingency, fisher_exact, hypergeom, ks_2samp
 from threadpoolctl import threadpool_limits
 
 from prodrec.apps import monitor
@@ -25,6 +25,7 @@ from prodrec.apps.monitor import (
 from prodrec.apps.workspace import Versions
 from prodrec.data.catalog import Catalog
 from prodrec.recommend.history import History
+from prodrec.stats import wilson_interval
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -275,14 +276,6 @@ def n_users(day: int) -> int:
     return 3 * day + 4
 
 
-def test_the_demo_shop_has_a_figure_of_its_feedback():
-    from prodrec.data.demo import load_demo_events
-
-    events = load_demo_events(300)
-    liked = events[events["event"] == "purchase"]
-    assert quality_figure(quality(History(liked), "30D")).has_data()
-
-
 def test_a_figure_of_drift_names_what_changed():
     found = drift(REFERENCE, changed(sample(300, 7), confidence=0.4), LEARNED)
     ax = found.figure()
@@ -329,6 +322,220 @@ def test_a_change_of_exactly_the_least_size_is_one():
     size = float(drift(old, new).table["psi"].iloc[0])
     assert drift(old, new, min_psi=size).table["alarm"].all()
     assert not drift(old, new, min_psi=np.nextafter(size, 9)).table["alarm"].any()
+
+
+# -- by hand
+
+
+def index_of(p, q) -> float:
+    "The stability index of two lists of counts, half a product added to each."
+    p, q = (np.array(counts) + 0.5 for counts in (p, q))
+    p, q = p / p.sum(), q / q.sum()
+    return float(((p - q) * np.log(p / q)).sum())
+
+
+def test_numbers_are_put_into_bins_of_the_reference():
+    "Ten bins of ten numbers each; the new sample fills the first five of them."
+    old, new = np.arange(100.0), np.arange(50.0)
+    assert psi(old, new) == pytest.approx(index_of([10] * 10, [10] * 5 + [0] * 5))
+    assert psi(old, new, bins=4) == pytest.approx(index_of([25] * 4, [25, 25, 0, 0]))
+    missing = [*new, *[np.nan] * 10]
+    assert psi(old, missing) == pytest.approx(index_of([10] * 10 + [0], [10] * 5 + [0] * 5 + [10]))
+    assert psi([True, True, False], [True, False, False]) == pytest.approx(index_of([2, 1], [1, 2]))
+    assert psi(["a"], ["a"]) == 0 and psi([1], [1]) == 0
+    for empty in (([], [1]), ([1], [])):
+        with pytest.raises(ValueError, match="both samples need a value"):
+            psi(*empty)
+
+
+def test_only_the_main_components_are_looked_at():
+    "The samples differ in the 33rd direction alone: 32 components do not see it, 33 do."
+    draw = np.random.default_rng(3)
+    scale = np.array([1.0] * 32 + [0.05] + [0.001] * 7)
+    old, new = draw.normal(size=(2, 600, 40)) * scale
+    new[:, 32] += 0.15
+    assert two_sample_test(old, new)[0] < 0.7 < 0.9 < two_sample_test(old, new, dims=33)[0]
+
+
+def test_the_second_halves_are_judged():
+    draw = np.random.default_rng(4)
+    old, new = draw.normal(size=(11, 3)), draw.normal(1, 1, (14, 3))
+    auc, p, first, second = two_sample_test(old, new)
+    assert (len(first), len(second)) == (5, 7) and 0 < p < 1
+    assert auc == pytest.approx(np.mean(second[:, None] > first[None]))  # without ties
+    same = two_sample_test(old, new, seed=0)
+    assert np.array_equal(same[2], first) and not np.array_equal(
+        two_sample_test(old, new, seed=1)[2], first
+    )
+    assert len(two_sample_test(old[:10], new[:10])[2]) == 5
+    for few in ((old[:9], new), (old, new[:9])):
+        with pytest.raises(ValueError, match="each sample needs 10 vectors"):
+            two_sample_test(*few)
+
+
+def test_names_expected_fewer_than_five_times_are_taken_together():
+    "10 of 40 are rare: 4 names, each expected 2.5 times in either sample."
+    rare = pd.Series([f"r{n}" for n in range(4) for _ in range(5)])
+    old = pd.concat([pd.Series(["a"] * 20), pd.Series(["b"] * 20)], ignore_index=True)
+    fresh = pd.concat([pd.Series(["a"] * 20), rare], ignore_index=True)
+    counts = np.array([[20, 20], [20, 0], [0, 20]])
+    together, alone = monitor._names_p(old, fresh)
+    assert together == pytest.approx(chi2_contingency(counts).pvalue)
+    chance = hypergeom(80, 20, 40)
+    assert alone == pytest.approx(2 * 3 * min(chance.cdf(0), chance.sf(19)))
+    five = pd.Series(["c"] * 5 + ["a"] * 35), pd.Series(["c"] * 5 + ["a"] * 35)
+    assert monitor._names_p(*five) == (1.0, pytest.approx(4 * hypergeom.sf(34, 80, 70, 40)))
+    assert monitor._names_p(pd.Series(["a"] * 9), pd.Series(["a"] * 9)) == (1.0, 1.0)
+
+
+def test_a_new_name_is_judged_with_all_that_are_as_frequent():
+    old = pd.Series(["a"] * 30 + ["b"] * 3)
+    fresh = pd.Series(["a"] * 24 + ["new"] * 3)
+    often = hypergeom.pmf(54, 60, 54, 27) + 2 * hypergeom.pmf(3, 60, 3, 27)
+    assert monitor._unseen_p(old, fresh) == pytest.approx(often) and often < 1
+    assert monitor._unseen_p(old, old) == 1.0
+    many = pd.Series([f"n{n}" for n in range(40)])
+    assert monitor._unseen_p(pd.Series(["a"] * 5), many) == 1.0  # a bound, and no more than 1
+
+
+def test_a_signal_is_told_in_words():
+    def row(old, new):
+        return monitor.compare_values("x", pd.Series(old), pd.Series(new))
+
+    name, size, p, detail = row([1.0, 2, 3, np.nan], [4.0, 6.0])
+    assert (name, detail) == ("x", "median 2, now 5") and p == ks_2samp([1, 2, 3], [4, 6]).pvalue
+    assert size == psi([1.0, 2, 3], [4.0, 6.0])
+    assert row([np.nan, np.nan], [1.0, 2]) is None and row([1.0, 2], [np.nan]) is None
+    old, new = ["a"] * 50 + ["b"] * 50, ["a"] * 20 + ["b"] * 80
+    _, _, p, detail = row(old, new)
+    three = (*monitor._names_p(pd.Series(old), pd.Series(new)), 1.0)
+    assert detail in ("a -30.0%", "b +30.0%") and p == pytest.approx(3 * min(three)) and p < 1
+    assert row(old, old)[2] == 1
+    names = ["d", "e", "f", "g"]
+    assert row(old, ["a", *names, "c"])[3] == "never seen: c, d, e"
+    both = np.random.default_rng(0).normal(size=(2, 40, 4))
+    told = [monitor.compare_vectors(kind, *both)[0] for kind in ("image", "text", "look")]
+    assert told == [f"{what}, as vectors" for what in ("pictures", "texts", "look")]
+    assert "AUC 0." in monitor.compare_vectors("image", *both)[3]
+
+
+class Two:
+    "A classifier and an embedder of the tests' own."
+
+    classes_ = ("cap", "mug")
+
+    def predict_proba(self, catalog):
+        return np.array([[0.25, 0.75], [0.9, 0.1]], np.float32)[: len(catalog)]
+
+    def embed(self, catalog, missing="error"):
+        assert missing == "zero"
+        return np.ones((len(catalog), 3), np.float32)
+
+
+def test_what_is_observed(catalog_of_two):
+    table = catalog_of_two.products.assign(title=["a red mug", None], category=["mug", None])
+    seen = monitor.observe(Catalog(table), {"look": Two()}, Two())
+    facts = seen.facts
+    assert facts["title length"].tolist() == [3, 0]
+    assert facts["category"].iloc[0] == "mug" and pd.isna(facts["category"].iloc[1])
+    assert facts["predicted"].tolist() == ["mug", "cap"]
+    assert facts["confidence"].tolist() == pytest.approx([0.75, 0.9])
+    assert list(seen.vectors) == ["look"] and seen.vectors["look"].shape == (2, 3)
+    plain = monitor.observe(catalog_of_two)
+    assert list(plain.facts) == ["brightness", "contrast", "saturation", "title length"]
+    assert plain.vectors == {} and len(plain) == 2
+    holder = type("Holder", (), {"embedders": {"look": Two()}})()
+    assert list(monitor.observe(catalog_of_two, holder).vectors) == ["look"]
+
+
+def test_facts_of_a_picture_that_is_half_black(catalog_of_two):
+    half = np.zeros((40, 40, 3), np.uint8)
+    half[:, :20] = 255
+    catalog = Catalog(pd.DataFrame({"image": [encoded(half, "PNG"), None]}, index=["half", "none"]))
+    facts = monitor.picture_facts(catalog)
+    np.testing.assert_allclose(facts.loc["half"], [0.5, 0.5, 0], atol=0.01)
+    assert facts.loc["none"].isna().all()
+
+
+def test_a_product_of_a_new_name_agrees_with_nothing():
+    agreement = monitor._predict_name(LEARNED, "category")
+    some = changed(REFERENCE[np.arange(40)], category=["kayak"] * 20 + ["mug"] * 20)
+    own = agreement(some)
+    assert (own[:20] == 0).all() and (own[20:] > 0).all() and own.max() < 1
+    usual = agreement(REFERENCE)
+    assert np.median(usual) > 0.9 and usual.max() <= 1
+    found = monitor.compare_agreement(LEARNED, REFERENCE, some, "category")
+    assert found[0] == "text and category, together"
+    assert found[3] == f"median agreement {np.median(usual):.2f}, now {np.median(own):.2f}"
+    assert found[1] == psi(usual, own)
+
+
+def test_signals_are_in_the_order_of_their_size_alarms_first():
+    new = sample(300, 11)
+    new = changed(new, brightness=new.facts.brightness - 0.1)
+    found = drift(REFERENCE, new, LEARNED)
+    table = found.table
+    assert table["alarm"].tolist() == sorted(table["alarm"], reverse=True)
+    for _, part in table.groupby("alarm"):
+        assert part["psi"].tolist() == sorted(part["psi"], reverse=True)
+    assert set(table.index) == {
+        *("brightness", "confidence", "category", "pictures, as vectors", "texts, as vectors"),
+        *("text and picture, together", "text and category, together"),
+    }
+    p = table["p"]["brightness"]
+    assert found.alarms == ["brightness"] and p > 0
+    assert drift(REFERENCE, new, LEARNED, alpha=p).alarms == []
+    assert drift(REFERENCE, new, LEARNED, alpha=np.nextafter(p, 1)).alarms == ["brightness"]
+    assert "brightness changed: median" in found.reasons[0]
+    assert len(drift(REFERENCE, new).table) == 5
+    without = [Observed(o.facts, {"text": o.vectors["text"]}) for o in (REFERENCE, new, LEARNED)]
+    assert "text and picture, together" not in drift(*without).table.index
+    assert len(drift(REFERENCE[np.arange(20)], REFERENCE[np.arange(20, 40)]).table) == 5
+    with pytest.raises(ValueError, match="20 products, received 19 and 600"):
+        drift(REFERENCE[np.arange(19)], REFERENCE)
+    with pytest.raises(ValueError, match="observed alike"):
+        drift(REFERENCE, REFERENCE, Observed(REFERENCE.facts, {}))
+
+
+def test_a_window_is_compared_with_all_before_it():
+    weeks = pd.date_range("2024-01-01", periods=3, freq="7D")
+    counts = ((30, 10), (20, 10), (10, 25))  # good and bad of each week, a user each
+    rows = [
+        (f"u{n}-{n_week}-{event}", event, week)
+        for n_week, (week, pair) in enumerate(zip(weeks, counts, strict=True))
+        for event, times in zip(("purchase", "dislike"), pair, strict=True)
+        for n in range(times)
+    ]
+    events = pd.DataFrame(rows, columns=["user", "event", "time"]).assign(id="a")
+    found = quality(History(events))
+    assert found[["good", "bad"]].to_numpy().tolist() == [list(c) for c in counts]
+    assert found["opinions"].tolist() == [40, 30, 35]
+    expected = [1.0, fisher_exact([[20, 10], [30, 10]], "less").pvalue]
+    expected.append(fisher_exact([[10, 25], [50, 20]], "less").pvalue)
+    assert found["p"].tolist() == pytest.approx(expected)
+    ends = [wilson_interval(*pair) for pair in counts]
+    np.testing.assert_allclose(found[["low", "high"]], ends)
+    advice = advise(quality=found)
+    told = "feedback got worse: 29% good since 2024-01-15, 71% before"
+    assert advice["retrain"] and advice["reasons"] == [told] and len(advice["quality"]) == 3
+    last = found["p"].iloc[-1]
+    assert not advise(quality=found, alpha=last)["retrain"]
+    assert advise(quality=found, alpha=np.nextafter(last, 1))["retrain"]
+    assert not advise(quality=found[:2])["retrain"]
+
+
+def test_how_much_a_catalogue_may_grow():
+    assert advise(grown=0.25)["reasons"] == ["the catalogue has grown by 25%"]
+    assert advise(grown=0.249)["reasons"] == [] and advise()["quality"] is None
+    assert advise(grown=0.1, max_grown=0.1)["retrain"]
+
+
+def test_what_retrain_answers(tmp_path):
+    versions = Versions(tmp_path)
+    first = {"version": "0001", "score": 0.5, "previous": None, "previous_score": None}
+    assert replace(versions, 0.5) == first | {"swapped": True}
+    second = {"version": "0002", "score": 0.4, "previous": "0001", "previous_score": 0.5}
+    assert replace(versions, 0.4) == second | {"swapped": False} and versions.current == "0001"
 
 
 @pytest.fixture

@@ -82,6 +82,11 @@ def test_plugins_register_when_they_are_imported(monkeypatch):
         load_plugins.cache_clear()
 
 
+def test_a_network_that_is_not_there_says_how_it_comes():
+    with pytest.raises(ValueError, match="`network` 'twig' .* import the module that registers it"):
+        find_network("twig")
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_what_goes_in_and_what_comes_out(name):
     model = find_network(name)((48, 40), 5)

@@ -3,6 +3,7 @@ a mouse.
 """
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -61,9 +62,11 @@ def test_every_state_is_accessible(shop, browser, size):
         page.locator("#open").click()
         assert not faults(page)
         page.keyboard.press("Escape")
-    page.goto(f"{shop}/?text=zzzz")
+    page.goto(f'{shop}/?text=zzzz&where={{"price":{{"to":60}}}}')
     expect(page.locator("#message.error")).to_be_visible()
+    expect(page.locator("#chips button")).to_have_count(1)
     assert not faults(page)
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     context.close()
 
 
@@ -140,6 +143,58 @@ def test_filters_work_without_a_question_and_more_can_be_shown(shop, browser, ca
     titles = page.locator(".hit a").evaluate_all("links => links.map((a) => a.href)")
     assert len(set(titles)) == 48
     page.close()
+
+
+def test_the_address_holds_the_question_and_unknown_words_lead_on(shop, browser, catalog):
+    expect, page = page_driver().expect, browser.new_page()
+    page.goto(shop)
+    asked = []
+    for _ in range(2):
+        page.locator(".hit a").nth(1).click()
+        expect(page.locator("#shown h2")).not_to_have_text(asked[-1] if asked else "")
+        asked.append(page.locator("#shown h2").inner_text())
+    assert "?id=" in page.url
+    page.go_back()
+    expect(page.locator("#shown h2")).to_have_text(asked[0])
+    page.go_back()
+    expect(page.locator("#examples a")).to_have_count(3)
+    page.goto(f"{shop}/?text=zzzz")
+    expect(page.locator("#message.error")).to_be_visible()
+    kind = catalog.products.department.mode()[0]
+    page.locator(f"input[data-column=department][value='{kind}']").check()
+    n = int((catalog.products.department == kind).sum())
+    expect(page.locator(".hit")).to_have_count(min(24, n))  # filters work though no word is known
+    chip = page.locator("#chips button")
+    expect(chip).to_contain_text(kind)
+    chip.click()
+    expect(page.locator(".hit")).to_have_count(24)
+    expect(page.locator("#chips")).to_be_hidden()
+    page.close()
+
+
+def test_pictures_are_pasted_dropped_and_taken(shop, browser, catalog):
+    expect, context = page_driver().expect, browser.new_context(has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(shop)
+    expect(page.locator("#camera")).to_be_visible()
+    expect(page.locator("#photo")).to_have_attribute("capture", "environment")
+    for event, name in (("ClipboardEvent", "paste"), ("DragEvent", "drop")):
+        page.goto(shop)
+        expect(page.locator(".hit")).to_have_count(24)
+        page.evaluate(
+            """async ([event, name, id]) => {
+              const found = await (await fetch(`products/${id}/picture`)).blob(), data = new DataTransfer();
+              data.items.add(new File([found], "own.jpg", { type: "image/jpeg" }));
+              const given = { clipboardData: data, dataTransfer: data, bubbles: true, cancelable: true };
+              document.body.dispatchEvent(new window[event](name, given));
+            }""",  # noqa: E501
+            [event, name, catalog.ids[0]],
+        )
+        expect(page.locator("#shown img")).to_be_visible()
+        expect(page.locator(".hit a").first).to_have_attribute(
+            "href", re.compile(f"id={catalog.ids[0]}")
+        )
+    context.close()
 
 
 def test_the_interface_is_described_on_a_page_of_our_own(shop, browser):

@@ -19,6 +19,8 @@ from postgres import postgres
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
 from serving import (
     KEY,
+    KILLS,
+    asked_meanwhile,
     born,
     catalog,
     check_all,
@@ -164,13 +166,15 @@ def test_a_database_that_goes_away_and_comes_back(url, server, folder, catalog):
 
 
 def test_the_server_killed_at_random_moments(mother, folder, url):
-    draw, confirmed, begun = random.Random(1), {}, {}
-    for n in range(5):
+    draw, confirmed, begun, answered = random.Random(1), {}, {}, 0
+    for n in range(KILLS or 5):
         pid, address, state = born(mother, folder, url)
         check_all(address, state, confirmed, begun)
-        with killed_after(draw.uniform(0.2, 1.0), pid):
+        with asked_meanwhile(address) as asking, killed_after(draw.uniform(0.2, 1.0), pid):
             write_until_dead(address, n, draw, confirmed, begun)
-    assert len(confirmed) > 2
+        answered += sum(a.result() for a in asking)
+    print(f"{n + 1} kills, {len(confirmed)} products confirmed, {answered} questions answered")
+    assert len(confirmed) > n / 2 and answered > n
 
 
 def test_the_database_killed_while_it_writes(server, url):

@@ -150,3 +150,28 @@ def test_relevance_feedback_by_hand():
     query, near, far = np.eye(3, dtype=np.float32)
     expected = np.array([1, 0.75, -0.15]) / np.sqrt(1 + 0.75**2 + 0.15**2)
     np.testing.assert_allclose(rocchio(query, near[None], far[None]), expected, rtol=1e-6)
+
+
+def test_a_cosine_of_exactly_the_threshold_is_a_duplicate():
+    least = np.float32(0.75 - 1e-6)
+    pair = np.array([[1, 0], [least, np.sqrt(1 - least**2)]], np.float32)
+    assert deduplicate(pair, 0.75).tolist() == [0, 0]
+    pair[1, 0] = np.nextafter(least, np.float32(0))
+    assert deduplicate(pair, 0.75).tolist() == [0, 1]
+    assert deduplicate(pair, 1.0).tolist() == [0, 1]
+    for wrong in (0.0, 1.01, -0.5):
+        with pytest.raises(ValueError, match="`threshold` must lie above 0"):
+            deduplicate(pair, wrong)
+
+
+def test_a_threshold_for_nine_of_ten():
+    scores, right = np.linspace(1, 0, 11), np.array([True] * 9 + [False, True])
+    assert float(suggest_threshold(scores, right)) == 0.0  # 10 of 11 are right
+    assert float(suggest_threshold(scores[:10], right[:10])) == scores[9]  # 9 of 10 is enough
+    assert float(suggest_threshold(scores[:10], right[:10], 0.91)) == pytest.approx(scores[8])
+    assert float(suggest_threshold(scores, right, 1.0)) == pytest.approx(scores[8])
+    for wrong in (0.0, 1.01):
+        with pytest.raises(ValueError, match="`precision` must lie above 0"):
+            suggest_threshold(scores, right, wrong)
+    with pytest.raises(ValueError, match="the best is 0.500, with `min_score` 0.300"):
+        suggest_threshold([0.5, 0.3], [False, True], 0.9)

@@ -261,7 +261,7 @@ def test_wrong_queries(both):
     with pytest.raises(ValueError, match="call `fit` or `load` first"):
         Recommender(text=TfidfEmbedder()).recommend(text="red")
     with pytest.raises(ValueError, match="give `image`, `text` or both"):
-        Recommender()
+        Recommender([])
     with pytest.raises(TypeError, match="`image` must be an embedder of kind 'image'"):
         Recommender(image=TfidfEmbedder())
 
@@ -275,6 +275,22 @@ def test_filtered_recommendations(both, where, k):
     mask = where_mask(TABLE, where)
     allowed = set(TABLE.index[mask]) - {"001"}
     check(both.recommend(k, id="001", where=where), brute(both, both.weights, ["001"]), k, allowed)
+
+
+def test_pages_of_a_varied_answer_do_not_overlap(both):
+    whole = both.recommend(30, text="red", diversity=0.6).ids
+    pages = [both.recommend(k, text="red", diversity=0.6).ids for k in (10, 20)]
+    assert pages[0] == whole[:10] and pages[1] == whole[:20]
+
+
+def test_a_short_answer_says_why(both):
+    few = both.recommend(20, id="001", where={"price": (None, 3)})
+    assert f"products that match the filter: {where_mask(TABLE, {'price': (None, 3)}).sum()}" in (
+        few.note
+    )
+    assert "a score of 0.99 or more: " in both.recommend(5, id="001", min_score=0.99).note
+    assert both.recommend(5, id="001").note == ""
+    assert both.recommend(3, id="001", text="xyzzy").note == "no known word in 'xyzzy'"
 
 
 # -- growing, shrinking, keeping

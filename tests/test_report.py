@@ -21,11 +21,12 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
+from prodrec.core import Profiler
 from prodrec.data.catalog import Catalog
 from prodrec.models.calibration import fit_temperature, with_temperature
 from prodrec.models.classifier import Classifier, ImageClassifier
 from prodrec.models.hybrid import HybridClassifier
-from prodrec.models.report import Report, compare, comparison_figure, difference
+from prodrec.models.report import Report, compare, comparison_figure, difference, write_results
 from prodrec.models.text import TextClassifier
 from prodrec.stats import bootstrap_interval
 
@@ -624,3 +625,16 @@ def test_a_confusion_matrix_of_many_classes_can_be_read():
             a.y0 >= b.y1 - 1 or b.y0 >= a.y1 - 1 for a, b in zip(boxes, boxes[1:], strict=False)
         )
     plt.close("all")
+
+
+def test_seconds_of_a_stage_that_comes_again_are_added_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("PRODREC_RESULTS", str(tmp_path))
+    stages = Profiler()
+    stages.rows = [("read", 1.5, 90.0), ("train", 2.0, 80.0), ("read", 0.5, 95.0)]
+    path = write_results("again", "a test", {}, stages, figures=pd.DataFrame({"n": [1]}))
+    written = json.loads(path.read_text())
+    assert written["stages"] == {
+        "read": {"seconds": 2.0, "peak_mb": 95.0},
+        "train": {"seconds": 2.0, "peak_mb": 80.0},
+    }
+    assert written["figures"] == [{"n": 1}]

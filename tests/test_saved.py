@@ -4,6 +4,8 @@ of a user's own.
 
 import importlib
 import json
+import subprocess
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -359,6 +361,56 @@ def test_an_unknown_class_is_refused_with_the_line_to_import(tmp_path):
             family.load(tmp_path / "own")
     finally:
         family._classes["Letters"] = known
+
+
+def test_every_class_of_ours_is_found_by_a_session_that_has_not_imported_it():
+    homes = {cls.__name__: cls.__module__ for cls in registered()}
+    families = {cls.__name__: cls._family.__module__ for cls in registered()}
+    known = {name: f"prodrec.{module}" for name, module in prodrec.SAVED_IN.items()}
+    missing = {n: m for n, m in homes.items() if m != families[n] and known.get(n) != m}
+    assert not missing, f"name them in SAVED_IN: {missing}"
+
+
+@pytest.mark.parametrize("name", ["Popularity", "ItemKNN"])
+def test_a_class_of_the_same_name_never_takes_the_place_of_one_of_ours(name, tmp_path):
+    from prodrec.recommend import collaborative
+    from prodrec.recommend.user_models import UserModel
+
+    ours = getattr(collaborative, name)
+    ours().fit(history()).save(tmp_path / "ours")
+    alphabet = type(own_classes()["Alphabet"][0])
+    theirs = type(name, (alphabet,), {"__module__": "mine"})
+    theirs().fit(history()).save(tmp_path / "theirs")
+    try:
+        for family in (UserModel, ours):
+            assert type(family.load(tmp_path / "ours")) is ours
+        for family in (UserModel, theirs):
+            assert type(family.load(tmp_path / "theirs")) is theirs
+        with pytest.raises(ValueError, match=f"{name} of prodrec.* not one of mine"):
+            theirs.load(tmp_path / "ours")
+    finally:
+        del UserModel._classes[name]["mine"]
+    wanted = f"`from mine import {name}`"
+    with pytest.raises(ValueError, match=wanted):  # a session without it, where ours is known
+        UserModel.load(tmp_path / "theirs")
+
+
+def test_a_class_of_a_script_is_found_under_the_name_of_the_script(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from prodrec.core import Saved\n"
+        "class Word(Saved):\n"
+        "    def _write(self, folder): return {}\n"
+        "    @classmethod\n"
+        "    def _read(cls, folder, meta): return cls()\n"
+        "if __name__ == '__main__': Word().save('word')\n"
+    )
+    subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, check=True)
+    assert read_manifest(tmp_path / "word")["meta"]["module"] == "mine"
+    code = "import mine; print(type(mine.Word.load('word')).__module__)"
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert told.stdout.strip() == "mine", told.stderr
 
 
 # -- folders of ours that contain one

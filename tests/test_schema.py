@@ -1,9 +1,12 @@
 "The server keeps to its own OpenAPI document, whatever is asked of it within that."
 
+import dataclasses
+import inspect
 import io
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -160,3 +163,53 @@ def test_everything_is_described(served):
             for status, answer in operation["responses"].items():
                 schemas = [c["schema"] for c in answer["content"].values()]
                 assert schemas and all(schemas), (path, method, status)
+
+
+# -- a further argument of questions is known everywhere, or a test says where it is forgotten
+
+
+def filled(model) -> dict:
+    "Return a value for each field of a schema that is not the one it has by default."
+    found = {}
+    for name in model.model_fields:
+        for value in ("x", ["x"], {"price": 0.5}, 0.5, 7):
+            try:
+                model(**{name: value})
+            except ValueError:
+                continue
+            found[name] = value
+            break
+    return found
+
+
+def test_every_field_of_a_question_reaches_recommend():
+    from prodrec.apps.schemas import QuestionBody, query_arguments
+
+    given = filled(QuestionBody)
+    assert set(given) == set(QuestionBody.model_fields)
+    products = pd.DataFrame({"price": [0.5, 2.0]}, index=["a", "b"])
+    query, options, offset = query_arguments(QuestionBody(**given), products)
+    assert {*query, *options} == {*given} - {"offset"} and offset == given["offset"]
+
+
+def test_a_query_and_its_schema_agree_about_what_may_be_asked():
+    from prodrec.apps.schemas import QuestionBody
+    from prodrec.recommend.query import Query
+
+    wishes = {f.name for f in dataclasses.fields(Query)}
+    arguments = set(inspect.signature(Recommender.recommend).parameters) - {"self", "former"}
+    assert wishes == arguments
+    of_a_form = {"image"}  # a part of the form, beside the fields
+    in_python_alone = {"crop", "each"}
+    assert {*QuestionBody.model_fields, *of_a_form} == wishes - in_python_alone | {"offset"}
+
+
+def test_the_options_of_the_command_line_reach_recommend():
+    from prodrec.apps.cli import parser
+    from prodrec.apps.commands_shop import _asked
+    from prodrec.recommend.query import Query
+
+    args = parser().parse_args(["recommend", "shop", "--id", "1"])
+    wishes = {f.name for f in dataclasses.fields(Query)} & set(vars(args))
+    vars(args).update(dict.fromkeys(wishes, 0.5))
+    assert {*_asked(args)} == wishes - {"k", "where"}  # which `recommend_products` reads itself

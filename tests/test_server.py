@@ -13,16 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import numpy as np
+import pandas as pd
 import pytest
 import requests
 from PIL import Image
 
-from prodrec import Recommender
+from prodrec import History, Markov, Recommender, load_demo
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
 from serving import (
     KEY,
+    KILLS,
+    asked_meanwhile,
     born,
     catalog,
     check_all,
@@ -575,12 +578,15 @@ def test_the_page_asks_goes_on_and_filters(shop, catalog):
 
 def test_killed_at_random_moments_nothing_confirmed_is_lost(mother, folder, tmp_path):
     database, draw, confirmed, begun = f"sqlite:///{tmp_path}/shop.sqlite", random.Random(0), {}, {}
-    for n in range(50):
+    answered = 0
+    for n in range(KILLS or 50):
         pid, url, state = born(mother, folder, database)
         check_all(url, state, confirmed, begun)
-        with killed_after(draw.uniform(0.01, 0.5), pid):
+        with asked_meanwhile(url) as asking, killed_after(draw.uniform(0.01, 0.5), pid):
             write_until_dead(url, n, draw, confirmed, begun)
-    assert len(confirmed) > 50
+        answered += sum(a.result() for a in asking)
+    print(f"{n + 1} kills, {len(confirmed)} products confirmed, {answered} questions answered")
+    assert len(confirmed) > n / 2 and answered > n
 
 
 def test_a_stop_finishes_what_was_begun(mother, folder, tmp_path):
@@ -599,3 +605,35 @@ def test_a_stop_finishes_what_was_begun(mother, folder, tmp_path):
                 done.append(answer.result().status_code)
     assert done and set(done) == {200}
     assert len(ChangeLog(database).last()) >= len(done)
+
+
+def test_the_session_of_an_unknown_visitor_is_answered_in_its_order(catalog, tmp_path):
+    ring = catalog.ids[:12]  # each user looked at three products, one after the other
+    rows = [(f"u{u}", ring[(u + s) % 12], "view") for u in range(36) for s in range(3)]
+    history = History(pd.DataFrame(rows, columns=["user", "id", "event"]))
+    made = Recommender(text=TfidfEmbedder(fields=("title",)), collaborative=Markov(back=0.0))
+    made.fit(catalog, history=history).save(tmp_path / "shop")
+    with serving(tmp_path / "shop", database=f"sqlite:///{tmp_path}/events.sqlite") as (url, _):
+        for shown, following in (([3, 4], 5), ([7, 3], 4)):
+            session = [ring[n] for n in shown]
+            asked = {"session": session, "k": 2, "weights": {"text": 0, "history": 1}}
+            hits = requests.post(f"{url}/recommend", json=asked).json()["hits"]
+            form = {"session": session, "k": 2, "weights": json.dumps(asked["weights"])}
+            assert requests.post(f"{url}/recommend", data=form).json()["hits"] == hits
+            assert hits[0]["id"] == ring[following] and not {h["id"] for h in hits} & {*session}
+            last = f"because of {session[-1]}, which the user looked at"
+            assert hits[0]["reason"].startswith(last)
+        gone = requests.post(f"{url}/recommend", json={"session": ["sold out", ring[3]], "k": 1})
+        assert gone.json()["hits"][0]["id"] == ring[4] and "sold out" in gone.json()["note"]
+        assert requests.post(f"{url}/recommend", json={"session": "x"}).status_code in (400, 422)
+
+
+def test_serve_refuses_what_cannot_be_loaded_before_it_listens(tmp_path, monkeypatch):
+    from prodrec.apps import server
+
+    Own = type("OwnWords", (TfidfEmbedder,), {"__module__": "mine"})
+    Recommender(text=Own()).fit(load_demo(12)).save(tmp_path / "shop")
+    del Own._classes["OwnWords"]
+    monkeypatch.setattr("uvicorn.run", lambda *args, **options: pytest.fail("it listened"))
+    with pytest.raises(ValueError, match="import it first, `from mine import OwnWords`"):
+        server.serve(tmp_path / "shop")

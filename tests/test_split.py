@@ -13,8 +13,10 @@ from prodrec.data.catalog import Catalog
 from prodrec.data.split import (
     classes_of,
     encode_labels,
+    has_official_sides,
     id_chance,
     leaks,
+    official_sides,
     split,
     split_by_time,
     split_by_value,
@@ -312,3 +314,19 @@ def test_the_split_of_a_version_is_that_of_the_next():
                                    index=family.index))  # fmt: skip
     sides = split(catalog, groups="family", seed=1)
     assert {n: sorted(s.products["family"].unique().tolist()) for n, s in sides.items()} == GOLDEN
+
+
+def test_an_official_split_is_taken_as_it_is():
+    table = pd.DataFrame({"category": list("abab") * 10, "title": "same"})
+    table["side"] = ["Training", "Training", "TEST", " val "] * 10
+    sides = official_sides(Catalog(table.set_axis(map(str, range(40)))))
+    assert {name: len(side) for name, side in sides.items()} == {
+        "train": 20,
+        "validation": 10,
+        "test": 10,
+    }
+    assert set(sides["test"].products["side"]) == {"TEST"}  # though all titles are the same
+    only = Catalog(table.assign(side="train").set_axis(map(str, range(40))))
+    assert not has_official_sides(only)
+    with pytest.raises(ValueError, match="'side' lacks train or test"):
+        official_sides(only)

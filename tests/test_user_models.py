@@ -51,7 +51,8 @@ MODELS = {
     "together": lambda factors: Together(1.5),
 }
 METHODS = tuple(MODELS)
-PERSONAL = [m for m in METHODS if m not in ("popularity", "sequential")]
+IMPERSONAL = ("popularity",)  # models that are the same for everybody
+PERSONAL = [m for m in METHODS if m not in (*IMPERSONAL, "sequential")]
 IMPLICIT = ["als", "bpr", "cosine", "cooccurrence", "blend"]
 
 
@@ -61,9 +62,8 @@ def made(method, factors=128):
 
 def test_every_registered_model_is_here():
     bases = {UserModel, FactorModel}
-    known = {
-        c for c in UserModel._classes.values() if c not in bases and not c.__name__.startswith("_")
-    }
+    classes = [c for homes in UserModel._classes.values() for c in homes.values()]
+    known = {c for c in classes if c not in bases and not c.__name__.startswith("_")}
     assert {c for c in known if c.__module__.startswith("prodrec.") or c is Together} == {
         type(made(m)) for m in METHODS
     }
@@ -239,7 +239,7 @@ def test_add_and_update_leave_the_copy_as_it_was(method):
     assert later.ids == [*model.ids, "later"]
     if method == "sequential":  # untrained here: any direction
         assert changed.scores("00", ["new"]) != model.scores("00", ["new"])
-    elif method != "popularity":
+    elif method not in IMPERSONAL:
         assert changed.scores("00", ["new"]) < model.scores("00", ["new"])
     for wrong, error in [
         (lambda: model.add(["p00"], [[1, 0]]), "'p00'"),
@@ -300,7 +300,7 @@ def test_a_constructor_of_ones_own_must_say_how_it_is_saved(tmp_path):
 def test_a_model_says_what_it_is():
     model = ALS(4).fit(checkerboard(4))
     assert repr(model).startswith("ALS(factors=4") and "users=4" in repr(model)
-    assert "products" in model._repr_html_() and "fitted=False" in repr(ALS())
+    assert "products" in model._repr_html_() and "call `fit`" in repr(ALS())
 
 
 # -- what a model returns
@@ -326,7 +326,8 @@ class Returning(UserModel):
 @pytest.fixture(autouse=True, scope="module")
 def forget():
     yield
-    UserModel._classes.pop("Returning")
+    for name in ("Returning", "Newest", "Oldest"):
+        UserModel._classes.pop(name)
 
 
 @pytest.mark.parametrize(
@@ -385,3 +386,77 @@ def test_no_model_loses_the_order_of_what_users_had():
         given.resize(1, len(model))
         model.score_rows(given)
         assert given.indices.tolist() == [5, 3, 9], method
+
+
+# -- strangers, and what is said
+
+
+class Newest(UserModel):
+    "What was first taken last, for strangers too."
+
+    answers_strangers, says = True, "new"
+
+    def learn(self, history, matrix):
+        return {"first": np.arange(matrix.shape[1], dtype=np.float32)}
+
+    def score_known(self, rows, users):
+        return np.tile(self.arrays["first"], (rows.shape[0], 1))
+
+
+class Oldest(Newest):
+    answers_strangers = False
+
+    def score_known(self, rows, users):
+        return -super().score_known(rows, users)
+
+
+@pytest.fixture
+def skewed():
+    pairs = [(f"{u}", f"p{p}") for p in range(6) for u in range(8 - p)]
+    return History(pd.DataFrame(pairs, columns=["user", "id"]))  # the oldest is the most popular
+
+
+def test_a_model_that_answers_strangers_is_asked(skewed):
+    assert Newest().fit(skewed).recommend("stranger", 3)[0].tolist() == ["p5", "p4", "p3"]
+    for model in (Oldest(), Popularity()):
+        assert model.fit(skewed).recommend("stranger", 1)[0].tolist() == ["p0"]
+    for part, first in ((Newest(), "p5"), (Oldest(), "p0")):
+        blend = Blend([part], weights={part.name: 1.0}).fit(skewed)
+        assert blend.recommend("stranger", 1)[0].tolist() == [first]
+        assert blend.answers_strangers is part.answers_strangers
+
+
+def test_a_recommender_asks_the_model_for_strangers_and_says_why(skewed):
+    from builders import shop
+
+    from prodrec import Recommender, TfidfEmbedder
+
+    catalog, events = shop(20), skewed.events.copy()
+    events["id"] = [catalog.ids[int(i[1:])] for i in events["id"]]
+    for model, first, why in ((Newest(), 5, "new"), (Oldest(), 0, "popular")):
+        shop_ = Recommender(text=TfidfEmbedder(), collaborative=model)
+        hits = shop_.fit(catalog, History(events)).recommend(user="stranger", k=3).to_frame()
+        assert hits.id.iloc[0] == catalog.ids[first]
+        assert hits.reason.iloc[0] == why, hits.reason.iloc[0]
+    hits = shop_.recommend(user="0", k=3).to_frame()
+    assert any("new" in reason for reason in hits.reason)
+
+
+def test_a_class_in_the_place_of_a_model_is_refused_at_once():
+    from prodrec import Recommender, TfidfEmbedder
+
+    for wrong, told in ((Newest, r"an instance, Newest\(\)"), ("als", "an instance, e.g.")):
+        with pytest.raises(TypeError, match=f"`collaborative` must be {told}"):
+            Recommender(text=TfidfEmbedder(), collaborative=wrong)
+
+
+def test_settings_that_json_cannot_hold_are_named(tmp_path):
+    model = Together(np.int64(2)).fit(checkerboard(4))
+    with pytest.raises(TypeError, match="`Together.settings` must .* received int64 for 'power'"):
+        model.save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_long_setting_is_shown_in_short():
+    text = repr(Together({f"p{n}": n for n in range(300)}))
+    assert len(text) < 120 and "…" in text

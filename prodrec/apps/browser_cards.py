@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RELATIONS', 'product_title', 'product_line', 'Showcase', 'product_cards', 'score_parts', 'fold_identical',
            'sort_cards', 'answer_list', 'beside_the_best', 'Answers', 'goes_together', 'second_answer', 'related_lists',
-           'shown_lists']
+           'mark_moves', 'shown_lists']
 
 # %% ../../nbs/40b_apps.browser_cards.ipynb #0007
 from collections import OrderedDict
@@ -27,6 +27,7 @@ from prodrec.apps.browser_data import (
     human_name,
     map_points,
     others_mask,
+    plain_note,
     plain_reason,
     reason_because,
     search_texts,
@@ -293,7 +294,7 @@ def answer_list(
     if state.query.get("collapse"):
         cards = fold_identical(cards)
     cards = sort_cards(showcase, cards, state.sort)
-    return {"name": name, "note": hits.note or None, "cards": cards, "n": len(cards)}
+    return {"name": name, "note": plain_note(hits.note) or None, "cards": cards, "n": len(cards)}
 
 # %% ../../nbs/40b_apps.browser_cards.ipynb #0026
 def beside_the_best(
@@ -317,6 +318,7 @@ class Answers:
     compared: Hits | None = None  # of a second recommender
     note: str | None = None  # the reason why the second one has no answer
     goes: Hits | None = None  # products that go with the one that is asked about
+    labels: tuple[str, str] = ("First", "Second")  # names of the two recommenders
     masks: dict[str, np.ndarray] = field(default_factory=dict)  # of `filter_masks`
 
 # %% ../../nbs/40b_apps.browser_cards.ipynb #0030
@@ -364,7 +366,19 @@ def related_lists(
     named = [(RELATIONS.get(kind, kind.capitalize()), kinds == kind) for kind in kinds.unique()]
     return [answer_list(showcase, state, hits, name, only=only) for name, only in named]
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0035
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0036
+def mark_moves(
+    lists: Sequence[dict],  # two of `answer_list`
+) -> list[dict]:
+    """Return both lists; `moved` of a card is its lead in places, None where the other lacks it."""
+    ranks = [{c["id"]: n for n, c in enumerate(one["cards"])} for one in lists]
+    for one, here, there in zip(lists, ranks, ranks[::-1], strict=True):
+        for card in one["cards"]:
+            id = card["id"]
+            card["moved"] = there[id] - here[id] if id in there else None
+    return list(lists)
+
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0038
 def shown_lists(
     showcase: Showcase,  # the recommender, and what the page needs of it
     state: BrowserState,  # what is asked and shown
@@ -381,11 +395,13 @@ def shown_lists(
         return related_lists(showcase, state, answers)
     other = answers.compared
     both = set() if left is not None else set(answers.hits.ids) & set(other.ids if other else [])
-    first = answer_list(showcase, state, answers.hits, "First", both)
-    second = {"name": "Second", "note": answers.note, "cards": [], "n": 0}
-    second = second if other is None else answer_list(showcase, state, other, "Second", both)
+    one, two = answers.labels
+    first = answer_list(showcase, state, answers.hits, one, both)
+    second = {"name": two, "note": answers.note, "cards": [], "n": 0}
+    second = second if other is None else answer_list(showcase, state, other, two, both)
     if left is None:
-        return [first, second]
+        ranked = other is not None and not state.sort
+        return mark_moves([first, second]) if ranked else [first, second]
     for one in (first, second):  # scores and reasons give away who speaks
         for card in one["cards"]:
             card |= {"score": None, "parts": {}, "reason": "", "because": None}

@@ -13,7 +13,13 @@ import numpy as np
 import pandas as pd
 
 from .browser_cards import product_line
-from .browser_data import others_mask, point_colours, shopper_words, where_from_page
+from prodrec.apps.browser_data import (
+    cluster_names,
+    others_mask,
+    point_colours,
+    shopper_words,
+    where_from_page,
+)
 from .browser_state import QUESTION, STEERING
 from .browser_view import explain_card
 from ..data.pictures import check_upload, read_ref
@@ -181,12 +187,27 @@ def _map(browser, content: Mapping, buffers: Sequence[bytes]):
     shop, column = browser.showcase, content.get("column") or browser.showcase.colour_by
     values = pd.Series("product", shop.points.index)
     if column:
-        values = shop.catalog.products.loc[shop.points.index, column]
+        values = shop.catalog.products[column].iloc[shop.map_rows]
     codes, labels = point_colours(values)
+    names = cluster_names(shop.points, values)
     points = [] if content.get("only") else [shop.points.to_numpy(np.float32).tobytes()]
-    return {"kind": "map", "column": column, "labels": labels}, [codes.tobytes(), *points]
+    told = {"column": column, "labels": labels, "names": names}
+    return {"kind": "map"} | told, [codes.tobytes(), *points]
 
 # %% ../../nbs/40d_apps.browser_messages.ipynb #0035
+@message("view")
+def _view(browser, content: Mapping, buffers: Sequence[bytes]):
+    verbs = {"keep": browser.keep_view, "show": browser.show_view, "forget": browser.forget_view}
+    verbs[content["act"]](content["name"])
+
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0036
+@message("thumbs")
+def _thumbs(browser, content: Mapping, buffers: Sequence[bytes]):
+    shop, places = browser.showcase, [int(at) for at in content["at"]][:80]
+    pictures = [shop.thumb(shop.points.index[at], 64) or b"" for at in places]
+    return {"kind": "thumbs", "at": places}, pictures
+
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0037
 @message("peek")
 def _peek(browser, content: Mapping, buffers: Sequence[bytes]):
     at, shop = content["at"], browser.showcase

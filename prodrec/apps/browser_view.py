@@ -171,13 +171,11 @@ def heat_pictures(
     asked,  # the product or the picture that is asked about
     id: str,  # the recommended product
 ) -> list[bytes]:
-    """Return both pictures, or the product's, with their warm places; [] without a network."""
-    explain, known = getattr(showcase.recommender, "explain", None), isinstance(asked, str)
+    """Return both pictures with their warm places; [] without a network."""
+    explain, catalog = getattr(showcase.recommender, "explain", None), showcase.catalog
+    pairs = ((asked, id), (id, asked))
     try:
-        found = [heat_overlay(showcase.catalog.pixels(id), explain(asked, id))]
-        if known and asked in showcase.catalog:
-            found.insert(0, heat_overlay(showcase.catalog.pixels(asked), explain(id, asked)))
-        return found
+        return [heat_overlay(read_image(a, catalog), explain(b, a)) for a, b in pairs]
     except (ValueError, TypeError, RuntimeError, ImageError):  # no network that looks at pictures
         return []
 

@@ -190,3 +190,7 @@ def main(
         text = str(e.args[0] if isinstance(e, KeyError) and e.args else e)
         print(f"prodrec: {in_words_of(text, args)}", file=sys.stderr)
         return 1
+
+# %% ../../nbs/44_apps.cli.ipynb #0030
+if __name__ == "__main__" and __spec__ is not None:  # run as a module, not in a notebook
+    sys.exit(main())

@@ -18,7 +18,8 @@ from pathlib import Path
 import pandas as pd
 
 from .cli import without_greetings, wrong_call
-from .commands import Answer, check_out, clean_data, say
+from .commands import Answer, check_out, clean, clean_data, given_data, say
+from .report import recommender_page
 from prodrec.apps.workspace import (
     Versions,
     Workspace,
@@ -28,10 +29,18 @@ from prodrec.apps.workspace import (
 )
 from ..core import find_saved, save_folder
 from ..data.catalog import Catalog
-from ..recommend.embedders import ColorHistogram, Embedder, ImageEmbedder, TfidfEmbedder
+from prodrec.recommend.embedders import (
+    ColorHistogram,
+    Embedder,
+    ImageEmbedder,
+    TextEmbedder,
+    TfidfEmbedder,
+    best_image_embedder,
+)
 from ..recommend.filters import read_where
 from ..recommend.index import FaissIndex
 from ..recommend.recommender import Recommender
+from ..recommend.sparse import SearchEmbedder
 
 # %% ../../nbs/44c_apps.commands_shop.ipynb #0010
 def find_embedder(
@@ -43,11 +52,13 @@ def find_embedder(
         raise wrong_call(told)
     if args.model:
         return _open_model(args.model).classifier
-    network = args.network or "colours"
+    network = args.network or "auto"
+    if network == "auto":
+        return best_image_embedder()
     if network == "words":
         return TfidfEmbedder(seed=args.seed)
     if network == "colours":
-        return ColorHistogram(args.image_size)
+        return ColorHistogram(args.image_size or (80, 60))
     return _pretrained(network, args.image_size)
 
 # %% ../../nbs/44c_apps.commands_shop.ipynb #0011
@@ -58,18 +69,20 @@ def _open_model(path: str) -> Workspace:
     return open_model(path)
 
 # %% ../../nbs/44c_apps.commands_shop.ipynb #0012
-def _pretrained(network: str, image_size: tuple[int, int]) -> Embedder:
+def _pretrained(network: str, image_size: tuple[int, int] | None) -> Embedder:
     "Return an embedder of pictures by a backbone; a wrong call where there is none of that name."
     from difflib import get_close_matches
 
     with without_greetings():
         from prodrec.models.backbones import BACKBONES
+        from prodrec.models.networks import load_plugins
 
-    names = ["colours", "words", *BACKBONES.index]
+    load_plugins("prodrec.backbones")
+    names = ["auto", "colours", "words", *BACKBONES.index]
     if network not in names:
         near = get_close_matches(network, names, 1)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        told = f"--network {network!r} is unknown{hint}: choose colours, words, or one of "
+        told = f"--network {network!r} is unknown{hint}: choose auto, colours, words, or one of "
         raise wrong_call(told + ", ".join(BACKBONES.index))
     return ImageEmbedder(network, image_size)
 
@@ -114,7 +127,7 @@ def picture_side(
         from prodrec.models.hybrid import HybridClassifier
         from prodrec.models.text import TextClassifier
 
-    if isinstance(by, TfidfEmbedder | TextClassifier):
+    if isinstance(by, TextEmbedder | TextClassifier):
         return None
     if not isinstance(by, HybridClassifier):
         return by
@@ -128,18 +141,27 @@ def make_recommender(
     by,  # an embedder, or a fitted classifier
     catalog: Catalog,  # the products to find
     words: bool | None = None,  # compare titles and descriptions; None: where there are any
-    seed: int = 0,  # of the vocabulary
+    seed: int = 0,  # of the vocabulary of `--network words`
     weights: Mapping[str, float] | None = None,  # see `Recommender`
 ) -> Recommender:
     """Return a recommender of the products of `catalog`."""
     image = picture_side(by)
     words = catalog.texts().ne("").any() if words is None else words
-    text = TfidfEmbedder(seed=seed) if words or image is None else None
+    text = _of_words(by, seed) if words or image is None else None
+    if image is not None and not catalog.products["image"].notna().any():
+        image = None  # products of words alone
     names = " and ".join(e.name for e in (image, text) if e is not None)
     say(f"index      {len(catalog):,} products by {names}")
+    if note := getattr(text, "note", ""):
+        say(f"note       {note}")
     return Recommender(image=image, text=text, weights=weights).fit(catalog)
 
-# %% ../../nbs/44c_apps.commands_shop.ipynb #0025
+# %% ../../nbs/44c_apps.commands_shop.ipynb #0023
+def _of_words(by, seed: int) -> TextEmbedder:
+    "Return the embedder of words: that of `--network words`, else the best that is here."
+    return TfidfEmbedder(seed=seed) if isinstance(by, TfidfEmbedder) else SearchEmbedder()
+
+# %% ../../nbs/44c_apps.commands_shop.ipynb #0026
 def with_recommender(
     model: Workspace | None,  # a trained one; None: nothing was trained
     recommender: Recommender,  # fitted
@@ -151,7 +173,7 @@ def with_recommender(
     products = united(recommender.catalog, model.catalog[sum(model.sides.values(), [])])
     return Workspace(products, recommender, model.classifier, model.sides, model.how, images=images)
 
-# %% ../../nbs/44c_apps.commands_shop.ipynb #0026
+# %% ../../nbs/44c_apps.commands_shop.ipynb #0027
 def index_data(
     args: argparse.Namespace,  # of `prodrec index`
 ) -> Answer:
@@ -162,17 +184,24 @@ def index_data(
         told = "--data is missing: it names the products to find (with --model, by default those "
         raise wrong_call(told + "it was trained with)")
     image = picture_side(by)
-    pictures = image is not None and image is by
-    catalog = model.catalog if args.data is None else clean_data(args, pictures=pictures)
+    if args.data is None:
+        catalog = model.catalog
+    else:
+        given = given_data(args)
+        pictures = image is by and given.products["image"].notna().any()
+        catalog = clean(given, pictures=image is not None and pictures)[0]
     recommender = make_recommender(by, catalog, args.words, args.seed)
     workspace = with_recommender(model, recommender, args.images)
+    if args.report:
+        workspace.reports["report.html"] = recommender_page(recommender)
     name = Versions(out).add(workspace, products=len(catalog))
     spaces = list(recommender.embedders)
     result = {"version": name, "products": len(catalog), "by": spaces, "out": str(out)}
     text = f"version {name} in {out}: {recommender!r}\n`prodrec serve {out}` serves it"
+    text += f"\n{out / name / 'report.html'} shows its answers" if args.report else ""
     return Answer(result, text)
 
-# %% ../../nbs/44c_apps.commands_shop.ipynb #0032
+# %% ../../nbs/44c_apps.commands_shop.ipynb #0033
 def _asked(args: argparse.Namespace) -> dict:
     "Return what to look for, and how; a wrong call where there is nothing to look for."
     names = ("id", "image", "text", "user", "within", "min_score", "diversity")
@@ -181,7 +210,7 @@ def _asked(args: argparse.Namespace) -> dict:
         raise wrong_call("say what to look for: give --id, --image, --text or --user")
     return options
 
-# %% ../../nbs/44c_apps.commands_shop.ipynb #0033
+# %% ../../nbs/44c_apps.commands_shop.ipynb #0034
 def recommend_products(
     args: argparse.Namespace,  # of `prodrec recommend`
 ) -> Answer:
@@ -196,7 +225,7 @@ def recommend_products(
     table = hits.to_frame().to_json(orient="records", date_format="iso")
     return Answer(json.loads(table), repr(hits))
 
-# %% ../../nbs/44c_apps.commands_shop.ipynb #0038
+# %% ../../nbs/44c_apps.commands_shop.ipynb #0039
 def serve_shop(
     args: argparse.Namespace,  # of `prodrec serve`
 ):

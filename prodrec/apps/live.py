@@ -513,7 +513,11 @@ class LiveRecommender:
         self._made((id, None, None))
 
     def __repr__(self):
-        state = "not open" if self.writer is None else f"version {self.version}, {self.catalog!r}"
+        state = (
+            "not open: call `open`"
+            if self.writer is None
+            else f"version {self.version}, {self.catalog!r}"
+        )
         return f"LiveRecommender({state})"
 
 # %% ../../nbs/42c_apps.live.ipynb #0051

@@ -14,6 +14,7 @@ let trail = [];
 // -- words, money, likes
 
 const say = (name, values = {}) => Object.entries(values).reduce((text, [k, v]) => text.replace(`{${k}}`, v), dictionary[name] ?? name);
+const listed = (words) => new Intl.ListFormat(facts.shop.language || "en", { type: "conjunction" }).format(words);
 const named = (column) => dictionary[column] ?? column.replaceAll("_", " ").replace(/^./, (c) => c.toUpperCase());
 
 function money(value) {
@@ -39,7 +40,12 @@ function like(id, on) {
 
 function showLikes() {
   $("likes").textContent = `♥ ${say("likes", { n: liked().length })}`;
-  for (const heart of document.querySelectorAll(".heart")) heart.setAttribute("aria-pressed", liked().includes(heart.dataset.id));
+  for (const heart of document.querySelectorAll(".heart")) beat(heart, liked().includes(heart.dataset.id));
+}
+
+function beat(heart, on) {
+  heart.textContent = on ? "♥" : "♡";
+  heart.setAttribute("aria-pressed", on);
 }
 
 function tell(text, error = false) {
@@ -49,28 +55,30 @@ function tell(text, error = false) {
 
 // -- asking
 
-class Trouble extends Error {}
+class Trouble extends Error {
+  constructor(code) { super(dictionary.errors[code] ?? dictionary.errors.other); this.code = code; }
+}
 
 async function fetched(path, options) {
   let response;
   try {
     response = await fetch(path, options);
   } catch {
-    throw new Trouble(dictionary.errors.offline);
+    throw new Trouble("offline");
   }
   const body = await response.json().catch(() => ({}));
   if (response.ok) return body;
   const code = /known word/.test(body.detail ?? "") ? "unknown_words" : body.code;
-  throw new Trouble(dictionary.errors[code] ?? dictionary.errors.other);
+  throw new Trouble(code);
 }
 
 async function shrunk(file) {
-  if (!["image/jpeg", "image/png", "image/webp"].includes(file.type)) throw new Trouble(dictionary.errors.unsupported);
+  if (!["image/jpeg", "image/png", "image/webp"].includes(file.type)) throw new Trouble("unsupported");
   let bitmap;
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    throw new Trouble(dictionary.errors.unreadable);
+    throw new Trouble("unreadable");
   }
   const scale = Math.min(1, LONGEST / Math.max(bitmap.width, bitmap.height));
   const canvas = make("canvas");
@@ -137,6 +145,7 @@ async function show(offset = 0) {
     $("together").hidden = true;
     $("shown").hidden = !(now.id || now.picture);
     $("more").hidden = true;
+    $("hits").classList.toggle("mosaic", isStart);
   }
   try {
     if (isStart) return await showStart(mine);
@@ -160,9 +169,18 @@ async function show(offset = 0) {
     if (mine !== asked) return;
     if (!(e instanceof Trouble)) console.error(e);
     showTrail(now);
-    if (!offset) $("hits").replaceChildren();
     tell(e instanceof Trouble ? e.message : dictionary.errors.other, true);
+    if (!offset) await showOthers(now, mine, e.code === "unknown_words");
   }
+}
+
+// Words that nobody knows lead to other products, under the filters that are set, and not to an empty page
+async function showOthers(now, mine, some) {
+  const { hits } = some ? await fetched("recommend", { method: "POST", body: form({ where: now.where }) }).catch(() => ({ hits: [] })) : { hits: [] };
+  if (mine !== asked) return;
+  $("heading").hidden = !hits.length;
+  $("heading").textContent = say("popular");
+  $("hits").replaceChildren(...hits.map(card));
 }
 
 // -- the first screen
@@ -240,10 +258,10 @@ function frame(id, alt) {
 }
 
 function heart(id, name) {
-  const button = Object.assign(make("button", "♥", "heart"), { type: "button" });
+  const button = Object.assign(make("button", "", "heart"), { type: "button" });
   button.dataset.id = id;
   button.setAttribute("aria-label", `${say("like")}: ${name}`);
-  button.setAttribute("aria-pressed", liked().includes(id));
+  beat(button, liked().includes(id));
   button.onclick = () => like(id, button.getAttribute("aria-pressed") !== "true");
   return button;
 }
@@ -253,8 +271,10 @@ function card(hit) {
   const link = Object.assign(make("a"), { href: address({ id: hit.id, where: question().where }) });
   const text = make("span", "", "facts");
   text.append(make("strong", hit.title || hit.id), make("small", [hit.category, money(hit.price)].filter(Boolean).join(" · ")));
+  const same = (/same ([^;]+)/.exec(hit.reason ?? "")?.[1] ?? "").split(", ").filter((c) => c && c !== "category").slice(0, 3);
   const parts = ["image", "text", "history"].filter((part) => hit[part] > 0.01).sort((a, b) => hit[b] - hit[a]);
-  if (parts.length) text.append(make("small", say(parts[0]), "why"));
+  const shared = same.length ? say("same", { names: listed(same.map((c) => named(c).toLocaleLowerCase())) }) : "";
+  if (parts.length || shared) text.append(make("small", [parts.length && say(parts[0]), shared].filter(Boolean).join(", "), "why"));
   link.append(frame(hit.id, ""), text);
   item.append(link, heart(hit.id, hit.title || hit.id));
   return item;
@@ -281,9 +301,37 @@ function showFilters(now) {
   for (const field of $("filters").querySelectorAll("[data-end]")) field.value = now.where[field.dataset.column]?.[field.dataset.end] ?? "";
   const slider = $("share");
   if (slider) slider.value = now.words || slider.dataset.usual;
+  showChips(now);
   const n = Object.keys(now.where).length;
   $("open").textContent = n ? `${say("filters")} (${n})` : say("filters");
   $("clear").hidden = !n;
+}
+
+// One chip for each filter; pressed, it takes the filter away
+function showChips(now) {
+  const without = (column, value) => {
+    const where = { ...now.where }, left = Array.isArray(where[column]) ? where[column].filter((v) => v !== value) : [];
+    if (left.length) where[column] = left; else delete where[column];
+    return where;
+  };
+  const span = (column, { from, to }) => {
+    const words = (v) => (column === "price" ? money(v) : typeof v === "number" ? v.toLocaleString(facts.shop.language || "en") : v);
+    return [from != null && `${say("from")} ${words(from)}`, to != null && `${say("to")} ${words(to)}`].filter(Boolean).join(" ");
+  };
+  const chips = Object.entries(now.where).flatMap(([column, wish]) => {
+    const isRange = wish && typeof wish === "object" && !Array.isArray(wish);
+    return (isRange ? [null] : [wish].flat()).map((value) => {
+      const name = `${named(column)}: ${isRange ? span(column, wish) : value}`;
+      const chip = Object.assign(make("button", `${name} ×`, "plain chip"), { type: "button" });
+      chip.setAttribute("aria-label", say("remove", { name }));
+      chip.onclick = () => go({ ...question(), where: without(column, value) });
+      const item = make("li");
+      item.append(chip);
+      return item;
+    });
+  });
+  $("chips").replaceChildren(...chips);
+  $("chips").hidden = !chips.length;
 }
 
 function wanted() {

@@ -72,26 +72,48 @@ const map = $(".map");
 if (map) {
   const svg = $("svg", map), near = $("#near"), points = data.map, circles = all("circle", svg);
   const size = svg.viewBox.baseVal;
-  let shown = null;
+  let shown = -1;
+  const isShown = (n) => !circles[n].classList.contains("faded");
+  // The product with its picture, beside its point; -1 for none
+  const show = (n) => {
+    near.hidden = n < 0;
+    if (n !== shown) {
+      circles[shown]?.classList.remove("at");
+      circles[n]?.classList.add("at");
+      if (n >= 0) near.replaceChildren(...card("div", points[n], made("small", "", points[n].label)).childNodes);
+      shown = n;
+    }
+    if (n < 0) return;
+    const box = svg.getBoundingClientRect(), scale = box.width / size.width;
+    near.style.left = `${Math.min(points[n].x * scale + 14, Math.max(0, box.width - 150))}px`;
+    near.style.top = `${points[n].y * scale + 14}px`;
+  };
   svg.addEventListener("pointermove", (e) => {
     const box = svg.getBoundingClientRect(), scale = size.width / box.width;
     const x = (e.clientX - box.left) * scale, y = (e.clientY - box.top) * scale;
     let best = -1, least = (24 * scale) ** 2;
     points.forEach((p, n) => {
       const d = (p.x - x) ** 2 + (p.y - y) ** 2;
-      if (d < least && !circles[n].classList.contains("faded")) [best, least] = [n, d];
+      if (d < least && isShown(n)) [best, least] = [n, d];
     });
-    near.hidden = best < 0;
-    if (best < 0) return;
-    if (best !== shown) {
-      const p = points[best];
-      near.replaceChildren(...card("div", p, made("small", "", p.label)).childNodes);
-      shown = best;
-    }
-    near.style.left = `${Math.min(e.clientX - box.left + 14, Math.max(0, box.width - 150))}px`;
-    near.style.top = `${e.clientY - box.top + 14}px`;
+    show(best);
   });
-  svg.addEventListener("pointerleave", () => { near.hidden = true; });
+  svg.addEventListener("pointerleave", () => show(-1));
+  svg.addEventListener("blur", () => show(-1));
+  svg.addEventListener("keydown", (e) => {
+    const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }, way = ways[e.key];
+    if (e.key === "Escape") show(-1);
+    if (!way) return;
+    e.preventDefault();
+    const from = points[shown] ?? { x: size.width / 2, y: size.height / 2 };
+    let best = shown, least = Infinity;
+    points.forEach((p, n) => { // the nearest one that lies more ahead than aside
+      const ahead = (p.x - from.x) * way[0] + (p.y - from.y) * way[1], aside = Math.abs((p.x - from.x) * way[1]) + Math.abs((p.y - from.y) * way[0]);
+      if (n !== shown && ahead > 0 && ahead >= aside && isShown(n) && ahead + 2 * aside < least) [best, least] = [n, ahead + 2 * aside];
+    });
+    show(best);
+    if (best >= 0) $(".spoken", map).textContent = `${points[best].title}, ${points[best].label}`;
+  });
   const chosen = all(".legend button", map);
   for (const b of chosen) {
     b.addEventListener("click", () => {

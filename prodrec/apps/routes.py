@@ -31,13 +31,13 @@ from prodrec.apps.schemas import (
     Labels,
     Problem,
     Products,
-    Question,
+    QuestionBody,
     Reloaded,
     Start,
     State,
     filters_of,
     form_fields,
-    read_question,
+    query_arguments,
     request_body,
 )
 from ..core import ImageError, optional
@@ -203,8 +203,10 @@ class Routes:
     async def recommend(self, request: fastapi.Request):
         """Find the products most like a query: a product, a picture, words, a user, or all."""
         fields, data = await read_body(request)
-        question = Question.model_validate(fields, strict=request_is_json(request))
-        query, options, offset = read_question(question, self.live.catalog.products)
+        if "image" in fields:
+            raise ValueError("`image` is a file: send it in a form, multipart/form-data")
+        question = QuestionBody.model_validate(fields, strict=request_is_json(request))
+        query, options, offset = query_arguments(question, self.live.catalog.products)
         if data is not None:
             query["image"] = await self._picture(data)
         hits = await ask(self.live, query, options)
@@ -378,7 +380,7 @@ def reading_routes(
     routes: Routes,  # the routes that change nothing
 ) -> list[tuple[str, str, Callable, Any, str, tuple, dict]]:
     """Return (method, path, route, answer, group, errors, options of FastAPI) of each."""
-    asks = {"openapi_extra": request_body("QuestionForm", "Question")}
+    asks = {"openapi_extra": request_body("QuestionForm", "QuestionBody")}
     shows = {"openapi_extra": request_body("PictureForm")}
     jpeg = {"response_class": Jpeg}
     return [

@@ -295,7 +295,8 @@ def lifespan_of(
 
     @contextlib.asynccontextmanager
     async def lifespan(app):
-        await asyncio.to_thread(live.open)
+        if live.recommender is None:  # `serve` has opened it before
+            await asyncio.to_thread(live.open)
         tasks, loop = set(), asyncio.get_running_loop()
         with contextlib.suppress(ValueError, RuntimeError, AttributeError, NotImplementedError):
             loop.add_signal_handler(signal.SIGHUP, lambda: tasks.add(loop.create_task(reload())))
@@ -319,8 +320,12 @@ def make_app(
     columns: Mapping[str, str] | None = None,  # the schema of further columns: name → type
     pictures: str | Path | None = None,  # a folder outside `recommender` that may be shown
     shop: Mapping[str, str] = {},  # noqa: B006  # name, currency and language, for the page
+    keyless: Sequence[str] = (),  # paths of your own that may be sent to without a key
 ):
     """Return the FastAPI application that serves a recommender; it is loaded when that starts.
+
+    From then on `app.state.live.recommender` is the recommender. Further routes are added to the
+    application; those that are sent to need the key too, unless `keyless` names them.
 
     `ValueError` for a recommender that was not saved, without `database`: it has no place for
     changes. `FileNotFoundError` and `ValueError` for a folder in which none was saved.
@@ -347,6 +352,7 @@ def make_app(
     add_routes(app, live, shop)
     hosts = allowed_hosts(hosts)
     limits = Limits(max_body=max_body, patience=patience, rate=rate, hosts=hosts, origins=origins)
+    limits.keyless = (*limits.keyless, *keyless)
     return guarded(app, limits, api_key, metrics)
 
 # %% ../../nbs/42h_apps.server.ipynb #0036
@@ -366,7 +372,9 @@ def guarded(
         own = {"X-Model-Version": live.version or "none", "X-Change": str(live.change)}
         return own | ({"Cross-Origin-Resource-Policy": "cross-origin"} if limits.origins else {})
 
-    app.add_middleware(Guard, limits=limits, key=api_key, headers=headers, seen=metrics.seen)
+    guard = {"key": api_key, "headers": headers, "seen": metrics.seen}
+    guard["started"] = lambda: app.state.live.recommender is not None
+    app.add_middleware(Guard, limits=limits, **guard)
     if limits.origins:
         cors = optional("starlette.middleware.cors", "serve").CORSMiddleware
         told = ["X-Model-Version", "X-Change", "X-Request-ID", "Retry-After"]
@@ -374,7 +382,7 @@ def guarded(
         app.add_middleware(cors, **allowed, allow_methods=["GET", "POST"], expose_headers=told)
     return app
 
-# %% ../../nbs/42h_apps.server.ipynb #0043
+# %% ../../nbs/42h_apps.server.ipynb #0046
 def raise_file_limit(
     wanted: int = 65_536,  # open files and connections
 ):
@@ -386,19 +394,23 @@ def raise_file_limit(
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
-# %% ../../nbs/42h_apps.server.ipynb #0044
+# %% ../../nbs/42h_apps.server.ipynb #0047
 def serve(
     path: str | Path,  # a saved recommender, a version, or a folder of versions
     host: str = "127.0.0.1",  # the address to listen on
     port: int = 8000,  # to listen on
     **options,  # of `make_app`; what is not given is taken from the environment, see `settings`
 ):
-    """Serve a recommender until it is interrupted; what was begun is finished."""
+    """Serve a recommender until it is interrupted; what was begun is finished.
+
+    `ValueError` where the recommender cannot be loaded.
+    """
     uvicorn = optional("uvicorn", "serve")
     given = {name: value for name, value in options.items() if value is not None}
     options = settings(os.environ) | given
     options["hosts"] = allowed_hosts(options.get("hosts", ()), host)
     app = make_app(path, **options)
+    app.state.live.open()  # what cannot be loaded is refused here, in words
     raise_file_limit()
     start_logs(os.environ.get("PRODREC_ACCESS_LOG", "1") != "0")
     print(f"http://{host}:{port} serves {path}; Ctrl-C stops it", flush=True)

@@ -237,7 +237,9 @@ def find_reader(
 ) -> Reader | None:
     """Return the reader called `name`, None where there is none; import its package if needed."""
     if name not in READERS and name in (found := _entry_points()):
-        register_reader(name, found[name].load())
+        function = found[name].load()
+        if name not in READERS:  # its module may have registered it, e.g. with `draws`
+            register_reader(name, function)
     return READERS.get(name)
 
 # %% ../../nbs/12_data.readers.ipynb #0051
@@ -245,6 +247,21 @@ class SourceError(ValueError):
     """Report arguments of `read_data` that name no data, or do not go together."""
 
 # %% ../../nbs/12_data.readers.ipynb #0052
+def _checked_read(reader: Reader, place: list, drawn: dict) -> Catalog:
+    "Return what a reader reads; `ValueError` names it where it stumbles or gives no catalogue."
+    try:
+        catalog = reader.function(*place, **drawn)
+    except (ValueError, OSError, ImportError, RuntimeError):  # in words already
+        raise
+    except Exception as e:
+        told = f"the reader {reader.name!r} cannot read {str(place[0]) if place else 'its data'!r}"
+        raise ValueError(f"{told}: {type(e).__name__}: {e}") from e
+    if not isinstance(catalog, Catalog):
+        received = type(catalog).__name__
+        raise ValueError(f"the reader {reader.name!r} must return a Catalog, received {received}")
+    return catalog
+
+# %% ../../nbs/12_data.readers.ipynb #0054
 def _read_named(reader: Reader, root, columns, limit: int | None, seed: int) -> Catalog:
     if columns:
         raise SourceError(f"the reader {reader.name!r} knows its columns: leave out `columns`")
@@ -255,9 +272,9 @@ def _read_named(reader: Reader, root, columns, limit: int | None, seed: int) -> 
     if not reader.needs_root and root is not None:
         raise SourceError(f"the reader {reader.name!r} reads no files: leave out `root`")
     drawn = {"limit": limit, "seed": seed} if reader.draws else {}
-    return reader.function(*([root] if reader.needs_root else []), **drawn)
+    return _checked_read(reader, [root] if reader.needs_root else [], drawn)
 
-# %% ../../nbs/12_data.readers.ipynb #0054
+# %% ../../nbs/12_data.readers.ipynb #0056
 def _read_path(path: Path, root, columns) -> Catalog:
     if path.is_file() and is_table(path):
         return read_table(path, columns, root)
@@ -277,7 +294,7 @@ def _read_path(path: Path, root, columns) -> Catalog:
         return Catalog.load(path, root)
     return read_folder(path)
 
-# %% ../../nbs/12_data.readers.ipynb #0055
+# %% ../../nbs/12_data.readers.ipynb #0057
 def read_data(
     source: str
     | Path

@@ -19,8 +19,8 @@ from .networks import load_plugins, register_network
 from ..stats import unit_rows
 
 # %% auto #0
-__all__ = ['BACKBONES', 'FILES', 'NETWORKS', 'PREPARATIONS', 'known_backbone', 'prepare', 'backbone', 'inside_size', 'features',
-           'transfer', 'register_backbone', 'agreement']
+__all__ = ['BACKBONES', 'FILES', 'NETWORKS', 'PREPARATIONS', 'known_backbone', 'prepare', 'backbone', 'inside_size', 'check_seen',
+           'features', 'transfer', 'register_backbone', 'agreement']
 
 # %% ../../nbs/21a_models.backbones.ipynb #0012
 _COLUMNS = ["parameters", "dim", "size", "smallest", "pixels", "licence", "unfreeze"]
@@ -38,7 +38,10 @@ def known_backbone(
         load_plugins("prodrec.backbones")
     if name not in BACKBONES.index:
         names = ", ".join(BACKBONES.index)
-        raise ValueError(f"`name` {name!r} is unknown: choose one of {names}")
+        raise ValueError(
+            f"`name` {name!r} is unknown: choose one of {names}, "
+            "or import the module that registers it"
+        )
     return name
 
 # %% ../../nbs/21a_models.backbones.ipynb #0015
@@ -81,6 +84,8 @@ def _published(make: Callable, name: str) -> keras.Model:
             return make(weights="imagenet")
     except ValueError as e:  # such as an alpha for which nothing was published
         raise ValueError(f"no ImageNet weights of {name}: {e}") from e
+    except (TypeError, NameError, AttributeError, ImportError):  # of the builder's own code
+        raise
     except Exception as e:  # Keras raises a bare Exception where a download fails
         raise FileNotFoundError(
             f"the ImageNet weights of {name} cannot be had ({str(e)[:200]}): "
@@ -149,8 +154,12 @@ def inside_size(
     return tuple(max(32, 8 * round(side * size / max(image_size) / 8)) for side in image_size)
 
 # %% ../../nbs/21a_models.backbones.ipynb #0029
-def _check_seen(name: str, seen: tuple[int, int], pretrained: bool):
-    "Raise where a backbone would see nothing, warn where it sees less than half of its size."
+def check_seen(
+    name: str,  # one of `BACKBONES`
+    seen: tuple[int, int],  # (height, width) that it gets to see
+    pretrained: bool = True,  # whether it has learned a size yet
+):
+    """Raise where a backbone would see nothing, warn where it sees less than half of its size."""
     row = BACKBONES.loc[name]
     if min(seen) < row.smallest:
         raise ValueError(
@@ -165,6 +174,16 @@ def _check_seen(name: str, seen: tuple[int, int], pretrained: bool):
         )
 
 # %% ../../nbs/21a_models.backbones.ipynb #0030
+def _check_dim(name: str, found: int | None):
+    "Raise `ValueError` where a backbone makes other features than it was registered with."
+    dim = BACKBONES.dim[name]
+    if found not in (dim, None):
+        raise ValueError(
+            f"the backbone {name!r} makes {found} features and was registered with `dim={dim}`: "
+            f"register it with `dim={found}`"
+        )
+
+# %% ../../nbs/21a_models.backbones.ipynb #0031
 def features(
     name: str,  # one of `BACKBONES`
     image_size: tuple[int, int],  # (height, width) of the pictures that come in
@@ -178,14 +197,16 @@ def features(
     """
     base = backbone(name, weights, alpha)
     resize = inside_size(name, image_size, resize, weights is not None)
-    _check_seen(name, resize or image_size, weights is not None)
+    check_seen(name, resize or image_size, weights is not None)
     inputs = keras.Input((*image_size, 3), dtype="uint8")
     x = inputs if resize is None else layers.Resizing(*resize, interpolation="bilinear")(inputs)
     x = base(prepare(x, name), training=False)
+    if alpha == 1:
+        _check_dim(name, x.shape[-1])
     last = layers.GlobalAveragePooling2D if len(x.shape) == 4 else layers.Identity
     return keras.Model(inputs, last(name="bottleneck")(x))
 
-# %% ../../nbs/21a_models.backbones.ipynb #0031
+# %% ../../nbs/21a_models.backbones.ipynb #0032
 def transfer(
     image_size: tuple[int, int],  # (height, width) of the pictures that come in
     n_classes: int,  # number of labels
@@ -206,7 +227,7 @@ def transfer(
     decided = layers.Dense(n_classes, activation="softmax", dtype="float32", name="probabilities")
     return keras.Model(base.input, decided(x))
 
-# %% ../../nbs/21a_models.backbones.ipynb #0033
+# %% ../../nbs/21a_models.backbones.ipynb #0034
 def register_backbone(
     name: str,  # by which it is asked for; another one of that name is replaced
     build: Callable,  # weights ("imagenet" or None) -> keras.Model, pixels to maps or vectors
@@ -226,13 +247,18 @@ def register_backbone(
         raise ValueError(
             f"`pixels` {pixels!r} is unknown: choose one of {ways}, or give a function"
         )
+    try:
+        inspect.signature(build).bind(weights=None)
+    except TypeError as e:
+        told = f"`build` must be a function of `weights` ('imagenet' or None), received {build!r}"
+        raise TypeError(f"{told}: {e}") from e
     row = [parameters, dim, size, smallest, pixels, licence, tuple(unfreeze)]
     BACKBONES.loc[name] = pd.Series(row, _COLUMNS, dtype=object)
     _BUILDERS[name], NETWORKS[name] = build, partial(transfer, name=name)
     FILES[name] = dict(files or {})
     register_network(name, NETWORKS[name], size, size // 2, **training)
 
-# %% ../../nbs/21a_models.backbones.ipynb #0037
+# %% ../../nbs/21a_models.backbones.ipynb #0038
 def _application(name: str) -> Callable:
     "Return the builder of a network of `keras.applications` for pictures of any size."
 
@@ -276,7 +302,7 @@ register_backbone(
     files={1.0: "efficientnetv2-b0_notop.h5"},
 )
 
-# %% ../../nbs/21a_models.backbones.ipynb #0038
+# %% ../../nbs/21a_models.backbones.ipynb #0039
 _V2 = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_224_no_top.h5"
 _V1, _WIDTHS = "mobilenet_{}_224_tf_no_top.h5", (1.0, 0.75, 0.5, 0.25)
 register_backbone(
@@ -309,7 +335,7 @@ register_backbone(
     files={1.0: "convnext_tiny_notop.h5"},
 )
 
-# %% ../../nbs/21a_models.backbones.ipynb #0050
+# %% ../../nbs/21a_models.backbones.ipynb #0051
 def agreement(
     a: np.ndarray,  # (n, d), the vectors of some pictures
     b: np.ndarray,  # (n, d), other vectors of the same pictures in the same order

@@ -23,7 +23,7 @@ from prodrec.models import (
 )
 from .calibration import fit_temperature, with_temperature
 from .choice import Chosen, quiet_tensorflow
-from .choose_pictures import choose_pictures, solve_probe
+from .choose_pictures import choose_pictures, own_size, solve_probe
 from .cluster import cluster_answers
 from prodrec.models.networks import (
     check_options,
@@ -71,7 +71,7 @@ def _as_json(value):
 def _described(classifier: Trainer) -> dict[str, str]:
     "Return labels, training and validation accuracy in words, as far as they are known."
     if not classifier.classes_:
-        return {"labels": "not fitted"}
+        return {"labels": "not fitted: call `fit`"}
     facts = {"labels": f"{len(classifier.classes_):,} classes of {classifier.target!r}"}
     history = classifier.history_ if classifier.history_ is not None else pd.DataFrame()
     if len(history):
@@ -241,7 +241,11 @@ class PictureReader:
         train: Catalog,  # the training products
     ):
         """Choose the size of pictures where none was given."""
-        if self.image_size is None:
+        if self.image_size is not None:
+            return
+        if self.network == "auto":
+            self._size = own_size(train)
+        else:
             enlarge = not scales_inside(self.network, self.options)
             self._size = suitable_size(picture_sizes(train), self.network, enlarge)
 

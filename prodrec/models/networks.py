@@ -247,7 +247,8 @@ def find_network(
     if network not in known:
         names = ", ".join(sorted(known))
         raise ValueError(
-            f"`network` {network!r} is unknown: choose one of {names}, or give a function"
+            f"`network` {network!r} is unknown: choose one of {names}, give a function, "
+            "or import the module that registers it"
         )
     return known[network]
 

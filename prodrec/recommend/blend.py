@@ -325,7 +325,8 @@ def each_part(
     for m in model.models:
         if wanted[part := next(n)]:
             scores = m.score_rows(rows.copy(), users)  # a model may sort the rows
-            scores[empty] = place.spread(share[None])
+            if not m.answers_strangers:
+                scores[empty] = place.spread(share[None])
             yield part, scaled(scores)
     for space in model.vectors:
         if wanted[part := next(n)]:
@@ -407,6 +408,11 @@ class _Parts(UserModel):
         "Return the names of the parts of a score, in order."
         content = [kind + space for space in self.spaces for kind in ("", "nearest ")]
         return [*_part_names(self.models), *content, *self.facts, "repeat"]
+
+    @property
+    def answers_strangers(self) -> bool:
+        "Return True where one of the models does."
+        return any(m.answers_strangers for m in self.models)
 
     @property
     def facts(self) -> dict[str, np.ndarray]:
@@ -666,5 +672,6 @@ class Blend(_Parts):
 
     def _summary(self) -> dict[str, str]:
         names = _part_names(self.models) if self.placement is None else self.parts
-        counts = {n: v for n, v in super()._summary().items() if n in ("users", "products", "new")}
+        shown = ("users", "products", "new", "fitted")
+        counts = {n: v for n, v in super()._summary().items() if n in shown}
         return {"parts": " + ".join(names)} | counts

@@ -16,7 +16,9 @@ from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_number
 
+from ..data.tables import scalar_text
 from .attributes import column_kind, is_machine_name, said_values
 
 # %% ../../nbs/32_recommend.filters.ipynb #0011
@@ -58,16 +60,19 @@ def is_range(
     values: pd.Series,  # the column that is compared
     wanted,  # what is wanted of it
 ) -> bool:
-    """Return True where `wanted` is (low, high), or a list of two of which one is None."""
-    open_list = isinstance(wanted, list) and len(wanted) == 2 and None in wanted
-    return isinstance(wanted, tuple) or (open_list and is_ordered(values))
+    """Return True for a tuple, and for a list of two in a column of numbers or dates."""
+    pair = isinstance(wanted, list) and len(wanted) == 2
+    return isinstance(wanted, tuple) or (pair and is_ordered(values))
 
 # %% ../../nbs/32_recommend.filters.ipynb #0019
 def any_of(
     values: pd.Series,  # the column that is compared
     wanted,  # a value or several
 ) -> list:
-    """Return the wanted values as the column holds them; `ValueError` for a text in numbers."""
+    """Return the wanted values as the column holds them; `ValueError` for a text in numbers.
+
+    In a column of texts a number is wanted as it is written: 38 finds "38".
+    """
     many = isinstance(wanted, list | set | np.ndarray | pd.Series | pd.Index)
     wanted = list(wanted) if many else [wanted]
     texts = [w for w in wanted if isinstance(w, str)]
@@ -75,6 +80,8 @@ def any_of(
         raise ValueError(f"it holds numbers, received the text {texts[0]!r}")
     if pd.api.types.is_datetime64_any_dtype(values):
         return pd.to_datetime(pd.Series(wanted)).tolist()
+    if pd.api.types.is_string_dtype(values):
+        return [scalar_text(w) if is_number(w) else w for w in wanted]
     return wanted
 
 # %% ../../nbs/32_recommend.filters.ipynb #0020
@@ -89,10 +96,13 @@ def column_mask(
         missing = any(pd.api.types.is_scalar(w) and pd.isna(w) for w in asked)
         return found | values.isna().to_numpy(bool) if missing else found
     if len(wanted) != 2:
-        raise ValueError("give a range as (low, high); a list means any of them")
+        raise ValueError("give a range as (low, high); a set or a longer list means any of them")
     low, high = wanted
     if low is not None and high is not None and low > high:
-        raise ValueError(f"the range ({low!r}, {high!r}) is empty: give (low, high)")
+        raise ValueError(
+            f"the range ({low!r}, {high!r}) is empty: give (low, high), or a set for one or the "
+            "other"
+        )
     inside = values.notna() if low is None else values >= low
     inside = inside if high is None else inside & (values <= high)
     return inside.fillna(False).to_numpy(bool)
@@ -305,20 +315,14 @@ def json_wish(
 # %% ../../nbs/32_recommend.filters.ipynb #0043
 def parse_where(
     text: str,  # JSON, e.g. '{"category": ["mug"], "price": [5, 20]}'
-    products: pd.DataFrame | None = None,  # the table to filter; None: no list is a range
+    products: pd.DataFrame | None = None,  # the table to filter: each column must be there
 ) -> dict:
     """Return a filter from JSON as `where_mask` takes it; `ValueError` for anything else."""
     where = json_object(text, "where", '{"category": ["mug"]}')
-    found = {column: json_wish(column, value) for column, value in where.items()}
-    if products is None:
-        return found
-    for column, wanted in found.items():
-        pair = isinstance(wanted, list) and len(wanted) == 2
-        if isinstance(wanted, set):
-            found[column] = list(wanted)
-        elif pair and is_ordered(filter_column(products, column)):
-            found[column] = tuple(wanted)
-    return found
+    if products is not None:
+        for column in where:
+            filter_column(products, column)
+    return {column: json_wish(column, value) for column, value in where.items()}
 
 # %% ../../nbs/32_recommend.filters.ipynb #0046
 def typed_value(
@@ -368,6 +372,7 @@ def read_condition(
     values = filter_column(products, column)
     if operator in ("=", "==", "!="):
         wanted = [typed_value(values, column, v) for v in listed_values(values, value)]
+        wanted = set(wanted) if is_ordered(values) else wanted  # two of a list are a range
         return [(column, "!=" if operator == "!=" else "", wanted)]
     if not is_ordered(values):
         raise ValueError(

@@ -207,7 +207,7 @@ class _Metric(Embedder):
             )
 
     def __repr__(self):
-        learned = "" if self.model else ", not learned"
+        learned = "" if self.model else ", not learned: call `learn`"
         by = ", ".join(self.target)
         return f"MetricEmbedder({self.name!r} by {by}, {self.dim} numbers{learned})"
 

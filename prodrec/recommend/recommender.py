@@ -71,6 +71,7 @@ class Asking(Collection):
         image=None,  # a picture or several, whatever `read_image` takes
         text=None,  # words, or several texts
         user=None,  # a user or several, known or not
+        session=None,  # what a visitor looked at, ids in order; or a list of such lists
         where: Where | None = None,  # a filter: column → wish, a mask, or products → mask
         within: str | None = None,  # a column to keep to, or "predicted": what a classifier sees
         min_score: float | None = None,  # the least score, from -1 to 1; see `suggest_min_score`
@@ -95,7 +96,7 @@ class Asking(Collection):
         self._check_fitted()
         renamed = former_keywords(former, {"more": "positive", "less": "negative"})
         asked = {"id": id, "image": image, "text": text, "user": user, "exclude": exclude}
-        asked |= {"positive": positive, "negative": negative} | renamed
+        asked |= {"session": session, "positive": positive, "negative": negative} | renamed
         query = Query(
             k,
             where=where,
@@ -185,7 +186,7 @@ class Asking(Collection):
             vectors = shelf.vectors(asked.ids) if vectors is None else vectors
             return label_threshold(shelf, asked, vectors, target, precision, k, weights)
 
-    def _picture_pair(self, query, hit: str) -> tuple:
+    def _picture_pair(self, query, hit) -> tuple:
         "Return the network and the pictures of query and hit as the network sees them."
         self._check_fitted()
         seeing = [self.spaces[name] for name in self.spaces.taking("image")]
@@ -195,14 +196,14 @@ class Asking(Collection):
                 "this Recommender has no network that looks at pictures: "
                 "give an embedder with a network when it is made"
             )
-        pictures = [read_image(query, self.catalog), self.catalog.pixels(hit)]
+        pictures = [read_image(picture, self.catalog) for picture in (query, hit)]
         pair = np.asarray(stack_pictures(pictures, embedder.image_size, embedder.fit_mode))
         return embedder.model, *pair
 
     def explain(
         self,
         query,  # a product or a picture
-        hit: str,  # the recommended product
+        hit,  # the recommended product, or another picture
         layer: str | None = None,  # whose maps are used; see `map_layer`
     ) -> np.ndarray:
         """Return where the picture of `hit` is like the query: float32 (height, width), 0 to 1.
@@ -215,7 +216,7 @@ class Asking(Collection):
     def explain_figure(
         self,
         query,  # a product or a picture
-        hit: str,  # the recommended product
+        hit,  # the recommended product, or another picture
         layer: str | None = None,  # whose maps are used; see `map_layer`
     ) -> plt.Axes:
         """Draw both pictures, marked where they are alike; return the Axes of the hit."""
@@ -244,7 +245,7 @@ def describe(
 ) -> dict[str, str]:
     """Return products, spaces with their weights, users and index, in words by name."""
     fitted, known = collection.catalog is not None, collection.profiles.history
-    rows = {"products": f"{len(collection.catalog):,}" if fitted else "not fitted"}
+    rows = {"products": f"{len(collection.catalog):,}" if fitted else "not fitted: call `fit`"}
     for name, e in collection.spaces.items():
         rows[f"space {name}"] = f"{e!r}, weight {collection.weights[name]:.2f}"
         if note := getattr(e, "note", ""):
@@ -311,7 +312,7 @@ class Recommender(Asking, Saved):
     def why(
         self,
         query,  # a product or a picture
-        hit: str,  # the recommended product
+        hit,  # the recommended product, or another picture
         layer: str | None = None,  # whose maps are used
     ) -> np.ndarray:
         """Return `explain`. Deprecated: use that name."""
@@ -409,7 +410,7 @@ class Recommender(Asking, Saved):
         inside = [f"{name}={e!r}" for name, e in self.spaces.items()]
         weights = {name: round(self.weights[name], 3) for name in self.spaces}
         users = f"; {self.profiles.history!r}" if self.profiles.history else ""
-        n = "not fitted" if self.catalog is None else f"{len(self.catalog):,} products"
+        n = "not fitted: call `fit`" if self.catalog is None else f"{len(self.catalog):,} products"
         return f"Recommender({n}; {', '.join(inside)}; weights={weights}{users})"
 
     def _repr_html_(self):

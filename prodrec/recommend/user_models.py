@@ -20,6 +20,7 @@ from prodrec.recommend.arrays import (
     allowed_mask,
     checked_arrays,
     checked_scores,
+    checked_settings,
     read_arrays,
     stack_rows,
     write_arrays,
@@ -300,7 +301,7 @@ class _Changes:
         return {}
 
     def _write(self, folder: Path) -> dict:
-        meta = {"settings": self.settings()}
+        meta = {"settings": checked_settings(self.settings(), type(self).__name__)}
         if self.placement is None:  # its settings are all there is
             return meta
         names = {"users": self.users, "ids": self.ids}
@@ -335,6 +336,24 @@ class _Changes:
         return self._set(names["users"], placement, arrays)
 
 # %% ../../nbs/34b_recommend.user_models.ipynb #0023
+def _shortened(value) -> str:
+    "Return a setting as it is shown, at most 40 characters."
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}…"
+
+
+def _known_of(model: "UserModel") -> dict[str, str]:
+    "Return the settings of a model and what it knows, by name."
+    hidden = ("users", "placement", "space_weights", "arrays")
+    own = {n: v for n, v in vars(model).items() if n not in hidden and "_" not in (n[0], n[-1])}
+    made = {name: _shortened(value) for name, value in own.items()}
+    if model.placement is None:
+        return made | {"fitted": "no, call `fit` with a history"}
+    known = model.placement.known
+    counts = {"users": len(model.users), "products": len(model), "new": len(model) - known}
+    return made | {name: f"{n:,}" for name, n in counts.items()}
+
+# %% ../../nbs/34b_recommend.user_models.ipynb #0024
 class UserModel(_Answers, _Changes, Saved):
     """Recommend products by what users did: the base class of all user models.
 
@@ -346,6 +365,8 @@ class UserModel(_Answers, _Changes, Saved):
     remake = "fit the model on the history again and save it"
     restored_by = ("_read", "settings")
     repeats = False  # recommend what the user had, by default
+    answers_strangers = False  # scores of rows without events count, instead of `popularity`
+    says = "chosen by similar users"  # the reason for what it adds to the score of a hit
     knows_content = False  # scores weigh the vectors already, so that a caller need not
     space_weights: Mapping[str, float] | None = (
         None  # of the spaces, to find neighbours; None: all alike
@@ -382,8 +403,11 @@ class UserModel(_Answers, _Changes, Saved):
         arrays = {"seen": seen, "popularity": counts}
         learned = self.learn_known(history, matrix, placement.vectors)
         arrays |= self._checked("learn_known", learned)
-        arrays |= self._checked("place_new", self.place_new(arrays, new))
-        return self._set(history.users, placement, arrays)
+        placed = self._checked("place_new", self.place_new(arrays, new))
+        if twice := sorted({*placed} & {*arrays}):
+            told = f"`{type(self).__name__}.place_new` returned {twice[0]!r}, which was learned"
+            raise ValueError(f"{told}: give the rows of new products a name of their own")
+        return self._set(history.users, placement, arrays | placed)
 
     def _checked(self, method: str, arrays) -> dict[str, np.ndarray | csr_matrix]:
         return checked_arrays(arrays, f"{type(self).__name__}.{method}")
@@ -463,10 +487,12 @@ class UserModel(_Answers, _Changes, Saved):
     def _completed(self, scores: np.ndarray, rows: csr_matrix) -> np.ndarray:
         """Return scores with those that new products borrow.
 
-        For empty rows the share of users of each product.
+        For empty rows the share of users of each product, unless the model `answers_strangers`.
         """
         if scores.shape[1] < len(self.ids):
             scores = self.placement.spread(scores)
+        if self.answers_strangers:
+            return scores
         empty = row_counts(rows) == 0
         scores[empty] = (self.popularity().to_numpy() / len(self.users)).astype(np.float32)
         return scores
@@ -489,23 +515,11 @@ class UserModel(_Answers, _Changes, Saved):
         return len(self.ids)
 
     def _summary(self) -> dict[str, str]:
-        hidden = ("users", "placement", "space_weights", "arrays")
-        made = {
-            n: v for n, v in vars(self).items() if n not in hidden and n[0] != "_" and n[-1] != "_"
-        }
-        if self.placement is None:
-            return made | {"fitted": False}
-        counts = {
-            "users": len(self.users),
-            "products": len(self),
-            "new": len(self) - self.placement.known,
-        }
-        return made | {name: f"{n:,}" for name, n in counts.items()}
+        return _known_of(self)
 
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(f'{n}={v}' for n, v in self._summary().items())})"
 
     def _repr_html_(self):
-        return (
-            pd.Series(self._summary(), name=type(self).__name__, dtype=object).to_frame().to_html()
-        )
+        told = pd.Series(self._summary(), name=type(self).__name__, dtype=object)
+        return told.to_frame().to_html()

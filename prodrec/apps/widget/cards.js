@@ -6,18 +6,12 @@ const KEYS = { "+": "like", "=": "like", "-": "dislike" };
 
 export class Cards {
   constructor(page) {
-    Object.assign(this, { page, unfolded: new Set(), shown: [], urls: [], current: null });
+    Object.assign(this, { page, unfolded: new Set(), shown: [], current: null });
     this.node = h("div", { class: "prodrec-lists" });
     this.node.addEventListener("focusin", (e) => {
       const face = e.target.closest?.(".prodrec-card")?.querySelector(".prodrec-face");
       if (face) this.settle(face);
     });
-  }
-
-  url(view) {
-    const url = jpeg(view);
-    this.urls.push(url);
-    return url;
   }
 
   faces() { return [...this.node.querySelectorAll(".prodrec-face")]; }
@@ -29,7 +23,7 @@ export class Cards {
   }
 
   draw(lists, view, isSelection) {
-    const old = this.urls.splice(0), active = document.activeElement;
+    const active = document.activeElement;
     const held = this.node.contains(active) && active.closest?.(".prodrec-card")?.dataset.id;
     const place = held && active.classList.contains("prodrec-act") ? [...active.classList].find((c) => c.startsWith("prodrec-act-")) : "prodrec-face";
     Object.assign(this, { shown: lists, view, isSelection });
@@ -41,7 +35,6 @@ export class Cards {
       const same = this.node.querySelector(`.prodrec-card[data-id="${CSS.escape(held)}"]`) ?? this.node.querySelector(".prodrec-card");
       (same?.querySelector(`.${place}`) ?? same?.querySelector(".prodrec-face"))?.focus({ preventScroll: true });
     }
-    setTimeout(() => old.forEach((u) => URL.revokeObjectURL(u)), 1000);
   }
 
   list(list, at) {
@@ -60,14 +53,14 @@ export class Cards {
 
   card(c, top, at) {
     const { send, point } = this.page;
-    const face = c.thumb ? h("img", { src: this.url(c.thumb), alt: c.title, draggable: "false" }) : h("span", { class: "prodrec-noface", text: "no picture" });
+    const face = c.thumb ? h("img", { src: jpeg(c.thumb), alt: c.title, draggable: "false" }) : h("span", { class: "prodrec-noface", text: "no picture" });
     const score = c.score ?? null, explained = score !== null && !this.isSelection && (at === 0 || this.page.setup.compare);
     const barred = score !== null && !this.isSelection;
     const label = `${c.title}${c.facts ? `, ${c.facts}` : ""}${score === null ? "" : `, score ${score.toFixed(2)}`}. Show products like it.`;
     const act = (name, text, picture, onclick, pressed) => button(`${text} ${c.title}`, picture, onclick, { class: `prodrec-act prodrec-act-${name}`, tabIndex: -1, title: text, "aria-pressed": pressed });
     const say = (event) => () => send({ do: "say", id: c.id, event });
     return h("li", { class: "prodrec-card", "data-id": c.id, "data-said": c.said, "data-tray": c.tray ? "true" : null,
-        onmouseenter: () => point(c.at), onmouseleave: () => point(undefined), onfocusin: () => point(c.at), onfocusout: () => point(undefined) },
+        onmouseenter: () => point(c.at, c.id), onmouseleave: () => point(undefined), onfocusin: () => point(c.at, c.id), onfocusout: () => point(undefined) },
       h("button", { type: "button", class: "prodrec-face", "aria-label": label, title: c.title, "aria-keyshortcuts": "Enter + - ? t", onclick: () => this.page.pivot(c.id) }, face),
       score !== null && h("span", { class: "prodrec-score", text: score.toFixed(2), "aria-hidden": "true" }),
       h("span", { class: "prodrec-acts" },
@@ -79,11 +72,20 @@ export class Cards {
         h("div", { class: "prodrec-title", text: c.title }),
         c.facts && h("div", { class: "prodrec-facts", text: c.facts }),
         barred && this.bar(c, top),
-        c.reason && h("div", { class: "prodrec-reason" }, c.because && h("img", { src: this.url(c.because), alt: "" }), h("span", { text: c.reason })),
-        c.both && h("span", { class: "prodrec-both", text: "in both" }),
+        c.reason && h("div", { class: "prodrec-reason" }, c.because && h("img", { src: jpeg(c.because), alt: "" }), h("span", { text: c.reason })),
+        c.moved !== undefined && this.move(c, at),
         h("div", { class: "prodrec-more" },
           c.copies && textButton(this.unfolded.has(c.id) ? "Fold copies" : `+ ${many(c.copies.length, "copy", "copies")}`, () => this.unfold(c), { class: "prodrec-copies", tabIndex: -1 }),
           explained && textButton("Why?", () => this.why(c, at), { class: "prodrec-why", tabIndex: -1, "aria-label": `Why ${c.title}?` }))));
+  }
+
+  // How many places higher or lower this side puts the product
+  move(c, at) {
+    const other = this.page.setup.labels[1 - at], n = Math.abs(c.moved ?? 0);
+    if (c.moved === null) return h("span", { class: "prodrec-both prodrec-only", text: "only here" });
+    const words = n ? `${many(n, "place")} ${c.moved > 0 ? "higher" : "lower"}` : "same place";
+    return h("span", { class: `prodrec-both${c.moved > 0 ? " prodrec-higher" : c.moved < 0 ? " prodrec-lower" : ""}`, title: n ? `${words} than ${other} puts it` : `${other} puts it at the same place` },
+      h("b", { text: c.moved > 0 ? "▲ " : c.moved < 0 ? "▼ " : "= ", "aria-hidden": "true" }), words);
   }
 
   unfold(c) {

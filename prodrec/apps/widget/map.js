@@ -14,11 +14,16 @@ const RAMPS = {
 const REST = { light: "#767676", dark: "#8f8f8f" };
 const EDGE = "#808080"; // seen on white and on black, around points that have the colour of their name
 const SHAPES = ["circle", "square", "triangle", "diamond"];
+const CROWD = 6000; // points in view: more are painted pixel by pixel
+const TILE = 76; // pixels: one product of each tile shows its picture
+const CLOSE = 2.4; // zoomed in so far, products show their pictures
+const MOST = 60; // pictures at once
 
 export class Plane {
   constructor(send, pivot) {
-    Object.assign(this, { send, pivot, n: 0, k: 1, x: 0, y: 0, mode: "move", hits: [], asked: [], picked: null, lit: null, off: new Set() });
+    Object.assign(this, { send, pivot, n: 0, k: 1, x: 0, y: 0, mode: "move", hits: [], asked: [], picked: null, lit: null, off: new Set(), names: [] });
     this.peeked = new Map();
+    this.faces = new Map(); // place → picture, or null while it is on its way
     this.canvas = h("canvas", {
       class: "prodrec-canvas", tabIndex: 0, role: "img",
       "aria-label": "Map of the products. Arrow keys move it, plus and minus zoom, 0 shows all of it, S selects the products in view, Enter asks for the product under the pointer or in the middle.",
@@ -58,6 +63,7 @@ export class Plane {
   load(reply, buffers) {
     this.codes = bytesOf(buffers[0]);
     this.labels = reply.labels;
+    this.names = reply.names ?? [];
     this.off.clear();
     if (buffers.length > 1) this.place(new Float32Array(bytesOf(buffers[1]).buffer));
     // by colour, so that the pen changes its colour a dozen times and not once a point
@@ -88,6 +94,10 @@ export class Plane {
       return this.ordered ? RAMPS[theme][i % 6] : PALETTES[theme][i % PALETTES[theme].length];
     };
     this.colours = this.labels.map(colour);
+    this.inks = this.colours.map((c) => { pen.fillStyle = c; pen.fillRect(0, 0, 1, 1); return new Uint32Array(pen.getImageData(0, 0, 1, 1).data.buffer)[0] & 0xffffff; });
+    // the colour of what has no name of its own lies below the others
+    const isRest = (c) => this.labels[c] === "other" || this.labels[c] === "missing";
+    this.turns = this.labels.map((_, c) => c).sort((a, b) => isRest(b) - isRest(a));
     this.node.dataset.theme = theme;
     this.legend.replaceChildren(...this.labels.map((label, i) => this.key(label, i)));
     this.settleLegend();
@@ -126,6 +136,8 @@ export class Plane {
     }
     const span = Math.max(x1 - x0, y1 - y0) || 1;
     this.points = raw;
+    this.toUnit = (x, y) => [(x - (x0 + x1) / 2) / span, ((y0 + y1) / 2 - y) / span];
+    this.faces.clear();
     for (let i = 0; i < raw.length; i += 2) {
       raw[i] = (raw[i] - (x0 + x1) / 2) / span;
       raw[i + 1] = ((y0 + y1) / 2 - raw[i + 1]) / span; // y grows upwards
@@ -174,26 +186,14 @@ export class Plane {
     pen.clearRect(0, 0, this.width, this.height);
     const base = this.n > 20000 ? 1.6 : this.n > 3000 ? 2.4 : 4.5;
     this.r = Math.min(8, base * Math.sqrt(this.k));
-    pen.strokeStyle = EDGE;
-    pen.lineWidth = 1;
-    const faded = this.lit || this.picked;
-    for (let c = 0; c < this.labels.length; c++) {
-      pen.fillStyle = this.colours[c];
-      pen.globalAlpha = this.off.has(c) ? 0.04 : faded ? 0.12 : 0.9;
-      this.dots(pen, c, this.order, this.starts[c], this.starts[c + 1]);
-    }
-    if (faded) {
-      pen.globalAlpha = 1;
-      const strong = this.picked ? Uint32Array.from(this.picked).sort((a, b) => this.codes[a] - this.codes[b]) : this.order;
-      for (let j = 0, end; j < strong.length; j = end) {
-        const c = this.codes[strong[j]];
-        for (end = j; end < strong.length && this.codes[strong[end]] === c; ) end += 1;
-        pen.fillStyle = this.colours[c];
-        if (!this.off.has(c)) this.dots(pen, c, strong, j, end, true);
-      }
-    }
+    const seen = this.inView(), faded = this.lit || this.picked;
+    if (seen.length > CROWD) this.speckle(pen, dense, seen, faded);
+    else this.paintShapes(pen, seen, faded);
     pen.globalAlpha = 1;
     const style = getComputedStyle(this.node), ink = style.getPropertyValue("--prodrec-ink"), accent = style.getPropertyValue("--prodrec-accent");
+    const page = style.getPropertyValue("--prodrec-page");
+    this.drawFaces(pen, seen, page);
+    this.drawNames(pen, ink, page);
     this.rings(pen, this.hits, 7, accent, 2.2);
     this.rings(pen, this.asked, 10, ink, 2.6);
     if (this.over !== undefined) this.rings(pen, [this.over], 9, ink, 2);
@@ -201,12 +201,58 @@ export class Plane {
     this.node.dataset.painted = String(performance.now());
   }
 
-  dots(pen, c, list, from, to, onlyLit = false) {
+  // The points on the page, those of one colour together, in the order of painting
+  inView() {
+    const { scale, points, width, height, order, starts } = this;
+    const left = width / 2 - this.x * scale, top = height / 2 - this.y * scale;
+    const seen = new Uint32Array(this.n);
+    let n = 0;
+    for (const c of this.turns) for (let j = starts[c]; j < starts[c + 1]; j++) {
+      const i = order[j], px = left + points[2 * i] * scale, py = top + points[2 * i + 1] * scale;
+      if (px > -9 && py > -9 && px < width + 9 && py < height + 9) seen[n++] = i;
+    }
+    return seen.subarray(0, n);
+  }
+
+  // Many points: squares written into the pixels, which takes milliseconds for hundreds of thousands
+  speckle(pen, dense, seen, faded) {
+    const { width: w, height: h } = this.canvas, side = Math.max(1, Math.round(this.r * dense));
+    if (this.image?.width !== w || this.image?.height !== h) this.image = pen.createImageData(w, h);
+    const pixels = new Uint32Array(this.image.data.buffer).fill(0), { points, scale, codes, inks } = this;
+    const left = (this.width / 2 - this.x * scale) * dense - side / 2, top = (this.height / 2 - this.y * scale) * dense - side / 2, unit = scale * dense;
+    const write = (i, alpha) => {
+      const x = Math.round(left + points[2 * i] * unit), y = Math.round(top + points[2 * i + 1] * unit), ink = inks[codes[i]] | (alpha << 24);
+      if (x < 0 || y < 0 || x + side > w || y + side > h) return;
+      for (let row = y * w + x, end = row + side * w; row < end; row += w) for (let at = row; at < row + side; at++) pixels[at] = ink;
+    };
+    for (const i of seen) write(i, this.off.has(codes[i]) ? 10 : faded ? 34 : 235);
+    if (faded) for (const i of this.picked ?? seen) if (this.picked ? !this.off.has(codes[i]) : this.alive(i)) write(i, 255);
+    pen.putImageData(this.image, 0, 0);
+  }
+
+  paintShapes(pen, seen, faded) {
+    pen.strokeStyle = EDGE;
+    pen.lineWidth = 1;
+    const each = (list, alpha) => {
+      for (let j = 0, end; j < list.length; j = end) {
+        const c = this.codes[list[j]];
+        for (end = j; end < list.length && this.codes[list[end]] === c; ) end += 1;
+        pen.fillStyle = this.colours[c];
+        pen.globalAlpha = alpha(c);
+        if (pen.globalAlpha) this.dots(pen, c, list, j, end);
+      }
+    };
+    each(seen, (c) => (this.off.has(c) ? 0.04 : faded ? 0.12 : 0.9));
+    if (!faded) return;
+    const chosen = this.picked && new Set(this.picked);
+    each(seen.filter((i) => (chosen ? chosen.has(i) : this.isLit(i))), (c) => (this.off.has(c) ? 0 : 1));
+  }
+
+  dots(pen, c, list, from, to) {
     const { r, scale, points, width, height } = this, shape = SHAPES[c % 4];
     const [left, top] = [width / 2 - this.x * scale, height / 2 - this.y * scale], s = r / 2 + 0.8;
     for (let j = from; j < to; j++) {
       const i = list[j], px = left + points[2 * i] * scale, py = top + points[2 * i + 1] * scale;
-      if (px < -9 || py < -9 || px > width + 9 || py > height + 9 || (onlyLit && !this.isLit(i))) continue;
       if (r < 3) { pen.fillRect(px - r / 2, py - r / 2, r, r); continue; }
       pen.beginPath();
       if (shape === "circle") pen.arc(px, py, s, 0, 7);
@@ -216,6 +262,82 @@ export class Plane {
       pen.fill();
       if (this.named) pen.stroke();
     }
+  }
+
+  // Zoomed in, one product of each tile shows its picture; the tiles move with the map, so nothing flickers
+  drawFaces(pen, seen, page) {
+    clearTimeout(this.pause);
+    if (this.k < CLOSE) return;
+    const tiles = new Map(), chosen = this.picked && new Set(this.picked);
+    const { points, scale, width, height } = this, left = width / 2 - this.x * scale, top = height / 2 - this.y * scale;
+    for (const i of seen) {
+      const x = points[2 * i] * scale, y = points[2 * i + 1] * scale;
+      if (x + left < 0 || y + top < 0 || x + left > width || y + top > height) continue;
+      const key = Math.floor(x / TILE) * 100000 + Math.floor(y / TILE);
+      if ((tiles.get(key) ?? Infinity) > i && this.alive(i) && (!chosen || chosen.has(i))) tiles.set(key, i);
+    }
+    const side = 44, taken = [];
+    const shown = [...tiles.values()].sort((a, b) => a - b).filter((i) => {
+      const [x, y] = this.toPage(i), isFree = taken.length < MOST && !taken.some(([a, b]) => Math.abs(a - x) < side + 6 && Math.abs(b - y) < side + 6);
+      if (isFree) taken.push([x, y]);
+      return isFree;
+    });
+    for (const i of shown) {
+      const face = this.faces.get(i);
+      if (!face) continue;
+      const [x, y] = this.toPage(i), fit = (side - 4) / Math.max(face.width, face.height);
+      pen.beginPath(); pen.roundRect(x - side / 2, y - side / 2, side, side, 8);
+      pen.fillStyle = "#fff"; pen.fill();
+      pen.lineWidth = 2; pen.strokeStyle = this.colours[this.codes[i]]; pen.stroke();
+      pen.save(); pen.clip();
+      pen.drawImage(face, x - (face.width * fit) / 2, y - (face.height * fit) / 2, face.width * fit, face.height * fit);
+      pen.restore();
+    }
+    const missing = shown.filter((i) => !this.faces.has(i));
+    if (missing.length) this.pause = setTimeout(() => this.askFaces(missing), 140); // once the map stands still
+  }
+
+  askFaces(places) {
+    while (this.faces.size > 600) this.faces.delete(this.faces.keys().next().value);
+    places.forEach((i) => this.faces.set(i, null));
+    this.send({ do: "thumbs", at: places });
+  }
+
+  async showFaces(reply, buffers) {
+    await Promise.all(reply.at.map(async (i, n) => {
+      if (buffers[n]?.byteLength) this.faces.set(i, await createImageBitmap(new Blob([bytesOf(buffers[n])])).catch(() => null));
+    }));
+    this.node.dataset.faces = String([...this.faces.values()].filter(Boolean).length);
+    this.draw();
+  }
+
+  // Each name stands where its products lie most densely, the most frequent first; one that would cover another is left out
+  drawNames(pen, ink, page) {
+    const taken = [], shown = [];
+    pen.font = "600 12px system-ui, sans-serif";
+    pen.textAlign = "center"; pen.textBaseline = "middle"; pen.lineJoin = "round";
+    for (const { label, x, y } of this.names) {
+      const at = this.labels.indexOf(label), strength = this.isNamedNow(at) ? 1 : 0.3;
+      if (this.off.has(at < 0 ? this.labels.indexOf("other") : at)) continue;
+      const [ux, uy] = this.toUnit(x, y), px = this.width / 2 + (ux - this.x) * this.scale, py = this.height / 2 + (uy - this.y) * this.scale;
+      const half = pen.measureText(label).width / 2 + 4;
+      if (px < half || py < 10 || px > this.width - half || py > this.height - 10) continue;
+      if (taken.some(([a, b, c]) => Math.abs(a - px) < half + c && Math.abs(b - py) < 17)) continue;
+      taken.push([px, py, half]);
+      shown.push(label);
+      pen.globalAlpha = 0.88 * strength; pen.strokeStyle = page; pen.lineWidth = 5; pen.strokeText(label, px, py);
+      pen.globalAlpha = strength; pen.fillStyle = ink; pen.fillText(label, px, py);
+    }
+    pen.globalAlpha = 1;
+    this.node.dataset.names = shown.join(", ");
+  }
+
+  // Whether a name still has products after the filters and the lasso
+  isNamedNow(at) {
+    if (!this.lit && !this.picked) return true;
+    if (at < 0) return false;
+    if (this.picked) return this.picked.some((i) => this.codes[i] === at);
+    return this.order.subarray(this.starts[at], this.starts[at + 1]).some((i) => this.isLit(i));
   }
 
   drawLasso(pen, accent) {
@@ -355,7 +477,7 @@ export class Plane {
   close() {
     this.watch.disconnect();
     clearTimeout(this.wait);
+    clearTimeout(this.pause);
     if (this.asking) cancelAnimationFrame(this.asking);
-    for (const { thumb } of this.peeked.values()) if (thumb) URL.revokeObjectURL(thumb);
   }
 }

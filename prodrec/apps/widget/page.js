@@ -4,14 +4,14 @@ import { Cards } from "./cards.js";
 import { h, icon, rove, textButton } from "./dom.js";
 import { Facets } from "./facets.js";
 import { Plane } from "./map.js";
-import { Customer, prediction, Question, statusWords, Tray, Votes, Why } from "./panels.js";
+import { Customer, prediction, Question, statusWords, Tray, Views, Votes, Why } from "./panels.js";
 import { Frame, shrink } from "./picture.js";
 import { Search } from "./search.js";
 
 const PATIENCE = 2000; // milliseconds until a silent kernel is talked about
 const SILENT = "No answer yet. If another cell is running, the answer comes after it. If the kernel has stopped, restart it and run this cell again.";
 const GONE = "The kernel does not answer. Restart it and run this cell again.";
-const QUIET = ["find", "peek", "map", "why", "csv"]; // asked for beside the answer
+const QUIET = ["find", "peek", "map", "thumbs", "why", "csv"]; // asked for beside the answer
 
 class Page {
   constructor(model, el) {
@@ -47,8 +47,7 @@ class Page {
     this.model.off("msg:custom", this.onReply);
     this.theme.disconnect();
     this.fit.disconnect();
-    for (const part of [this.plane, this.frame, this.question, this.customer, this.tray, this.why]) part.close();
-    this.cards.urls.forEach((u) => URL.revokeObjectURL(u));
+    this.plane.close();
     clearTimeout(this.slow);
     clearTimeout(this.search.typing);
   }
@@ -123,6 +122,7 @@ class Page {
     } else if (reply.kind === "found" && mine) this.search.offer(reply, buffers);
     else if (reply.kind === "map") this.plane.load(reply, buffers);
     else if (reply.kind === "peek") this.plane.peek(reply, buffers);
+    else if (reply.kind === "thumbs") this.plane.showFaces(reply, buffers);
     else if (reply.kind === "why" && mine) this.why.show(reply, buffers);
     else if (reply.kind === "csv" && mine) this.tray.download(reply.text);
     else if (mine && !QUIET.includes(what)) this.say(null);
@@ -144,9 +144,10 @@ class Page {
     this.customer = new Customer(this.pivot);
     this.tray = new Tray(this.send);
     this.votes = new Votes(this.send);
+    this.views = new Views(this.send);
     this.cards = new Cards(this);
     this.why = new Why((id) => (this.cards.node.querySelector(`.prodrec-card[data-id="${CSS.escape(id)}"] .prodrec-face`) ?? this.cards.faces()[0])?.focus());
-    this.toggles = { steer: this.toggle("Filters", "steer", true), map: this.toggle("Map", "map", false), code: this.toggle("Code", "code", false) };
+    this.toggles = { steer: this.toggle("Filters", "steer", true), map: this.toggle("Map", "map", false), views: this.toggle("Views", "views", false), code: this.toggle("Code", "code", false) };
     this.tools = h("div", { class: "prodrec-tools", role: "toolbar", "aria-label": "Show" }, Object.values(this.toggles));
     this.settleTools = rove(this.tools, "button:not([hidden])");
     this.errorText = h("span");
@@ -167,7 +168,7 @@ class Page {
     this.root.append(
       h("div", { class: "prodrec-bar", "aria-hidden": "true" }),
       h("div", { class: "prodrec-top" }, this.search.node, this.tools),
-      this.question.where, this.question.chips, this.question.pills, this.error, this.code,
+      this.question.where, this.question.chips, this.question.pills, this.error, this.views.node, this.code,
       h("div", { class: "prodrec-statusrow" }, this.status, this.order),
       h("div", { class: "prodrec-body" }, this.answer, this.facets.node, this.plane.node),
     );
@@ -200,6 +201,7 @@ class Page {
     this.root.classList.toggle(`prodrec-with-${name}`, on);
     if (name === "steer") this.root.classList.toggle("prodrec-without-steer", !on);
     if (name === "code") this.code.hidden = !on;
+    if (name === "views") { this.views.node.hidden = !on; if (on) this.views.input.focus(); }
     if (name !== "map") return;
     this.plane.node.hidden = !on;
     if (on && !this.plane.n) this.send({ do: "map" });
@@ -251,6 +253,7 @@ class Page {
     this.frame.show(view.question);
     this.customer.show(view);
     this.tray.show(view);
+    this.views.show(view);
     this.votes.show(view, this.setup);
     this.facets.draw(view, !!this.later);
     this.prediction.hidden = !view.prediction.length;
@@ -298,7 +301,8 @@ class Page {
   }
 
   // The card under the pointer is ringed on the map, and the point under the pointer is framed among the cards
-  point(at) {
+  point(at, id = null) {
+    if (this.setup.compare) this.cards.node.querySelectorAll(".prodrec-card").forEach((card) => card.classList.toggle("prodrec-marked", card.dataset.id === id)); // the same product on the other side
     this.plane.over = at ?? undefined;
     if (!this.plane.node.hidden) this.plane.draw();
   }
