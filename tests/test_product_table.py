@@ -14,7 +14,7 @@ from prodrec.stats import unit_rows
 
 N, DIM = 1_000, 16
 RNG = np.random.default_rng(0)
-COLOURS = ["red", "blue", "grün", "Zoë", "", None]
+COLOURS = ["red", "blue", "grün", "Zoë", "", "3", None]
 
 
 def shop(n: int) -> pd.DataFrame:
@@ -53,9 +53,15 @@ ends = st.tuples(number, number).filter(lambda r: None in r or r[0] <= r[1])
 text = st.sampled_from([*COLOURS, "pink", "a%s'"])
 day = st.dates(pd.Timestamp("2024-01-01").date(), pd.Timestamp("2024-12-01").date()).map(str)
 WISHES = {
-    "price": ends | number | st.lists(number, max_size=5),
-    "pieces": ends | st.lists(st.integers(-1, 6), max_size=3) | st.booleans(),
-    "colour": text | st.lists(text, max_size=4) | st.tuples(st.just("b"), st.none() | st.just("s")),
+    "price": ends
+    | number
+    | st.lists(number, max_size=5).filter(lambda w: len(w) != 2)
+    | st.sets(number),
+    "pieces": ends | st.sets(st.integers(-1, 6), max_size=3) | st.booleans(),
+    "colour": text
+    | st.integers(3, 4)
+    | st.lists(text, max_size=4)
+    | st.tuples(st.just("b"), st.none() | st.just("s")),
     "new": st.booleans() | st.lists(st.booleans(), max_size=2),
     "added": day.map(lambda d: (d, None)) | day | st.none() | st.just((None, None)),
     "id": st.lists(st.integers(0, N + 9).map(lambda i: f"p{i:05}"), max_size=60),
