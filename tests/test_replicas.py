@@ -129,7 +129,7 @@ def test_a_follower_hears_of_a_change_at_once_and_outlives_the_database(server, 
     time.sleep(0.2)
     server.start()
     log.add("b", {"price": 2})
-    until(lambda: ends[-1] == 2, 5)
+    until(lambda: ends[-1] > 1, 5)  # after a crash PostgreSQL passes over some numbers
     assert follower.stop()
 
 
@@ -185,7 +185,8 @@ def load(url: str, name: str, done: threading.Event, kept: dict, lost: list):
             lost.append((time.perf_counter(), f"{name}-{n}"))
 
 
-def test_servers_are_replaced_under_load_without_a_lost_request(mother, folder, database):
+def test_servers_are_replaced_under_load_without_a_lost_request(mother, folder, tmp_path):
+    database = f"sqlite:///{tmp_path / 'shop.sqlite'}"
     with servers(mother, folder, database, 3) as started:
         proxy = Proxy([url for _, url in started])
         proxy.start()
