@@ -37,8 +37,9 @@ def shop(folder: str | None) -> Recommender:
 
 
 def clear_query(recommender: Recommender) -> str:
-    """Return the dress whose neighbours are dresses most often, and then the nearest ones; its title
-    is not in capitals.
+    """Return the dress whose neighbours are dresses most often, and then the nearest ones.
+
+    Its title is not in capitals.
     """
     products = recommender.catalog.products
     found = products[(products.category == "dress") & ~products.title.str.isupper()].index

@@ -136,6 +136,9 @@ def test_unknown_products_are_named(both):
     assert query.id == ["000"] and query.negative == [] and note.endswith("x, y")
     same, note = pass_over_unknown(Query(id="000"), both.catalog)
     assert same.id == ["000"] and note == ""
+    for others in ({"text": "red"}, {"image": picture(1)}, {"user": "u0"}, {"positive": "001"}):
+        query, note = pass_over_unknown(Query(id="x", **others), both.catalog)
+        assert query.id == [] and note.endswith("not in the catalogue: x")
     with pytest.raises(KeyError, match="'x'"):
         pass_over_unknown(Query(positive="x"), both.catalog)
     with pytest.raises(KeyError, match="'x'"):

@@ -391,8 +391,9 @@ class ImageClassifier(PictureReader, Classifier):
             return apply_network(network, inputs, self.batch_size)
         named = self.network if self.found_ is None else self.found_["network"]
         answers = swift_features if named == "probe" else frozen_answers
-        seen = answers(frozen, inputs, self.batch_size)
-        return apply_network(learns, seen, self.batch_size)
+        with quiet_tensorflow():  # it warns of many small networks
+            seen = answers(frozen, inputs, self.batch_size)
+            return apply_network(learns, seen, self.batch_size)
 
     def raw_proba(
         self,

@@ -24,6 +24,7 @@ from ..data.catalog import Catalog
 from ..data.text import tokenize
 from ..models import keras
 from ..models.backbones import BACKBONES, features, known_backbone
+from ..models.choice import quiet_tensorflow
 from ..models.classifier import ImageClassifier
 from ..models.cluster import cluster_answers
 from ..models.engines import check_engine, network_on
@@ -380,7 +381,8 @@ class _NetworkEmbedder(Embedder):
             if self._halves is None:
                 self._halves = split_frozen(self.model)
             frozen, rest = self._halves  # the features are those of the training
-            return apply_network(rest, swift_features(frozen, pixels), self.batch_size)
+            with quiet_tensorflow():  # it warns of many small networks
+                return apply_network(rest, swift_features(frozen, pixels), self.batch_size)
         engine = None if self.engine == "keras" else self.computing()
         return bottleneck(self.model, pixels, self.batch_size, **how, engine=engine)[:]
 
