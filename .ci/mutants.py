@@ -58,6 +58,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "(1000 + 1)",
     ): "one draw more, the same interval within its noise",
     (
+        "apps/monitor",
+        'return np.where(both.isna(), -1, np.searchsorted(edges, both, "right"))',
+        "(1 + 1)",
+    ): "-2 is no bin of a number either",
+    (
         "models/calibration",
         "return (logsumexp(scores / t, axis=1) - truth / t).mean()",
         "sum",

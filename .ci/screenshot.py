@@ -36,12 +36,16 @@ def shop(folder: str | None) -> Recommender:
     return Recommender.load(folder) if folder else run_pipeline(load_demo(), say=print).recommender
 
 
-def red_dress(recommender: Recommender) -> str:
-    "Return the red dress whose neighbours are dresses most often: a picture that convinces."
+def clear_query(recommender: Recommender) -> str:
+    """Return the dress whose neighbours are dresses most often, and then the nearest ones.
+
+    Its title is not in capitals.
+    """
     products = recommender.catalog.products
-    found = products.query("category == 'dress' and colour == 'red'").index
+    found = products[(products.category == "dress") & ~products.title.str.isupper()].index
     hits = recommender.recommend(9, id=list(found), each=True, collapse=True)
-    return found[int(np.argmax([sum(products.category[h.ids] == "dress") for h in hits]))]
+    good = [(products.category[h.ids] == "dress").sum() + h.scores.mean() for h in hits]
+    return found[int(np.argmax(good))]
 
 
 def take(page) -> Image.Image:
@@ -85,7 +89,7 @@ class Film:
 
 
 def walk(page, film: Film):
-    "Ask, wonder why, draw a frame, filter, select on the map, put aside."
+    "Ask, wonder why, draw a frame, select on the map, look at it from near, put aside."
     cards, root = page.locator(".prodrec-card"), page.locator(".prodrec-browser")
     film.shoot(1800)
     cards.nth(1).hover()
@@ -111,6 +115,12 @@ def walk(page, film: Film):
     page.keyboard.press("Enter")
     film.shoot(1800)
     root.get_by_role("button", name="Clear selection").click()
+    page.locator(".prodrec-canvas").focus()
+    for _ in range(3):
+        page.keyboard.press("+")
+    page.wait_for_timeout(700)  # until the pictures are there
+    film.shoot(2200)
+    page.keyboard.press("0")
     cards.first.locator(".prodrec-face").focus()
     for _ in range(2):
         page.keyboard.press("t")
@@ -127,7 +137,7 @@ def main():
     plane = ProductMap.fit(recommender.catalog.ids, recommender.index.take())
     with sync_playwright() as p, launched(p) as chrome:
         page = chrome.new_page(viewport=SIZE)
-        browser = Browser(recommender, map=plane, id=red_dress(recommender), k=9)
+        browser = Browser(recommender, map=plane, id=clear_query(recommender), k=9)
         Canvas(page, browser, STYLE)
         page.get_by_role("button", name="Map", exact=True).click()
         page.wait_for_selector("[data-painted]")

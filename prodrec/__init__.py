@@ -50,8 +50,12 @@ if _TYPE_CHECKING:
     from .recommend.index import FaissIndex as FaissIndex
     from .recommend.index import Index as Index
     from .recommend.joint import JointEmbedder as JointEmbedder
+    from .recommend.linear import EASE as EASE
+    from .recommend.linear import SLIM as SLIM
+    from .recommend.markov import Markov as Markov
     from .recommend.recommender import Recommender as Recommender
     from .recommend.sentences import SentenceEmbedder as SentenceEmbedder
+    from .recommend.sequential import Sequential as Sequential
     from .recommend.sparse import SearchEmbedder as SearchEmbedder
     from .recommend.user_models import UserModel as UserModel
 
@@ -92,6 +96,10 @@ _MODULES = {
     "ALS": "recommend.collaborative",
     "BPR": "recommend.collaborative",
     "Collaborative": "recommend.collaborative",
+    "Markov": "recommend.markov",
+    "EASE": "recommend.linear",
+    "SLIM": "recommend.linear",
+    "Sequential": "recommend.sequential",
     "Blend": "recommend.blend",
     "Complements": "recommend.complements",
     "Browser": "apps.browser",
@@ -105,6 +113,7 @@ SAVED_IN = _MODULES | {
     "SLIM": "recommend.linear",
     "Sequential": "recommend.sequential",
     "MetricEmbedder": "recommend.metric_learning",
+    "PgVectorIndex": "recommend.pgvector",
     "PCAEmbedder": "recommend.reduction",
     "Reduced": "recommend.reduction",  # its name in version 0.1
 }

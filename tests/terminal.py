@@ -15,7 +15,7 @@ from PIL import Image
 from prodrec.apps.cli import main, parser
 
 KINDS = ("disc", "box", "cross")
-TINY = ("--image-size", "12x9", "--epochs", "1")
+TINY = ("--network", "fashion-baseline", "--image-size", "12x9", "--epochs", "1")
 COLUMNS = {"id": "sku", "title": "name", "category": "kind", "price": "cost", "image": "file"}
 MAP = [part for field, column in COLUMNS.items() for part in ("--map", f"{field}={column}")]
 

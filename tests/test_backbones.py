@@ -1,6 +1,7 @@
 """Every backbone: listed, prepared as it was trained, frozen, and asked in two precisions."""
 
 import os
+import warnings
 from pathlib import Path
 
 import keras
@@ -12,6 +13,7 @@ from prodrec.models.backbones import (
     NETWORKS,
     agreement,
     backbone,
+    check_seen,
     features,
     prepare,
     transfer,
@@ -184,3 +186,12 @@ def test_agreement():
     for k, b in [(0, a), (30, a), (5, a[:9])]:
         with pytest.raises(ValueError, match="`k` must be from 1 to"):
             agreement(a, b, k)
+
+
+def test_a_backbone_that_sees_less_than_half_of_its_size_says_what_to_do():
+    with pytest.warns(UserWarning, match="trained on pictures of 224 x 224 and sees 96 x 72: give"):
+        check_seen("mobilenetv2", (96, 72))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_seen("mobilenetv2", (112, 84))
+        check_seen("mobilenetv2", (96, 72), pretrained=False)

@@ -276,7 +276,7 @@ def test_names_of_models_work_and_warn():
     with pytest.warns(DeprecationWarning):
         model = Blend(methods=("als", "cosine"), options={"als": {"factors": 4}}, seed=5)
     assert (model.models[0].factors, model.models[0].seed) == (4, 5)
-    assert model.models[0].regularization == 0.1 and model.models[1].similarity == "cosine"
+    assert model.models[0].regularization == 20.0 and model.models[1].similarity == "cosine"
     with pytest.warns(DeprecationWarning):
         assert Blend(("als",)).models[0].regularization == 20.0
 

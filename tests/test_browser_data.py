@@ -15,6 +15,7 @@ from prodrec.apps.browser_data import (
     filter_masks,
     find_products,
     human_name,
+    plain_note,
     plain_reason,
     point_colours,
     search_texts,
@@ -196,3 +197,19 @@ def test_the_map_is_coloured_by_category_first():
     assert default_colour(["brand", "category", "colour"]) == "category"
     assert default_colour(["brand", "articleType"]) == "articleType"
     assert default_colour(["brand"]) == "brand" and default_colour([]) is None
+
+
+def test_notes_of_filters_are_sentences():
+    catalog = load_demo(n=N)
+    made = Recommender(text=TfidfEmbedder(dim=8)).fit(catalog)
+    id, products = catalog.ids[0], catalog.products
+    dear = float(products.price.max()) + 1
+    for where, words in [
+        ({"price": (dear, None)}, f"No product has “price” from {dear}: here it goes from"),
+        ({"added": ("1990-01-01", "1991-01-01")}, "No product has “added” from 1990-01-01 to 1991"),
+        ({"colour": "grene"}, "No product has 'grene' as colour; the nearest is 'green'"),
+        ({"category": "boot", "price": (0, 0.5)}, "No product has “price” from 0 to 0.5"),
+    ]:
+        assert words in plain_note(made.recommend(3, id=id, where=where).note)
+    unknown = "passed over, not in the catalogue: x"
+    assert plain_note(unknown) == unknown

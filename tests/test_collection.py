@@ -21,6 +21,7 @@ from builders import SIZE, shop
 
 from prodrec.core import defer_interrupt
 from prodrec.data.catalog import Catalog
+from prodrec.data.demo import load_demo
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 from prodrec.recommend.history import History
 from prodrec.recommend.index import FaissIndex
@@ -430,3 +431,20 @@ def test_two_threads_that_change_at_once_lose_nothing():
     assert len(recommender.catalog) == len(recommender.index) == 10 + 2 * 10 * 4
     wanted = recommender.embedders["text"].embed(recommender.catalog)
     np.testing.assert_allclose(recommender.index.take(), wanted, atol=1e-6)
+
+
+def test_nothing_said_compares_what_the_products_have(monkeypatch, tmp_path):
+    from prodrec.recommend import spaces
+
+    monkeypatch.setattr(spaces, "best_image_embedder", lambda: ColorHistogram((16, 12)))
+    monkeypatch.setattr(spaces, "SearchEmbedder", lambda: TfidfEmbedder(4))
+    demo = load_demo(30)
+    both = Recommender().fit(demo)
+    assert list(both.spaces) == ["image", "text"] and len(both.recommend(3, id=demo.ids[0])) == 3
+    only = Recommender().fit(Catalog(demo.products.assign(image=None)))
+    assert list(only.spaces) == ["text"] and set(only.weights) == {"text", "history"}
+    only.save(tmp_path / "r")
+    assert list(Recommender.load(tmp_path / "r").spaces) == ["text"]
+    nothing = Catalog(demo.products.assign(image=None, title=None, description=None))
+    with pytest.raises(ValueError, match="neither pictures nor words"):
+        Recommender().fit(nothing)

@@ -86,12 +86,15 @@ class Page(HTMLParser):
 
 
 def test_the_demo(tmp_path):
-    process = command("demo", "--limit", 120, "--epochs", 1, "--out", tmp_path / "out", "--seed", 2)
+    call = ["demo", "--limit", 120, "--minutes", 0.05, "--out", tmp_path / "out", "--seed", 2]
+    process = command(*call)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err[-3000:]
     assert "Traceback" not in err and "report.html" in out
     stages = ["load", "audit", "split", "train", "evaluate", "index", "recommend"]
-    assert [line.split()[0] for line in err.splitlines()] == stages
+    told = err.splitlines()
+    assert [line.split()[0] for line in told if not line.startswith(" ")] == stages
+    assert any("was chosen among" in line for line in told)  # and why
 
     html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     page = Page()
@@ -116,6 +119,7 @@ def test_the_demo(tmp_path):
         assert 0 <= row["low"] <= row["value"] <= row["high"] <= 1, name
         assert name in "".join(page.text)
     assert {"accuracy", "macro-F1", "precision@5, random"} <= set(results["figures"])
+    assert results["chosen"] in html and "What was tried" in page.headings
     assert list(results["stages"]) == stages
 
     recommender = prodrec.Recommender.load(tmp_path / "out" / "recommender")
@@ -126,9 +130,8 @@ def test_the_demo(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send")
 def test_an_interruption(tmp_path):
-    process = command(
-        "demo", "--limit", 300, "--epochs", 500, "--out", tmp_path / "out", start_new_session=True
-    )
+    call = ["demo", "--limit", 300, "--network", "fashion-baseline", "--epochs", 500]
+    process = command(*call, "--out", tmp_path / "out", start_new_session=True)
     for line in process.stderr:
         if line.startswith("train"):
             break
@@ -140,7 +143,7 @@ def test_an_interruption(tmp_path):
 
 def test_a_folder_of_pictures_needs_no_words(place, tmp_path):
     root = str(place / "pictures")
-    call = ["report", "--data", "folder", "--root", root, "--epochs", "1", "--image-size", "24x24"]
+    call = ["report", "--data", "folder", "--root", root, *TINY]
     assert main([*call, "--out", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "report.html").is_file()
 
@@ -162,7 +165,7 @@ def test_a_finished_model_is_replaced_only_by_force(place, tmp_path, capsys):
 
 
 def test_a_demo_may_be_repeated_and_is_a_workspace(tmp_path, capsys):
-    call = ["demo", "--limit", "100", "--epochs", "1", "--out", str(tmp_path / "out")]
+    call = ["demo", "--limit", "100", *TINY, "--out", str(tmp_path / "out")]
     assert main(call) == 0 and main(call) == 0
     workspace = Workspace.load(tmp_path / "out")
     assert set(workspace.reports) == {"report.html", "results.json"}

@@ -1,11 +1,13 @@
 """Recommenders from a terminal: made, found by every load, asked, served."""
 
+import json
 import warnings
 from functools import partial
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
-from terminal import MAP, said
+from terminal import MAP, TINY, said
 
 import prodrec
 from prodrec.apps.cli import main
@@ -22,8 +24,8 @@ def test_what_was_indexed_without_a_model_is_served_and_not_retrained(
     assert main(["serve", str(tmp_path / "words")]) == 0 and served[0][0] == "0001"
     assert main(["retrain", str(tmp_path / "words"), "--data", str(place / "pictures")]) == 1
     assert "was indexed without --model" in capsys.readouterr().err
-    again = ["--report", "--out", tmp_path / "words"]
-    said(capsys, "index", "--data", place / "pictures", *again)  # the next version, by colours
+    again = ["--network", "colours", "--report", "--out", tmp_path / "words"]
+    said(capsys, "index", "--data", place / "pictures", *again)  # the next version
     assert Versions(tmp_path / "words").current == "0002"
     page = (tmp_path / "words" / "0002" / "report.html").read_text(encoding="utf-8")
     assert 'class="map"' in page and not (tmp_path / "words" / "0001" / "report.html").exists()
@@ -55,7 +57,8 @@ def test_a_version_holds_products_once_and_no_folder_beside(place):
 def test_pictures_are_packed_if_asked(images, place, tmp_path, capsys):
     option = "--images" if images else "--no-images"
     out = tmp_path / "shop"
-    said(capsys, "index", "--data", place / "pictures", "--out", out, option)
+    how = ["--network", "colours", "--out", out, option]
+    said(capsys, "index", "--data", place / "pictures", *how)
     assert bool(list(out.rglob("images.zip"))) is images
     assert prodrec.Recommender.load(out).catalog.pixels("disc/1").shape == (48, 36, 3)
 
@@ -69,12 +72,37 @@ def test_the_folder_of_a_container_is_served_as_it_is(a_shop, served, monkeypatc
 
 
 def test_one_network_of_both_needs_late_fusion(place, tmp_path, capsys):
-    both = ["--kind", "hybrid", "--text-network", "lstm", "--epochs", "1", "--image-size", "12x9"]
+    both = ["--kind", "hybrid", "--text-network", "lstm", *TINY]
     table = ["--data", place / "products.csv", *MAP]
     said(capsys, "train", *table, *both, "--out", tmp_path / "both")
     with pytest.raises(SystemExit):
         main(["index", "--model", str(tmp_path / "both"), "--out", str(tmp_path / "shop")])
     assert "train it with --set fusion=late" in capsys.readouterr().err
+
+
+def test_products_without_a_picture_are_indexed_by_their_words(tmp_path, capsys):
+    table = pd.DataFrame({"id": ["a", "b", "c"], "title": ["red mug", "blue mug", "tin box"]})
+    table.to_csv(tmp_path / "words.csv", index=False)
+    call = ["index", "--data", tmp_path / "words.csv", "--out", tmp_path / "shop"]
+    assert said(capsys, *call)["by"] == ["text"]
+    hits = said(capsys, "recommend", tmp_path / "shop", "--text", "tin box", "-k", "1")
+    assert [hit["id"] for hit in hits] == ["c"]
+
+
+def test_nothing_said_is_the_best_backbone_with_weights(place, tmp_path, monkeypatch, capsys):
+    from prodrec.recommend import embedders
+
+    made = []
+    monkeypatch.setattr(embedders, "usable_parts", lambda: ["mobilenet:0.75", "mobilenetv2"])
+    monkeypatch.setattr(embedders, "ImageEmbedder", lambda name: made.append(name))
+    embedders.best_image_embedder()
+    assert made == ["mobilenetv2"]
+    monkeypatch.setattr(embedders, "usable_parts", list)
+    call = ["index", "--data", place / "pictures", "--out", tmp_path / "shop", "--json"]
+    assert main([*map(str, call)]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["by"] == ["image"]
+    assert "compared by their colours alone" in told.err
 
 
 def test_a_backbone_of_an_installed_package_is_known_to_index_and_embed(

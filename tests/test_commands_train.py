@@ -106,3 +106,27 @@ def test_words_and_both(place, tmp_path, capsys):
         ]
         == 108
     )
+
+
+def test_nothing_said_reads_what_most_products_have(place, tmp_path, capsys):
+    table = ["--data", place / "products.csv", *MAP, "--minutes", "0.02"]
+    result = said(capsys, "train", *table, "--out", tmp_path / "both")
+    assert result["classifier"].startswith("late: auto: ") and "by log-loss" in result["chosen"]
+    assert "; picture: " in result["chosen"] and "; words: tfidf" in result["chosen"]
+    assert [row["candidate"] for row in result["tried"]] == ["picture", "words", "both"]
+    assert said(capsys, "evaluate", tmp_path / "both")["accuracy"]["value"] > 0.8
+
+
+def test_an_official_split_is_taken_as_it_is(place, tmp_path, capsys):
+    table = pd.read_csv(place / "products.csv")
+    names = {0: "test", 1: "val"}
+    table["side"] = [names.get(n % 6, "train") for n in range(len(table))]
+    table.to_csv(place / "official.csv", index=False)
+    call = ["train", "--data", place / "official.csv", *MAP, *TINY]
+    said(capsys, *call, "--out", tmp_path / "model")
+    sides = Workspace.load(tmp_path / "model").sides
+    assert set(sides["test"]) <= set(table.sku[table.side == "test"]) and len(sides["test"]) > 15
+    said(capsys, *call, "--side", "", "--out", tmp_path / "drawn")
+    assert set(Workspace.load(tmp_path / "drawn").sides["test"]) != set(sides["test"])
+    assert main([*map(str, call), "--side", "category", "--out", str(tmp_path / "wrong")]) == 1
+    assert "holds 'box'" in capsys.readouterr().err

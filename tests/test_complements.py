@@ -237,7 +237,7 @@ def test_it_can_be_fitted_again_to_another_catalogue():
 
 
 def test_it_shows_the_kinds_that_are_related(model):
-    assert repr(Complements("brand")) == "Complements(target='brand', not fitted)"
+    assert "target='brand', not fitted: call `fit`" in repr(Complements("brand"))
     assert "24 products of 3 kinds in 'category'" in repr(model)
     assert "case ×" in model._repr_html_() and "<table" in model._repr_html_()
     ax = model.figure("phone0", k=2)

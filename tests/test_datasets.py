@@ -607,6 +607,13 @@ def test_amazon_reviews(tmp_path):
         pd.Timestamp("2020-05-05 14:08:48.923"),
     ]
     assert len(read_amazon_reviews(tmp_path / "r", limit=2)) == 2
+    (tmp_path / "t").write_text(
+        json.dumps(rows[0] | {"summary": "Fine", "reviewText": "Warm <b>and</b> soft", "vote": "2"})
+        + "\n"
+        + json.dumps(rows[2] | {"title": "Bad", "text": None, "helpful_vote": 7})
+    )
+    told = read_amazon_reviews(tmp_path / "t", texts=True)
+    assert told.text.tolist() == ["Fine Warm and soft", "Bad"] and told.helpful.tolist() == [2, 7]
     (tmp_path / "r").write_text('{"asin": "B1", "title": "metadata"}\n')
     with pytest.raises(ValueError, match="a row without user, product, rating or time"):
         read_amazon_reviews(tmp_path / "r")

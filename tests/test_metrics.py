@@ -281,6 +281,9 @@ def test_five_places_are_looked_at_where_nothing_is_said():
         assert not figure(hits).any() and figure(hits, 6).all()
     for figure in (recall_at_k, ndcg_at_k, average_precision_at_k):
         assert not figure(hits, counts).any() and figure(hits, counts, 6).all()
+    drawn = np.random.default_rng(5).random((30, 5)) < 0.5
+    low_high = bootstrap_interval(precision_at_k(drawn), seed=0)
+    assert tuple(precision_row("ours", drawn).iloc[0, 1:3]) == low_high
     row = precision_row("ours", hits)
     assert list(row) == ["precision@5", "low", "high", "queries"] and row.iloc[0, 0] == 0
 

@@ -332,9 +332,9 @@ def test_the_python_in_the_readme_runs(tmp_path):
     )
     code = "\n".join(blocks)
     assert (
-        "epochs=15" in code and "load_demo()" in code
+        "minutes=0.5" in code and "load_demo()" in code
     )  # how well it learns is the notebook's matter, which runs in full
-    code = code.replace("epochs=15", "epochs=1").replace("load_demo()", "load_demo(n=300)")
+    code = code.replace("minutes=0.5", "minutes=0.02").replace("load_demo()", "load_demo(n=150)")
     (tmp_path / "readme.py").write_text(code, encoding="utf-8")
     (tmp_path / "pictures").mkdir()
     Image.new("RGB", (16, 16), "red").save(tmp_path / "pictures" / "mug.png")

@@ -53,7 +53,10 @@ def test_items_become_lists():
 @pytest.mark.parametrize(
     "wrong, told",
     [
-        ({}, "the query is empty: give `id`, `image` or `text`, or `user` or `positive`"),
+        (
+            {},
+            "the query is empty: give `id`, `image` or `text`, or `user`, `session` or `positive`",
+        ),
         ({"negative": "000"}, "the query is empty"),
         ({"text": ["red", " "]}, "`text` is empty"),
         ({"text": "a", "k": 0}, "`k` must be a positive integer, received 0"),
@@ -133,6 +136,9 @@ def test_unknown_products_are_named(both):
     assert query.id == ["000"] and query.negative == [] and note.endswith("x, y")
     same, note = pass_over_unknown(Query(id="000"), both.catalog)
     assert same.id == ["000"] and note == ""
+    for others in ({"text": "red"}, {"image": picture(1)}, {"user": "u0"}, {"positive": "001"}):
+        query, note = pass_over_unknown(Query(id="x", **others), both.catalog)
+        assert query.id == [] and note.endswith("not in the catalogue: x")
     with pytest.raises(KeyError, match="'x'"):
         pass_over_unknown(Query(positive="x"), both.catalog)
     with pytest.raises(KeyError, match="'x'"):
@@ -443,3 +449,18 @@ def test_words_that_are_known_only_by_themselves_are_no_silence(in_words):
     assert share == 1 and 0 < exact <= 1
     np.testing.assert_allclose(question.words["words"], exact * scores, rtol=1e-5)
     assert int(np.argmax(question.added)) == 4 and not question.popular
+
+
+def test_sessions_are_read_in_order_and_answered_as_baskets(both):
+    shelf = both._look()
+    ids = both.catalog.ids
+    query = Query(session=[ids[0], "sold out", ids[1]])
+    kept, note = pass_over_unknown(query, both.catalog)
+    assert kept.session == [[ids[0], ids[1]]] and "sold out" in note
+    found = read_question(shelf, kept, {"session": [0]})
+    assert found.liked.index.tolist() == ids[:2] and found.of_user_alone
+    assert set(shelf.rows(ids[:2])) == set(found.hidden)
+    with pytest.raises(TypeError, match="`session` must be a list of ids"):
+        Query(session="000")
+    with pytest.raises(ValueError, match="`session` or `positive`"):
+        Query(session=[])

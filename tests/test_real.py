@@ -17,9 +17,8 @@ def run():
     from prodrec import read_fashion
     from prodrec.apps.pipeline import run_pipeline
 
-    return run_pipeline(
-        lambda: read_fashion(FASHION).sample(2_000, seed=0), image_size=(80, 60), epochs=3
-    )
+    how = {"network": "fashion-baseline", "image_size": (80, 60), "epochs": 3}
+    return run_pipeline(lambda: read_fashion(FASHION).sample(2_000, seed=0), **how)
 
 
 def test_recommends_better_than_colour_and_chance(run):

@@ -261,7 +261,7 @@ def test_wrong_queries(both):
     with pytest.raises(ValueError, match="call `fit` or `load` first"):
         Recommender(text=TfidfEmbedder()).recommend(text="red")
     with pytest.raises(ValueError, match="give `image`, `text` or both"):
-        Recommender()
+        Recommender([])
     with pytest.raises(TypeError, match="`image` must be an embedder of kind 'image'"):
         Recommender(image=TfidfEmbedder())
 

@@ -13,11 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import numpy as np
+import pandas as pd
 import pytest
 import requests
 from PIL import Image
 
-from prodrec import Recommender, load_demo
+from prodrec import History, Markov, Recommender, load_demo
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
@@ -379,12 +380,14 @@ def test_changes_need_the_key(shop, folder, catalog):
 
 def test_a_product_comes_changes_and_goes(shop):
     url, _ = shop
-    before = requests.get(f"{url}/ready").json()["products"]
+    state = requests.get(f"{url}/ready").json()
+    before, change = state["products"], state["change"]
     assert put(
         url, "new", {"title": "cotton thing", "price": 5}, picture(colour="blue")
     ).json() == {
         "id": "new",
         "products": before + 1,
+        "change": change + 1,
     }
     found = requests.post(
         f"{url}/recommend", files={"image": picture(colour="blue")}, data={"k": 1}
@@ -602,6 +605,27 @@ def test_a_stop_finishes_what_was_begun(mother, folder, tmp_path):
                 done.append(answer.result().status_code)
     assert done and set(done) == {200}
     assert len(ChangeLog(database).last()) >= len(done)
+
+
+def test_the_session_of_an_unknown_visitor_is_answered_in_its_order(catalog, tmp_path):
+    ring = catalog.ids[:12]  # each user looked at three products, one after the other
+    rows = [(f"u{u}", ring[(u + s) % 12], "view") for u in range(36) for s in range(3)]
+    history = History(pd.DataFrame(rows, columns=["user", "id", "event"]))
+    made = Recommender(text=TfidfEmbedder(fields=("title",)), collaborative=Markov(back=0.0))
+    made.fit(catalog, history=history).save(tmp_path / "shop")
+    with serving(tmp_path / "shop", database=f"sqlite:///{tmp_path}/events.sqlite") as (url, _):
+        for shown, following in (([3, 4], 5), ([7, 3], 4)):
+            session = [ring[n] for n in shown]
+            asked = {"session": session, "k": 2, "weights": {"text": 0, "history": 1}}
+            hits = requests.post(f"{url}/recommend", json=asked).json()["hits"]
+            form = {"session": session, "k": 2, "weights": json.dumps(asked["weights"])}
+            assert requests.post(f"{url}/recommend", data=form).json()["hits"] == hits
+            assert hits[0]["id"] == ring[following] and not {h["id"] for h in hits} & {*session}
+            last = f"because of {session[-1]}, which the user looked at"
+            assert hits[0]["reason"].startswith(last)
+        gone = requests.post(f"{url}/recommend", json={"session": ["sold out", ring[3]], "k": 1})
+        assert gone.json()["hits"][0]["id"] == ring[4] and "sold out" in gone.json()["note"]
+        assert requests.post(f"{url}/recommend", json={"session": "x"}).status_code in (400, 422)
 
 
 def test_serve_refuses_what_cannot_be_loaded_before_it_listens(tmp_path, monkeypatch):

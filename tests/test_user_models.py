@@ -300,7 +300,7 @@ def test_a_constructor_of_ones_own_must_say_how_it_is_saved(tmp_path):
 def test_a_model_says_what_it_is():
     model = ALS(4).fit(checkerboard(4))
     assert repr(model).startswith("ALS(factors=4") and "users=4" in repr(model)
-    assert "products" in model._repr_html_() and "fitted=False" in repr(ALS())
+    assert "products" in model._repr_html_() and "call `fit`" in repr(ALS())
 
 
 # -- what a model returns

@@ -27,6 +27,7 @@ from prodrec.apps.browser_data import (
     human_name,
     map_points,
     others_mask,
+    plain_note,
     plain_reason,
     reason_because,
     search_texts,
@@ -293,7 +294,7 @@ def answer_list(
     if state.query.get("collapse"):
         cards = fold_identical(cards)
     cards = sort_cards(showcase, cards, state.sort)
-    return {"name": name, "note": hits.note or None, "cards": cards, "n": len(cards)}
+    return {"name": name, "note": plain_note(hits.note) or None, "cards": cards, "n": len(cards)}
 
 # %% ../../nbs/40b_apps.browser_cards.ipynb #0026
 def beside_the_best(

@@ -10,6 +10,7 @@ __all__ = ['GOOD', 'BAD', 'psi', 'two_sample_test', 'Observed', 'picture_facts',
 # %% ../../nbs/43a_apps.monitor.ipynb #0004
 import json
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -23,6 +24,8 @@ from sklearn.preprocessing import StandardScaler
 
 from .workspace import Versions
 from ..data.catalog import Catalog
+from ..data.figures import BLUE, ORANGE, figure_style, name_ticks, new_axes
+from ..data.text import short_label
 from ..models.pixels import load_pixels
 from ..recommend.history import History
 from ..stats import unit_rows, wilson_interval
@@ -107,6 +110,13 @@ class Observed:
     def __repr__(self):
         signals = ", ".join([*self.facts, *(f"{kind} vectors" for kind in self.vectors)])
         return f"Observed({len(self):,} products; {signals})"
+
+    def _repr_html_(self):
+        head = (
+            f"<p>{len(self):,} products; vectors: {escape(', '.join(self.vectors)) or 'none'}</p>"
+        )
+        numbers = self.facts.select_dtypes("number")
+        return head + (numbers.describe().round(3).to_html() if numbers.shape[1] else "")
 
 # %% ../../nbs/43a_apps.monitor.ipynb #0021
 def picture_facts(
@@ -291,34 +301,45 @@ class Drift:
         """Plot the stability index of each signal, and the numbers behind it."""
         return drift_figure(self.table)
 
-    def __repr__(self):
+    def _said(self) -> str:
+        sizes = f"{len(self.new):,} new products beside {len(self.reference):,}"
+        return f"Drift: {len(self.alarms)} of {len(self.table)} signals changed, {sizes}"
+
+    def _shown(self) -> pd.DataFrame:
         table = self.table.assign(psi=self.table.psi.round(3))
-        return table.assign(p=table.p.map("{:.2g}".format)).to_string()
+        return table.assign(p=table.p.map("{:.2g}".format))
+
+    def __repr__(self):
+        return f"{self._said()}\n{self._shown().to_string(max_colwidth=70)}"
 
     def _repr_html_(self):
-        table = self.table.assign(psi=self.table.psi.round(3))
-        return table.assign(p=table.p.map("{:.2g}".format)).to_html()
+        return f"<p>{self._said()}</p>{self._shown().to_html()}"
 
 # %% ../../nbs/43a_apps.monitor.ipynb #0042
+@figure_style
 def drift_figure(
     table: pd.DataFrame,  # of a `Drift`
 ) -> plt.Axes:
     """Plot the stability index of each signal as bars, alarms in orange."""
-    size = (8, 0.34 * len(table) + 1.3)
-    _, ax = plt.subplots(figsize=size, dpi=80, layout="constrained")
-    table, top = table[::-1], max(table["psi"].max(), 0.15)
-    ax.barh(table.index, table["psi"], color=np.where(table["alarm"], "#d55e00", "#0072b2"))
+    ax = new_axes(None, 0.34 * len(table) + 1.4, 10)
+    top = max(table["psi"].max(), 0.15)
+    ax.barh(range(len(table)), table["psi"], color=np.where(table["alarm"], ORANGE, BLUE))
     for y, row in enumerate(table.itertuples()):
-        ax.text(row.psi + top * 0.02, y, row.detail, va="center", fontsize=8)
+        detail = short_label(row.detail, 76)
+        ax.text(row.psi + top * 0.02, y, detail, va="center", fontsize=8, in_layout=False)
     ax.axvline(0.1, color="grey", linestyle=":", linewidth=1)
-    ax.set(xlabel="population stability index (dotted: 0.1)", xlim=(0, top * 1.9))
-    ax.spines[["top", "right"]].set_visible(False)
-    changed = int(table["alarm"].sum())
-    told = f"{changed} of {len(table)} signals changed (orange)"
-    ax.set_title(told if changed else "Nothing changed beyond chance")
+    name_ticks(ax.yaxis, table.index)
+    ax.set(xlabel="population stability index (dotted: 0.1)", xlim=(0, top * 2.5))
+    ax.set(ylim=(len(table) - 0.5, -0.5), title=_drift_title(table))
     return ax
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0044
+# %% ../../nbs/43a_apps.monitor.ipynb #0043
+def _drift_title(table: pd.DataFrame) -> str:
+    changed = int(table["alarm"].sum())
+    told = f"{changed} of {len(table)} signals changed (orange)"
+    return told if changed else "Nothing changed beyond chance"
+
+# %% ../../nbs/43a_apps.monitor.ipynb #0045
 def _check_alike(reference: Observed, others: Sequence[Observed]):
     "Raise `ValueError` where observations do not have the same signals."
     for other in others:
@@ -326,7 +347,7 @@ def _check_alike(reference: Observed, others: Sequence[Observed]):
         if not same or list(reference.vectors) != list(other.vectors):
             raise ValueError(f"all must be observed alike, received {reference!r} and {other!r}")
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0045
+# %% ../../nbs/43a_apps.monitor.ipynb #0046
 def drift(
     reference: Observed,  # the test side: products like the training products, but held out
     new: Observed,  # new products
@@ -354,7 +375,7 @@ def drift(
     table["alarm"] = (table["p"] < alpha) & (table["psi"] >= min_psi)
     return Drift(table.sort_values(["alarm", "psi"], ascending=False), reference, new)
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0051
+# %% ../../nbs/43a_apps.monitor.ipynb #0052
 GOOD, BAD = ("like", "cart", "purchase"), ("dislike",)
 
 
@@ -368,7 +389,7 @@ def _judgements(history: History, good: Sequence[str], bad: Sequence[str]) -> pd
         raise ValueError(f"`history` holds no event of the kinds {', '.join([*good, *bad])}")
     return events
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0052
+# %% ../../nbs/43a_apps.monitor.ipynb #0053
 def window_start(
     times: pd.Series,  # of events
     window: str,  # a fixed pandas frequency, e.g. "12h" or "7D"
@@ -377,9 +398,9 @@ def window_start(
     monday = pd.Timedelta("4D")  # the epoch was a Thursday
     return (times - monday).dt.floor(window) + monday
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0054
+# %% ../../nbs/43a_apps.monitor.ipynb #0055
 def quality(
-    history: History,  # feedback with times
+    history: History | pd.DataFrame,  # feedback with times, or a table of such events
     window: str = "7D",  # events of so long a time together, weeks from Monday on
     good: Sequence[str] = GOOD,  # kinds of events that say yes
     bad: Sequence[str] = BAD,  # kinds of events that say no
@@ -391,6 +412,7 @@ def quality(
     that of the test that the window is worse than all before it. `ValueError` without times, or
     without such events.
     """
+    history = history if isinstance(history, History) else History(history)
     events = _judgements(history, good, bad)
     when = window_start(events["time"], window).rename("from")
     is_good = events["event"].isin(good)
@@ -406,29 +428,45 @@ def quality(
     table["p"] = [fisher_exact(pair, "less").pvalue if pair[1].any() else 1.0 for pair in pairs]
     return table
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0058
+# %% ../../nbs/43a_apps.monitor.ipynb #0059
+@figure_style
 def quality_figure(
     quality: pd.DataFrame,  # from `quality`
     alpha: float = 0.01,  # windows with a smaller p are marked
 ) -> plt.Axes:
     """Plot the share of good opinions in each window with its interval; worse windows in orange."""
-    _, ax = plt.subplots(figsize=(8, 3), dpi=80, layout="constrained")
-    worse = quality["p"] < alpha
-    marks = (("#0072b2", "o", ~worse), ("#d55e00", "s", worse))
-    for colour, marker, rows in ((c, m, quality[which]) for c, m, which in marks):
-        share = rows["share"]
-        around = np.maximum(0, [share - rows["low"], rows["high"] - share])  # rounding goes below 0
-        ax.errorbar(rows.index, share, around, fmt=marker, color=colour, capsize=3)
-    if len(quality) <= 12:
-        ax.set_xticks(quality.index, [f"{day:%d %b}" for day in quality.index])
+    ax, worse = new_axes(None, 3.2, 8), quality["p"] < alpha
+    for look, rows in (("o", BLUE), quality[~worse]), (("s", ORANGE), quality[worse]):
+        _draw_shares(ax, rows, *look, many=len(quality) > 60)
+    _name_windows(ax, quality.index)
     ax.set(xlabel="window from", ylabel="share of good opinions", ylim=(0, 1.04))
     ax.grid(axis="y", alpha=0.3)
-    ax.spines[["top", "right"]].set_visible(False)
     told = f"{worse.sum()} of {len(quality)} windows worse than all before (orange)"
     ax.set_title(told if worse.any() else "Feedback no worse than before")
     return ax
 
+# %% ../../nbs/43a_apps.monitor.ipynb #0060
+def _draw_shares(ax, rows: pd.DataFrame, marker: str, colour: str, many: bool):
+    "Draw shares with their intervals, thin ones where there are many."
+    around = np.stack([rows["share"] - rows["low"], rows["high"] - rows["share"]])
+    look = {"elinewidth": 0.4, "markersize": 2.5} if many else {"capsize": 3}
+    around = np.maximum(0, around)  # rounding goes below 0
+    ax.errorbar(rows.index, rows["share"], around, fmt=marker, color=colour, **look)
+
 # %% ../../nbs/43a_apps.monitor.ipynb #0061
+def _name_windows(ax, starts: pd.DatetimeIndex):
+    "Write the start of each window below it, or of some where there are many."
+    import matplotlib.dates as dates  # slow to load
+
+    if len(starts) <= 8:
+        names = [f"{day:%d %b %Y}" if day == starts[0] else f"{day:%d %b}" for day in starts]
+        ax.set_xticks(starts, names)
+    else:
+        locator = dates.AutoDateLocator(maxticks=8)
+        ax.xaxis.set_major_locator(locator)
+        ax.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
+
+# %% ../../nbs/43a_apps.monitor.ipynb #0064
 def _worse_feedback(quality: pd.DataFrame) -> str:
     "Return in words how the last window differs from those before."
     last, before = quality.iloc[-1], quality.iloc[:-1]
@@ -436,7 +474,7 @@ def _worse_feedback(quality: pd.DataFrame) -> str:
     since = f"{quality.index[-1]:%Y-%m-%d}"
     return f"feedback got worse: {last.share:.0%} good since {since}, {usual:.0%} before"
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0062
+# %% ../../nbs/43a_apps.monitor.ipynb #0065
 def advise(
     drift: Drift | None = None,  # from `drift`
     quality: pd.DataFrame | None = None,  # from `quality`
@@ -459,7 +497,7 @@ def advise(
     signals = None if drift is None else drift.to_dict()
     return {"retrain": bool(reasons), "reasons": reasons, "drift": signals, "quality": table}
 
-# %% ../../nbs/43a_apps.monitor.ipynb #0065
+# %% ../../nbs/43a_apps.monitor.ipynb #0068
 def retrain(
     versions: Versions,  # the folder of versions
     load: Callable[[Path], object],  # of a version's folder, e.g. `ImageClassifier.load`

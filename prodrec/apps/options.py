@@ -24,7 +24,7 @@ def _positive(text: str) -> int:
         raise argparse.ArgumentTypeError(f"must be a positive whole number, received {text!r}")
     return int(text)
 
-
+# %% ../../nbs/43b_apps.options.ipynb #0013
 def _minutes(text: str) -> float:
     try:
         value = float(text)
@@ -34,7 +34,7 @@ def _minutes(text: str) -> float:
         raise argparse.ArgumentTypeError(f"must be a number above 0, received {text!r}")
     return value
 
-
+# %% ../../nbs/43b_apps.options.ipynb #0014
 def _share(text: str) -> float:
     try:
         value = float(text)
@@ -44,7 +44,7 @@ def _share(text: str) -> float:
         raise argparse.ArgumentTypeError(f"must be a share between 0 and 1, received {text!r}")
     return value
 
-# %% ../../nbs/43b_apps.options.ipynb #0013
+# %% ../../nbs/43b_apps.options.ipynb #0015
 def _size(text: str) -> tuple[int, int]:
     height, x, width = text.partition("x")
     if not (x and height.isdigit() and width.isdigit() and int(height) and int(width)):
@@ -60,7 +60,7 @@ def _mapping(text: str) -> tuple[str, str]:
         raise argparse.ArgumentTypeError(told)
     return field, column
 
-# %% ../../nbs/43b_apps.options.ipynb #0014
+# %% ../../nbs/43b_apps.options.ipynb #0016
 def _setting(text: str) -> tuple:
     name, _, value = text.partition("=")
     if not name.isidentifier() or not value:
@@ -71,7 +71,7 @@ def _setting(text: str) -> tuple:
     except ValueError:
         return name, value
 
-# %% ../../nbs/43b_apps.options.ipynb #0018
+# %% ../../nbs/43b_apps.options.ipynb #0020
 def _add_data_options(
     parser: argparse.ArgumentParser, default: str | None = None, required: bool = False, note=""
 ):
@@ -87,7 +87,7 @@ def _add_data_options(
     add("--limit", type=_positive, help="use a random sample of so many products")
     add("--seed", type=int, default=0, help="random seed (default: %(default)s)")
 
-# %% ../../nbs/43b_apps.options.ipynb #0021
+# %% ../../nbs/43b_apps.options.ipynb #0023
 def _add_target_options(add):
     "Add the options that name the labels."
     add("--target", default="category", help="column of the labels (default: %(default)s)")
@@ -95,28 +95,34 @@ def _add_target_options(add):
     path += "the steps (default: found)"
     add("--first-step", metavar="SIGN", nargs="?", const="", help=path)
 
-# %% ../../nbs/43b_apps.options.ipynb #0022
+# %% ../../nbs/43b_apps.options.ipynb #0024
 def _add_split_options(parser: argparse.ArgumentParser):
     "Add the options that say what is learned, and what is held out."
     add = parser.add_argument_group("labels and split").add_argument
     _add_target_options(add)
+    column = "column of an official split (train, test, val …), taken as it is; '' to draw one "
+    add("--side", metavar="COLUMN", help=column + "(default: side, where the products have it)")
     side = "share of the products to validate on while training (default: %(default)s)"
     add("--validation", type=_share, default=0.1, help=side)
     side = "share of the products to hold out for evaluation (default: %(default)s)"
     add("--test", type=_share, default=0.2, help=side)
 
-# %% ../../nbs/43b_apps.options.ipynb #0025
-def _add_network_options(parser: argparse.ArgumentParser, epochs: int, network: str | None = None):
+# %% ../../nbs/43b_apps.options.ipynb #0027
+def _add_network_options(
+    parser: argparse.ArgumentParser, network: str = "auto", epochs: int = 20, minutes: float = 5
+):
     "Add the options of a classifier and its training."
     add = parser.add_argument_group("the classifier").add_argument
     names = "auto (finds what suits), fashion-baseline, compact, mobilenetv2, … for pictures, "
-    names += "auto, lstm, conv1d, tfidf for words"
-    add("--network", default=network, help=names + (" (default: %(default)s)" if network else ""))
-    size = "height x width of the pictures, e.g. 80x60 (default: 64x48 for the demo, else 80x60; auto chooses)"  # noqa: E501
+    names += f"auto, lstm, conv1d, tfidf for words (default: {network})"
+    add("--network", help=names)
+    size = "height x width of the pictures, e.g. 80x60 (default: what suits network and pictures)"
     add("--image-size", type=_size, help=size)
-    most = "what auto may take, validation included (default: 5)"
-    add("--minutes", type=_minutes, help=most)
-    add("--epochs", type=_positive, default=epochs, help="training epochs (default: %(default)s)")
+    if network == "auto":
+        most = f"what auto may take, validation included (default: {minutes:g})"
+        add("--minutes", type=_minutes, help=most)
+    often = f"training epochs (default: {epochs}; auto: what the minutes allow)"
+    add("--epochs", type=_positive, help=often if network == "auto" else often.split(";")[0] + ")")
     size = "products in a training step (default: %(default)s)"
     add("--batch-size", type=_positive, default=32, help=size)
     other = "any other option of the network or its training, e.g. dense=[64] or "
@@ -124,7 +130,7 @@ def _add_network_options(parser: argparse.ArgumentParser, epochs: int, network: 
     repeated = {"action": "append", "default": []}
     add("--set", metavar="NAME=VALUE", type=_setting, help=other, **repeated)
 
-# %% ../../nbs/43b_apps.options.ipynb #0028
+# %% ../../nbs/43b_apps.options.ipynb #0030
 def _add_out_options(
     parser: argparse.ArgumentParser, what: str, default: str | None = None, force: bool = True
 ):
@@ -137,7 +143,7 @@ def _add_out_options(
     if force:
         add("--force", action="store_true", help="replace a finished model in that folder")
 
-# %% ../../nbs/43b_apps.options.ipynb #0031
+# %% ../../nbs/43b_apps.options.ipynb #0033
 def add_command(
     commands,  # of `ArgumentParser.add_subparsers`
     name: str,  # of the command
@@ -160,40 +166,40 @@ def add_command(
     parser.set_defaults(run=run, parser=parser)
     return parser
 
-# %% ../../nbs/43b_apps.options.ipynb #0033
+# %% ../../nbs/43b_apps.options.ipynb #0035
 def _add_folder(parser: argparse.ArgumentParser, what: str):
     parser.add_argument("folder", metavar="DIR", help=what)
 
-# %% ../../nbs/43b_apps.options.ipynb #0035
+# %% ../../nbs/43b_apps.options.ipynb #0037
 def _demo_parser(commands):
     text = "Show everything on a drawn shop, without any files: audit, clean, split, train, "
     text += "evaluate, index, recommend. Ends with a table and a page, OUT/report.html. "
     text += "`prodrec report` does the same for products of your own."
     what = "show everything on a drawn shop"
-    add = ("prodrec demo", "prodrec demo --limit 300 --epochs 5 --out small")
+    add = ("prodrec demo", "prodrec demo --limit 300 --minutes 0.2 --out small")
     parser = add_command(commands, "demo", "commands:show_demo", what, text, *add)
     _add_data_options(parser, default="demo", note=" (default: %(default)s)")
-    _add_network_options(parser, epochs=20, network="fashion-baseline")
+    _add_network_options(parser, minutes=0.5)
     what = "report.html, results.json, the classifier and the recommender"
     _add_out_options(parser, what, default="prodrec-demo")
 
-# %% ../../nbs/43b_apps.options.ipynb #0037
+# %% ../../nbs/43b_apps.options.ipynb #0039
 def _report_parser(commands):
     text = "Make one page about a catalogue: what is wrong with it, how well a classifier tells "
     text += "its products apart, and what a recommender finds. OUT can be served and evaluated."
     examples = (
         "prodrec report --data clean --out report",
-        "prodrec report --data products.csv --map title=name --map image=file --network auto",
+        "prodrec report --data products.csv --map title=name --map image=file --minutes 10",
     )
     what = "make one page about a catalogue"
     parser = add_command(commands, "report", "commands:make_report", what, text, *examples)
     _add_data_options(parser, required=True)
     _add_target_options(parser.add_argument_group("labels").add_argument)
-    _add_network_options(parser, epochs=20, network="fashion-baseline")
+    _add_network_options(parser)
     what = "report.html, results.json, the classifier and the recommender"
     _add_out_options(parser, what, default="prodrec-report")
 
-# %% ../../nbs/43b_apps.options.ipynb #0039
+# %% ../../nbs/43b_apps.options.ipynb #0041
 def _audit_parser(commands):
     text = "Find pictures that cannot be used, copies, and labels that contradict each other. "
     text += "With --out, save the products without them, and a list of every issue."
@@ -210,31 +216,31 @@ def _audit_parser(commands):
     pack = "save the pictures in it too (default: if they are below 64 MB together)"
     add("--images", action=argparse.BooleanOptionalAction, help=pack)
 
-# %% ../../nbs/43b_apps.options.ipynb #0042
+# %% ../../nbs/43b_apps.options.ipynb #0044
 def _train_parser(commands):
     text = "Train a classifier and hold products out to evaluate it on. No picture is on two "
     text += "sides, nor, where words are read, a title. The folder holds the products and the "
     text += "split too, for evaluate, index, monitor and retrain. The same call continues an "
     text += "interrupted training."
     examples = (
-        "prodrec train --data clean --epochs 10 --out model",
+        "prodrec train --data clean --out model",
         "prodrec train --data clean --kind text --network tfidf --out words",
     )
     what = "train a classifier, with products held out"
     parser = add_command(commands, "train", "commands_train:train_model", what, text, *examples)
     _add_data_options(parser, required=True)
     _add_split_options(parser)
-    _add_network_options(parser, epochs=20)
-    add = parser.add_argument
-    kinds, default = ("image", "text", "hybrid"), " (default: %(default)s)"
-    add("--kind", choices=kinds, default="image", help=f"what it reads{default}")
-    words = f"with --kind hybrid, the network for words{default}"
-    add("--text-network", default="lstm", help=words)
+    _add_network_options(parser)
+    add, kinds = parser.add_argument, ("image", "text", "hybrid")
+    kind = "what it reads (default: pictures, words or both, as the products have them; pictures "
+    add("--kind", choices=kinds, help=kind + "where --network or --set is given)")
+    words = "with --kind hybrid, the network for words (default: %(default)s)"
+    add("--text-network", default="auto", help=words)
     stop = "stop after so many epochs without a better validation loss, and keep the best"
     add("--patience", type=_positive, help=stop)
     _add_out_options(parser, "the classifier, the products and the split")
 
-# %% ../../nbs/43b_apps.options.ipynb #0044
+# %% ../../nbs/43b_apps.options.ipynb #0046
 def _tune_parser(commands):
     text = "Search for the options with which a network trains best, on the validation side. The "
     text += "best classifier is saved as by train; the held-out products are not looked at. The "
@@ -248,7 +254,7 @@ def _tune_parser(commands):
     parser = add_command(commands, "tune", "commands_train:tune_model", what, text, *examples)
     _add_data_options(parser, required=True)
     _add_split_options(parser)
-    _add_network_options(parser, epochs=10)
+    _add_network_options(parser, "fashion-baseline, or lstm for words", epochs=10)
     add, default = parser.add_argument, " (default: %(default)s)"
     add("--kind", choices=("image", "text"), default="image", help=f"what it reads{default}")
     space = "options to search: walmart, compact, or JSON of option -> choices or range, "
@@ -260,7 +266,7 @@ def _tune_parser(commands):
     add("--workers", type=_positive, default=1, help=f"processes that train candidates{default}")
     _add_out_options(parser, "the best classifier, the products, the split and trials.csv")
 
-# %% ../../nbs/43b_apps.options.ipynb #0046
+# %% ../../nbs/43b_apps.options.ipynb #0048
 def _evaluate_parser(commands):
     text = "Evaluate a classifier on the products that were held out when it was trained, or on "
     text += "others; accuracy and macro-F1 have 95 %% intervals.".replace("%%", "%")
@@ -277,17 +283,18 @@ def _evaluate_parser(commands):
     _add_data_options(parser, note=note)
     parser.add_argument("--out", help="folder to write: report.html, report.json and tables")
 
-# %% ../../nbs/43b_apps.options.ipynb #0049
+# %% ../../nbs/43b_apps.options.ipynb #0051
 def _add_embedder_options(parser: argparse.ArgumentParser):
     "Add the options that say how products are compared."
     add = parser.add_argument_group("how products are compared").add_argument
     add("--model", metavar="DIR", help="by the classifier that train, tune or retrain has saved")
-    other = "without --model: colours (a histogram), words, or a pretrained network such as "
-    add("--network", help=other + "mobilenetv2 (default: colours)")
-    size = "height x width of the pictures for --network (default: 80x60)"
-    add("--image-size", type=_size, default=(80, 60), help=size)
+    other = "without --model: auto (the best that this machine has weights for), colours (a "
+    other += "histogram), words, or a pretrained network such as mobilenetv2 (default: auto)"
+    add("--network", help=other)
+    size = "height x width of the pictures for --network (default: what suits both)"
+    add("--image-size", type=_size, help=size)
 
-# %% ../../nbs/43b_apps.options.ipynb #0050
+# %% ../../nbs/43b_apps.options.ipynb #0052
 def _embed_parser(commands):
     text = "Compute the vectors of products. `prodrec.Index.load(OUT).take()` returns them, "
     text += "OUT/ids.parquet lists the products in the same order."
@@ -299,9 +306,11 @@ def _embed_parser(commands):
     parser = add_command(commands, "embed", "commands_shop:embed_data", what, text, *examples)
     _add_data_options(parser, required=True)
     _add_embedder_options(parser)
+    address = "address of a Dask scheduler whose workers compute, e.g. tcp://host:8786"
+    parser.add_argument("--workers", metavar="ADDRESS", help=address)
     parser.add_argument("--out", required=True, help="folder to write: the vectors and the ids")
 
-# %% ../../nbs/43b_apps.options.ipynb #0052
+# %% ../../nbs/43b_apps.options.ipynb #0054
 def _index_parser(commands):
     text = "Build a recommender that compares products by a classifier, by colours or by words, "
     text += "and save it as the next version in a folder; earlier versions stay. recommend, "
@@ -320,7 +329,7 @@ def _index_parser(commands):
     parser.add_argument("--report", action="store_true", help=report)
     _add_out_options(parser, "the folder of versions", force=False)
 
-# %% ../../nbs/43b_apps.options.ipynb #0055
+# %% ../../nbs/43b_apps.options.ipynb #0057
 def _recommend_parser(commands):
     text = "Recommend from a saved recommender: the products most similar to a product, a "
     text += "picture or words, or those that suit a user."
@@ -346,7 +355,7 @@ def _recommend_parser(commands):
     diverse = "variety of the hits, from 0 to 1 (default: %(default)s)"
     add("--diversity", type=float, default=0.0, help=diverse)
 
-# %% ../../nbs/43b_apps.options.ipynb #0057
+# %% ../../nbs/43b_apps.options.ipynb #0059
 def _serve_parser(commands):
     text = "Serve a saved recommender: a page for people and a JSON interface for programs. Needs "
     text += "prodrec[serve]. Set PRODREC_API_KEY to the key that changes need."
@@ -365,7 +374,7 @@ def _serve_parser(commands):
     outside = "folder outside the saved one whose pictures may be shown"
     add("--pictures", metavar="FOLDER", help=outside)
 
-# %% ../../nbs/43b_apps.options.ipynb #0060
+# %% ../../nbs/43b_apps.options.ipynb #0062
 def _monitor_parser(commands):
     text = "Compare new products with the held-out ones and say whether to retrain: changes of "
     text += "pictures, texts, predictions and confidence; worse feedback; growth. Products that "
@@ -387,7 +396,7 @@ def _monitor_parser(commands):
     add("--out", help="folder to write: drift.json and drift.png")
     add("--exit-code", action="store_true", help="exit with 3 if retraining is advised")
 
-# %% ../../nbs/43b_apps.options.ipynb #0062
+# %% ../../nbs/43b_apps.options.ipynb #0064
 def _retrain_parser(commands):
     text = "Train again on the catalogue as it is now, and use the new version if it is at least "
     text += "as accurate on the same held-out products. All versions are kept; --rollback goes "
@@ -403,7 +412,42 @@ def _retrain_parser(commands):
     add("--epochs", type=_positive, help="training epochs (default: as before)")
     add("--rollback", action="store_true", help="go back to the version before, without training")
 
-# %% ../../nbs/43b_apps.options.ipynb #0065
+# %% ../../nbs/43b_apps.options.ipynb #0068
+_DATABASE = "URL of the database of the shop (default: PRODREC_DATABASE, or SQLite beside DIR)"
+
+
+def _queue_parser(commands):
+    text = "Put work into the queue of a shop, or list what is there. Workers do it in the "
+    text += "background, and go on after one of them has died."
+    examples = (
+        "prodrec queue shop import new.jsonl",
+        "prodrec queue shop retrain -- --data grown.csv --add",
+        "prodrec queue shop",
+    )
+    what = "put work into a queue"
+    parser = add_command(commands, "queue", "commands_work:queue_work", what, text, *examples)
+    _add_folder(parser, "a folder of versions, or a saved recommender")
+    add = parser.add_argument
+    kinds = "import FILE (JSON lines or CSV), or retrain with its options after --"
+    add("kind", nargs="?", choices=("import", "retrain"), help=kinds)
+    add("options", nargs="*", metavar="OPTION", help="the file, or the options of retrain")
+    add("--database", help=_DATABASE)
+
+# %% ../../nbs/43b_apps.options.ipynb #0069
+def _worker_parser(commands):
+    text = "Work on the queue of a shop until it is stopped. Any number of workers may run. A job "
+    text += "whose worker dies is done by another one when its lease is over. Needs prodrec[serve]."
+    examples = ("prodrec worker shop", "prodrec worker shop --once")
+    what = "work on a queue"
+    parser = add_command(commands, "worker", "commands_work:run_worker", what, text, *examples)
+    _add_folder(parser, "a folder of versions, or a saved recommender")
+    add = parser.add_argument
+    add("--database", help=_DATABASE)
+    seconds = "seconds after which a dead worker's job is free (default: %(default)s)"
+    add("--lease", type=_minutes, default=60.0, help=seconds)
+    add("--once", action="store_true", help="end when nothing waits")
+
+# %% ../../nbs/43b_apps.options.ipynb #0070
 _COMMANDS = (
     _demo_parser,
     _audit_parser,
@@ -416,6 +460,8 @@ _COMMANDS = (
     _serve_parser,
     _monitor_parser,
     _retrain_parser,
+    _queue_parser,
+    _worker_parser,
     _report_parser,
 )
 

@@ -9,6 +9,7 @@ import json
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +33,10 @@ from ..data.catalog import Catalog
 from ..data.labels import labelled
 from ..data.split import split
 from ..models import keras
+from ..models.choice import MINUTES
 from ..models.classifier import ImageClassifier
 from ..models.report import Report
-from ..recommend.embedders import ColorHistogram, TfidfEmbedder
+from ..recommend.embedders import ColorHistogram
 from ..recommend.metrics import precision_row, random_hits, relevant
 from ..recommend.recommender import Recommender
 
@@ -64,7 +66,7 @@ def compare_recommenders(
     queries: list[str],  # ids of products of that catalogue, kept out of training
     target: str = "category",  # a hit is correct if it shares this column's value
     k: int = 5,  # hits per query
-    image_size: tuple[int, int] = (80, 60),  # of the pictures whose colours are compared
+    image_size: tuple[int, int] | None = None,  # of the pictures whose colours are compared
     seed: int = 0,  # of the random recommender and the intervals
 ) -> pd.DataFrame:
     """Return precision at `k` with its 95 % interval, one row a recommender.
@@ -74,7 +76,8 @@ def compare_recommenders(
     """
     catalog = recommender.catalog
     labels = catalog.products[target]
-    colours = Recommender(image=ColorHistogram(image_size)).fit(catalog)
+    histogram = ColorHistogram() if image_size is None else ColorHistogram(image_size)
+    colours = Recommender(image=histogram).fit(catalog)
     asked = [("colour histogram", colours, None), ("pictures", recommender, {"image": 1.0})]
     if "text" in recommender.embedders:
         asked.append(("pictures and words", recommender, None))
@@ -116,7 +119,8 @@ class Run:
         versions["python"] = platform.python_version()
         sizes = {name: len(side) for name, side in self.sides.items()}
         record = {"seed": self.seed, "versions": versions, "products": sizes}
-        record |= {"network": self.classifier.name, "figures": self.summary().to_dict("index")}
+        record |= {"network": self.classifier.name, "chosen": self.classifier.chosen_}
+        record |= {"figures": self.summary().to_dict("index")}
         record["audit"] = self.audit.summary()["products"].to_dict()
         return json.dumps(record | {"stages": self.stages.to_frame().to_dict("index")}, indent=1)
 
@@ -134,24 +138,25 @@ class Run:
     def __repr__(self):
         seconds = self.stages.to_frame()
         total = f"total {seconds.seconds.sum():.0f} s"
-        return f"{self.summary().to_string()}\n\n{seconds.to_string()}\n{total}"
+        why = f"\n\n{self.classifier.chosen_}" if self.classifier.chosen_ else ""
+        return f"{self.summary().to_string()}\n\n{seconds.to_string()}\n{total}{why}"
 
     def _repr_html_(self):
         return self.summary().to_html() + self.stages.to_frame().to_html()
 
 # %% ../../nbs/41_apps.pipeline.ipynb #0019
-def _train(sides: dict, network, image_size, epochs: int, **options) -> ImageClassifier:
-    "Return a classifier that was trained on the sides."
-    size = None if network == "auto" else image_size  # it chooses its own
-    classifier = ImageClassifier(network, image_size=size, **options)
-    return classifier.fit(sides["train"], sides["validation"], epochs=epochs)
+def _how_long(network, epochs: int | None, minutes: float | None) -> str:
+    "Return how long a training takes at most, in words."
+    if network != "auto":
+        return f"{epochs or 10} epochs"
+    return f"at most {minutes or MINUTES:g} minutes"
 
 # %% ../../nbs/41_apps.pipeline.ipynb #0020
 def run_pipeline(
     catalog: Catalog | Callable[[], Catalog],  # the products, or a function that loads them
-    network: str = "fashion-baseline",  # "auto", or see `prodrec.models.networks.networks`
-    image_size: tuple[int, int] = (64, 48),  # (height, width) the pictures are decoded to
-    epochs: int = 20,  # training epochs
+    network: str = "auto",  # or see `prodrec.models.networks.networks`
+    image_size: tuple[int, int] | None = None,  # (height, width) of the pictures; None: what suits
+    epochs: int | None = None,  # training epochs; None: 10, or what the minutes of "auto" allow
     batch_size: int = 32,  # products in a training step
     target: str = "category",  # the column of labels
     seed: int = 0,  # of split, training and intervals
@@ -174,12 +179,16 @@ def run_pipeline(
     dropped = f"{len(clean):,} clean products, {len(catalog) - len(clean):,} dropped"
     with stage("split", f"{dropped}; training, validation and test, duplicates on one side"):
         sides = split(clean, target, (0.7, 0.1, 0.2), found.groups, seed)
-    with stage("train", f"{network} on {len(sides['train']):,} pictures, {epochs} epochs"):
+    how_long = _how_long(network, epochs, options.get("minutes"))
+    with stage("train", f"{network} on {len(sides['train']):,} pictures, {how_long}"):
         options |= {"target": target, "seed": seed, "batch_size": batch_size}
-        classifier = _train(sides, network, image_size, epochs, **options)
+        classifier = ImageClassifier(network, image_size, **options)
+        classifier.fit(sides["train"], sides["validation"], epochs)
+    if classifier.chosen_:
+        say(f"{'':<10} {classifier.chosen_}")
     with stage("evaluate", f"on {len(sides['test']):,} products that were held out"):
         report = classifier.evaluate(sides["test"])
-    words = TfidfEmbedder(seed=seed) if clean.texts().ne("").any() else None
+    words = "auto" if clean.texts().ne("").any() else None
     with stage("index", f"pictures {'and words ' if words else ''}of {len(clean):,} products"):
         recommender = Recommender(image=classifier, text=words).fit(clean)
     with stage("recommend", f"for {len(sides['test']):,} products, by several recommenders"):
@@ -214,7 +223,17 @@ def _audit_section(run: Run) -> str:
     bars = bars_html(shown, "{:,.0f}", other=kept) if len(shown) else "<p>Nothing was found.</p>"
     return key + bars + table_html(found, "All issues")
 
-# %% ../../nbs/41_apps.pipeline.ipynb #0028
+# %% ../../nbs/41_apps.pipeline.ipynb #0029
+def _search_section(classifier: ImageClassifier) -> dict[str, str]:
+    "Return a section on what was tried; none where a network was named."
+    if classifier.tried_ is None:
+        return {}
+    why = f"<p>{escape(classifier.chosen_)}.</p>"
+    table = classifier.tried_.assign(seconds=classifier.tried_.seconds.round(1))
+    table = table.astype(object).fillna("")
+    return {"What was tried": why + table_html(table, "All candidates, in their order")}
+
+# %% ../../nbs/41_apps.pipeline.ipynb #0031
 def _sections(run: Run) -> tuple[dict[str, str], list[dict]]:
     "Return the sections of the page, title → HTML, and the products of its map."
     note = "The thin lines are 95 % bootstrap intervals over the test products. A hit is correct "
@@ -230,6 +249,7 @@ def _sections(run: Run) -> tuple[dict[str, str], list[dict]]:
     made = {"Results": f"<p>{note}</p>{bars}{table_html(run.summary(), 'All figures')}"} | {
         "Recommendations": answers_html(run.recommender, queries, target),
         **made,
+        **_search_section(run.classifier),
         "Map": drawn,
         "Audit": _audit_section(run),
         "Costs": seconds + table_html(stages, "Seconds and memory of each stage"),
@@ -238,7 +258,7 @@ def _sections(run: Run) -> tuple[dict[str, str], list[dict]]:
     }
     return made, points
 
-# %% ../../nbs/41_apps.pipeline.ipynb #0030
+# %% ../../nbs/41_apps.pipeline.ipynb #0033
 def report_page(
     run: Run,  # a finished run
     title: str = "From a catalogue to measured recommendations",  # of the page
@@ -253,7 +273,7 @@ def report_page(
     data |= {"errors": error_records(run.report, run.sides["test"])}
     return page_html(title, lead, _tiles(run), sections, data)
 
-# %% ../../nbs/41_apps.pipeline.ipynb #0031
+# %% ../../nbs/41_apps.pipeline.ipynb #0034
 def write_report(
     run: Run,  # a finished run
     path: str | Path,  # the file to write

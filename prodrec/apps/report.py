@@ -16,17 +16,18 @@ import numpy as np
 import pandas as pd
 
 from .. import __version__
+from .browser_data import cluster_names
 from ..core import ImageError
 from ..data.catalog import Catalog
 from ..data.pictures import thumbnail
 from ..models.report import Report
-from ..recommend.map import name_places, spread_rows
+from ..recommend.map import spread_rows
 from ..recommend.recommender import Recommender
 from ..recommend.spaces import product_units
 
 # %% auto #0
 __all__ = ['tiles_html', 'bars_html', 'table_html', 'picture_data', 'title_of', 'card_html', 'shade', 'shown_classes',
-           'matrix_html', 'error_records', 'plane', 'map_html', 'answers_html', 'classifier_sections',
+           'matrix_html', 'error_records', 'plane', 'free_names', 'map_html', 'answers_html', 'classifier_sections',
            'classifier_tiles', 'map_section', 'page_html', 'classifier_page', 'recommender_page']
 
 # %% ../../nbs/40f_apps.report.ipynb #0009
@@ -93,7 +94,7 @@ def picture_data(
         return None
     return f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
 
-
+# %% ../../nbs/40f_apps.report.ipynb #0019
 def title_of(
     catalog: Catalog,  # where the product is
     id: str,  # the product
@@ -102,7 +103,7 @@ def title_of(
     title = catalog.products["title"].get(id) if "title" in catalog.products else None
     return str(title)[:60] if isinstance(title, str) and title.strip() else str(id)
 
-# %% ../../nbs/40f_apps.report.ipynb #0020
+# %% ../../nbs/40f_apps.report.ipynb #0021
 def card_html(
     catalog: Catalog,  # where the product is
     id: str,  # the product
@@ -117,14 +118,14 @@ def card_html(
     frame = f'<span class="frame">{image}</span>'
     return f'<{tag} class="{kind} card">{frame}<div>{text}</div></{tag}>'
 
-# %% ../../nbs/40f_apps.report.ipynb #0023
+# %% ../../nbs/40f_apps.report.ipynb #0024
 def shade(
     share: float,  # of the true class, from 0 to 1
 ) -> int:
     """Return the shade of a share: 0 for none, then 1 to 6."""
     return int(np.searchsorted([0, 0.05, 0.15, 0.35, 0.6, 0.85], share))
 
-
+# %% ../../nbs/40f_apps.report.ipynb #0025
 def shown_classes(
     confusion: pd.DataFrame,  # counts; true labels down, predicted ones across
     most: int = 30,  # number of classes
@@ -135,7 +136,7 @@ def shown_classes(
     order = np.argsort(-wrong, kind="stable")[:most]
     return [confusion.index[n] for n in sorted(order)]
 
-# %% ../../nbs/40f_apps.report.ipynb #0025
+# %% ../../nbs/40f_apps.report.ipynb #0027
 def _head(names: list[str], confusion: pd.DataFrame, axis: int) -> list[str]:
     "Return a heading for each class: a button where it has errors."
     place = "predicted" if axis == 0 else "true"
@@ -148,7 +149,7 @@ def _head(names: list[str], confusion: pd.DataFrame, axis: int) -> list[str]:
         made.append(f'{button}data-n="{n}">{text}</button>' if n else f"<span>{text}</span>")
     return made
 
-
+# %% ../../nbs/40f_apps.report.ipynb #0028
 def _cell(true: str, predicted: str, n: int, total: int, place: tuple[int, int]) -> str:
     "Return a cell of the matrix."
     level = shade(n / max(total, 1))
@@ -161,7 +162,7 @@ def _cell(true: str, predicted: str, n: int, total: int, place: tuple[int, int])
     where = f'data-true="{place[0]}" data-predicted="{place[1]}"'
     return f'<td><button type="button" class="w{level}" {told} {where}>{n}</button></td>'
 
-# %% ../../nbs/40f_apps.report.ipynb #0026
+# %% ../../nbs/40f_apps.report.ipynb #0029
 def matrix_html(
     confusion: pd.DataFrame,  # counts; true labels down, predicted ones across
     most: int = 30,  # number of classes, those with the most errors
@@ -185,7 +186,7 @@ def matrix_html(
     table = f'{region}<table class="matrix"><caption>{note}</caption>{head}</table></div>'
     return f'{table}<div id="cell" aria-live="polite">Choose a number to see its products.</div>'
 
-# %% ../../nbs/40f_apps.report.ipynb #0029
+# %% ../../nbs/40f_apps.report.ipynb #0032
 def error_records(
     report: Report,  # of a classifier
     catalog: Catalog,  # has the pictures
@@ -203,7 +204,7 @@ def error_records(
         for e in kept.itertuples()
     ]
 
-# %% ../../nbs/40f_apps.report.ipynb #0032
+# %% ../../nbs/40f_apps.report.ipynb #0035
 def plane(
     recommender: Recommender,  # fitted
     most: int = 1500,  # number of products, drawn at random
@@ -222,7 +223,24 @@ def plane(
     ids = [recommender.catalog.ids[r] for r in rows]
     return pd.DataFrame(xy.round(1), index=ids, columns=["x", "y"])
 
-# %% ../../nbs/40f_apps.report.ipynb #0034
+# %% ../../nbs/40f_apps.report.ipynb #0037
+def free_names(
+    table: pd.DataFrame,  # columns x and y, by id
+    labels: pd.Series,  # of the same products
+) -> list[dict]:
+    """Return the names of clusters that fit beside each other, see `cluster_names`."""
+    kept = []
+    for name in cluster_names(table, labels):
+        wide = [4.5 * (len(name["label"]) + len(k["label"])) for k in kept]
+        apart = [
+            abs(k["y"] - name["y"]) > 17 or abs(k["x"] - name["x"]) > w
+            for k, w in zip(kept, wide, strict=True)
+        ]
+        if all(apart):
+            kept.append(name)
+    return kept
+
+# %% ../../nbs/40f_apps.report.ipynb #0039
 def map_html(
     table: pd.DataFrame,  # columns x and y, by id
     labels: pd.Series,  # of the same products
@@ -235,8 +253,8 @@ def map_html(
         for p, label in zip(table.itertuples(), labels, strict=True)
     ]
     names = [
-        f'<text class="name" x="{r.x:.0f}" y="{r.y:.0f}">{escape(str(r.Index)[:24])}</text>'
-        for r in name_places(table, labels, 8).itertuples()
+        f'<text class="name" x="{n["x"]:.0f}" y="{n["y"]:.0f}">{escape(n["label"][:24])}</text>'
+        for n in free_names(table, labels)
     ]
     keys = [
         f'<li><button type="button" aria-pressed="false" data-colour="{c}"><svg width="12" '
@@ -252,7 +270,7 @@ def map_html(
     near = '<div id="near" class="card" hidden></div><p class="spoken" role="status"></p>'
     return f'<div class="map">{drawn}{near}{legend}</div>'
 
-# %% ../../nbs/40f_apps.report.ipynb #0037
+# %% ../../nbs/40f_apps.report.ipynb #0042
 def answers_html(
     recommender: Recommender,  # fitted
     queries: Sequence[str],  # ids of its products
@@ -278,7 +296,7 @@ def answers_html(
         rows.append(f'<div class="ask">{asked}<ul class="cards">{"".join(cards)}</ul></div>')
     return "".join(rows)
 
-# %% ../../nbs/40f_apps.report.ipynb #0039
+# %% ../../nbs/40f_apps.report.ipynb #0044
 def classifier_sections(
     report: Report,  # of a classifier
     catalog: Catalog,  # has the pictures
@@ -311,7 +329,7 @@ def classifier_sections(
         "Confidence": f"<p>{told}</p>{sure}",
     }
 
-# %% ../../nbs/40f_apps.report.ipynb #0041
+# %% ../../nbs/40f_apps.report.ipynb #0046
 def classifier_tiles(
     report: Report,  # of a classifier
 ) -> list[tuple[str, str, str]]:
@@ -324,7 +342,7 @@ def classifier_tiles(
         ("calibration error", f"{report.ece:.3f}", "0: every confidence comes true"),
     ]
 
-# %% ../../nbs/40f_apps.report.ipynb #0043
+# %% ../../nbs/40f_apps.report.ipynb #0048
 def map_section(
     recommender: Recommender,  # fitted
     target: str = "category",  # the column that gives colours and names
@@ -345,7 +363,7 @@ def map_section(
     ]
     return map_html(table, labels), points
 
-# %% ../../nbs/40f_apps.report.ipynb #0046
+# %% ../../nbs/40f_apps.report.ipynb #0051
 def page_html(
     title: str,  # of the page
     lead: str,  # a sentence under the title
@@ -384,7 +402,7 @@ def page_html(
         f'<script type="module">{js}</script></body></html>'
     )
 
-# %% ../../nbs/40f_apps.report.ipynb #0048
+# %% ../../nbs/40f_apps.report.ipynb #0053
 def classifier_page(
     report: Report,  # of `Classifier.evaluate`
     catalog: Catalog,  # the products that were evaluated
@@ -397,7 +415,7 @@ def classifier_page(
     tiles, sections = classifier_tiles(report), classifier_sections(report, catalog)
     return page_html(title or f"Report: {report.name}", lead, tiles, sections, data)
 
-
+# %% ../../nbs/40f_apps.report.ipynb #0054
 def recommender_page(
     recommender: Recommender,  # fitted
     title: str = "Report of a recommender",  # of the page

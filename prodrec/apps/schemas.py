@@ -40,6 +40,7 @@ class QuestionBody(pydantic.BaseModel, extra="forbid"):
     id: Name | None = _field(None, description="a product: what is like it?")
     text: Annotated[str, _field(max_length=2_000)] | None = _field(None, description="words")
     user: Name | None = _field(None, description="a user: what suits them?")
+    session: Ids = _field([], description="what a visitor looked at, in order: what is next?")
     positive: Ids = _field([], description="products to move towards; they are not recommended")
     negative: Ids = _field([], description="products to move away from; they are not recommended")
     exclude: Ids = _field([], description="products not to recommend")
@@ -63,7 +64,7 @@ class QuestionBody(pydantic.BaseModel, extra="forbid"):
     )
 
 # %% ../../nbs/42d_apps.schemas.ipynb #0014
-_LISTS, _OBJECTS = ("positive", "negative", "exclude"), ("where", "weights")
+_LISTS, _OBJECTS = ("session", "positive", "negative", "exclude"), ("where", "weights")
 _FORMER = {"more": "positive", "less": "negative"}  # names of version 0.1
 _EXAMPLES = {"where": '{"category": ["mug"]}', "weights": '{"image": 0.5}'}
 
@@ -120,7 +121,8 @@ def query_arguments(
     """Return (query, options, offset): the arguments of `recommend`, and the hits to pass over."""
     if question.k + question.offset > MAX_HITS:
         raise ValueError(f"`offset` and `k` together must be at most {MAX_HITS}")
-    query = {n: getattr(question, n) for n in ("id", "text", "user") if getattr(question, n)}
+    kinds = ("id", "text", "user", "session")
+    query = {n: getattr(question, n) for n in kinds if getattr(question, n)}
     names = ("positive", "negative", "exclude", "within", "diversity", "collapse", "weights")
     options = {n: getattr(question, n) for n in names if getattr(question, n)}
     options["k"] = question.k + question.offset
@@ -146,6 +148,7 @@ class State(pydantic.BaseModel):
     products: int = _field(description="how many products there are")
     version: str = _field(description="of the recommender: the beginning of its checksum")
     database: str = _field(description="`ok`, or `does not answer`: changes are refused then")
+    change: int = _field(description="the number of the last change that answers take account of")
 
 # %% ../../nbs/42d_apps.schemas.ipynb #0022
 class Hit(pydantic.BaseModel, extra="allow"):
@@ -237,6 +240,7 @@ class Changed(pydantic.BaseModel):
 
     id: str
     products: int = _field(description="how many there are now")
+    change: int = _field(description="the number of the last change; see X-Change of an answer")
 
 
 class Reloaded(pydantic.BaseModel):

@@ -15,6 +15,7 @@ import pandas as pd
 from ..core import ImageError, renamed_keywords
 from .catalog import Catalog, picture_table, product_card
 from .duplicates import duplicate_groups, fingerprints, group_pictures, title_groups
+from .figures import BLUE, ORANGE, figure_style, new_axes
 from .labels import column_of, labels_in, target_advice
 
 # %% ../../nbs/14_data.audit.ipynb #0010
@@ -215,6 +216,7 @@ class Audit:
         return f"{head}{table}{notes}<p>Two of each:</p>{picture_table(cards)}"
 
 # %% ../../nbs/14_data.audit.ipynb #0032
+@figure_style
 def issues_figure(
     report: Audit,  # from `audit`
     ax=None,  # matplotlib Axes to draw into; None: a figure of its own
@@ -222,19 +224,17 @@ def issues_figure(
     """Draw the number of products with each issue, orange: dropped; return the Axes."""
     import matplotlib.pyplot as plt
 
-    count = report.summary()["products"][::-1]
-    if ax is None:
-        _, ax = plt.subplots(figsize=(7, 4), dpi=110, layout="constrained")
-    colours = ["#d55e00" if i in DROP else "#0072b2" for i in count.index]
+    count, ax = report.summary()["products"][::-1], new_axes(ax, 4, 8)
+    colours = [ORANGE if i in DROP else BLUE for i in count.index]
     bars = ax.barh(count.index.str.replace("_", " "), count, color=colours)
-    ax.bar_label(bars, [f"{n:,}" for n in count], padding=3)
+    ax.bar_label(bars, [f"{n:,}" for n in count], padding=3, fontsize=9)
     ax.set(xlabel="products", title=f"Issues found in {len(report.catalog):,} products")
     ax.set_xlim(0, count.max() * 1.12 + 1)
     ax.xaxis.get_major_locator().set_params(integer=True)
-    kinds = {"dropped by clean()": "#d55e00", "kept": "#0072b2"}
-    handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in kinds.values()]
-    ax.legend(handles, list(kinds), loc="lower right", frameon=False)
-    ax.spines[["top", "right"]].set_visible(False)
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in (ORANGE, BLUE)]
+    look = {"loc": "upper left", "bbox_to_anchor": (1, 1), "frameon": False, "fontsize": 9}
+    ax.legend(handles, ["dropped by\nclean()", "kept"], **look)
     return ax
 
 # %% ../../nbs/14_data.audit.ipynb #0035

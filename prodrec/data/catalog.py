@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STANDARD', 'check_products', 'map_columns', 'image_columns', 'unknown_ids', 'product_card', 'picture_table',
-           'draw_picture', 'joined_text', 'Catalog']
+           'draw_picture', 'Product', 'product_words', 'joined_text', 'Catalog']
 
 # %% ../../nbs/10_data.catalog.ipynb #0005
 import base64
@@ -229,7 +229,54 @@ def draw_picture(
     ax.imshow(pixels, extent=extent, interpolation="antialiased")
     return ax
 
-# %% ../../nbs/10_data.catalog.ipynb #0035
+# %% ../../nbs/10_data.catalog.ipynb #0036
+class Product(pd.Series):
+    """Hold one product: a Series of its values by column, shown with its picture."""
+
+    _catalog = None  # where the picture is read from; None after a calculation
+
+    @classmethod
+    def of(
+        cls,
+        catalog: "Catalog",  # the products
+        row: int,  # position of the product
+    ) -> "Product":
+        """Return the product at a position."""
+        product = cls(catalog.products.iloc[row])
+        object.__setattr__(product, "_catalog", catalog)
+        return product
+
+    @property
+    def _constructor(self):  # what is calculated from a product is a plain Series
+        return pd.Series
+
+    def __repr__(self):
+        return f"Product {self.name!r}\n{product_words(self).to_string()}"
+
+    def _repr_html_(self):
+        table = product_words(self).to_frame(str(self.name)).to_html()
+        if self._catalog is None or self.name not in self._catalog:
+            return table
+        return picture_table([product_card(self._catalog, self.name, size=192)]) + table
+
+# %% ../../nbs/10_data.catalog.ipynb #0037
+def product_words(
+    product: pd.Series,  # one row of a catalogue
+) -> pd.Series:
+    """Return the values of a product as short texts, without those that are missing."""
+    known = {name: value for name, value in product.items() if not is_missing(value)}
+    return pd.Series({name: _value_words(value) for name, value in known.items()}, dtype=object)
+
+
+def _value_words(value: object) -> str:
+    if isinstance(value, bytes):
+        return f"a picture of {len(value) / 1024:,.1f} kB"
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    text = " ".join(str(value).split())
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+# %% ../../nbs/10_data.catalog.ipynb #0040
 class _Selectable:
     "Select products by id, mask or chance."
 
@@ -264,9 +311,9 @@ class _Selectable:
         return {i: n for n, i in enumerate(self.products.index)}
 
     def __getitem__(self, key):
-        "Return the product of one id as a Series, or of several ids or a mask a `Catalog`."
+        "Return the `Product` of one id, or of several ids or a mask a `Catalog`."
         if isinstance(key, str):
-            return self.products.iloc[self.rows(key)[0]]
+            return Product.of(self, self.rows(key)[0])
         return self._part(self.products.iloc[self._selected(key)])
 
     def _selected(self, key) -> np.ndarray:
@@ -331,7 +378,7 @@ class _Selectable:
             raise ValueError(f"`n` must be between 1 and {len(self):,}, received {n!r}")
         return self._part(self.products.sample(n, random_state=seed))
 
-# %% ../../nbs/10_data.catalog.ipynb #0038
+# %% ../../nbs/10_data.catalog.ipynb #0043
 def joined_text(
     products: pd.DataFrame,  # indexed by product id
     fields: Sequence[str] = ("title", "description"),  # columns; others than these are left out
@@ -343,7 +390,7 @@ def joined_text(
         return pd.Series("", index=products.index)
     return parts[0].str.cat(parts[1:], sep=" ").str.strip()
 
-# %% ../../nbs/10_data.catalog.ipynb #0041
+# %% ../../nbs/10_data.catalog.ipynb #0046
 class Catalog(_Selectable, Saved):
     """Products, and where their pictures are.
 

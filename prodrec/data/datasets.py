@@ -453,17 +453,23 @@ def read_amazon(
 def read_amazon_reviews(
     path: str | Path,  # a file of reviews of 2014, 2018 or 2023, plain or gzipped
     limit: int | None = None,  # read only so many reviews
+    texts: bool = False,  # add the columns text and helpful
 ) -> pd.DataFrame:
     """Return the reviews as a table: user, id, event ("rating"), value, time.
 
     `value` is float32, 1 to 5 stars; `time` is UTC, without a zone. `id` is `parent_asin` where
-    there is one, so that it is the id of `read_amazon`. Raises `ValueError` where a line cannot be
-    read or lacks one of these.
+    there is one, so that it is the id of `read_amazon`. With `texts`: text, the heading and the
+    review, None where neither is there, and helpful, the readers who found it so. Raises
+    `ValueError` where a line cannot be read or lacks user, product, rating or time.
     """
-    rows = [_review_row(row, path) for row in read_json_lines(path, limit)]
-    if not rows:
+    read = [
+        (*_review_row(row, path), *(_review_text(row, path) if texts else ()))
+        for row in read_json_lines(path, limit)
+    ]
+    if not read:
         raise ValueError(f"{str(path)!r} holds no reviews")
-    df = pd.DataFrame(rows, columns=["user", "id", "value", "time"])
+    columns = ["user", "id", "value", "time", *(["text", "helpful"] if texts else [])]
+    df = pd.DataFrame(read, columns=columns)
     df.insert(2, "event", "rating")
     return df.assign(
         value=df["value"].astype("float32"), time=pd.to_datetime(df["time"], unit="ms")
@@ -490,7 +496,19 @@ def _review_row(row: dict, path) -> tuple[str, str, float, int]:
             f"{str(path)!r}: a row without user, product, rating or time ({e!r}): {str(row)[:80]}"
         ) from e
 
-# %% ../../nbs/11b_data.datasets.ipynb #0081
+# %% ../../nbs/11b_data.datasets.ipynb #0080
+def _review_text(row: dict, path) -> tuple[str | None, int]:
+    "Return the heading and the words of a review, and the readers who found it helpful."
+    parts = row.get("summary") or row.get("title"), row.get("reviewText") or row.get("text")
+    votes = row.get("helpful_vote", row.get("vote", row.get("helpful"))) or 0
+    votes = votes[0] if isinstance(votes, list) else votes
+    try:
+        votes = int(str(votes).replace(",", ""))
+    except ValueError as e:
+        raise ValueError(f"{str(path)!r}: {votes!r} is no number of helpful votes") from e
+    return _joined([part for part in parts if part]), votes
+
+# %% ../../nbs/11b_data.datasets.ipynb #0084
 def _listing_files(root: Path) -> list[Path]:
     if root.is_file():
         return [root]
@@ -499,7 +517,7 @@ def _listing_files(root: Path) -> list[Path]:
         raise FileNotFoundError(f"`root` {str(root)!r} holds no CSV file")
     return [f for f in files if f.name != "filter_data.csv"] or files
 
-# %% ../../nbs/11b_data.datasets.ipynb #0082
+# %% ../../nbs/11b_data.datasets.ipynb #0085
 def _row_ids(df: pd.DataFrame) -> pd.Series:
     "Return `category-digest` for each row, `-2`, `-3`, … behind those that repeat."
     category = df["category"].fillna("none").str.lower()
@@ -508,7 +526,7 @@ def _row_ids(df: pd.DataFrame) -> pd.Series:
     repeat = ids.groupby(ids).cumcount() + 1
     return ids.where(repeat == 1, ids + "-" + repeat.astype(str))
 
-# %% ../../nbs/11b_data.datasets.ipynb #0084
+# %% ../../nbs/11b_data.datasets.ipynb #0087
 def read_walmart(
     root: str
     | Path,  # a folder of CSV files (or its parent, where they lie in `listings`), or one such file

@@ -9,8 +9,12 @@ TensorFlow's first lines say which instructions of the processor are used and th
 They are written before any setting is read, straight to the file descriptor of standard error. Here
 that descriptor leads to a file while Keras is imported; all other lines, and everything if the
 import fails, are written to standard error afterwards.
+
+Its warning that a function was traced again is left out too. A recommender has several networks,
+and each is traced once for each size of a batch; there is nothing to be done about it.
 """
 
+import logging as _logging
 import os as _os
 import re as _re
 import sys as _sys
@@ -53,11 +57,19 @@ def _without_greetings():
                 _os.write(2, rest)
 
 
+def _is_news(record: _logging.LogRecord) -> bool:
+    "Return False for the warning of TensorFlow that a function was traced again."
+    return "triggered tf.function retracing" not in str(record.msg)
+
+
 def _load(name: str) -> _ModuleType:
     "Return a module of Keras, or of a package built on it, imported if it is not yet."
     with _LOADING:
         if "keras" not in _sys.modules:
-            _os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+            # without a GPU its only error is that there is none
+            level = "2" if _os.path.exists("/dev/nvidiactl") else "3"
+            _os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", level)
+            _logging.getLogger("tensorflow").addFilter(_is_news)
             with _without_greetings():
                 _import_module("keras")
         return _import_module(name)

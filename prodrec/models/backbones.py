@@ -19,8 +19,8 @@ from .networks import load_plugins, register_network
 from ..stats import unit_rows
 
 # %% auto #0
-__all__ = ['BACKBONES', 'FILES', 'NETWORKS', 'PREPARATIONS', 'known_backbone', 'prepare', 'backbone', 'inside_size', 'features',
-           'transfer', 'register_backbone', 'agreement']
+__all__ = ['BACKBONES', 'FILES', 'NETWORKS', 'PREPARATIONS', 'known_backbone', 'prepare', 'backbone', 'inside_size', 'check_seen',
+           'features', 'transfer', 'register_backbone', 'agreement']
 
 # %% ../../nbs/21a_models.backbones.ipynb #0012
 _COLUMNS = ["parameters", "dim", "size", "smallest", "pixels", "licence", "unfreeze"]
@@ -154,8 +154,12 @@ def inside_size(
     return tuple(max(32, 8 * round(side * size / max(image_size) / 8)) for side in image_size)
 
 # %% ../../nbs/21a_models.backbones.ipynb #0029
-def _check_seen(name: str, seen: tuple[int, int], pretrained: bool):
-    "Raise where a backbone would see nothing, warn where it sees less than half of its size."
+def check_seen(
+    name: str,  # one of `BACKBONES`
+    seen: tuple[int, int],  # (height, width) that it gets to see
+    pretrained: bool = True,  # whether it has learned a size yet
+):
+    """Raise where a backbone would see nothing, warn where it sees less than half of its size."""
     row = BACKBONES.loc[name]
     if min(seen) < row.smallest:
         raise ValueError(
@@ -193,7 +197,7 @@ def features(
     """
     base = backbone(name, weights, alpha)
     resize = inside_size(name, image_size, resize, weights is not None)
-    _check_seen(name, resize or image_size, weights is not None)
+    check_seen(name, resize or image_size, weights is not None)
     inputs = keras.Input((*image_size, 3), dtype="uint8")
     x = inputs if resize is None else layers.Resizing(*resize, interpolation="bilinear")(inputs)
     x = base(prepare(x, name), training=False)

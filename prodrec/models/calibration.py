@@ -7,12 +7,16 @@ __all__ = ['calibration_table', 'calibration_error', 'reliability_figure', 'with
 
 # %% ../../nbs/22a_models.calibration.ipynb #0009
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
+
+from ..data.figures import figure_style, new_axes, wrapped
+from ..data.text import short_label
 
 # %% ../../nbs/22a_models.calibration.ipynb #0011
 def calibration_table(
@@ -35,31 +39,36 @@ def calibration_error(
     return float((gap * table["count"]).sum() / table["count"].sum())
 
 # %% ../../nbs/22a_models.calibration.ipynb #0015
+@figure_style
 def reliability_figure(
     tables: Mapping[str, pd.DataFrame],  # name to table, from `calibration_table`
     ax=None,  # matplotlib Axes to draw into
 ) -> plt.Axes:
     """Draw the accuracy at each confidence, one line a table, with the errors in the title."""
-    if ax is None:
-        _, ax = plt.subplots(figsize=(5, 4.6), dpi=80, layout="constrained")
+    ax = new_axes(ax, 5, 5.6)
     ax.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", label="calibrated")
-    for name, table in tables.items():
-        x, y, share = table["confidence"], table["accuracy"], table["count"] / table["count"].sum()
-        (line,) = ax.plot(x, y, linewidth=1.2, label=name)
-        ax.scatter(x, y, s=12 + 240 * share, color=line.get_color(), alpha=0.7, zorder=3)
+    for (name, table), marker in zip(tables.items(), cycle("osD^"), strict=False):
+        _draw_confidences(ax, table, short_label(name, 24), marker)
     errors = ", ".join(f"{calibration_error(t):.3f} {name}" for name, t in tables.items())
-    ax.set(xlim=(0, 1.02), ylim=(-0.02, 1.02), xlabel="confidence", ylabel="accuracy")
-    ax.set_title(f"Calibration error (ECE): {errors}", fontsize=10)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, loc="upper left")
+    ax.set(xlim=(0, 1.02), ylim=(-0.02, 1.02), xlabel="confidence")
+    ax.set(ylabel="accuracy", title=wrapped(f"Calibration error (ECE): {errors}", 52))
+    ax.legend(frameon=False, loc="best")
     return ax
 
-# %% ../../nbs/22a_models.calibration.ipynb #0018
+# %% ../../nbs/22a_models.calibration.ipynb #0016
+def _draw_confidences(ax, table: pd.DataFrame, name: str, marker: str):
+    x, y, share = table["confidence"], table["accuracy"], table["count"] / table["count"].sum()
+    (line,) = ax.plot(x, y, linewidth=1.2)
+    size, look = 12 + 240 * share, {"color": line.get_color(), "alpha": 0.7, "zorder": 3}
+    ax.scatter(x, y, s=size, marker=marker, **look)
+    ax.plot([], [], marker=marker, color=line.get_color(), label=name)
+
+# %% ../../nbs/22a_models.calibration.ipynb #0019
 def _log(proba: np.ndarray) -> np.ndarray:
     "Return logarithms, with zeros as the smallest number that a network could have said."
     return np.log(np.clip(np.asarray(proba, float), np.finfo(np.float32).tiny, None))
 
-# %% ../../nbs/22a_models.calibration.ipynb #0019
+# %% ../../nbs/22a_models.calibration.ipynb #0020
 def with_temperature(
     proba: np.ndarray,  # (n, classes) probabilities
     temperature: float,  # above 1: less sure; below: surer
@@ -80,7 +89,7 @@ def with_temperature(
     out[rows[lost], best[lost]] = np.nextafter(out[lost].max(1), np.float32(2))
     return out
 
-# %% ../../nbs/22a_models.calibration.ipynb #0022
+# %% ../../nbs/22a_models.calibration.ipynb #0023
 def fit_temperature(
     proba: np.ndarray,  # (n, classes) probabilities
     labels: Sequence[int],  # (n,) the true class of each, by number

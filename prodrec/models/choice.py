@@ -6,6 +6,7 @@
 __all__ = ['MINUTES', 'COLUMNS', 'Budget', 'timed', 'quiet_tensorflow', 'Tried', 'settings_text', 'choice_code', 'Chosen']
 
 # %% ../../nbs/22f_models.choice.ipynb #0008
+import html
 import json
 import logging
 import time
@@ -126,8 +127,12 @@ class Tried:
         others = [loss for loss in known if loss > chosen["log_loss"]]
         return text + (f"; the next has a log-loss of {others[0]:.3f}" if others else "")
 
+    def __repr__(self):
+        return f"Tried({len(self.rows)} candidates; {self.sentence()})"
+
     def _repr_html_(self):
-        return self.frame().to_html()
+        said = f"<p>{html.escape(self.sentence())}</p>" if self.rows else ""
+        return said + self.frame().to_html()
 
 
 def settings_text(

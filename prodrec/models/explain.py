@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import optional
+from ..data.figures import DPI, figure_style, picture_axes, wrapped
 from ..data.split import encode_labels
 from ..data.text import short_label
 from . import keras
@@ -195,6 +196,7 @@ def _draw_heat(ax, picture: np.ndarray, heat: np.ndarray):
     ax.imshow(heat, cmap="autumn_r", vmin=0, vmax=1, alpha=0.8 * heat**0.7)
 
 # %% ../../nbs/28_models.explain.ipynb #0032
+@figure_style
 def grad_cam_figure(
     classifier: Classifier,  # fitted, of pictures or of pictures and texts
     pictures,  # as for `grad_cam`
@@ -207,20 +209,15 @@ def grad_cam_figure(
     x = classifier.inputs(pictures)
     heat, proba = _heat_of(classifier, x, label, layer), classifier.predict_proba(pictures)
     seen = _pictures(x[:])
-    rows, columns = -(-len(seen) // columns), min(columns, len(seen))
-    size = (max(2.1 * columns, 4.2), 0.4 + 2.6 * rows)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=size, dpi=90, layout="constrained", squeeze=False
-    )
-    for ax in axes.flat:
-        ax.axis("off")
+    axes = picture_axes(len(seen), columns, 2.1, 2.6)
     for ax, picture, warm, p in zip(axes.flat, seen, heat, proba, strict=False):
         _draw_heat(ax, picture, warm)
         answer = short_label(classifier.classes_[p.argmax()], 18)
         ax.set_title(f"{answer}, {p.max():.0%} sure", fontsize=9)
     where = "the answer" if label is None else "the class asked for"
     where = short_label(label) if isinstance(label, str) else where
-    figure.suptitle(f"Where {short_label(classifier.name, 40)} sees {where}", fontsize=11)
+    title = f"Where {short_label(classifier.name, 40)} sees {where}"
+    axes[0, 0].figure.suptitle(wrapped(title, 15 * axes.shape[1] + 30))
     return axes.ravel()[: len(seen)]
 
 # %% ../../nbs/28_models.explain.ipynb #0038

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['confusion_counts', 'macro_f1', 'macro_f1_interval', 'class_scores', 'top_confusions', 'confusion_order',
-           'confusion_figure', 'confusions_figure', 'errors_figure', 'Report', 'difference', 'compare',
+           'shown_shares', 'confusion_figure', 'confusions_figure', 'errors_figure', 'Report', 'difference', 'compare',
            'comparison_figure', 'beside_published', 'write_results']
 
 # %% ../../nbs/27_models.report.ipynb #0011
@@ -23,7 +23,16 @@ from matplotlib.colors import PowerNorm
 
 from ..core import Profiler
 from ..data.catalog import Catalog, draw_picture
-from ..data.text import short_label
+from prodrec.data.figures import (
+    BLUE,
+    COLOURS,
+    figure_style,
+    name_ticks,
+    new_axes,
+    picture_axes,
+    wrapped,
+)
+from ..data.text import short_label, short_labels
 from .calibration import calibration_error, calibration_table, reliability_figure
 from .pixels import apply_network
 from ..provenance import provenance
@@ -104,6 +113,20 @@ def confusion_order(
     return [shares.index[n] for n in leaves_list(tree)]
 
 # %% ../../nbs/27_models.report.ipynb #0027
+def shown_shares(
+    confusion: pd.DataFrame,  # counts; true labels down, predicted ones across
+    most: int = 50,  # with more classes than that, the most frequent ones
+) -> tuple[pd.DataFrame, bool]:
+    """Return shares of the true class, and True for so few classes that they keep their order."""
+    support = confusion.sum(axis=1)
+    shown = support.nlargest(most).index if len(support) > most else support.index
+    shares = confusion.loc[shown, shown].div(support[shown].clip(lower=1), axis=0)
+    if few := len(shown) <= 30:
+        return shares, few
+    return shares.loc[order := confusion_order(shares), order], few
+
+# %% ../../nbs/27_models.report.ipynb #0029
+@figure_style
 def confusion_figure(
     confusion: pd.DataFrame,  # counts; true labels down, predicted ones across
     name: str = "classifier",  # of the classifier, for the title
@@ -111,23 +134,19 @@ def confusion_figure(
     ax=None,  # matplotlib Axes to draw into
 ) -> plt.Axes:
     """Draw a confusion matrix, each row in shares of its true class; return the Axes."""
-    support = confusion.sum(axis=1)
-    shown = support.nlargest(most).index if len(support) > most else support.index
-    shares = confusion.loc[shown, shown].div(support[shown].clip(lower=1), axis=0)
-    n, few = len(shown), len(shown) <= 30
-    if not few:
-        shares = shares.loc[order := confusion_order(shares), order]
+    shares, few = shown_shares(confusion, most)
+    n, side = len(shares), (0.38 if len(shares) <= 30 else 0.175) * len(shares)
     if ax is None:
-        side = (0.38 if few else 0.175) * n
-        size = (3 + side, 1.6 + side)
-        _, ax = plt.subplots(figsize=size, dpi=100, layout="constrained")
+        _, ax = plt.subplots(figsize=(max(5.6, 3 + side), 1.6 + side), layout="constrained")
     _draw_shares(shares, few, ax)
-    rest = f"\nthe {n} most frequent of {len(support)} classes" if n < len(support) else ""
-    title = f"Labels given by {short_label(name, 40)}, in % of the true class{rest}"
-    ax.set(title=title, xlabel="predicted", ylabel="true")
+    rest = f"\nthe {n} most frequent of {len(confusion)} classes" if n < len(confusion) else ""
+    title = wrapped(
+        f"Labels given by {short_label(name, 40)}, in % of the true class", 60 if n > 12 else 36
+    )
+    ax.set(title=title + rest, xlabel="predicted", ylabel="true")
     return ax
 
-# %% ../../nbs/27_models.report.ipynb #0028
+# %% ../../nbs/27_models.report.ipynb #0030
 def _draw_shares(shares: pd.DataFrame, few: bool, ax):
     import seaborn as sns  # slow to load, needed by this figure alone
 
@@ -136,7 +155,7 @@ def _draw_shares(shares: pd.DataFrame, few: bool, ax):
     bar = {"label": "share of the true class", "format": "{x:.0%}", "shrink": 0.6}
     if not few:
         bar["ticks"] = [0, 0.01, 0.05, 0.2, 0.5, 1]
-    names = [short_label(c, 24) for c in shares]
+    names = short_labels(shares, 24)
     ticks = {"xticklabels": names, "yticklabels": names}
     sns.heatmap(
         shares, annot=text, fmt="", cmap="Blues", square=True, cbar_kws=bar, ax=ax, **ticks, **shade
@@ -144,29 +163,35 @@ def _draw_shares(shares: pd.DataFrame, few: bool, ax):
     ax.tick_params(axis="x", rotation=90, labelsize=9 if few else 8)
     ax.tick_params(axis="y", rotation=0, labelsize=9 if few else 8)
 
-# %% ../../nbs/27_models.report.ipynb #0030
+# %% ../../nbs/27_models.report.ipynb #0032
+@figure_style
 def confusions_figure(
     table: pd.DataFrame,  # from `top_confusions`
     name: str = "classifier",  # of the classifier, for the title
     ax=None,  # matplotlib Axes to draw into
 ) -> plt.Axes:
     """Draw one bar a confusion, the most frequent on top; return the Axes."""
-    table = table[::-1]
-    if ax is None:
-        _, ax = plt.subplots(figsize=(7.5, 1.4 + 0.26 * len(table)), dpi=100, layout="constrained")
-    names = [f"{short_label(r.true)} → {short_label(r.predicted)}" for r in table.itertuples()]
-    bars = ax.barh(range(len(table)), table["count"], tick_label=names)
+    n = len(table)
+    ax = new_axes(ax, 1.4 + 0.26 * max(n, 1), 9)
+    bars = ax.barh(range(n), table["count"], color=BLUE)
     ax.bar_label(bars, [f"{share:.0%}" for share in table["share"]], padding=3, fontsize=8)
-    ax.set_xlim(0, 1.1 * max([1, *table["count"]]))
-    ax.set_xlabel("products; beside the bar, the share of the true class")
-    ax.set_title(
-        f"Most frequent confusions of {short_label(name, 40)}: true → predicted", fontsize=10
-    )
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(axis="y", labelsize=8)
+    name_ticks(ax.yaxis, _arrows(table), 80, 8)
+    ax.set(xlim=(0, 1.1 * max([1, *table["count"]])), ylim=(max(n, 1) - 0.5, -0.5))
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set_xlabel("products (beside the bar: % of the true class)")
+    ax.set_title(f"Most frequent confusions, true → predicted,\nof {short_label(name, 40)}")
     return ax
 
-# %% ../../nbs/27_models.report.ipynb #0035
+# %% ../../nbs/27_models.report.ipynb #0033
+def _arrows(table: pd.DataFrame) -> list[str]:
+    "Return each confusion in words, with names that can be told apart."
+    classes = pd.unique(pd.concat([table["true"], table["predicted"]]).astype(object))
+    short = dict(zip(classes, short_labels(classes, 28), strict=True))
+    pairs = zip(table["true"], table["predicted"], strict=True)
+    return [f"{short[true]} → {short[other]}".replace("\\$", "$") for true, other in pairs]
+
+# %% ../../nbs/27_models.report.ipynb #0038
+@figure_style
 def errors_figure(
     table: pd.DataFrame,  # id, label, predicted, confidence, as `Report.worst` gives them
     catalog: Catalog,  # has the pictures
@@ -176,22 +201,15 @@ def errors_figure(
     """Draw each picture with label, prediction and confidence; return an array of Axes."""
     if table.empty:
         return np.empty(0, object)
-    columns = min(columns, len(table))
-    rows = -(-len(table) // columns)
-    size = (max(2.1 * columns, 4.6), 0.5 + 2.4 * rows)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=size, dpi=90, layout="constrained", squeeze=False
-    )
-    for ax in axes.flat:
-        ax.axis("off")
+    axes = picture_axes(len(table), columns, 2.1, 2.4, 0.5)
     for ax, row in zip(axes.flat, table.itertuples(), strict=False):
         draw_picture(catalog, row.id, ax)
-        label, predicted = short_label(row.label, 20), short_label(row.predicted, 20)
+        label, predicted = short_labels([row.label, row.predicted], 20)
         ax.set_title(f"{label}\ntaken for {predicted}\n{row.confidence:.0%} sure", fontsize=8)
-    figure.suptitle(f"The surest errors of {short_label(name, 40)}", fontsize=11)
+    axes[0, 0].figure.suptitle(f"The surest errors of {short_label(name, 40)}")
     return axes.ravel()[: len(table)]
 
-# %% ../../nbs/27_models.report.ipynb #0038
+# %% ../../nbs/27_models.report.ipynb #0041
 class Report:
     """The figures of a classifier on products with known labels.
 
@@ -336,7 +354,7 @@ class Report:
         table = weakest.round(3).to_html()
         return f"<pre>{html.escape(repr(self))}</pre><p>The weakest classes:</p>{table}"
 
-# %% ../../nbs/27_models.report.ipynb #0039
+# %% ../../nbs/27_models.report.ipynb #0042
 def _told(report: Report) -> str:
     (low, high), (f_low, f_high) = report.interval, report.macro_f1_interval
     products, n = f"{len(report.labels):,} products", len(report.confusion)
@@ -351,7 +369,7 @@ def _told(report: Report) -> str:
     ]
     return "\n".join(lines)
 
-# %% ../../nbs/27_models.report.ipynb #0045
+# %% ../../nbs/27_models.report.ipynb #0048
 def _restricted(report: Report, min_share: float) -> Report:
     shares = pd.Series(report.labels).value_counts(normalize=True)
     kept = shares.index[shares >= min_share]
@@ -376,7 +394,7 @@ def _restricted(report: Report, min_share: float) -> Report:
         notes=[*report.notes, note],
     )
 
-# %% ../../nbs/27_models.report.ipynb #0048
+# %% ../../nbs/27_models.report.ipynb #0051
 def difference(
     a: Report,  # report of one classifier
     b: Report,  # on the same products
@@ -394,7 +412,7 @@ def difference(
         )
     return paired_difference(a.right, b.right, level, seed)
 
-# %% ../../nbs/27_models.report.ipynb #0052
+# %% ../../nbs/27_models.report.ipynb #0055
 def _costs(classifier, test: Catalog) -> dict:
     figures = classifier.evaluate(test).to_frame().iloc[0]
     columns = ["accuracy", "accuracy_low", "accuracy_high", "macro_f1", "ece"]
@@ -408,7 +426,7 @@ def _costs(classifier, test: Catalog) -> dict:
         "ms_per_product": _milliseconds(classifier, test.sample(min(512, len(test)))),
     }
 
-# %% ../../nbs/27_models.report.ipynb #0053
+# %% ../../nbs/27_models.report.ipynb #0056
 def _milliseconds(classifier, some: Catalog) -> float:
     seconds = []
     for _ in range(3):
@@ -418,7 +436,7 @@ def _milliseconds(classifier, some: Catalog) -> float:
         seconds.append(time.perf_counter() - start)
     return 1000 * min(seconds) / len(some)
 
-# %% ../../nbs/27_models.report.ipynb #0054
+# %% ../../nbs/27_models.report.ipynb #0057
 def compare(
     classifiers: Sequence | Mapping,  # fitted classifiers, or a dict of them by a name of your own
     test: Catalog,  # the test products
@@ -437,7 +455,15 @@ def compare(
     rows = [_costs(c, test) for c in named.values()]
     return pd.DataFrame(rows, index=pd.Index(named, name="classifier"))
 
-# %% ../../nbs/27_models.report.ipynb #0055
+# %% ../../nbs/27_models.report.ipynb #0058
+_COSTS = {
+    "ms_per_product": "milliseconds per product",
+    "train_seconds": "seconds of training",
+    "megabytes": "megabytes when saved",
+}
+
+
+@figure_style
 def comparison_figure(
     table: pd.DataFrame,  # from `compare`
     cost: str = "ms_per_product",  # or another of its columns
@@ -446,21 +472,18 @@ def comparison_figure(
     """Draw the accuracy of each classifier with its interval over a cost (logarithmic scale)."""
     if cost not in table:
         raise ValueError(f"`cost` {cost!r} is no column of the table; it has {', '.join(table)}")
-    if ax is None:
-        _, ax = plt.subplots(figsize=(7, 4), dpi=100, layout="constrained")
-    marks = "osD^vP*X"
-    for n, (name, row) in enumerate(table.iterrows()):
+    ax = new_axes(ax, 3.6 + 0.1 * len(table))
+    names = short_labels(table.index, 40)
+    for n, row in enumerate(table.itertuples()):
         spread = [[row.accuracy - row.accuracy_low], [row.accuracy_high - row.accuracy]]
-        look = {"fmt": marks[n % len(marks)], "capsize": 4, "color": f"C{n}"}
-        ax.errorbar(row[cost], row.accuracy, spread, label=short_label(name, 40), **look)
-    ax.set(xscale="log", xlabel=cost.replace("_", " ") + ", logarithmic scale")
-    ax.set_ylabel("accuracy, with its 95 % interval")
-    ax.set_title("Accuracy and cost of each classifier")
-    ax.spines[["top", "right"]].set_visible(False)
+        look = {"fmt": "osD^vP*X"[n % 8], "capsize": 4, "color": COLOURS[n % len(COLOURS)]}
+        ax.errorbar(getattr(row, cost), row.accuracy, spread, label=names[n], **look)
+    ax.set(xscale="log", xlabel=f"{_COSTS.get(cost, cost.replace('_', ' '))} (logarithmic scale)")
+    ax.set(ylabel="accuracy, with its 95 % interval", title="Accuracy and cost of each classifier")
     ax.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     return ax
 
-# %% ../../nbs/27_models.report.ipynb #0060
+# %% ../../nbs/27_models.report.ipynb #0063
 def beside_published(
     published: Mapping[
         str, object
@@ -479,7 +502,7 @@ def beside_published(
     table = pd.concat(rows, ignore_index=True).reindex(columns=columns)
     return table.astype({"n": "Int64", "seed": "Int64"})
 
-# %% ../../nbs/27_models.report.ipynb #0063
+# %% ../../nbs/27_models.report.ipynb #0066
 def write_results(
     name: str,  # of the file, without its suffix
     what: str,  # a sentence: what was measured, and on which data

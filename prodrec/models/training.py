@@ -17,6 +17,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.class_weight import compute_sample_weight
 
+from ..data.figures import DPI, figure_style, new_axes
+from ..data.text import short_label
 from . import keras, ops
 from .features import has_bfloat16
 from .networks import network_entry
@@ -269,27 +271,37 @@ def run_training(
     model.fit(train, validation_data=validation, callbacks=[watch, *callbacks], **how)
 
 # %% ../../nbs/22_models.training.ipynb #0044
+@figure_style
 def training_figure(
     history: pd.DataFrame,  # `history_` of a classifier
     name: str = "training",  # what the title calls it
 ) -> np.ndarray:
     """Draw loss and accuracy over epochs, of training and validation: two matplotlib Axes."""
-    _, axes = plt.subplots(1, 2, figsize=(9, 3.2), dpi=80, layout="constrained")
-    epochs = np.arange(1, len(history) + 1)
-    for ax, figure in zip(axes, ("loss", "accuracy"), strict=True):
-        for column, label in ((figure, "training"), (f"val_{figure}", "validation")):
-            if column in history:
-                ax.plot(epochs, history[column], marker="o", markersize=3, label=label)
-        ax.set(xlabel="epoch", ylabel=figure)
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.legend()
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    for ax, measure in zip(axes, ("loss", "accuracy"), strict=True):
+        _draw_epochs(new_axes(ax), history, measure)
     if "val_loss" in history:
         best = int(history.val_loss.argmin()) + 1
         axes[0].axvline(best, color="grey", linewidth=1, linestyle=":")
-        axes[0].set_title(f"{name}: validation loss is least at epoch {best}", fontsize=10)
-        reached = history.val_accuracy.iloc[best - 1]
-        axes[1].set_title(f"{name}: {reached:.1%} of validation right there", fontsize=10)
+        titles = f"Validation loss is least at epoch {best}", history.val_accuracy.iloc[best - 1]
+        titles = titles[0], f"{titles[1]:.1%} of validation right there"
     else:
-        axes[0].set_title(f"{name}: loss, nothing validated")
-        axes[1].set_title(f"{name}: {history.accuracy.iloc[-1]:.1%} of training right at the end")
+        reached = history.accuracy.iloc[-1]
+        titles = "Loss, nothing validated", f"{reached:.1%} of training right at the end"
+    for ax, title in zip(axes, titles, strict=True):
+        ax.set_title(title, fontsize=10)
+    figure.suptitle(f"Training: {short_label(name, 60)}" if name != "training" else "Training")
     return axes
+
+# %% ../../nbs/22_models.training.ipynb #0045
+def _draw_epochs(ax, history: pd.DataFrame, measure: str):
+    "Draw a measure over epochs, a few of them with points."
+    epochs = np.arange(1, len(history) + 1)
+    look = {"marker": "o", "markersize": 3, "markevery": max(1, len(history) // 40)}
+    for column, label in ((measure, "training"), (f"val_{measure}", "validation")):
+        if column in history:
+            ax.plot(epochs, history[column], label=label, **look)
+    ax.set(xlabel="epoch", ylabel=measure)
+    ax.set_xlim(0.5 if len(history) < 3 else None, len(history) + 0.5 if len(history) < 3 else None)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend(frameon=False)

@@ -28,6 +28,8 @@ import pandas as pd
 
 from ..core import cache_dir, progress
 from ..data.catalog import Catalog
+from ..data.figures import BLUE, ORANGE, figure_style, new_axes
+from ..data.text import short_label, short_labels
 from . import keras_tuner as kt
 from .classifier import Classifier, ImageClassifier
 from .networks import network_name
@@ -50,18 +52,16 @@ __all__ = ['slices_figure', 'Tuning', 'tune']
 def _choice_axis(ax, values: pd.Series, choices: list) -> pd.Series:
     "Name the choices on the x axis; return the position of each value."
     words = [_word(c) for c in choices]
-    turned = sum(map(len, words)) + 2 * len(words) > 24
-    ax.set_xticks(range(len(words)), words, rotation=30 if turned else 0)
-    if turned:
-        plt.setp(ax.get_xticklabels(), ha="right", rotation_mode="anchor")
+    short = short_labels(words, 18)
+    turned = max(map(len, short)) * len(short) > 24
+    ax.set_xticks(range(len(short)), short, rotation=90 if turned else 0, fontsize=9)
     ax.set_xlim(-0.5, len(words) - 0.5)
     return values.map(_word).map(words.index)
 
 # %% ../../nbs/26b_models.tuning.ipynb #0019
 def _word(choice) -> str:
     many = isinstance(choice, list | tuple)
-    text = "-".join(map(str, choice)) if many else str(choice)
-    return text if len(text) <= 18 else f"{text[:17]}…"
+    return "-".join(map(str, choice)) if many else str(choice)
 
 # %% ../../nbs/26b_models.tuning.ipynb #0020
 def _range_axis(ax, low: float, high: float, log: bool):
@@ -74,26 +74,25 @@ def _range_axis(ax, low: float, high: float, log: bool):
     ax.set_xlim((low / np.exp(room), high * np.exp(room)) if log else (low - room, high + room))
 
 # %% ../../nbs/26b_models.tuning.ipynb #0021
+@figure_style
 def slices_figure(
     table: pd.DataFrame,  # of trials, see `Tuning.to_frame`
     space: dict,  # option -> domain as `describe_domain` gives it
     best: int,  # the number of the best trial
 ) -> np.ndarray:
     """Draw the score of each completed trial by option; return an array of Axes."""
-    table = table[table.status == "completed"]
-    across, lines = min(3, len(space)), -(-len(space) // 3)
-    size = (3.1 * across + 0.6, 2.8 * lines + 0.7)
-    figure, axes = plt.subplots(
-        lines, across, figsize=size, dpi=110, sharey=True, squeeze=False, layout="constrained"
-    )
+    table, n = table[table.status == "completed"], len(space)
+    across, lines = min(3, n), -(-n // 3)
+    look = {"figsize": (max(5, 3.1 * across + 0.6), 3 * lines + 0.7), "layout": "constrained"}
+    figure, axes = plt.subplots(lines, across, sharey=True, squeeze=False, **look)
     for ax, (name, domain) in zip(axes.flat, space.items(), strict=False):
-        _draw_slice(ax, table, name, domain, best)
-    for ax in axes.flat[len(space) :]:
+        _draw_slice(new_axes(ax), table, name, domain, best)
+    for ax in axes.flat[n:]:
         ax.set_axis_off()
     for ax in axes[:, 0]:
         ax.set_ylabel("accuracy on validation")
-    score = table.score[best]
-    figure.suptitle(f"Accuracy of {len(table)} trials by option; red: the best, {score:.3f}")
+    title = f"Accuracy of {len(table)} trials by option;\norange: the best, {table.score[best]:.3f}"
+    figure.suptitle(title if across == 1 else title.replace("\n", " "))
     return axes
 
 # %% ../../nbs/26b_models.tuning.ipynb #0022
@@ -105,10 +104,9 @@ def _draw_slice(ax, table: pd.DataFrame, name: str, domain: dict, best: int):
         ax.hlines(means, means.index - 0.25, means.index + 0.25, color="0.6", lw=1.5)
     else:
         _range_axis(ax, **domain)
-    ax.scatter(x, table.score, s=28, alpha=0.7, color="C0")
-    ax.scatter(x[best], table.score[best], s=70, marker="D", color="tab:red", zorder=3)
-    ax.set_xlabel(name)
-    ax.spines[["top", "right"]].set_visible(False)
+    ax.scatter(x, table.score, s=28, alpha=0.7, color=BLUE)
+    ax.scatter(x[best], table.score[best], s=70, marker="D", color=ORANGE, zorder=3)
+    ax.set_xlabel(short_label(name, 36))
 
 # %% ../../nbs/26b_models.tuning.ipynb #0025
 class Tuning:

@@ -133,7 +133,7 @@ def merge_candidates(
     everything: bool,  # all allowed products were looked at
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Return (rows, scores, bound), best first; no product that was not looked at scores more
-    than `bound`.
+    than the bound.
     """
     found = found.round(6)  # equal scores must not differ by how they were computed
     bound = -np.inf if everything else found[-1]

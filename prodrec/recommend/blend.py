@@ -672,5 +672,6 @@ class Blend(_Parts):
 
     def _summary(self) -> dict[str, str]:
         names = _part_names(self.models) if self.placement is None else self.parts
-        counts = {n: v for n, v in super()._summary().items() if n in ("users", "products", "new")}
+        shown = ("users", "products", "new", "fitted")
+        counts = {n: v for n, v in super()._summary().items() if n in shown}
         return {"parts": " + ".join(names)} | counts

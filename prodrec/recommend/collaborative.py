@@ -206,7 +206,7 @@ class ALS(FactorModel):
         factors: int = 128,  # dimensions of the space
         *,
         alpha: float = 40.0,  # the confidence in an event worth 1, against 1 for no event
-        regularization: float = 0.1,  # λ
+        regularization: float = 20.0,  # λ
         iterations: int = 15,  # each solves all users and all products
         seed: int = 0,  # of the first factors
     ):
@@ -238,7 +238,7 @@ class ALS(FactorModel):
         names = ("factors", "alpha", "regularization", "iterations", "seed")
         return {name: getattr(self, name) for name in names}
 
-# %% ../../nbs/34c_recommend.collaborative.ipynb #0027
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0028
 class BPR(FactorModel):
     """Learn factors that rank what was taken above what was not.
 
@@ -285,7 +285,7 @@ class BPR(FactorModel):
         names = ("factors", "learning_rate", "regularization", "iterations", "seed")
         return {name: getattr(self, name) for name in names}
 
-# %% ../../nbs/34c_recommend.collaborative.ipynb #0037
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0039
 _METHODS = {
     "als": (ALS, ("factors", "seed", "alpha", "regularization", "iterations")),
     "bpr": (BPR, ("factors", "seed", "learning_rate", "regularization", "iterations")),
@@ -303,7 +303,7 @@ def _of_method(method: str, arguments: Mapping) -> UserModel:
     taken = {name: arguments[name] for name in names if name in arguments}
     return kind(**taken | ({"similarity": method} if kind is ItemKNN else {}))
 
-# %% ../../nbs/34c_recommend.collaborative.ipynb #0038
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0040
 class _Former(UserModel):
     "Read a model that version 0.1 saved."
 
@@ -315,7 +315,7 @@ class _Former(UserModel):
         arguments = {name: meta[name] for name in names} | meta["options"]
         return _of_method(meta["method"], arguments).restore(folder, meta)
 
-# %% ../../nbs/34c_recommend.collaborative.ipynb #0039
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0041
 def Collaborative(
     method: str = "als",  # "als", "bpr", "cosine", "cooccurrence" or "popularity"
     factors: int = 128,  # of "als" and "bpr"

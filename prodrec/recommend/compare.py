@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.catalog import Catalog, draw_picture
+from ..data.figures import figure_style, label_names, picture_axes, wrapped
 from .cold_start import top_columns
 from .complements import Complements
 from .history import History
@@ -185,6 +186,7 @@ def paired_table(
 RIGHT, WRONG = ("#0072B2", "solid"), ("#D55E00", "dashed")  # colours of Okabe and Ito, 2008
 
 
+@figure_style
 def answers_figure(
     catalog: Catalog,  # where the products are
     queries: Sequence[str],  # ids of the products that were asked about
@@ -196,42 +198,45 @@ def answers_figure(
     Lists may be of different lengths. `ValueError` where a recommender has not answered every
     query, `KeyError` for an unknown id.
     """
-    queries = list(queries)
-    for name, lists in answers.items():
-        if len(lists) != len(queries):
-            raise ValueError(
-                f"`answers` of {name!r} has {len(lists)} lists for {len(queries)} `queries`"
-            )
-    rows = [(q, name, answers[name][n]) for n, q in enumerate(queries) for name in answers]
+    rows = _answer_rows(list(queries), answers)
+    shown = {*queries, *(i for *_, found in rows for i in found if i is not None)}
+    names = label_names(catalog, label, shown, 14)
     columns = 1 + max((len(found) for *_, found in rows), default=0)
-    size = (1.15 * columns + 1.2, 1.35 * len(rows) + 0.4)
-    fig, axes = plt.subplots(
-        len(rows), columns, figsize=size, dpi=80, squeeze=False, layout="constrained"
-    )
+    axes = picture_axes(columns * len(rows), columns, 1.25, 1.4, 0.6)
     for row, (query, name, found) in zip(axes, rows, strict=True):
         first = name == next(iter(answers))
-        _draw_answers(row, catalog, label, query if first else None, query, found)
-        row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
-    fig.suptitle(f"Left the query; solid blue: the same {label}, dashed orange: another")
+        _draw_answers(row, catalog, names, query if first else None, query, found)
+        row[0].set_ylabel(wrapped(name, 18), rotation=0, ha="right", va="center", fontsize=9)
+    title = f"Left the query; solid blue: the same {label}, dashed orange: another"
+    axes[0, 0].figure.suptitle(wrapped(title, 14 * columns + 10))
     return axes[0, 0]
 
 # %% ../../nbs/36a_recommend.compare.ipynb #0030
-def _draw_answers(
-    axes, catalog: Catalog, label: str, shown: str | None, query: str, found: Sequence[str | None]
-):
-    "Draw the query, unless it stands in the row above, and its answers."
-    labels = catalog.products[label]
-    _draw_framed(axes[0], catalog, shown, labels[query], ("0.6", "solid"))
-    for ax, i in zip(axes[1:], [*found, *[None] * len(axes)], strict=False):
-        right = i is not None and labels[i] == labels[query]
-        _draw_framed(ax, catalog, i, labels.get(i, ""), RIGHT if right else WRONG)
+def _answer_rows(queries: list, answers: Mapping) -> list[tuple]:
+    "Return (query, name, ids) of each row; `ValueError` where a query has no list."
+    for name, lists in answers.items():
+        if len(lists) != len(queries):
+            told = f"`answers` of {name!r} has {len(lists)} lists for {len(queries)} `queries`"
+            raise ValueError(told)
+    return [(q, name, answers[name][n]) for n, q in enumerate(queries) for name in answers]
 
 # %% ../../nbs/36a_recommend.compare.ipynb #0031
+def _draw_answers(
+    axes, catalog: Catalog, names: dict, shown: str | None, query: str, found: Sequence[str | None]
+):
+    "Draw the query, unless it stands in the row above, and its answers."
+    _draw_framed(axes[0], catalog, shown, names[query][1], ("0.6", "solid"))
+    for ax, i in zip(axes[1:], [*found, *[None] * len(axes)], strict=False):
+        right = i is not None and names[i][0] == names[query][0]
+        _draw_framed(ax, catalog, i, names.get(i, ("", ""))[1], RIGHT if right else WRONG)
+
+# %% ../../nbs/36a_recommend.compare.ipynb #0032
 def _draw_framed(ax: plt.Axes, catalog: Catalog, id: str | None, text, frame: tuple[str, str]):
+    ax.set_axis_on()
     ax.set(xticks=[], yticks=[])
     for side in ax.spines.values():
         side.set(visible=id is not None, color=frame[0], linestyle=frame[1], linewidth=2)
     if id is None:
         return
-    ax.set_title(str(text)[:18], fontsize=8)
+    ax.set_title(text, fontsize=8)
     draw_picture(catalog, id, ax)

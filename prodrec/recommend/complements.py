@@ -20,6 +20,8 @@ from scipy.sparse import save_npz
 
 from ..core import Saved, renamed_keywords
 from ..data.catalog import Catalog, draw_picture
+from ..data.figures import figure_style, label_names, picture_axes, wrapped
+from ..data.text import short_label
 from .arrays import read_sparse
 from .cold_start import check_vectors, top_columns
 from .filters import where_mask, where_note
@@ -76,6 +78,7 @@ def best_rows(
     return rows[columns[0]], best[0]
 
 # %% ../../nbs/35_recommend.complements.ipynb #0017
+@figure_style
 def relations_figure(
     catalog: Catalog,  # where the products are
     id: str,  # the product that the user has
@@ -84,20 +87,18 @@ def relations_figure(
 ) -> plt.Axes:
     """Draw a product and, beside it, a row of products for each list; return the first Axes."""
     wide, high = 1 + max(1, *map(len, lists.values())), len(lists)
-    size = (1.25 * wide + 0.6, 1.55 * high + 0.3)
-    fig, axes = plt.subplots(high, wide, figsize=size, dpi=80, squeeze=False, layout="constrained")
-    for ax in axes.flat:
-        ax.set(xticks=[], yticks=[])
-        ax.spines[:].set_visible(False)
+    axes = picture_axes(wide * high, wide, 1.4, 1.7)
+    names = label_names(catalog, label, {id, *(i for ids in lists.values() for i in ids)}, 17)
     draw_picture(catalog, id, axes[0, 0])
-    axes[0, 0].set_title(str(catalog.products[label][id])[:18], fontsize=9, weight="bold")
+    axes[0, 0].set_title(names[id][1], fontsize=8, weight="bold")
     for row, (name, ids) in zip(axes, lists.items(), strict=True):
-        row[1].set_ylabel(name, fontsize=9)
+        row[1].text(-0.12, 0.5, name, rotation=90, va="center", transform=row[1].transAxes)
         for ax, other in zip(row[1:], ids, strict=False):
             draw_picture(catalog, other, ax)
-            ax.set_title(str(catalog.products[label][other])[:18], fontsize=8)
-    title = str(catalog.products["title"][id]) if "title" in catalog.products else id
-    fig.suptitle(f"Complements and substitutes of {title[:50]!r}", fontsize=10)
+            ax.set_title(names[other][1], fontsize=8)
+    title = catalog.products["title"].get(id) if "title" in catalog.products else None
+    title = short_label(id if pd.isna(title) else title, 44)
+    axes[0, 0].figure.suptitle(wrapped(f"Complements and substitutes of {title}", 14 * wide + 12))
     return axes[0, 0]
 
 # %% ../../nbs/35_recommend.complements.ipynb #0022
@@ -384,7 +385,8 @@ class Complements(RelationAnswers, Saved):
 
     def __repr__(self):
         if self.facts is None:
-            return f"Complements(target={self.target!r}, not fitted)"
+            how = "call `fit` with a catalogue and a history"
+            return f"Complements(target={self.target!r}, not fitted: {how})"
         pairs = self.facts.co_purchases.nnz
         return (
             f"Complements({len(self.catalog):,} products of {len(self.facts.names)} kinds in "

@@ -24,10 +24,12 @@ from ..data.catalog import Catalog
 from ..data.text import tokenize
 from ..models import keras
 from ..models.backbones import BACKBONES, features, known_backbone
+from ..models.choice import quiet_tensorflow
 from ..models.classifier import ImageClassifier
+from ..models.cluster import cluster_answers
 from ..models.engines import check_engine, network_on
 from ..models.features import bottleneck
-from ..models.networks import embedding_network, suitable_size
+from ..models.networks import embedding_network, split_frozen, suitable_size
 from prodrec.models.pixels import (
     Pixels,
     apply_network,
@@ -35,11 +37,12 @@ from prodrec.models.pixels import (
     picture_sizes,
     stack_pictures,
 )
+from ..models.probe import is_probe, swift_features, usable_parts
 from ..stats import unit_rows
 
 # %% auto #0
-__all__ = ['Embedder', 'as_items', 'check_kind', 'TextEmbedder', 'TfidfEmbedder', 'embed_pictures', 'ColorHistogram',
-           'network_from', 'ImageEmbedder']
+__all__ = ['PREFERRED', 'Embedder', 'as_items', 'check_kind', 'TextEmbedder', 'TfidfEmbedder', 'embed_pictures', 'ColorHistogram',
+           'network_from', 'ImageEmbedder', 'best_image_embedder']
 
 # %% ../../nbs/30_recommend.embedders.ipynb #0009
 class Embedder(Saved, ABC):
@@ -95,7 +98,11 @@ class Embedder(Saved, ABC):
         return next(iter(self.modalities)) if len(self.modalities) == 1 else None
 
     def __repr__(self):
-        return f"{type(self).__name__}({self.name!r}, {self.dim:,} numbers)"
+        try:
+            size = f"{self.dim:,} numbers"
+        except ValueError:  # it is known after `fit`
+            size = "not fitted: call `fit` with a catalogue"
+        return f"{type(self).__name__}({self.name!r}, {size})"
 
     def _repr_html_(self):
         return f"<code>{escape(repr(self))}</code>"
@@ -246,9 +253,6 @@ class TfidfEmbedder(TextEmbedder):
             new._fold = np.load(folder / "fold.npy", allow_pickle=False)
         return new
 
-    def __repr__(self):
-        return super().__repr__() if self._tfidf else f"TfidfEmbedder({self.name!r}, not fitted)"
-
 # %% ../../nbs/30_recommend.embedders.ipynb #0025
 def embed_pictures(
     x,  # a Catalog, a picture (whatever `read_image` takes) or a list of pictures
@@ -331,7 +335,8 @@ class _NetworkEmbedder(Embedder):
 
     batch_size, fit_mode = 32, "pad"
     engine, precision, keep = "keras", "float32", "float32"
-    _made, _network, _resize, _weights = None, None, None, None
+    _made, _network, _resize, _weights, _probe = None, None, None, None, False
+    _halves = None  # of a probe: what is frozen, and the rest
     _model, _saved = None, None  # a network, or (its file, dim, image_size) until it is needed
 
     @property
@@ -372,6 +377,12 @@ class _NetworkEmbedder(Embedder):
         if not isinstance(pixels, Pixels):
             return apply_network(self.computing(), pixels, self.batch_size, "embed")
         how = {"precision": self.precision, "keep": self.keep}
+        if self._probe and (self.engine, *how.values()) == ("keras", "float32", "float32"):
+            if self._halves is None:
+                self._halves = split_frozen(self.model)
+            frozen, rest = self._halves  # the features are those of the training
+            with quiet_tensorflow():  # it warns of many small networks
+                return apply_network(rest, swift_features(frozen, pixels), self.batch_size)
         engine = None if self.engine == "keras" else self.computing()
         return bottleneck(self.model, pixels, self.batch_size, **how, engine=engine)[:]
 
@@ -413,7 +424,7 @@ class ImageEmbedder(_NetworkEmbedder):
         if isinstance(network, ImageClassifier):
             network.check_fitted()
             self.name, self.fit_mode = network.name, network.fit_mode
-            self.model = embedding_network(network.model)
+            self.model, self._probe = embedding_network(network.model), is_probe(network)
         elif isinstance(network, keras.Model):
             self.name, self.model = network.name, network
         else:
@@ -437,6 +448,7 @@ class ImageEmbedder(_NetworkEmbedder):
         x,  # a Catalog, a picture or a list of pictures
         kind: str | None = None,  # "image" or None
         missing: str = "error",  # for a product without a usable picture: "error" or "zero"
+        workers=None,  # of a catalogue: the address of a Dask scheduler, or a client
     ) -> np.ndarray:
         """Return float32 (n, dim), rows of length 1.
 
@@ -445,21 +457,49 @@ class ImageEmbedder(_NetworkEmbedder):
         check_kind(self, kind, missing)
         if isinstance(x, Catalog):
             self.fit(x)
+        if workers is not None:
+            return self._on_cluster(x, missing, workers)
         return embed_pictures(x, self._vectors, self.image_size, self.fit_mode, missing)
+
+    def _on_cluster(self, x, missing: str, workers) -> np.ndarray:
+        "Return the vectors of a catalogue from a cluster."
+        if not isinstance(x, Catalog):
+            raise TypeError("`workers` computes the pictures of a catalogue: leave it out here")
+        names = ("fit_mode", "batch_size", "precision", "keep", "engine")
+        how = {n: getattr(self, n) for n in names} | {"missing": missing, "workers": workers}
+        return unit_rows(cluster_answers(self._built().model, x, self.image_size, **how))
 
     def _write(self, folder: Path) -> dict:
         if saved := self._saved:
             (folder / "model.keras").write_bytes(saved[0])
         else:
             self._built().model.save(folder / "model.keras")
-        names = ("name", "batch_size", "fit_mode", "precision", "keep", "engine")
+        names = ("name", "batch_size", "fit_mode", "precision", "keep", "engine", "_probe")
         return {n: getattr(self, n) for n in (*names, "dim", "image_size")}
 
     @classmethod
     def _read(cls, folder: Path, meta: dict) -> ImageEmbedder:
         new = object.__new__(cls)
-        names = ("name", "batch_size", "fit_mode", "precision", "keep", "engine")
+        names = ("name", "batch_size", "fit_mode", "precision", "keep", "engine", "_probe")
         vars(new).update({n: meta[n] for n in names if n in meta})
         file = (folder / "model.keras").read_bytes()
         new._saved = file, meta.get("dim"), tuple(meta.get("image_size", ()))
         return new if "dim" in meta else new._built()  # version 0.1 wrote neither
+
+# %% ../../nbs/30_recommend.embedders.ipynb #0036
+PREFERRED = ("efficientnetv2b0", "mobilenetv2", "mobilenet", "resnet50", "convnexttiny", "vgg16")
+
+
+def best_image_embedder() -> Embedder:
+    """Return an embedder by the best backbone that can be had here, else by colours."""
+    usable = usable_parts()
+    own = [name for name in usable if name.partition(":")[0] not in PREFERRED]
+    for name in (*PREFERRED, *own):
+        if name in usable:
+            return ImageEmbedder(name)
+    warnings.warn(
+        "no weights of a backbone are here: pictures are compared by their colours alone; "
+        "train a classifier, or connect to the internet once",
+        stacklevel=2,
+    )
+    return ColorHistogram()

@@ -9,6 +9,7 @@ import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 
+from ..data.figures import figure_style, picture_axes
 from ..models import keras
 from ..models.explain import check_gradients, heat_map, map_layer, maps_and_gradients
 from ..models.pixels import apply_network
@@ -43,6 +44,7 @@ def similarity_map(
     return heat_map(maps, gradients, pictures.shape[1:3])
 
 # %% ../../nbs/32c_recommend.explain.ipynb #0012
+@figure_style
 def explain_figure(
     model: keras.Model,  # from uint8 (n, height, width, 3) to vectors (n, d)
     query: np.ndarray,  # uint8 (height, width, 3)
@@ -52,12 +54,11 @@ def explain_figure(
     """Draw both pictures, marked where they are alike; return the Axes of the recommended one."""
     pairs = ((picture, query), (query, picture))
     heat = [similarity_map(model, a, b[None], layer)[0] for a, b in pairs]
-    figure, axes = plt.subplots(1, 2, figsize=(4.6, 3.2), dpi=80, layout="constrained")
+    axes = picture_axes(2, 2, 2.4, 2.8)[0]
     titles = ("asked for", "recommended")
     for ax, seen, warm, title in zip(axes, (query, picture), heat, titles, strict=True):
         ax.imshow(cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY), cmap="gray", vmin=0, vmax=255)
         ax.imshow(warm, cmap="autumn_r", vmin=0, vmax=1, alpha=0.8 * warm**0.7)
         ax.set_title(title, fontsize=9)
-        ax.axis("off")
-    figure.suptitle("Where the two are alike", fontsize=11)
+    axes[0].figure.suptitle("Where the two are alike (red: most)")
     return axes[1]

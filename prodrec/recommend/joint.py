@@ -294,5 +294,5 @@ class JointEmbedder(_Joint):
         return new
 
     def __repr__(self):
-        learned = "" if self.heads else ", not fitted"
+        learned = "" if self.heads else ", not fitted: call `fit`"
         return f"JointEmbedder({self.name!r}, {self.dim} numbers{learned})"

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PALETTE', 'REST', 'nearest_distances', 'start_positions', 'tsne_layout', 'tsne_place', 'seen_colours',
-           'least_difference', 'name_places', 'free_place', 'draw_names', 'spread_rows', 'draw_points', 'map_figure',
-           'draw_thumbnail', 'map_thumbnail', 'checked_ids', 'ProductMap']
+           'least_difference', 'name_places', 'free_place', 'data_per_point', 'draw_names', 'spread_rows',
+           'draw_points', 'map_figure', 'draw_thumbnail', 'map_thumbnail', 'checked_ids', 'ProductMap']
 
 # %% ../../nbs/37_recommend.map.ipynb #0008
 import base64
@@ -24,8 +24,10 @@ from PIL import Image
 
 from ..core import ImageError, Saved, optional, renamed_keywords
 from ..data.catalog import Catalog
+from ..data.figures import figure_style
 from ..data.pictures import shrink
 from ..data.tables import read_saved_table
+from ..data.text import short_label, short_labels
 from .index import FaissIndex, Index
 
 # %% ../../nbs/37_recommend.map.ipynb #0010
@@ -178,35 +180,43 @@ def free_place(
     taken: Sequence[tuple[float, float, float, float]],  # boxes that are there
 ) -> tuple[float, float, float, float] | None:
     """Return `box`, moved up or down by up to two of its heights, or None where all is taken."""
-    left, bottom, width, height = box
+    (left, bottom, width, height), touch = box, 1 - 1e-9  # boxes that touch do not overlap
     for shift in (0, 1, -1, 2, -2):
         moved = (left, bottom + shift * height, width, height)
         if not any(
-            moved[0] < b[0] + b[2]
-            and b[0] < moved[0] + width
-            and moved[1] < b[1] + b[3]
-            and b[1] < moved[1] + height
+            moved[0] < b[0] + touch * b[2]
+            and b[0] < moved[0] + touch * width
+            and moved[1] < b[1] + touch * b[3]
+            and b[1] < moved[1] + touch * height
             for b in taken
         ):
             return moved
     return None
 
 # %% ../../nbs/37_recommend.map.ipynb #0028
+def data_per_point(
+    ax: plt.Axes,  # its limits are final
+) -> np.ndarray:
+    """Return how much of x and of y one typographic point covers, as the figure is laid out."""
+    if layout := ax.figure.get_layout_engine():
+        layout.execute(ax.figure)  # a legend takes room from the map
+    window = ax.get_window_extent()
+    points = np.array([window.width, window.height]) / ax.figure.dpi * 72
+    return np.ptp([ax.get_xlim(), ax.get_ylim()], axis=1) / points
+
+# %% ../../nbs/37_recommend.map.ipynb #0030
 def draw_names(
     ax: plt.Axes,  # its limits are final
     places: pd.DataFrame,  # as `name_places` returns them
     fontsize: float = 9,  # in points
 ) -> list[str]:
     """Write names on a map, white around them, and return those for which there was room."""
-    window = ax.get_window_extent()
-    inches = np.array([window.width, window.height]) / ax.figure.dpi
-    (x0, x1), (y0, y1) = ax.get_xlim(), ax.get_ylim()
-    unit = np.array([x1 - x0, y1 - y0]) / inches / 72  # of data, in a point
+    unit = data_per_point(ax)
     taken, written = [], []
-    for label, row in places.iterrows():
-        text = str(label)[:24]
+    for text, (label, row) in zip(short_labels(places.index, 24), places.iterrows(), strict=True):
         width, height = 0.62 * fontsize * len(text) * unit[0], 1.2 * fontsize * unit[1]
-        box = free_place((row["x"] - width / 2, row["y"] - height / 2, width, height), taken)
+        left = np.clip(row["x"] - width / 2, ax.get_xlim()[0], ax.get_xlim()[1] - width)
+        box = free_place((left, row["y"] - height / 2, width, height), taken)
         if box is None:
             continue
         taken.append(box)
@@ -216,7 +226,7 @@ def draw_names(
         ax.text(*at, text, ha="center", va="center", fontsize=fontsize, path_effects=halo)
     return written
 
-# %% ../../nbs/37_recommend.map.ipynb #0031
+# %% ../../nbs/37_recommend.map.ipynb #0033
 def spread_rows(
     table: pd.DataFrame,  # columns x and y
     n: int,  # number of products
@@ -232,7 +242,7 @@ def spread_rows(
     first = cell.loc[table.index[np.argsort(off)]].drop_duplicates()
     return first.index[:n].tolist()
 
-# %% ../../nbs/37_recommend.map.ipynb #0032
+# %% ../../nbs/37_recommend.map.ipynb #0034
 def draw_points(
     ax: plt.Axes,  # to draw into
     table: pd.DataFrame,  # columns x and y
@@ -247,13 +257,14 @@ def draw_points(
     own = labels.map(colours).fillna(REST).to_numpy(object)[order]
     ax.scatter(table.x.to_numpy()[order], table.y.to_numpy()[order], size, own, alpha=alpha, lw=0)
     if len(frequent) > 1:
-        for label, colour in colours.items():
-            ax.scatter([], [], 30, color=colour, label=str(label)[:24])
+        for label, colour in zip(short_labels(colours, 24), colours.values(), strict=True):
+            ax.scatter([], [], 30, color=colour, label=label)
         if labels.nunique() > len(frequent):
             ax.scatter([], [], 30, color=REST, label=f"{labels.nunique() - len(frequent)} others")
         ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9)
 
-# %% ../../nbs/37_recommend.map.ipynb #0034
+# %% ../../nbs/37_recommend.map.ipynb #0036
+@figure_style
 @renamed_keywords(by="target")
 def map_figure(
     table: pd.DataFrame,  # columns id, x, y
@@ -271,18 +282,18 @@ def map_figure(
         labels = catalog.products.loc[table.id, target].astype(object).fillna("none").astype(str)
         labels = labels.set_axis(table.index)
     if ax is None:
-        _, ax = plt.subplots(figsize=(8, 6.4), dpi=80, layout="constrained")
+        _, ax = plt.subplots(figsize=(8, 6.4), layout="constrained")
     draw_points(ax, table, labels, alpha=0.4 if pictures else 0.8)
     ax.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
-    coloured = f", coloured by {target}" if target else ""
-    ax.set_title(f"{len(table):,} products, the similar ones close together{coloured}")
+    coloured = f",\ncoloured by {short_label(target, 40)}" if target else ""
+    ax.set_title(f"{len(table):,} products, similar ones close together{coloured}")
     for row in table.loc[spread_rows(table, pictures)].itertuples():
         draw_thumbnail(ax, catalog, row.id, (row.x, row.y))
     if target is not None and not pictures:
         draw_names(ax, name_places(table, labels))
     return ax
 
-# %% ../../nbs/37_recommend.map.ipynb #0035
+# %% ../../nbs/37_recommend.map.ipynb #0037
 def draw_thumbnail(
     ax: plt.Axes,  # to draw into
     catalog: Catalog,  # where the product is
@@ -298,7 +309,7 @@ def draw_thumbnail(
     box = OffsetImage(pixels, zoom=side / max(pixels.shape[:2]))
     ax.add_artist(AnnotationBbox(box, at, pad=0.05, bboxprops={"linewidth": 0.3}))
 
-# %% ../../nbs/37_recommend.map.ipynb #0039
+# %% ../../nbs/37_recommend.map.ipynb #0041
 def map_thumbnail(
     xy: np.ndarray,  # (n, 2)
     size: int = 160,  # of the square picture, in pixels
@@ -313,7 +324,7 @@ def map_thumbnail(
     grey.resize((size, size), Image.Resampling.NEAREST).save(out, "PNG")
     return out.getvalue()
 
-# %% ../../nbs/37_recommend.map.ipynb #0042
+# %% ../../nbs/37_recommend.map.ipynb #0044
 def checked_ids(
     ids: Sequence[str],  # of products
     n: int | None = None,  # number of their vectors; None: any
@@ -326,7 +337,7 @@ def checked_ids(
         raise ValueError(f"`vectors` has {n:,} rows for {len(ids):,} ids")
     return ids
 
-# %% ../../nbs/37_recommend.map.ipynb #0043
+# %% ../../nbs/37_recommend.map.ipynb #0045
 class ProductMap(Saved):
     """Hold products in the plane: `ids`, `xy` (n, 2) float32, and an index of their vectors."""
 

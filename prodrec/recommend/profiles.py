@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'hide_password', 'open_database', 'Feedback', 'UserProfile', 'user_profile', 'worth_of', 'merged_history',
-           'because_of', 'history_words', 'Profiles']
+           'because_of', 'session_profile', 'profile_words', 'history_words', 'Profiles']
 
 # %% ../../nbs/34j_recommend.profiles.ipynb #0007
 import json
@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -219,7 +220,21 @@ class UserProfile:
     had: list[str]  # ids
     last: dict[str, str] = field(default_factory=dict)  # the last event of each product, by id
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0030
+    def __repr__(self):
+        counts = f"{len(self.liked)} liked, {len(self.disliked)} disliked, {len(self.had)} owned"
+        if not self.last:
+            return "UserProfile(nothing is known)"
+        i = list(self.last)[-1]
+        return f"UserProfile({counts}; last event: {self.last[i]} of {i!r})"
+
+    def _repr_html_(self):
+        table = pd.DataFrame({"last event": pd.Series(self.last, dtype=object)})
+        table["worth"] = self.liked.reindex(table.index)
+        table["disliked"] = table.index.isin(self.disliked)
+        shown = table[::-1].head(12).round(2).to_html(na_rep="")
+        return f"<p>{escape(repr(self))}</p>{shown if len(table) else ''}"
+
+# %% ../../nbs/34j_recommend.profiles.ipynb #0031
 def user_profile(
     events: pd.DataFrame,  # of one user, in the order of time: columns id, event, value
     weights: Mapping[str, float] = WEIGHTS,  # the worth of one event of each kind
@@ -240,7 +255,7 @@ def user_profile(
     liked = {i: w for i, w in liked.items() if w > 0 and i not in disliked}
     return UserProfile(pd.Series(liked, dtype=float), list(disliked), list(had), last)
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0034
+# %% ../../nbs/34j_recommend.profiles.ipynb #0035
 def worth_of(
     history: History | None,  # the events
     feedback: Feedback | None,  # the database of new events, or None
@@ -249,7 +264,7 @@ def worth_of(
     unknown = {} if feedback is None else dict.fromkeys(feedback.kinds, 0.0)
     return unknown | WEIGHTS | (history.weights if history else {})
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0037
+# %% ../../nbs/34j_recommend.profiles.ipynb #0038
 def merged_history(
     history: History | None,  # the events
     new: pd.DataFrame | None,  # events of a `Feedback`
@@ -267,7 +282,7 @@ def merged_history(
     columns = ["user", "id", "event", "value", *(["time"] if timed else [])]
     return History(pd.concat(parts)[columns], weights)
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0040
+# %% ../../nbs/34j_recommend.profiles.ipynb #0041
 def because_of(
     model: UserModel,  # fitted
     liked: Sequence[str],  # ids, the latest at the end
@@ -285,7 +300,26 @@ def because_of(
     alike = np.where(columns < 0, 0, alike[:, columns])
     return [known[n] if alike[n, j] > 0 else None for j, n in enumerate(alike.argmax(0))]
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0043
+# %% ../../nbs/34j_recommend.profiles.ipynb #0044
+def session_profile(
+    ids: Sequence[str],  # what a visitor looked at, the last one last
+) -> UserProfile:
+    """Return the profile of a visitor; a product looked at twice stands at its last place."""
+    once = list(dict.fromkeys([*ids][::-1]))[::-1]
+    liked = pd.Series(1.0, index=once, dtype=float)
+    return UserProfile(liked, [], [], dict.fromkeys(once, "view"))
+
+# %% ../../nbs/34j_recommend.profiles.ipynb #0047
+def profile_words(
+    profiles: "Profiles",  # fitted or not
+) -> dict[str, str]:
+    """Return the user model, the history and the feedback in words."""
+    model = profiles.learner if profiles.model is None else profiles.model
+    history = "none: call `fit` with one" if profiles.history is None else repr(profiles.history)
+    feedback = "none" if profiles.feedback is None else repr(profiles.feedback)
+    return {"model": repr(model), "history": history, "feedback": feedback}
+
+# %% ../../nbs/34j_recommend.profiles.ipynb #0048
 def history_words(
     model: UserModel | None,  # fitted; None: nobody is known
     popular: bool,  # the model was asked for somebody whom it does not know
@@ -295,7 +329,7 @@ def history_words(
     asked = model is not None and model.answers_strangers
     return "popular" if popular and not asked else says
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0045
+# %% ../../nbs/34j_recommend.profiles.ipynb #0050
 class Profiles(Saved):
     """Hold what is known of users: the history, the feedback since, and a user model.
 
@@ -462,4 +496,7 @@ class Profiles(Saved):
         return cls(learner, feedback)._set(history, learner if meta["model"] else None, counted)
 
     def __repr__(self):
-        return f"Profiles({self.model or self.learner!r}; {self.history!r}; {self.feedback!r})"
+        return f"Profiles({'; '.join(f'{k} {v}' for k, v in profile_words(self).items())})"
+
+    def _repr_html_(self):
+        return pd.Series(profile_words(self), name="Profiles").to_frame().to_html()

@@ -71,6 +71,7 @@ class Asking(Collection):
         image=None,  # a picture or several, whatever `read_image` takes
         text=None,  # words, or several texts
         user=None,  # a user or several, known or not
+        session=None,  # what a visitor looked at, ids in order; or a list of such lists
         where: Where | None = None,  # a filter: column → wish, a mask, or products → mask
         within: str | None = None,  # a column to keep to, or "predicted": what a classifier sees
         min_score: float | None = None,  # the least score, from -1 to 1; see `suggest_min_score`
@@ -95,7 +96,7 @@ class Asking(Collection):
         self._check_fitted()
         renamed = former_keywords(former, {"more": "positive", "less": "negative"})
         asked = {"id": id, "image": image, "text": text, "user": user, "exclude": exclude}
-        asked |= {"positive": positive, "negative": negative} | renamed
+        asked |= {"session": session, "positive": positive, "negative": negative} | renamed
         query = Query(
             k,
             where=where,
@@ -244,7 +245,7 @@ def describe(
 ) -> dict[str, str]:
     """Return products, spaces with their weights, users and index, in words by name."""
     fitted, known = collection.catalog is not None, collection.profiles.history
-    rows = {"products": f"{len(collection.catalog):,}" if fitted else "not fitted"}
+    rows = {"products": f"{len(collection.catalog):,}" if fitted else "not fitted: call `fit`"}
     for name, e in collection.spaces.items():
         rows[f"space {name}"] = f"{e!r}, weight {collection.weights[name]:.2f}"
         if note := getattr(e, "note", ""):
@@ -409,7 +410,7 @@ class Recommender(Asking, Saved):
         inside = [f"{name}={e!r}" for name, e in self.spaces.items()]
         weights = {name: round(self.weights[name], 3) for name in self.spaces}
         users = f"; {self.profiles.history!r}" if self.profiles.history else ""
-        n = "not fitted" if self.catalog is None else f"{len(self.catalog):,} products"
+        n = "not fitted: call `fit`" if self.catalog is None else f"{len(self.catalog):,} products"
         return f"Recommender({n}; {', '.join(inside)}; weights={weights}{users})"
 
     def _repr_html_(self):

@@ -67,6 +67,11 @@ class PCAEmbedder(Embedder):
         """Return the length of a vector; before `fit` its upper limit."""
         return self._dim if self._turn is None else self._turn.shape[1]
 
+    def __repr__(self):
+        if self._turn is None:
+            return f"PCAEmbedder({self.of!r}, {self.dim:,} numbers, not fitted: call `fit`)"
+        return super().__repr__()
+
     def fit(
         self,
         catalog: Catalog,  # whose vectors say which directions count

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..data.catalog import Catalog
 from ..models.classifier import ImageClassifier
-from .embedders import Embedder, ImageEmbedder
+from .embedders import Embedder, ImageEmbedder, best_image_embedder
 from .sparse import SearchEmbedder
 from ..stats import unit_rows
 
@@ -23,14 +23,16 @@ KINDS = ("image", "text")  # what a query may be made of, besides products and u
 
 
 def as_embedder(
-    embedder,  # an `Embedder`, a fitted `ImageClassifier`, or "auto" for texts
+    embedder,  # an `Embedder`, a fitted `ImageClassifier`, or "auto" for pictures or texts
     name: str,  # of the argument, for the error
 ) -> Embedder:
     """Return an embedder; `TypeError` for anything that is none.
 
     "auto" for texts is `SearchEmbedder()`: the best encoder on this machine, and the words as
-    they are.
+    they are. For pictures it is `best_image_embedder()`: the best backbone with weights.
     """
+    if name == "image" and isinstance(embedder, str) and embedder == "auto":
+        return best_image_embedder()
     if name == "text" and isinstance(embedder, str) and embedder == "auto":
         return SearchEmbedder()
     if isinstance(embedder, ImageClassifier):

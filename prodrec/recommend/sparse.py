@@ -374,7 +374,7 @@ class WordIndex(_Changing, Saved):
 
     def __repr__(self):
         if self.matrix is None:
-            return f"WordIndex(not fitted, reads {' and '.join(self.fields)})"
+            return f"WordIndex(not fitted: call `fit`, reads {' and '.join(self.fields)})"
         return f"WordIndex({len(self):,} products, {len(self.columns):,} terms)"
 
 # %% ../../nbs/31e_recommend.sparse.ipynb #0027

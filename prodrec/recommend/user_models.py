@@ -348,7 +348,7 @@ def _known_of(model: "UserModel") -> dict[str, str]:
     own = {n: v for n, v in vars(model).items() if n not in hidden and "_" not in (n[0], n[-1])}
     made = {name: _shortened(value) for name, value in own.items()}
     if model.placement is None:
-        return made | {"fitted": "False"}
+        return made | {"fitted": "no, call `fit` with a history"}
     known = model.placement.known
     counts = {"users": len(model.users), "products": len(model), "new": len(model) - known}
     return made | {name: f"{n:,}" for name, n in counts.items()}

@@ -6,18 +6,12 @@ const KEYS = { "+": "like", "=": "like", "-": "dislike" };
 
 export class Cards {
   constructor(page) {
-    Object.assign(this, { page, unfolded: new Set(), shown: [], urls: [], current: null });
+    Object.assign(this, { page, unfolded: new Set(), shown: [], current: null });
     this.node = h("div", { class: "prodrec-lists" });
     this.node.addEventListener("focusin", (e) => {
       const face = e.target.closest?.(".prodrec-card")?.querySelector(".prodrec-face");
       if (face) this.settle(face);
     });
-  }
-
-  url(view) {
-    const url = jpeg(view);
-    this.urls.push(url);
-    return url;
   }
 
   faces() { return [...this.node.querySelectorAll(".prodrec-face")]; }
@@ -29,7 +23,7 @@ export class Cards {
   }
 
   draw(lists, view, isSelection) {
-    const old = this.urls.splice(0), active = document.activeElement;
+    const active = document.activeElement;
     const held = this.node.contains(active) && active.closest?.(".prodrec-card")?.dataset.id;
     const place = held && active.classList.contains("prodrec-act") ? [...active.classList].find((c) => c.startsWith("prodrec-act-")) : "prodrec-face";
     Object.assign(this, { shown: lists, view, isSelection });
@@ -41,7 +35,6 @@ export class Cards {
       const same = this.node.querySelector(`.prodrec-card[data-id="${CSS.escape(held)}"]`) ?? this.node.querySelector(".prodrec-card");
       (same?.querySelector(`.${place}`) ?? same?.querySelector(".prodrec-face"))?.focus({ preventScroll: true });
     }
-    setTimeout(() => old.forEach((u) => URL.revokeObjectURL(u)), 1000);
   }
 
   list(list, at) {
@@ -60,7 +53,7 @@ export class Cards {
 
   card(c, top, at) {
     const { send, point } = this.page;
-    const face = c.thumb ? h("img", { src: this.url(c.thumb), alt: c.title, draggable: "false" }) : h("span", { class: "prodrec-noface", text: "no picture" });
+    const face = c.thumb ? h("img", { src: jpeg(c.thumb), alt: c.title, draggable: "false" }) : h("span", { class: "prodrec-noface", text: "no picture" });
     const score = c.score ?? null, explained = score !== null && !this.isSelection && (at === 0 || this.page.setup.compare);
     const barred = score !== null && !this.isSelection;
     const label = `${c.title}${c.facts ? `, ${c.facts}` : ""}${score === null ? "" : `, score ${score.toFixed(2)}`}. Show products like it.`;
@@ -79,7 +72,7 @@ export class Cards {
         h("div", { class: "prodrec-title", text: c.title }),
         c.facts && h("div", { class: "prodrec-facts", text: c.facts }),
         barred && this.bar(c, top),
-        c.reason && h("div", { class: "prodrec-reason" }, c.because && h("img", { src: this.url(c.because), alt: "" }), h("span", { text: c.reason })),
+        c.reason && h("div", { class: "prodrec-reason" }, c.because && h("img", { src: jpeg(c.because), alt: "" }), h("span", { text: c.reason })),
         c.moved !== undefined && this.move(c, at),
         h("div", { class: "prodrec-more" },
           c.copies && textButton(this.unfolded.has(c.id) ? "Fold copies" : `+ ${many(c.copies.length, "copy", "copies")}`, () => this.unfold(c), { class: "prodrec-copies", tabIndex: -1 }),

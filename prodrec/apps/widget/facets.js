@@ -67,10 +67,14 @@ export class Facets {
     const list = h("div", { class: "prodrec-choices", role: "group", "aria-label": filter.label }, rows.map((r) => r.node));
     const settle = rove(list, "input");
     settle();
+    let last = null;
     this.filters[filter.name] = (wanted, counts) => {
-      const top = Math.max(1, ...(counts ?? []));
+      const top = Math.max(1, ...(counts ?? [])), told = JSON.stringify(counts), isNew = told !== last;
+      last = told;
       rows.forEach((r, i) => {
-        r.box.checked = wanted?.includes(i) ?? false;
+        const changed = r.box.checked !== (wanted?.includes(i) ?? false);
+        if (changed) r.box.checked = !r.box.checked;
+        if (!isNew && !changed) return; // a click on a product changes no count
         r.number.textContent = counts ? count(counts[i]) : "";
         r.bar.style.width = counts ? `${(100 * counts[i]) / top}%` : "0";
         r.node.classList.toggle("prodrec-none", !!counts && !counts[i] && !r.box.checked);

@@ -479,6 +479,5 @@ export class Plane {
     clearTimeout(this.wait);
     clearTimeout(this.pause);
     if (this.asking) cancelAnimationFrame(this.asking);
-    for (const { thumb } of this.peeked.values()) if (thumb) URL.revokeObjectURL(thumb);
   }
 }

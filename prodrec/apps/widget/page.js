@@ -47,8 +47,7 @@ class Page {
     this.model.off("msg:custom", this.onReply);
     this.theme.disconnect();
     this.fit.disconnect();
-    for (const part of [this.plane, this.frame, this.question, this.customer, this.tray, this.why]) part.close();
-    this.cards.urls.forEach((u) => URL.revokeObjectURL(u));
+    this.plane.close();
     clearTimeout(this.slow);
     clearTimeout(this.search.typing);
   }

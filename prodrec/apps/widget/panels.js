@@ -4,23 +4,15 @@ import { button, count, h, jpeg, many, partName, rove, textButton } from "./dom.
 
 const KINDS = { id: "like", image: "picture", text: "words", user: "for", positive: "more like", negative: "less like", where: "only" };
 
-// Pictures that a panel shows: their addresses live until it shows others
-class Pictures {
-  constructor() { this.urls = []; }
-  start() { const old = this.urls.splice(0); setTimeout(() => old.forEach((u) => URL.revokeObjectURL(u)), 1000); }
-  show(bytes, alt) {
-    if (!bytes?.byteLength) return h("span", { class: "prodrec-noface" });
-    const url = jpeg(bytes);
-    this.urls.push(url);
-    return h("img", { src: url, alt, draggable: "false" });
-  }
-  close() { this.urls.forEach((u) => URL.revokeObjectURL(u)); }
+function picture(bytes, alt) {
+  if (!bytes?.byteLength) return h("span", { class: "prodrec-noface" });
+  return h("img", { src: jpeg(bytes), alt, draggable: "false" });
 }
 
 // The steps that led here, and what is asked now, piece by piece
 export class Question {
   constructor(send) {
-    Object.assign(this, { send, pictures: new Pictures() });
+    this.send = send;
     this.backButton = button("Back (Backspace)", "back", () => send({ do: "back" }), { class: "prodrec-back" });
     this.trail = h("ol", { class: "prodrec-trail", "aria-label": "Trail" });
     this.where = h("div", { class: "prodrec-where", role: "navigation", "aria-label": "Where you are" }, this.backButton, this.trail);
@@ -30,7 +22,6 @@ export class Question {
   }
 
   draw(view) {
-    this.pictures.start();
     const last = view.trail.length - 1;
     this.backButton.hidden = last < 1 && !view.opinion;
     const step = (label, i) => (i === last ? h("span", { "aria-current": "step", text: label }) : textButton(label, () => this.send({ do: "back", to: i ? i + view.skipped : 0 }), { title: label }));
@@ -38,7 +29,7 @@ export class Question {
     const steps = view.trail.map((label, i) => h("li", {}, step(label, i)));
     this.trail.replaceChildren(...[steps[0], dots, ...steps.slice(1)].filter(Boolean));
     this.trail.lastChild?.scrollIntoView?.({ block: "nearest", inline: "nearest" });
-    const chip = (c) => h("li", { class: `prodrec-chip prodrec-chip-${c.kind}` }, c.thumb && this.pictures.show(c.thumb, ""),
+    const chip = (c) => h("li", { class: `prodrec-chip prodrec-chip-${c.kind}` }, c.thumb && picture(c.thumb, ""),
       h("small", { text: KINDS[c.kind] ?? c.kind }), h("span", { text: c.label }),
       button(`Remove ${c.label}`, "close", () => this.send({ do: "drop", kind: c.kind, at: c.at })));
     this.chips.replaceChildren(...view.chips.map(chip));
@@ -48,14 +39,11 @@ export class Question {
     this.pills.hidden = !view.filters.length;
     this.settle.forEach((settle) => settle());
   }
-
-  close() { this.pictures.close(); }
 }
 
 // A strip of small pictures: a customer's products, or the tray
 class Strip {
   constructor(name, label) {
-    this.pictures = new Pictures();
     this.title = h("p", { class: "prodrec-heading" });
     this.items = h("ul", { class: "prodrec-strip", "aria-label": label });
     this.buttons = h("div", { class: "prodrec-stripbuttons" });
@@ -64,15 +52,12 @@ class Strip {
   }
 
   draw(title, cards, label, onclick) {
-    this.pictures.start();
     this.node.hidden = !cards;
     if (!cards) return;
     this.title.textContent = title;
-    this.items.replaceChildren(...cards.map((c) => h("li", {}, h("button", { type: "button", title: c.title, "aria-label": label(c), onclick: () => onclick(c) }, this.pictures.show(c.thumb, c.title)))));
+    this.items.replaceChildren(...cards.map((c) => h("li", {}, h("button", { type: "button", title: c.title, "aria-label": label(c), onclick: () => onclick(c) }, picture(c.thumb, c.title)))));
     this.settle();
   }
-
-  close() { this.pictures.close(); }
 }
 
 export class Customer extends Strip {
@@ -154,7 +139,7 @@ export class Votes {
 // Why one product is recommended: the parts of its score, what it shares with the question, the heat on both pictures
 export class Why {
   constructor(back) {
-    Object.assign(this, { back, pictures: new Pictures() });
+    this.back = back;
     this.body = h("div");
     this.closeButton = button("Close", "close", () => this.hide());
     this.title = h("p", { class: "prodrec-heading", id: `why-${Math.random().toString(36).slice(2)}` });
@@ -163,7 +148,6 @@ export class Why {
   }
 
   show(reply, buffers) {
-    this.pictures.start();
     this.id = reply.id;
     this.title.textContent = `Why ${reply.title}?`;
     const top = Math.max(reply.score, 1e-9), parts = Object.entries(reply.parts);
@@ -175,7 +159,7 @@ export class Why {
     const sum = h("tr", { class: "prodrec-sum" }, h("th", { scope: "row", text: "Score" }), h("td", { text: reply.score.toFixed(3) }), h("td"));
     const shared = reply.shared.length ? h("p", {}, h("b", { text: "In common: " }), reply.shared.map(([name, value]) => `${name} ${value}`).join(", ")) : null;
     const names = buffers.length > 1 ? [reply.asked, reply.title] : [reply.title];
-    const heat = buffers.length ? h("div", { class: "prodrec-heat" }, buffers.map((b, i) => h("figure", {}, this.pictures.show(b, `${names[i]}, warm where the two are alike`), h("figcaption", { text: names[i] })))) : null;
+    const heat = buffers.length ? h("div", { class: "prodrec-heat" }, buffers.map((b, i) => h("figure", {}, picture(b, `${names[i]}, warm where the two are alike`), h("figcaption", { text: names[i] })))) : null;
     const hint = buffers.length ? h("p", { class: "prodrec-hint", text: "Warm: where the network sees the likeness." }) : null;
     this.body.replaceChildren(...[h("table", {}, h("tbody", {}, parts.map(row), parts.length > 1 && sum)), shared, heat, hint].filter(Boolean));
     this.node.hidden = false;
@@ -188,8 +172,6 @@ export class Why {
     this.node.hidden = true;
     if (held) this.back(this.id);
   }
-
-  close() { this.pictures.close(); }
 }
 
 export function prediction(rows) {

@@ -56,7 +56,7 @@ export async function shrink(file) {
 // The question in a large picture. Dragging draws a frame; its part of the picture becomes the question.
 export class Frame {
   constructor(send) {
-    Object.assign(this, { send, box: null, url: null });
+    Object.assign(this, { send, box: null });
     this.image = h("img", { class: "prodrec-large", alt: "", draggable: "false" });
     this.frame = h("span", { class: "prodrec-frame", hidden: true });
     this.area = h("div", {
@@ -74,10 +74,8 @@ export class Frame {
 
   show(question) {
     this.node.hidden = !question;
-    if (this.url) URL.revokeObjectURL(this.url);
-    this.url = question ? jpeg(question.picture) : null;
     if (!question) return;
-    this.image.src = this.url;
+    this.image.src = jpeg(question.picture);
     this.image.alt = question.title;
     this.title.textContent = question.title;
     this.facts.textContent = question.facts;
@@ -134,6 +132,4 @@ export class Frame {
       e.stopPropagation();
     });
   }
-
-  close() { if (this.url) URL.revokeObjectURL(this.url); }
 }

@@ -4,7 +4,7 @@ import { h, icon, jpeg } from "./dom.js";
 
 export class Search {
   constructor(page) {
-    Object.assign(this, { page, asked: "", chosen: -1, options: [], urls: [] });
+    Object.assign(this, { page, asked: "", chosen: -1, options: [] });
     const own = page.own;
     this.input = h("input", {
       type: "text", class: "prodrec-input", role: "combobox", "aria-expanded": "false", "aria-autocomplete": "list", autocomplete: "off",
@@ -48,7 +48,6 @@ export class Search {
       if (this.found.firstChild) this.found.firstChild.replaceWith(this.option(this.options[0], 0));
       return;
     }
-    this.urls.splice(0).forEach((u) => URL.revokeObjectURL(u));
     this.found.replaceChildren(...this.options.map((o, i) => this.option(o, i)));
     if (!this.options.length) this.found.replaceChildren(h("li", { class: "prodrec-nothing", role: "option", "aria-disabled": "true", text: "No product has this name." }));
     this.found.hidden = false;
@@ -59,9 +58,7 @@ export class Search {
   face(o) {
     if (o.icon) return icon(o.icon);
     if (!o.thumb?.byteLength) return h("span", { class: "prodrec-noface" });
-    const url = jpeg(o.thumb);
-    this.urls.push(url);
-    return h("img", { src: url, alt: "" });
+    return h("img", { src: jpeg(o.thumb), alt: "" });
   }
 
   option(o, i) {
