@@ -9,9 +9,11 @@ COPY prodrec prodrec
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir dist .
 
 FROM python:3.12-slim
+# `--build-arg EXTRAS=serve,postgres,pgvector,cluster` is the image of deploy/compose.yaml.
+ARG EXTRAS=serve,postgres
 WORKDIR /app
 COPY --from=build /source/dist dist
-RUN pip install --no-cache-dir "$(echo dist/*.whl)[serve,postgres]"
+RUN pip install --no-cache-dir "$(echo dist/*.whl)[$EXTRAS]"
 # Writable for whoever the container runs as; what is mounted here stays: the versions, and without PostgreSQL their database.
 WORKDIR /
 RUN mkdir -p -m 1777 data

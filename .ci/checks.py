@@ -161,6 +161,7 @@ BARE_TESTS = (
     "tests/test_real.py",
     "tests/test_browser_page.py",
     "tests/test_postgres.py",
+    "tests/test_pgvector.py",
     "tests/test_audit.py",
     "tests/test_classifier.py::test_mobilenetv2_sees_what_keras_applications_sees",
     "tests/test_backbones.py::test_real_weights_of_narrow_ones",

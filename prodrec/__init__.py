@@ -113,6 +113,7 @@ SAVED_IN = _MODULES | {
     "SLIM": "recommend.linear",
     "Sequential": "recommend.sequential",
     "MetricEmbedder": "recommend.metric_learning",
+    "PgVectorIndex": "recommend.pgvector",
     "PCAEmbedder": "recommend.reduction",
     "Reduced": "recommend.reduction",  # its name in version 0.1
 }

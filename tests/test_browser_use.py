@@ -514,6 +514,32 @@ def test_a_histogram_with_two_handles_and_a_chip(sheet, page, catalog):
     widget.get_by_role("button", name=re.compile("^Remove the filter price")).click()
     expect(pill).to_have_count(0)
     assert "where" not in made.widget.query
+    widget.locator("summary").filter(has_text="added").click()  # dates
+    widget.get_by_role("slider", name="added, from").focus()
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    expect(pill).to_contain_text(re.compile(r"added: from \d{4}-\d\d-\d\d"))
+    day = made.widget.query["where"]["added"][0]
+    assert made.widget.counts()[0] == (catalog.products.added >= day).sum() < N
+
+
+GIVEN = """async (name) => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 60, height: 60 });
+  canvas.getContext("2d").fillRect(10, 10, 30, 30);
+  const blob = await new Promise((done) => canvas.toBlob(done, "image/png")), data = new DataTransfer();
+  data.items.add(new File([blob], `${name}.png`, { type: "image/png" }));
+  const about = { clipboardData: data, dataTransfer: data, bubbles: true, cancelable: true };
+  const event = name === "paste" ? new ClipboardEvent(name, about) : new DragEvent(name, about);
+  document.querySelector(".prodrec-input").dispatchEvent(event);
+}"""
+
+
+def test_pictures_are_pasted_and_dropped(sheet, page):
+    _, widget = sheet(k=3)
+    for name in ("paste", "drop"):
+        page.evaluate(GIVEN, name)
+        expect(widget.locator(".prodrec-chip-image")).to_contain_text(f"{name}.png")
+        expect(widget.locator(".prodrec-large")).to_be_visible()
 
 
 def test_colours_have_swatches_and_words_have_counts(sheet, catalog):

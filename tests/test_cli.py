@@ -100,7 +100,7 @@ def test_a_folder_without_a_recommender_is_one_line(command, more, tmp_path, cap
         ("tune --data demo --network compact --space big --out OUT", "--space 'big' is unknown"),
         ("tune --data demo --network compact --space {3} --out OUT", "or JSON"),
         ("tune --data demo --out OUT", "choose one of walmart, compact"),
-        ("embed --data demo --network resnet --out OUT", "choose colours, words, or one of"),
+        ("embed --data demo --network resnet --out OUT", "choose auto, colours, words, or one of"),
         ("embed --data demo --network colours --model PLACE/model --out OUT", "give one of them"),
         ("index --out OUT", "--data is missing"),
         (

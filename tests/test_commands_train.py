@@ -112,6 +112,7 @@ def test_nothing_said_reads_what_most_products_have(place, tmp_path, capsys):
     table = ["--data", place / "products.csv", *MAP, "--minutes", "0.02"]
     result = said(capsys, "train", *table, "--out", tmp_path / "both")
     assert result["classifier"].startswith("late: auto: ") and "by log-loss" in result["chosen"]
+    assert "; picture: " in result["chosen"] and "; words: tfidf" in result["chosen"]
     assert [row["candidate"] for row in result["tried"]] == ["picture", "words", "both"]
     assert said(capsys, "evaluate", tmp_path / "both")["accuracy"]["value"] > 0.8
 

@@ -310,3 +310,12 @@ def test_wishes_from_outside_hold_plain_values():
         with pytest.raises(ValueError, match="give a range of 'price'"):
             json_wish("price", value)
     assert json_wish("price", {"to": 3}) == (None, 3) and json_wish("a", {"any": [1]}) == {1}
+
+
+def test_only_none_finds_a_missing_number():
+    products = pd.DataFrame({"price": [4.0, None, 7.0], "kind": ["mug", None, "cup"]})
+    for wanted, found in ((None, [1]), ([4, None, 9], [0, 1]), ([], [])):
+        assert np.flatnonzero(where_mask(products, {"price": wanted})).tolist() == found
+    assert where_note(products, {"price": None}) == ""
+    assert where_note(products, {"kind": None}) == ""
+    assert "None" in where_note(products.iloc[[0, 2]], {"price": None})

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from vectors import vector_server
 
 from prodrec.core import save_folder
 from prodrec.recommend.index import (
@@ -30,6 +31,7 @@ from prodrec.recommend.index import (
     check_vectors,
     index_bytes,
 )
+from prodrec.recommend.pgvector import PgVectorIndex
 from prodrec.stats import unit_rows
 
 quick = settings(
@@ -109,11 +111,21 @@ INDEXES = {
     "graph": lambda: FaissIndex(approximate=True),
     "graph_float16": lambda: FaissIndex(approximate=True, dtype="float16"),
     "table": TableIndex,
+    "pgvector": lambda: PgVectorIndex(vector_server().url, "exact", approximate=False),
+}
+CHANGED = INDEXES | {
+    "pgvector_graph": lambda: PgVectorIndex(vector_server().url, "graph", approximate=True),
 }
 
 
 @pytest.fixture(params=INDEXES)
 def make(request):
+    return INDEXES[request.param]
+
+
+@pytest.fixture(params=[name for name in INDEXES if name != "pgvector"])
+def make_here(request):
+    "Those that answer in microseconds; for the other `any_sequence_of_changes` makes the examples."
     return INDEXES[request.param]
 
 
@@ -190,9 +202,10 @@ class Model(RuleBasedStateMachine):
                 assert row_scores.tolist() == sorted(exact[chosen], reverse=True)[: len(row)]
 
 
-for _name, _make in INDEXES.items():
+for _name, _make in CHANGED.items():
     _model = type(f"Model_{_name}", (Model,), {"make": staticmethod(_make)})
-    _model.TestCase.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)
+    _often = 6 if "pgvector" in _name else 20  # a server answers in milliseconds, not in micro
+    _model.TestCase.settings = settings(max_examples=_often, stateful_step_count=20, deadline=None)
     globals()[f"Test_any_sequence_of_changes_{_name}"] = _model.TestCase
 
 
@@ -217,7 +230,8 @@ def test_the_answer_is_that_of_brute_force(make, share, n):
 
 @quick
 @given(data=st.data(), dim=st.integers(1, 5))
-def test_vectors_come_in_any_form(make, data, dim):
+def test_vectors_come_in_any_form(make_here, data, dim):
+    make = make_here
     n = data.draw(st.integers(1, 6))
     x = data.draw(arrays(np.float64, (n, dim), elements=values))
     forms = [x, x.tolist(), np.asfortranarray(x), np.repeat(x, 2, axis=1)[:, ::2]]
@@ -326,7 +340,8 @@ def test_an_empty_one_has_the_same_settings(make):
 
 @quick
 @given(n=st.integers(0, 10), dim=st.integers(1, 4), data=st.data())
-def test_save_and_load(make, tmp_path, n, dim, data):
+def test_save_and_load(make_here, tmp_path, n, dim, data):
+    make = make_here
     vectors = data.draw(arrays(np.float32, (n, dim), elements=values))
     index = make().add(vectors)
     index.save(tmp_path / "i")

@@ -380,12 +380,14 @@ def test_changes_need_the_key(shop, folder, catalog):
 
 def test_a_product_comes_changes_and_goes(shop):
     url, _ = shop
-    before = requests.get(f"{url}/ready").json()["products"]
+    state = requests.get(f"{url}/ready").json()
+    before, change = state["products"], state["change"]
     assert put(
         url, "new", {"title": "cotton thing", "price": 5}, picture(colour="blue")
     ).json() == {
         "id": "new",
         "products": before + 1,
+        "change": change + 1,
     }
     found = requests.post(
         f"{url}/recommend", files={"image": picture(colour="blue")}, data={"k": 1}

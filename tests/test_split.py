@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from prodrec.data.catalog import Catalog
 from prodrec.data.split import (
+    _side,
     classes_of,
     encode_labels,
     has_official_sides,
@@ -326,7 +327,23 @@ def test_an_official_split_is_taken_as_it_is():
         "test": 10,
     }
     assert set(sides["test"].products["side"]) == {"TEST"}  # though all titles are the same
+    two = table.assign(side=["train", "train", "test", "train"] * 10, title=range(40))
+    drawn = official_sides(Catalog(two.astype({"title": str}).set_axis(map(str, range(40)))))
+    assert {name: len(side) for name, side in drawn.items()} == {
+        "train": 27,
+        "validation": 3,
+        "test": 10,
+    }
     only = Catalog(table.assign(side="train").set_axis(map(str, range(40))))
     assert not has_official_sides(only)
     with pytest.raises(ValueError, match="'side' lacks train or test"):
         official_sides(only)
+
+
+def test_a_part_is_drawn_in_proportion_to_what_it_needs():
+    need, left = np.array([30, 10, 0]), np.array([40, 40, 40])
+    drawn = [_side(need, left, 1, chance) for chance in (0.0, 0.74, 0.76, 0.999)]
+    assert drawn == [0, 0, 1, 1]
+    assert _side(need, np.array([0, 40, 40]), 1, 0.1) == 1  # the first part is full
+    assert _side(np.array([1, 3, 2]), left, 5, 0.0) == 1  # nobody needs five: the neediest
+    assert _side(np.array([1, 1]), np.array([2, 4]), 5, 0.0) == 1  # no room at all: the roomiest

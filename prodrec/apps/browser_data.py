@@ -405,7 +405,8 @@ def point_colours(
     frequent = values.cat.categories if ordered else words.value_counts().index[:n]
     code = {word: i for i, word in enumerate(frequent)}
     labels, rest = [str(word) for word in frequent], len(frequent)
-    codes = np.array([254 if w is None else code.get(w, 253) for w in words])
+    places, seen = pd.factorize(words)
+    codes = np.array([*(code.get(word, 253) for word in seen), 254])[places]
     for special, label in ((253, "other"), (254, "missing")):
         if (codes == special).any():
             codes[codes == special], labels, rest = rest, [*labels, label], rest + 1
@@ -420,6 +421,8 @@ def cluster_names(
     """Return the words that name a place of the map: label, x, y; none for numbers and dates."""
     if not (values.dtype == "category" or pd.api.types.is_string_dtype(values.dtype)):
         return []
+    step = max(1, len(points) // 12_000)  # a part of many points says where the words lie
+    points, values = points.iloc[::step], values.iloc[::step]
     codes, words = pd.factorize(values)
     known = codes >= 0
     if not known.any():

@@ -9,6 +9,7 @@ __all__ = ['version_of', 'saved_at', 'newest_folder', 'cached_only', 'inside_onl
 
 # %% ../../nbs/42c_apps.live.ipynb #0009
 import asyncio
+import contextlib
 import functools
 import hashlib
 import logging
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import sqlalchemy as sa
 
 from .batching import MicroBatcher, WorkPool, answer_batch
 from prodrec.apps.changes import (
@@ -34,6 +36,7 @@ from prodrec.apps.changes import (
     column_types,
 )
 from .decoding import Decoders, kept_file
+from .replicas import Follower
 from ..core import cache_dir, find_saved
 from ..data.catalog import Catalog
 from ..data.pictures import is_url, url_path
@@ -253,9 +256,11 @@ class Writer:
         changes: ChangeLog,  # where changes are kept
         version: str,  # of the recommender
         columns: Mapping[str, str] | None = None,  # the schema of further columns
+        saved: datetime | None = None,  # when it was saved, UTC: see `ChangeLog.after`
     ):
         self.recommender, self.changes, self.version = recommender, changes, version
         self.columns, self.lock, self._types = columns, threading.RLock(), (None, {})
+        self.saved, self.position = saved, 0  # the number of the last change that is in memory
 
     @property
     def types(self) -> dict[str, str | None]:
@@ -264,6 +269,20 @@ class Writer:
         if self._types[0] != list(products):
             self._types = list(products), column_types(products, self.columns)
         return self._types[1]
+
+    def follow(
+        self,
+        until: int | None = None,  # the number of the last change to take in; None: the newest
+    ) -> int:
+        """Take in what other servers have written; return the number of products that changed."""
+        with self.lock:
+            until = self.changes.end() if until is None else until
+            if until <= self.position:
+                return 0
+            found = self.changes.after(self.position, until, self.version, self.saved)
+            apply_changes(self.recommender, found)
+            self.position = until
+            return len(found)
 
     def apply(
         self,
@@ -279,6 +298,8 @@ class Writer:
         return results
 
     def _apply(self, block: Mapping[str, Change]) -> dict[str, Exception]:
+        with contextlib.suppress(sa.exc.SQLAlchemyError):  # to write will say so
+            self.follow()
         errors, catalog, types = {}, self.recommender.catalog, self.types
         for id, change in block.items():
             try:
@@ -295,8 +316,11 @@ class Writer:
         kept = [c for i, c in good.items() if i not in wrong]
         try:
             if kept:
-                self.changes.write(kept, self.version)
+                first, last = self.changes.write(kept, self.version)
+                self.follow(first - 1)
+                gone = [i for i in gone if i in self.recommender.catalog]
                 take_in(self.recommender, new, vectors, gone)
+                self.position = last
         except Exception as e:
             wrong |= {c[0]: e for c in kept}
         return errors | wrong
@@ -355,7 +379,7 @@ class LiveRecommender:
     """Change a recommender while it answers; keep each change in a database before it is made.
 
     After `open`: `recommender`, its `version`, and `catalog`, the products as they are between two
-    changes. Two live recommenders cannot share a database.
+    changes. Any number of live recommenders may share a database: each follows its log.
     """
 
     def __init__(
@@ -371,6 +395,7 @@ class LiveRecommender:
         self._source, self._database, self.max_pixels = source, database, max_pixels
         self.columns, self.patience = columns, patience
         self.writer, self.facets, self._reloading = None, Facets(), threading.Lock()
+        self.follower: Follower | None = None  # of the changes that other servers write
         self.lanes = Lanes(self)
         self.together, self.classify = self.lanes.together, self.lanes.classify
 
@@ -398,17 +423,27 @@ class LiveRecommender:
         """Load the recommender and bring it up to date."""
         self.writer = self._loaded(self._source, ChangeLog(self._database, self.patience))
         self.changes.compact()
+        self.follower = Follower(self._database, lambda: self.writer.follow())
+        self.follower.start()
         return self
 
     def _loaded(self, source: Recommender | str | Path, changes: ChangeLog) -> Writer:
         feedback = HeldFeedback(self._database, self.patience)
         recommender, version = load_live(source, feedback, self.pictures)
-        apply_changes(recommender, changes.last(version))
-        return Writer(recommender, changes, version, self.columns)
+        saved = None if isinstance(source, Recommender) else saved_at(source)
+        writer = Writer(recommender, changes, version, self.columns, saved)
+        writer.follow()
+        return writer
 
     def close(self) -> bool:
         """Finish what was begun; return False where something takes too long and is left behind."""
-        return self.lanes.close()
+        done = self.follower is None or self.follower.stop()
+        return self.lanes.close() and done
+
+    @property
+    def change(self) -> int:
+        """Return the number of the last change that is in memory, 0 before `open`."""
+        return 0 if self.writer is None else self.writer.position
 
     def reload(self) -> dict:
         """Take the version in use into work: version, previous, carried, left and products.
@@ -425,7 +460,7 @@ class LiveRecommender:
             with old.lock:
                 if new.version != old.version:
                     carried = self.changes.carry(old.version, new.version, saved_at(folder))
-                apply_changes(new.recommender, self.changes.last(new.version))
+                new.follow()
                 self.writer = new
         finally:
             self._reloading.release()

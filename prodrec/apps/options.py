@@ -306,6 +306,8 @@ def _embed_parser(commands):
     parser = add_command(commands, "embed", "commands_shop:embed_data", what, text, *examples)
     _add_data_options(parser, required=True)
     _add_embedder_options(parser)
+    address = "address of a Dask scheduler whose workers compute, e.g. tcp://host:8786"
+    parser.add_argument("--workers", metavar="ADDRESS", help=address)
     parser.add_argument("--out", required=True, help="folder to write: the vectors and the ids")
 
 # %% ../../nbs/43b_apps.options.ipynb #0054
@@ -410,7 +412,42 @@ def _retrain_parser(commands):
     add("--epochs", type=_positive, help="training epochs (default: as before)")
     add("--rollback", action="store_true", help="go back to the version before, without training")
 
-# %% ../../nbs/43b_apps.options.ipynb #0067
+# %% ../../nbs/43b_apps.options.ipynb #0068
+_DATABASE = "URL of the database of the shop (default: PRODREC_DATABASE, or SQLite beside DIR)"
+
+
+def _queue_parser(commands):
+    text = "Put work into the queue of a shop, or list what is there. Workers do it in the "
+    text += "background, and go on after one of them has died."
+    examples = (
+        "prodrec queue shop import new.jsonl",
+        "prodrec queue shop retrain -- --data grown.csv --add",
+        "prodrec queue shop",
+    )
+    what = "put work into a queue"
+    parser = add_command(commands, "queue", "commands_work:queue_work", what, text, *examples)
+    _add_folder(parser, "a folder of versions, or a saved recommender")
+    add = parser.add_argument
+    kinds = "import FILE (JSON lines or CSV), or retrain with its options after --"
+    add("kind", nargs="?", choices=("import", "retrain"), help=kinds)
+    add("options", nargs="*", metavar="OPTION", help="the file, or the options of retrain")
+    add("--database", help=_DATABASE)
+
+# %% ../../nbs/43b_apps.options.ipynb #0069
+def _worker_parser(commands):
+    text = "Work on the queue of a shop until it is stopped. Any number of workers may run. A job "
+    text += "whose worker dies is done by another one when its lease is over. Needs prodrec[serve]."
+    examples = ("prodrec worker shop", "prodrec worker shop --once")
+    what = "work on a queue"
+    parser = add_command(commands, "worker", "commands_work:run_worker", what, text, *examples)
+    _add_folder(parser, "a folder of versions, or a saved recommender")
+    add = parser.add_argument
+    add("--database", help=_DATABASE)
+    seconds = "seconds after which a dead worker's job is free (default: %(default)s)"
+    add("--lease", type=_minutes, default=60.0, help=seconds)
+    add("--once", action="store_true", help="end when nothing waits")
+
+# %% ../../nbs/43b_apps.options.ipynb #0070
 _COMMANDS = (
     _demo_parser,
     _audit_parser,
@@ -423,6 +460,8 @@ _COMMANDS = (
     _serve_parser,
     _monitor_parser,
     _retrain_parser,
+    _queue_parser,
+    _worker_parser,
     _report_parser,
 )
 

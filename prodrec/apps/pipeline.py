@@ -229,7 +229,8 @@ def _search_section(classifier: ImageClassifier) -> dict[str, str]:
     if classifier.tried_ is None:
         return {}
     why = f"<p>{escape(classifier.chosen_)}.</p>"
-    table = classifier.tried_.assign(seconds=classifier.tried_.seconds.round(1)).fillna("")
+    table = classifier.tried_.assign(seconds=classifier.tried_.seconds.round(1))
+    table = table.astype(object).fillna("")
     return {"What was tried": why + table_html(table, "All candidates, in their order")}
 
 # %% ../../nbs/41_apps.pipeline.ipynb #0031

@@ -174,6 +174,7 @@ class Routes:
             database = "does not answer"
         state = {"status": "ready" if database == "ok" else "degraded", "database": database}
         facts = {"products": len(self.live.catalog), "version": self.live.version}
+        facts["change"] = self.live.change
         return json_answer(state | facts)
 
     async def filters(self):
@@ -298,7 +299,8 @@ class Changing:
         self.live = live
 
     def _told(self, id: str):
-        return json_answer({"id": id, "products": len(self.live.catalog)})
+        told = {"id": id, "products": len(self.live.catalog), "change": self.live.change}
+        return json_answer(told)
 
     async def put(self, id: Id, request: fastapi.Request):
         """Add a product or replace it; it is recommended at once, and kept when this answers."""
@@ -338,7 +340,8 @@ class Changing:
         keep = self.live.recommender.feedback
         work = (keep, event.user, event.id, event.event, event.value)
         await self.live.lanes.database.run(*work)
-        return json_answer({"id": event.id, "products": len(self.live.catalog)}, 201)
+        told = {"id": event.id, "products": len(self.live.catalog), "change": self.live.change}
+        return json_answer(told, 201)
 
     async def reload(self):
         """Take the newest version into use; the one before answers until it is ready."""

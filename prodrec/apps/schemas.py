@@ -148,6 +148,7 @@ class State(pydantic.BaseModel):
     products: int = _field(description="how many products there are")
     version: str = _field(description="of the recommender: the beginning of its checksum")
     database: str = _field(description="`ok`, or `does not answer`: changes are refused then")
+    change: int = _field(description="the number of the last change that answers take account of")
 
 # %% ../../nbs/42d_apps.schemas.ipynb #0022
 class Hit(pydantic.BaseModel, extra="allow"):
@@ -239,6 +240,7 @@ class Changed(pydantic.BaseModel):
 
     id: str
     products: int = _field(description="how many there are now")
+    change: int = _field(description="the number of the last change; see X-Change of an answer")
 
 
 class Reloaded(pydantic.BaseModel):

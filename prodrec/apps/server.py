@@ -368,7 +368,8 @@ def guarded(
     """Put the guard before an application, and return the application."""
 
     def headers() -> dict[str, str]:
-        own = {"X-Model-Version": app.state.live.version or "none"}
+        live = app.state.live
+        own = {"X-Model-Version": live.version or "none", "X-Change": str(live.change)}
         return own | ({"Cross-Origin-Resource-Policy": "cross-origin"} if limits.origins else {})
 
     guard = {"key": api_key, "headers": headers, "seen": metrics.seen}
@@ -376,7 +377,7 @@ def guarded(
     app.add_middleware(Guard, limits=limits, **guard)
     if limits.origins:
         cors = optional("starlette.middleware.cors", "serve").CORSMiddleware
-        told = ["X-Model-Version", "X-Request-ID", "Retry-After"]
+        told = ["X-Model-Version", "X-Change", "X-Request-ID", "Retry-After"]
         allowed = {"allow_origins": list(limits.origins), "allow_headers": ["content-type"]}
         app.add_middleware(cors, **allowed, allow_methods=["GET", "POST"], expose_headers=told)
     return app

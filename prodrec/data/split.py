@@ -476,11 +476,12 @@ def official_sides(
         told = f"holds {', '.join(map(repr, wrong[:3]))}" if wrong else "lacks train or test"
         raise ValueError(f"`column` {column!r} {told}: expected {', '.join(names)}")
     side = values.map(names)
-    parts = {name: catalog[side.index[side == name].tolist()] for name in OFFICIAL}
-    if not len(parts["validation"]):
+    ids = {name: side.index[side == name].tolist() for name in OFFICIAL}
+    parts = {name: catalog[ids[name]] for name in ids if ids[name]}
+    if "validation" not in parts:
         sizes = {"train": 1 - validation, "validation": validation}
         parts |= split(parts["train"], target, sizes, seed=seed)
-    return parts
+    return {name: parts[name] for name in OFFICIAL}
 
 # %% ../../nbs/16_data.split.ipynb #0075
 def classes_of(

@@ -66,7 +66,9 @@ def _load(name: str) -> _ModuleType:
     "Return a module of Keras, or of a package built on it, imported if it is not yet."
     with _LOADING:
         if "keras" not in _sys.modules:
-            _os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+            # without a GPU its only error is that there is none
+            level = "2" if _os.path.exists("/dev/nvidiactl") else "3"
+            _os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", level)
             _logging.getLogger("tensorflow").addFilter(_is_news)
             with _without_greetings():
                 _import_module("keras")

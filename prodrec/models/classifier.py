@@ -24,6 +24,7 @@ from prodrec.models import (
 from .calibration import fit_temperature, with_temperature
 from .choice import Chosen, quiet_tensorflow
 from .choose_pictures import choose_pictures, own_size, solve_probe
+from .cluster import cluster_answers
 from prodrec.models.networks import (
     check_options,
     embedding_network,
@@ -102,10 +103,19 @@ class Classifier(Chosen, Trainer, Saved):
     def predict_proba(
         self,
         x,  # a catalogue, one input or a list of inputs
+        workers=None,  # of a catalogue: the address of a Dask scheduler, or a client
     ) -> np.ndarray:
         """Return the probability of each class, float32 (n, classes)."""
         self.check_fitted()
-        return with_temperature(self.raw_proba(self.inputs(x)), self.temperature_)
+        raw = self.raw_proba(self.inputs(x)) if workers is None else self._on_cluster(x, workers)
+        return with_temperature(raw, self.temperature_)
+
+    def _on_cluster(self, x, workers) -> np.ndarray:
+        "Return the answers of the network from a cluster; `TypeError` where there can be none."
+        if not isinstance(x, Catalog) or not isinstance(self, PictureReader):
+            raise TypeError("`workers` computes the pictures of a catalogue: leave it out here")
+        how = {"fit_mode": self.fit_mode, "batch_size": self.batch_size, "workers": workers}
+        return cluster_answers(self.model, x, self.image_size_, **how)
 
     def predict(
         self,
@@ -381,8 +391,9 @@ class ImageClassifier(PictureReader, Classifier):
             return apply_network(network, inputs, self.batch_size)
         named = self.network if self.found_ is None else self.found_["network"]
         answers = swift_features if named == "probe" else frozen_answers
-        seen = answers(frozen, inputs, self.batch_size)
-        return apply_network(learns, seen, self.batch_size)
+        with quiet_tensorflow():  # it warns of many small networks
+            seen = answers(frozen, inputs, self.batch_size)
+            return apply_network(learns, seen, self.batch_size)
 
     def raw_proba(
         self,

@@ -18,7 +18,8 @@ from . import keras
 from .pixels import Pixels, RowStore, batch_answers
 
 # %% auto #0
-__all__ = ['NAMED', 'EXACT', 'network_digest', 'has_bfloat16', 'in_bfloat16', 'Features', 'bottleneck']
+__all__ = ['NAMED', 'EXACT', 'network_digest', 'has_bfloat16', 'in_bfloat16', 'Features', 'as_kept', 'feature_store',
+           'bottleneck']
 
 # %% ../../nbs/20a_models.features.ipynb #0011
 NAMED = (
@@ -120,8 +121,11 @@ class Features:
         return f"Features({kept}; {self.computed:,} computed now)"
 
 # %% ../../nbs/20a_models.features.ipynb #0028
-def _as_kept(y: np.ndarray, keep: str) -> np.ndarray:
-    "Return answers in the type in which they are kept; `ValueError` where they do not fit into it."
+def as_kept(
+    y: np.ndarray,  # answers of a network
+    keep: str,  # "float32" or "float16"
+) -> np.ndarray:
+    """Return answers in the type in which they are kept; `ValueError` where they do not fit."""
     with np.errstate(over="ignore"):
         kept = y.astype(keep)
     if np.isinf(kept).any() and not np.isinf(y).any():
@@ -132,8 +136,14 @@ def _as_kept(y: np.ndarray, keep: str) -> np.ndarray:
     return kept
 
 # %% ../../nbs/20a_models.features.ipynb #0031
-def _feature_store(model, pixels: Pixels, precision: str, keep: str, engine) -> RowStore:
-    "Return the store for these answers, after a look at the arguments."
+def feature_store(
+    model: keras.Model,  # from uint8 (n, height, width, 3) to one array (n, …)
+    pictures: str,  # the folder's name of the store with the pictures, which says their size
+    precision: str = "float32",  # see `bottleneck`
+    keep: str = "float32",  # see `bottleneck`
+    engine=None,  # see `bottleneck`
+) -> RowStore:
+    """Return the store for these answers, after a look at the arguments."""
     precisions, kinds = ("float32", "bfloat16"), ("float32", "float16")
     for name, given, known in (("precision", precision, precisions), ("keep", keep, kinds)):
         if given not in known:
@@ -152,7 +162,7 @@ def _feature_store(model, pixels: Pixels, precision: str, keep: str, engine) -> 
         )
     computed = precision if engine is None else engine.name
     which = f"{network_digest(model)}-{computed}-{keep}"
-    folder = cache_dir("features", which, pixels.store.folder.name)
+    folder = cache_dir("features", which, pictures)
     return RowStore(folder, f"rows.{keep}", shape[1:], keep)
 
 # %% ../../nbs/20a_models.features.ipynb #0034
@@ -170,7 +180,7 @@ def bottleneck(
     `ValueError` for an unknown `precision` or `keep`, for answers too large for float16, and for a
     network with several.
     """
-    store = _feature_store(model, pixels, precision, keep, engine)
+    store = feature_store(model, pixels.store.folder.name, precision, keep, engine)
     digests = pixels.digests
     with store.lock:
         known = store.open()
@@ -180,7 +190,7 @@ def bottleneck(
         done = 0
         for y in batch_answers(network, asked, batch_size, "features"):
             keys = [digests[n] for n in new[done : done + len(y)]]
-            store.append(_as_kept(y, keep), keys)
+            store.append(as_kept(y, keep), keys)
             known |= {key: len(known) + n for n, key in enumerate(keys)}
             done += len(y)
     return Features([known[d] for d in digests], store, done)

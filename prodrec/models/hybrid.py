@@ -314,6 +314,9 @@ def fit_late(
         if searches(hybrid.image) or searches(hybrid.text):
             how_good = (sides[1][2], classes, hybrid.target, row)
             hybrid.tried_, hybrid.chosen_ = compared_modalities(parts, *how_good)
+            told = zip(("picture", "words"), parts, strict=True)
+            why = [f"{name}: {part.chosen_}" for name, part in told if part.chosen_]
+            hybrid.chosen_ = "; ".join([hybrid.chosen_, *why])
         if validation is None:
             parts = relearned(parts, (hybrid.image, hybrid.text), sides_of(hybrid, train))
         hybrid.model, hybrid.classes_ = mixture(*parts, weight, classes), classes

@@ -22,8 +22,8 @@ from ..data.pictures import decode, digest, read_image
 from . import keras
 
 # %% auto #0
-__all__ = ['FITS', 'check_image_size', 'fit_size', 'stack_pictures', 'RowStore', 'Pixels', 'load_pixels', 'picture_sizes',
-           'batch_answers', 'apply_network', 'augmentation']
+__all__ = ['FITS', 'check_image_size', 'fit_size', 'stack_pictures', 'RowStore', 'pixel_store', 'Pixels', 'load_pixels',
+           'picture_sizes', 'batch_answers', 'apply_network', 'augmentation']
 
 # %% ../../nbs/20_models.pixels.ipynb #0012
 def check_image_size(
@@ -136,8 +136,11 @@ class RowStore:
         return np.memmap(self.file, self.dtype, "r", shape=whole)
 
 # %% ../../nbs/20_models.pixels.ipynb #0030
-def _pixel_store(image_size: tuple[int, int], fit_mode: str) -> RowStore:
-    "Return the store of pictures of this size."
+def pixel_store(
+    image_size: tuple[int, int],  # (height, width) in pixels
+    fit_mode: str,  # "pad", "crop" or "stretch"
+) -> RowStore:
+    """Return the store of pictures of this size."""
     folder = cache_dir("pixels", f"{image_size[0]}x{image_size[1]}-{fit_mode}")
     return RowStore(folder, "pixels.u8", (*image_size, 3))
 
@@ -238,7 +241,7 @@ def load_pixels(
     """
     image_size = check_image_size(image_size)
     _check_fit_mode(fit_mode)
-    store = _pixel_store(image_size, fit_mode)
+    store = pixel_store(image_size, fit_mode)
     rows, failed = _fill(store, catalog, fit_mode, threads or os.cpu_count() or 1)
     failed = pd.DataFrame(failed, columns=["id", "reason", "detail"])
     return Pixels(list(rows), np.array(list(rows.values()), np.int64), store, failed)

@@ -24,7 +24,9 @@ from ..data.catalog import Catalog
 from ..data.text import tokenize
 from ..models import keras
 from ..models.backbones import BACKBONES, features, known_backbone
+from ..models.choice import quiet_tensorflow
 from ..models.classifier import ImageClassifier
+from ..models.cluster import cluster_answers
 from ..models.engines import check_engine, network_on
 from ..models.features import bottleneck
 from ..models.networks import embedding_network, split_frozen, suitable_size
@@ -379,7 +381,8 @@ class _NetworkEmbedder(Embedder):
             if self._halves is None:
                 self._halves = split_frozen(self.model)
             frozen, rest = self._halves  # the features are those of the training
-            return apply_network(rest, swift_features(frozen, pixels), self.batch_size)
+            with quiet_tensorflow():  # it warns of many small networks
+                return apply_network(rest, swift_features(frozen, pixels), self.batch_size)
         engine = None if self.engine == "keras" else self.computing()
         return bottleneck(self.model, pixels, self.batch_size, **how, engine=engine)[:]
 
@@ -445,6 +448,7 @@ class ImageEmbedder(_NetworkEmbedder):
         x,  # a Catalog, a picture or a list of pictures
         kind: str | None = None,  # "image" or None
         missing: str = "error",  # for a product without a usable picture: "error" or "zero"
+        workers=None,  # of a catalogue: the address of a Dask scheduler, or a client
     ) -> np.ndarray:
         """Return float32 (n, dim), rows of length 1.
 
@@ -453,7 +457,17 @@ class ImageEmbedder(_NetworkEmbedder):
         check_kind(self, kind, missing)
         if isinstance(x, Catalog):
             self.fit(x)
+        if workers is not None:
+            return self._on_cluster(x, missing, workers)
         return embed_pictures(x, self._vectors, self.image_size, self.fit_mode, missing)
+
+    def _on_cluster(self, x, missing: str, workers) -> np.ndarray:
+        "Return the vectors of a catalogue from a cluster."
+        if not isinstance(x, Catalog):
+            raise TypeError("`workers` computes the pictures of a catalogue: leave it out here")
+        names = ("fit_mode", "batch_size", "precision", "keep", "engine")
+        how = {n: getattr(self, n) for n in names} | {"missing": missing, "workers": workers}
+        return unit_rows(cluster_answers(self._built().model, x, self.image_size, **how))
 
     def _write(self, folder: Path) -> dict:
         if saved := self._saved:

@@ -91,7 +91,10 @@ def column_mask(
 ) -> np.ndarray:
     """Return which values are wanted: bool (n,). Only `None` finds a missing value."""
     if not is_range(values, wanted):
-        return values.isin(any_of(values, wanted)).to_numpy(bool)
+        asked = any_of(values, wanted)
+        found = values.isin(asked).to_numpy(bool)
+        missing = any(pd.api.types.is_scalar(w) and pd.isna(w) for w in asked)
+        return found | values.isna().to_numpy(bool) if missing else found
     if len(wanted) != 2:
         raise ValueError("give a range as (low, high); a set or a longer list means any of them")
     low, high = wanted
@@ -190,7 +193,10 @@ def absent_note(
         within = f"within {tuple(wanted)!r} in {name}, which is {ends}"
         return "" if len(found) else f"no product lies {within}"
     there = set(found)
-    missing = [w for w in any_of(values, wanted) if w not in there]
+    there |= {None} if found.isna().any() else set()
+    asked = any_of(values, wanted)
+    asked = [None if pd.api.types.is_scalar(w) and pd.isna(w) else w for w in asked]
+    missing = [w for w in asked if w not in there]
     if not missing:
         return ""
     known, hint = values.dropna().unique(), ""

@@ -190,10 +190,14 @@ class _Metric(Embedder):
                 f"received {self.weights!r}"
             )
 
-    def _seen(self, x, kind: str | None, missing: str) -> np.ndarray:
+    def _seen(self, x, kind: str | None, missing: str, workers=None) -> np.ndarray:
         "Return the vectors of the encoders side by side: float32 (n, the sum of their numbers)."
-        kind = check_kind(self, kind, missing)
-        return np.hstack([e.embed(x, kind=kind, missing=missing) for e in self.encoders])
+        how = {"kind": check_kind(self, kind, missing), "missing": missing}
+        seen = []
+        for encoder in self.encoders:  # others than networks take as long to send as to compute
+            far = workers is not None and isinstance(encoder, ImageEmbedder)
+            seen.append(encoder.embed(x, **how, **({"workers": workers} if far else {})))
+        return np.hstack(seen)
 
     def check_learned(self):
         """Raise `ValueError` before `learn`."""
@@ -280,13 +284,14 @@ class MetricEmbedder(_Metric):
         x,  # a Catalog, one item or a list of items
         kind: str | None = None,  # "image" or "text"; None: the only modality
         missing: str = "error",  # for a product without a usable picture: "error" or "zero"
+        workers=None,  # of a catalogue: a Dask scheduler that runs the networks of the encoders
     ) -> np.ndarray:
         """Return float32 (n, dim), rows of length 1.
 
         Raises `ImageError` where a picture cannot be read.
         """
         self.check_learned()
-        seen = self._seen(x, kind, missing)
+        seen = self._seen(x, kind, missing, workers)
         some = min(1024, 1 << max(0, len(seen) - 1).bit_length())
         return unit_rows(apply_network(self.model, seen, some, "embed")) * seen.any(
             1, keepdims=True
