@@ -493,7 +493,8 @@ class UnknownClassError(ValueError):
         what = f"class {list(unknown)[0]!r}" if one else f"the classes {', '.join(unknown)}"
         super().__init__(
             f"{str(path)!r} holds {what}, not known here: "
-            f"import {'it' if one else 'them'} first, {imports}, and load again"
+            f"import {'it' if one else 'them'} first, {imports}, and load again; or install a "
+            f"package that names {'it' if one else 'them'} in its entry points `prodrec.classes`"
         )
 
 # %% ../nbs/00_core.ipynb #0056

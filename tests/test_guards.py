@@ -71,6 +71,17 @@ def test_what_needs_a_key():
     assert not needs_key("GET", "/wipe") and not needs_key("HEAD", "/wipe")
 
 
+def test_no_route_that_only_reads_needs_a_key_and_every_other_does():
+    from unittest.mock import Mock
+
+    from prodrec.apps.routes import changing_routes, reading_routes
+
+    reads, changes = reading_routes(Mock()), changing_routes(Mock())
+    assert not any(needs_key(method, path) for method, path, *_ in reads)
+    assert all(needs_key(method, path) for method, path, *_ in changes)
+    assert {path for method, path, *_ in reads if method == "POST"} == {*Limits.keyless}
+
+
 def scope(method="GET", path="/filters", host="localhost", **headers) -> dict:
     sent = {"host": host} | {name.replace("_", "-"): text for name, text in headers.items()}
     return {"method": method, "path": path, "headers": as_headers(sent)}
