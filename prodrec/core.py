@@ -291,7 +291,7 @@ def find_saved(
 MAX_GROWTH, MAX_SMALL = 100, 64_000_000  # an archive may unpack to 100 times its size, or 64 MB
 _READ = (".faiss", ".json", ".keras", ".npy", ".npz", ".parquet", ".zip")
 
-
+# %% ../nbs/00_core.ipynb #0042
 def check_unpacked(
     file: str | Path,  # a zip archive, such as an .npz or a .keras file
     unpacked: int | None = None,  # bytes, where another format says it; None: of a zip archive
@@ -310,7 +310,7 @@ def check_unpacked(
             "no file that prodrec saves grows so much, and it is not read"
         )
 
-# %% ../nbs/00_core.ipynb #0043
+# %% ../nbs/00_core.ipynb #0044
 def _check_files(folder: Path, files: dict[str, str]):
     "Raise `ValueError` for the first file of a saved folder that is damaged, missing or unlisted."
     for name, digest in files.items():
@@ -325,7 +325,7 @@ def _check_files(folder: Path, files: dict[str, str]):
         if path.as_posix() not in (*files, "manifest.json") and (folder / path).is_file():
             raise ValueError(f"{path.as_posix()} is not in the list of its files")
 
-# %% ../nbs/00_core.ipynb #0044
+# %% ../nbs/00_core.ipynb #0045
 def load_folder(
     path: str | Path,  # a saved folder, or one that contains it
     kind: str | tuple[str, ...],  # the kind to find, or several to accept
@@ -341,7 +341,7 @@ def load_folder(
         raise ValueError(f"{str(path)!r} is damaged: {e}") from e
     return folder, manifest["meta"]
 
-# %% ../nbs/00_core.ipynb #0047
+# %% ../nbs/00_core.ipynb #0048
 def _home(cls: type) -> str:
     "Return the module of a class; of a class that a script defines, the name of the script."
     if cls.__module__ not in ("__main__", "__mp_main__"):
@@ -350,7 +350,7 @@ def _home(cls: type) -> str:
     spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
     return spec.name if spec else Path(file).stem if file else "__main__"
 
-# %% ../nbs/00_core.ipynb #0048
+# %% ../nbs/00_core.ipynb #0049
 def _known_class(classes: dict[str, type], module: str) -> type | None:
     "Return the class by module that was saved in `module`, or the only one of the same package."
     if module in classes:
@@ -363,13 +363,13 @@ def _known_class(classes: dict[str, type], module: str) -> type | None:
     near = near or ([] if module else list(homes))
     return classes[near[0]] if len(near) == 1 else None
 
-# %% ../nbs/00_core.ipynb #0050
+# %% ../nbs/00_core.ipynb #0051
 # that reading a file with other things in it than were saved may raise
 _DAMAGE = (AttributeError, EOFError, IndexError, KeyError, MemoryError, OverflowError)
 _DAMAGE += (RecursionError, zipfile.BadZipFile, zlib.error)
 _DAMAGE += (SyntaxError, TokenError, struct.error)  # of the head of an array
 
-
+# %% ../nbs/00_core.ipynb #0052
 class Saved:
     """Save objects of subclasses as folders and load them again, each as the class that it was.
 
@@ -439,7 +439,7 @@ class Saved:
                 raise
             raise ValueError(f"{str(path)!r} is damaged: {e!r}") from e
 
-# %% ../nbs/00_core.ipynb #0052
+# %% ../nbs/00_core.ipynb #0054
 def _class_name(manifest: dict) -> str:
     meta = manifest["meta"]
     return str(meta.get("class") or meta.get("type") or manifest["kind"])
@@ -450,7 +450,7 @@ def _class_module(manifest: dict) -> str:
     module = str(manifest["meta"].get("module", ""))
     return module if re.fullmatch(r"[\w.]+", module) else ""
 
-# %% ../nbs/00_core.ipynb #0053
+# %% ../nbs/00_core.ipynb #0055
 def _find_class(family: type, manifest: dict) -> type | None:
     "Return a class of a family: a registered one, one of ours, or one of an installed package."
     from prodrec import SAVED_IN
@@ -465,14 +465,14 @@ def _find_class(family: type, manifest: dict) -> type | None:
         point.load()
     return _known_class(family._classes.get(name, {}), module)
 
-# %% ../nbs/00_core.ipynb #0054
+# %% ../nbs/00_core.ipynb #0056
 def _import_line(name: str, module: str) -> str:
     "Return how a class becomes known."
     if module == "__main__":
         return f"by the cell of the notebook that defines {name}"
     return f"`from {module or 'its module'} import {name}`"
 
-# %% ../nbs/00_core.ipynb #0055
+# %% ../nbs/00_core.ipynb #0057
 class UnknownClassError(ValueError):
     """Report saved classes that are not known; `modules` lists the modules to import."""
 
@@ -497,7 +497,7 @@ class UnknownClassError(ValueError):
             f"package that names {'it' if one else 'them'} in its entry points `prodrec.classes`"
         )
 
-# %% ../nbs/00_core.ipynb #0056
+# %% ../nbs/00_core.ipynb #0058
 def _registered(cls: type, path: str | Path, folder: Path) -> type:
     "Return the class of a saved folder; `ValueError` where it is not known, or no `cls`."
     manifest = read_manifest(folder)
@@ -516,7 +516,7 @@ def _registered(cls: type, path: str | Path, folder: Path) -> type:
         )
     return found
 
-# %% ../nbs/00_core.ipynb #0057
+# %% ../nbs/00_core.ipynb #0059
 def check_inherited(
     cls: type,  # a subclass of `Saved`
 ):
@@ -531,7 +531,7 @@ def check_inherited(
             f"and {reads.__name__} does not know how to save it: define {define}"
         )
 
-# %% ../nbs/00_core.ipynb #0064
+# %% ../nbs/00_core.ipynb #0066
 @contextmanager
 def defer_interrupt():
     """Delay Ctrl-C until the block is over.
@@ -550,7 +550,7 @@ def defer_interrupt():
         if pressed and callable(before):
             before(*pressed[0])
 
-# %% ../nbs/00_core.ipynb #0067
+# %% ../nbs/00_core.ipynb #0069
 class Profiler:
     """Measure seconds and peak resident memory (MB) of each named stage of a run; `to_frame()`
     returns the table.

@@ -67,7 +67,7 @@ LIBRARIES = (
     *("scikit-learn", "faiss-cpu", "implicit", "opencv-python-headless", "pillow", "openTSNE"),
 )
 
-
+# %% ../nbs/02_provenance.ipynb #0016
 def library_versions() -> dict[str, str]:
     """Return the version of prodrec, of Python and of each library that is installed."""
     from prodrec import __version__
@@ -80,7 +80,7 @@ def library_versions() -> dict[str, str]:
             continue
     return versions
 
-# %% ../nbs/02_provenance.ipynb #0018
+# %% ../nbs/02_provenance.ipynb #0019
 def provenance(
     data=None,  # the data measured: see `data_digest`; or a dict name → data
 ) -> dict:
@@ -93,7 +93,7 @@ def provenance(
         "versions": library_versions(),
     }
 
-# %% ../nbs/02_provenance.ipynb #0021
+# %% ../nbs/02_provenance.ipynb #0022
 FORMER_TERMS = {  # of results files of version 0.1
     "begun on the rest of the set": "pretrained on the other products",
     "begun on the rest": "pretrained on the other products",
@@ -102,7 +102,7 @@ FORMER_TERMS = {  # of results files of version 0.1
     "cured": "recalibrated",
 }
 
-
+# %% ../nbs/02_provenance.ipynb #0023
 def stored_results(
     name: str,  # of the file, without its suffix
     part: str,  # a table in it
@@ -123,7 +123,7 @@ def stored_results(
             table[column] = table[column].str.replace(old, new, regex=False)
     return table.reindex(columns=table.columns if columns is None else columns).round(digits)
 
-# %% ../nbs/02_provenance.ipynb #0024
+# %% ../nbs/02_provenance.ipynb #0026
 def code_digest(
     notebook: str | Mapping,  # the text of a notebook, or what it parses to
 ) -> str:

@@ -348,7 +348,7 @@ def second_answer(
 # %% ../../nbs/40b_apps.browser_cards.ipynb #0034
 RELATIONS = {"substitute": "Instead of it", "complement": "Goes with it"}
 
-
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0035
 def related_lists(
     showcase: Showcase,  # the recommender, and what the page needs of it
     state: BrowserState,  # what is asked and shown
@@ -366,7 +366,7 @@ def related_lists(
     named = [(RELATIONS.get(kind, kind.capitalize()), kinds == kind) for kind in kinds.unique()]
     return [answer_list(showcase, state, hits, name, only=only) for name, only in named]
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0036
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0037
 def mark_moves(
     lists: Sequence[dict],  # two of `answer_list`
 ) -> list[dict]:
@@ -378,7 +378,7 @@ def mark_moves(
             card["moved"] = there[id] - here[id] if id in there else None
     return list(lists)
 
-# %% ../../nbs/40b_apps.browser_cards.ipynb #0038
+# %% ../../nbs/40b_apps.browser_cards.ipynb #0039
 def shown_lists(
     showcase: Showcase,  # the recommender, and what the page needs of it
     state: BrowserState,  # what is asked and shown

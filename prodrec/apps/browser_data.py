@@ -107,7 +107,7 @@ MESSAGES = (  # (pattern of an error, what a shopper reads)
     (r"unexpected keyword argument '(.+?)'", "This recommender does not take `{}`."),
 )
 
-
+# %% ../../nbs/40a_apps.browser_data.ipynb #0017
 def picture_words(
     e: ImageError,  # the error
 ) -> str:
@@ -119,7 +119,7 @@ def picture_words(
     }
     return f"{start.get(e.reason, 'This picture cannot be used')}: {e.detail or e.reason}."
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0017
+# %% ../../nbs/40a_apps.browser_data.ipynb #0018
 def shopper_words(
     e: Exception,  # the error
 ) -> str:
@@ -134,7 +134,7 @@ def shopper_words(
     known = isinstance(e, ValueError | TypeError | KeyError | OSError | ImportError)
     return text[:1].upper() + text[1:] if known else f"{type(e).__name__}: {text}"
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0020
+# %% ../../nbs/40a_apps.browser_data.ipynb #0021
 OUTSIDE = re.compile(
     r"no product lies within \((.+?), (.+?)\) in (.+?), which is from (.+?) to ([^;]+)"
 )
@@ -150,7 +150,7 @@ def _outside(found: re.Match) -> str:
     name = human_name(column)
     return f"No product has “{name}” {' '.join(ends)}: here it goes from {first} to {last}"
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0021
+# %% ../../nbs/40a_apps.browser_data.ipynb #0022
 def plain_note(
     note: str,  # of `Hits`
 ) -> str:
@@ -163,7 +163,7 @@ def plain_note(
     note = LACKING.sub(lacking, OUTSIDE.sub(_outside, note))
     return TOGETHER.sub("No product matches all filters together: take one away", note)
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0024
+# %% ../../nbs/40a_apps.browser_data.ipynb #0025
 def search_texts(
     catalog: Catalog,  # the products
 ) -> pd.Series:
@@ -176,7 +176,7 @@ def search_texts(
     ]
     return pd.Series(said, index=catalog.products.index, dtype=object)
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0025
+# %% ../../nbs/40a_apps.browser_data.ipynb #0026
 def find_products(
     texts: pd.Series,  # of `search_texts`
     words: str,  # as typed
@@ -197,7 +197,7 @@ def find_products(
             break
     return found[:n]
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0028
+# %% ../../nbs/40a_apps.browser_data.ipynb #0029
 def filter_masks(
     products: pd.DataFrame,  # of a catalogue
     where: dict | None,  # column → wish, as `where_mask` takes it
@@ -205,7 +205,7 @@ def filter_masks(
     """Return what each filter lets through: column → bool (products,)."""
     return {c: where_mask(products, {c: wanted}) for c, wanted in (where or {}).items()}
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0029
+# %% ../../nbs/40a_apps.browser_data.ipynb #0030
 def others_mask(
     masks: Mapping[str, np.ndarray],  # of `filter_masks`
     column: str | None = None,  # the filter to leave out
@@ -214,7 +214,7 @@ def others_mask(
     others = [mask for name, mask in masks.items() if name != column]
     return np.logical_and.reduce(others) if others else None
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0030
+# %% ../../nbs/40a_apps.browser_data.ipynb #0031
 def filter_counts(
     table: pd.DataFrame,  # of `filter_table`
     masks: Mapping[str, np.ndarray],  # of `filter_masks`
@@ -229,10 +229,10 @@ def filter_counts(
         counts[column] = pd.Series(np.bincount(codes, minlength=n), index=values.categories)
     return counts
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0033
+# %% ../../nbs/40a_apps.browser_data.ipynb #0034
 BINS = 24
 
-
+# %% ../../nbs/40a_apps.browser_data.ipynb #0035
 def bin_edges(
     values: pd.Series,  # numbers or dates
     n: int = BINS,  # bins at most
@@ -249,7 +249,7 @@ def bin_edges(
         return np.append(low * (high / low) ** (np.arange(n) / n), high)
     return np.append(low + (high - low) * np.arange(n) / n, high)
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0034
+# %% ../../nbs/40a_apps.browser_data.ipynb #0036
 def bin_codes(
     values: pd.Series,  # numbers or dates
     edges: np.ndarray,  # of `bin_edges`
@@ -258,7 +258,7 @@ def bin_codes(
     codes = np.searchsorted(edges[1:-1], values.to_numpy(edges.dtype, na_value=edges[0]), "right")
     return np.where(values.isna(), -1, codes).astype(np.int16)
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0035
+# %% ../../nbs/40a_apps.browser_data.ipynb #0037
 def bin_counts(
     codes: Mapping[str, np.ndarray],  # column → bins of `bin_codes`
     sizes: Mapping[str, int],  # column → the number of its bins
@@ -272,7 +272,7 @@ def bin_counts(
         counts[column] = np.bincount(own, minlength=sizes[column])
     return counts
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0038
+# %% ../../nbs/40a_apps.browser_data.ipynb #0040
 def plain_value(
     value,  # a number, a date, or nothing
 ):
@@ -282,7 +282,7 @@ def plain_value(
     is_date = isinstance(value, pd.Timestamp | np.datetime64)
     return str(pd.Timestamp(value).date()) if is_date else float(value)
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0039
+# %% ../../nbs/40a_apps.browser_data.ipynb #0041
 def describe_filters(
     table: pd.DataFrame,  # of `filter_table`
     edges: Mapping[str, np.ndarray],  # column → edges of `bin_edges`
@@ -301,7 +301,7 @@ def describe_filters(
             found.append(base | {"kind": kind, "edges": own} | ends)
     return found
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0042
+# %% ../../nbs/40a_apps.browser_data.ipynb #0044
 def where_dict(
     products: pd.DataFrame,  # of a catalogue
     where,  # as `where_mask` takes it, or None
@@ -311,7 +311,7 @@ def where_dict(
         return where
     return {"id": products.index[where_mask(products, where)].tolist()}
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0043
+# %% ../../nbs/40a_apps.browser_data.ipynb #0045
 def where_for_page(
     table: pd.DataFrame,  # of `filter_table`
     where: dict | None,  # column → wish
@@ -330,7 +330,7 @@ def where_for_page(
             found[str(column)] = [v if isinstance(v, str) else plain_value(v) for v in wanted]
     return found
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0044
+# %% ../../nbs/40a_apps.browser_data.ipynb #0046
 def where_from_page(
     table: pd.DataFrame,  # of `filter_table`
     chosen: Mapping,  # what the page sends, as `where_for_page`
@@ -348,7 +348,7 @@ def where_from_page(
             where[column] = tuple(wanted)
     return where
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0047
+# %% ../../nbs/40a_apps.browser_data.ipynb #0049
 def map_points(
     map,  # a DataFrame with id (a column or the index), x and y, or an object with `to_frame()`
     catalog: Catalog,  # the products
@@ -374,7 +374,7 @@ def map_points(
         raise ValueError("`map` knows none of the recommender's products: its ids are others")
     return points
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0050
+# %% ../../nbs/40a_apps.browser_data.ipynb #0052
 def value_ranges(
     values: pd.Series,  # numbers or dates
     n: int = 6,  # ranges at most
@@ -386,7 +386,7 @@ def value_ranges(
         return cut.cat.rename_categories([f"{a:%Y-%m-%d} to {b:%Y-%m-%d}" for a, b in ends])
     return cut.cat.rename_categories([f"{a:,g} to {b:,g}" for a, b in ends])
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0051
+# %% ../../nbs/40a_apps.browser_data.ipynb #0053
 def point_colours(
     values: pd.Series,  # one column, in the order of the points
     n: int = 8,  # colours at most
@@ -412,7 +412,7 @@ def point_colours(
             codes[codes == special], labels, rest = rest, [*labels, label], rest + 1
     return codes.astype(np.uint8), labels
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0053
+# %% ../../nbs/40a_apps.browser_data.ipynb #0055
 def cluster_names(
     points: pd.DataFrame,  # of `map_points`
     values: pd.Series,  # one column, in the order of the points
@@ -432,7 +432,7 @@ def cluster_names(
     rows = places[places.share >= max(0.12, 2 * (3 / cells) ** 2)].itertuples()
     return [{"label": str(words[r.Index]), "x": float(r.x), "y": float(r.y)} for r in rows]
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0055
+# %% ../../nbs/40a_apps.browser_data.ipynb #0057
 def default_colour(
     columns: Sequence[str],  # of `filter_table`
 ) -> str | None:

@@ -232,7 +232,7 @@ def selected_cards(
 # %% ../../nbs/40c_apps.browser_view.ipynb #0029
 TRAIL = 12  # steps that a page names; the others are still there
 
-
+# %% ../../nbs/40c_apps.browser_view.ipynb #0030
 def page_view(
     showcase: Showcase,  # the recommender, and what the page needs of it
     state: BrowserState,  # what is asked and shown
@@ -269,7 +269,7 @@ def page_view(
         "tray": product_cards(showcase, state, state.tray),
     }
 
-# %% ../../nbs/40c_apps.browser_view.ipynb #0032
+# %% ../../nbs/40c_apps.browser_view.ipynb #0033
 def static_table(
     showcase: Showcase,  # the recommender, and what the page needs of it
     state: BrowserState,  # what is asked and shown
@@ -287,11 +287,11 @@ def static_table(
     label = html.escape(step_label(showcase, state.trail[-1], names or {}))
     return f"<p>{label}</p>{picture_table(cells)}"
 
-# %% ../../nbs/40c_apps.browser_view.ipynb #0035
+# %% ../../nbs/40c_apps.browser_view.ipynb #0036
 LIVE = ".prodrec-browser[data-own='{own}']"
 OUTPUT = ".jp-OutputArea-child"  # of JupyterLab, Notebook 7 and Voila
 
-
+# %% ../../nbs/40c_apps.browser_view.ipynb #0037
 def fallback_html(
     table: str,  # of `static_table`
     own: str,  # the id of the widget that the table stands in for

@@ -19,7 +19,7 @@ from .live import LiveRecommender
 # %% ../../nbs/42f_apps.bulk.ipynb #0010
 MAX_ROW = 16_000_000  # bytes of one row, with a picture in it
 
-
+# %% ../../nbs/42f_apps.bulk.ipynb #0011
 def complete_rows(
     data: bytes,  # what has come in so far
     quoted: bool = False,  # CSV: a line may go on inside quotation marks
@@ -41,7 +41,7 @@ def complete_rows(
         raise ValueError(f"a row has more than {MAX_ROW:,} bytes: is the body JSON lines or CSV?")
     return lines, rest
 
-# %% ../../nbs/42f_apps.bulk.ipynb #0013
+# %% ../../nbs/42f_apps.bulk.ipynb #0014
 def json_row(
     line: bytes,  # one object
 ) -> dict:
@@ -54,7 +54,7 @@ def json_row(
         raise ValueError('a row is an object, e.g. {"id": "k1", "title": "Red mug"}')
     return row
 
-# %% ../../nbs/42f_apps.bulk.ipynb #0014
+# %% ../../nbs/42f_apps.bulk.ipynb #0015
 def typed_text(
     name: str,  # of the column
     text: str,  # as it stands in the table
@@ -73,7 +73,7 @@ def typed_text(
         return words[text.strip().lower()]
     return text
 
-# %% ../../nbs/42f_apps.bulk.ipynb #0015
+# %% ../../nbs/42f_apps.bulk.ipynb #0016
 def csv_row(
     line: bytes,  # one row
     header: list[str],  # the names of the columns
@@ -89,7 +89,7 @@ def csv_row(
     row = {n: c for n, c in zip(header, cells, strict=False) if c != ""}
     return {n: typed_text(n, c, types.get(n)) for n, c in row.items()}
 
-# %% ../../nbs/42f_apps.bulk.ipynb #0017
+# %% ../../nbs/42f_apps.bulk.ipynb #0018
 def change_of(
     row: dict,  # id, fields, and maybe image_base64
     live: LiveRecommender,  # open
@@ -110,7 +110,7 @@ def change_of(
         raise ValueError("`image_base64` is no base64") from None
     return id, fields, kept_file(data, live.picture(data))
 
-# %% ../../nbs/42f_apps.bulk.ipynb #0020
+# %% ../../nbs/42f_apps.bulk.ipynb #0021
 def apply_rows(
     live: LiveRecommender,  # open
     rows: list[tuple[int, bytes]],  # (number, one row)
@@ -133,7 +133,7 @@ def apply_rows(
             raise e
     return len(rows) - len(errors), errors
 
-# %% ../../nbs/42f_apps.bulk.ipynb #0023
+# %% ../../nbs/42f_apps.bulk.ipynb #0024
 async def import_products(
     live: LiveRecommender,  # open
     body: AsyncIterator[bytes],  # as it comes in

@@ -36,7 +36,7 @@ _CHANGES = sa.Table(
 )
 Change = tuple[str, dict | None, bytes | None]  # id, fields (None: removed), picture
 
-
+# %% ../../nbs/42_apps.changes.ipynb #0012
 def add_missing_columns(
     engine: sa.Engine,  # of a database that holds `table`, maybe as an earlier version made it
     table: sa.Table,  # as it has to be
@@ -49,7 +49,7 @@ def add_missing_columns(
             with engine.begin() as connection:
                 connection.execute(sa.text(f"ALTER TABLE {table.name} ADD {column.name} {kind}"))
 
-# %% ../../nbs/42_apps.changes.ipynb #0014
+# %% ../../nbs/42_apps.changes.ipynb #0015
 def row_of(
     change: Change,  # id, fields, picture
     version: str | None,  # of the recommender it belongs to
@@ -60,7 +60,7 @@ def row_of(
     text = None if fields is None else json.dumps(fields, allow_nan=False)
     return {"id": id, "fields": text, "picture": picture, "version": version, "time": time}
 
-# %% ../../nbs/42_apps.changes.ipynb #0015
+# %% ../../nbs/42_apps.changes.ipynb #0016
 def of_version(
     version: str | None,  # None: every version
 ):
@@ -68,7 +68,7 @@ def of_version(
     column = _CHANGES.c.version
     return sa.true() if version is None else sa.or_(column == version, column.is_(None))
 
-# %% ../../nbs/42_apps.changes.ipynb #0017
+# %% ../../nbs/42_apps.changes.ipynb #0018
 CHANNEL = "prodrec_changes"  # of PostgreSQL's NOTIFY
 
 
@@ -83,7 +83,7 @@ def take_turn(
     else:
         connection.execute(_CHANGES.delete().where(sa.false()))  # the lock of a writer
 
-# %% ../../nbs/42_apps.changes.ipynb #0018
+# %% ../../nbs/42_apps.changes.ipynb #0019
 def insert_in_turn(
     connection: sa.Connection,  # in a transaction that has its turn
     rows: Sequence[Mapping],  # of `row_of`, at least one
@@ -96,7 +96,7 @@ def insert_in_turn(
     mine = sa.select(sa.func.min(_CHANGES.c.seq)).where(_CHANGES.c.seq > before)
     return connection.execute(mine).scalar(), last
 
-# %% ../../nbs/42_apps.changes.ipynb #0022
+# %% ../../nbs/42_apps.changes.ipynb #0023
 class ChangeLog:
     """Keep the products that were added, changed and removed since a recommender was saved."""
 
@@ -236,11 +236,11 @@ class ChangeLog:
         url = self._engine.url.set(password=None).render_as_string()
         return f"ChangeLog({url!r}, {len(self.last()):,} products)"
 
-# %% ../../nbs/42_apps.changes.ipynb #0027
+# %% ../../nbs/42_apps.changes.ipynb #0028
 MAX_FIELDS = 100
 TYPES = ("text", "number", "yes or no", "date")
 
-
+# %% ../../nbs/42_apps.changes.ipynb #0029
 def type_of(
     values: pd.Series,  # a column
 ) -> str | None:
@@ -256,7 +256,7 @@ def type_of(
         return None
     return "yes or no" if isinstance(found.iloc[0], bool | np.bool_) else "text"
 
-# %% ../../nbs/42_apps.changes.ipynb #0028
+# %% ../../nbs/42_apps.changes.ipynb #0030
 def column_types(
     products: pd.DataFrame,  # a catalogue
     columns: Mapping[str, str] | None = None,  # the schema of further columns: name → type
@@ -273,7 +273,7 @@ def column_types(
     known = {c: type_of(products[c]) for c in products if c not in ("image", "more_images")}
     return found | {c: kind for c, kind in known.items() if kind is not None or c not in found}
 
-# %% ../../nbs/42_apps.changes.ipynb #0030
+# %% ../../nbs/42_apps.changes.ipynb #0032
 def check_value(
     name: str,  # of the column
     value,  # from JSON
@@ -296,7 +296,7 @@ def check_value(
         except ValueError as e:
             raise ValueError(f"`fields`: {name!r} holds dates, received {value!r}") from e
 
-# %% ../../nbs/42_apps.changes.ipynb #0031
+# %% ../../nbs/42_apps.changes.ipynb #0033
 def check_fields(
     fields: dict,  # column → value
     types: Mapping[str, str | None] | pd.DataFrame,  # of `column_types`, or the products
@@ -321,7 +321,7 @@ def check_fields(
             )
         check_value(name, value, types[name])
 
-# %% ../../nbs/42_apps.changes.ipynb #0034
+# %% ../../nbs/42_apps.changes.ipynb #0036
 def as_catalog(
     products: Mapping[str, tuple[dict, bytes | None]],  # id → (fields, picture or None)
     like: pd.DataFrame | None = None,  # the products that are there, for the types of columns
@@ -336,10 +336,10 @@ def as_catalog(
     pictures = pd.Series([p for _, p in products.values()], index=table.index, dtype=object)
     return Catalog(table.drop(columns="image", errors="ignore").assign(image=pictures))
 
-# %% ../../nbs/42_apps.changes.ipynb #0037
+# %% ../../nbs/42_apps.changes.ipynb #0039
 BLOCK = 1_000  # products that are embedded and taken in together
 
-
+# %% ../../nbs/42_apps.changes.ipynb #0040
 def update_or_skip(
     recommender: Recommender,  # is changed
     products: Mapping[str, tuple[dict, bytes | None]],  # id → (fields, picture or None)
@@ -360,7 +360,7 @@ def update_or_skip(
         i for half in halves for i in update_or_skip(recommender, {k: products[k] for k in half})
     ]
 
-# %% ../../nbs/42_apps.changes.ipynb #0038
+# %% ../../nbs/42_apps.changes.ipynb #0041
 def apply_changes(
     recommender: Recommender,  # is changed
     changes: Mapping[str, tuple[dict | None, bytes | None]],  # of `ChangeLog.last`

@@ -32,7 +32,7 @@ def wrong_call(
 _ARGUMENTS = {"source": "--data", "columns": "--map", "by": "--target", "limit": "--limit"}
 _ARGUMENTS |= {"sizes": "--validation and --test", "root": "--root", "k": "-k", "catalog": "--data"}
 
-
+# %% ../../nbs/44_apps.cli.ipynb #0012
 def load_data(
     data: str,  # one of `SOURCES`, or the path of a table, of pictures, or of what a command saved
     root: str | None = None,  # where the files of a known data set are, or the pictures of a table
@@ -51,7 +51,7 @@ def load_data(
     except SourceError as e:
         raise wrong_call(in_options(str(e), _ARGUMENTS)) from None
 
-# %% ../../nbs/44_apps.cli.ipynb #0013
+# %% ../../nbs/44_apps.cli.ipynb #0014
 def in_options(
     text: str,  # an error of the library
     options: Mapping[str, str],  # name of an argument -> its option, e.g. {"target": "--target"}
@@ -68,7 +68,7 @@ def in_options(
     text = re.sub(r'`?\b(?P<name>[a-z_]+)="(?P<value>[\w.-]+)"`?', assigned, text)
     return re.sub(r"`([a-z_]+)`", lambda m: options.get(m[1], m[0]), text)
 
-# %% ../../nbs/44_apps.cli.ipynb #0018
+# %% ../../nbs/44_apps.cli.ipynb #0019
 class _Parser(argparse.ArgumentParser):
     "Answer a misspelt command or option with the nearest name."
 
@@ -88,7 +88,7 @@ class _Parser(argparse.ArgumentParser):
         near = get_close_matches(word, self.names(), 1, cutoff=0.7) if word else []
         super().error(message + (f" (did you mean {near[0]}?)" if near else ""))
 
-# %% ../../nbs/44_apps.cli.ipynb #0019
+# %% ../../nbs/44_apps.cli.ipynb #0020
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line, with all commands."""
     from prodrec import __version__
@@ -102,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
     add_commands(commands)
     return program
 
-# %% ../../nbs/44_apps.cli.ipynb #0020
+# %% ../../nbs/44_apps.cli.ipynb #0021
 @contextlib.contextmanager
 def without_greetings():
     """Keep TensorFlow's greetings and warnings of its own affairs off the terminal."""
@@ -118,7 +118,7 @@ def without_greetings():
         os.close(nowhere)
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
-# %% ../../nbs/44_apps.cli.ipynb #0021
+# %% ../../nbs/44_apps.cli.ipynb #0022
 def plain(
     value,  # a result of a command
 ):
@@ -132,7 +132,7 @@ def plain(
         return None
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
-# %% ../../nbs/44_apps.cli.ipynb #0023
+# %% ../../nbs/44_apps.cli.ipynb #0024
 def in_words_of(
     text: str,  # an error of the library
     args: argparse.Namespace,  # the call
@@ -144,16 +144,16 @@ def in_words_of(
     arguments = {name: option for name, option in _ARGUMENTS.items() if name not in options}
     return in_options(text, given | arguments | options, settings=hasattr(args, "set"))
 
-# %% ../../nbs/44_apps.cli.ipynb #0024
+# %% ../../nbs/44_apps.cli.ipynb #0025
 def _say_warning(message, category, filename, lineno, file=None, line=None):
     "Print a warning as one line, without the place in the program."
     if not issubclass(category, DeprecationWarning | FutureWarning):
         print(f"note       {message}", file=sys.stderr, flush=True)
 
-# %% ../../nbs/44_apps.cli.ipynb #0026
+# %% ../../nbs/44_apps.cli.ipynb #0027
 _REPORTED = (ValueError, KeyError, OSError, ImportError, RuntimeError)
 
-
+# %% ../../nbs/44_apps.cli.ipynb #0028
 def _run(args: argparse.Namespace) -> int:
     "Run a command and print its answer; the exit code."
     module, function = args.run.split(":")
@@ -168,7 +168,7 @@ def _run(args: argparse.Namespace) -> int:
     print(text, flush=True)
     return answer.code
 
-# %% ../../nbs/44_apps.cli.ipynb #0027
+# %% ../../nbs/44_apps.cli.ipynb #0029
 def main(
     argv: Sequence[str] | None = None,  # the words of the call; None: those of the process
 ) -> int:
@@ -191,6 +191,6 @@ def main(
         print(f"prodrec: {in_words_of(text, args)}", file=sys.stderr)
         return 1
 
-# %% ../../nbs/44_apps.cli.ipynb #0030
+# %% ../../nbs/44_apps.cli.ipynb #0032
 if __name__ == "__main__" and __spec__ is not None:  # run as a module, not in a notebook
     sys.exit(main())

@@ -144,7 +144,7 @@ def given_data(
 # %% ../../nbs/44a_apps.commands.ipynb #0026
 _WITH_WORDS = ("exact_duplicate", "conflicting_label")  # dropped where a picture may be missing
 
-
+# %% ../../nbs/44a_apps.commands.ipynb #0027
 def clean(
     catalog: Catalog,  # the products
     target: str = "category",  # the column of labels
@@ -160,7 +160,7 @@ def clean(
         say(f"           {dropped:,} dropped, {len(kept):,} left")
     return kept, found
 
-# %% ../../nbs/44a_apps.commands.ipynb #0027
+# %% ../../nbs/44a_apps.commands.ipynb #0028
 def clean_data(
     args: argparse.Namespace,  # see `given_data`
     target: str = "category",  # the column of labels
@@ -170,7 +170,7 @@ def clean_data(
     """Return the products that `--data` and the options beside it name, cleaned."""
     return clean(given_data(args, target if how else None, **how), target, pictures)[0]
 
-# %% ../../nbs/44a_apps.commands.ipynb #0029
+# %% ../../nbs/44a_apps.commands.ipynb #0030
 def _save_audit(found: Audit, kept: Catalog, out: Path, images: bool | None):
     "Write the cleaned catalogue, every issue, and a figure of them to folder `out`."
     with save_folder(out, "Audit") as folder:
@@ -178,7 +178,7 @@ def _save_audit(found: Audit, kept: Catalog, out: Path, images: bool | None):
         found.issues.to_csv(folder / "issues.csv", index=False)
         save_figure(found.figure(), folder / "issues.png")
 
-# %% ../../nbs/44a_apps.commands.ipynb #0030
+# %% ../../nbs/44a_apps.commands.ipynb #0031
 def audit_data(
     args: argparse.Namespace,  # of `prodrec audit`
 ) -> Answer:
@@ -197,10 +197,10 @@ def audit_data(
         lines.append(f"saved in {out}; --data {out} is the clean catalogue")
     return Answer(result, "\n".join(lines))
 
-# %% ../../nbs/44a_apps.commands.ipynb #0033
+# %% ../../nbs/44a_apps.commands.ipynb #0034
 EPOCHS = 20  # where a network is named and nothing else is said
 
-
+# %% ../../nbs/44a_apps.commands.ipynb #0035
 def training_options(
     args: argparse.Namespace,  # with network, epochs and minutes
     minutes: float | None = None,  # for a search, where `--minutes` is not given
@@ -214,7 +214,7 @@ def training_options(
     minutes = minutes if args.minutes is None else args.minutes
     return {"epochs": args.epochs} | ({} if minutes is None else {"minutes": minutes})
 
-# %% ../../nbs/44a_apps.commands.ipynb #0036
+# %% ../../nbs/44a_apps.commands.ipynb #0038
 def _kind_of_value(default) -> tuple[str, tuple] | None:
     "Return in words, and as types, what may stand in place of `default`; None for anything."
     if isinstance(default, bool):
@@ -225,7 +225,7 @@ def _kind_of_value(default) -> tuple[str, tuple] | None:
         return "a list", (list,)
     return ("a word", (str,)) if isinstance(default, str) else None
 
-# %% ../../nbs/44a_apps.commands.ipynb #0037
+# %% ../../nbs/44a_apps.commands.ipynb #0039
 def check_settings(
     settings: list[tuple],  # (name, value) of each `--set`
     defaults: dict,  # name of each parameter -> its default
@@ -248,7 +248,7 @@ def check_settings(
                 f"--set {name}={json.dumps(value)} must be {kind[0]}, e.g. --set '{name}={example}'"
             )
 
-# %% ../../nbs/44a_apps.commands.ipynb #0039
+# %% ../../nbs/44a_apps.commands.ipynb #0041
 def parameters(
     function,  # any
 ) -> dict:
@@ -259,7 +259,7 @@ def parameters(
     named = [p for p in found if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     return {p.name: None if p.default is p.empty else p.default for p in named}
 
-# %% ../../nbs/44a_apps.commands.ipynb #0040
+# %% ../../nbs/44a_apps.commands.ipynb #0042
 def checked_network(
     network: str,  # of `--network`
     settings: list[tuple] = (),  # (name, value) of each `--set`
@@ -291,7 +291,7 @@ def checked_network(
     check_settings(settings, {k: v for k, v in taken.items() if k not in fixed})
     return network
 
-# %% ../../nbs/44a_apps.commands.ipynb #0042
+# %% ../../nbs/44a_apps.commands.ipynb #0044
 def _page(args: argparse.Namespace, out: Path, target: str, command: str) -> Answer:
     "Run the pipeline on the data of the call and save a workspace with the page."
     network = checked_network(args.network or "auto", args.set)
@@ -310,7 +310,7 @@ def _page(args: argparse.Namespace, out: Path, target: str, command: str) -> Ans
     text = f"\n{run!r}\n\n{page} shows the audit, the confusion matrix and recommendations"
     return Answer(json.loads(run.to_json()) | {"out": args.out}, text)
 
-# %% ../../nbs/44a_apps.commands.ipynb #0043
+# %% ../../nbs/44a_apps.commands.ipynb #0045
 def make_report(
     args: argparse.Namespace,  # of `prodrec report`
 ) -> Answer:
@@ -318,7 +318,7 @@ def make_report(
     out = check_out(args.out, "Workspace", args.force)
     return _page(args, out, args.target, "report")
 
-# %% ../../nbs/44a_apps.commands.ipynb #0044
+# %% ../../nbs/44a_apps.commands.ipynb #0046
 def show_demo(
     args: argparse.Namespace,  # of `prodrec demo`
 ) -> Answer:
@@ -334,7 +334,7 @@ def show_demo(
     with without_downloads():  # a demo needs no network
         return _page(args, out, "category", "demo")
 
-# %% ../../nbs/44a_apps.commands.ipynb #0045
+# %% ../../nbs/44a_apps.commands.ipynb #0047
 def _made_by(path: Path) -> str | None:
     "Return the command that made a workspace."
     from prodrec.core import read_manifest

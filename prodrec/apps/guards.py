@@ -33,7 +33,7 @@ pydantic = optional("pydantic", "serve")
 # %% ../../nbs/42e_apps.guards.ipynb #0011
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
-
+# %% ../../nbs/42e_apps.guards.ipynb #0012
 @dataclass
 class Limits:
     """The limits of a server."""
@@ -62,14 +62,14 @@ class Limits:
             return 4 * self.max_json  # a character may take three bytes there
         return self.max_body if kind.startswith("multipart/form-data") else self.max_json
 
-# %% ../../nbs/42e_apps.guards.ipynb #0012
+# %% ../../nbs/42e_apps.guards.ipynb #0013
 def host_name(
     value: str,  # of the header `Host`, e.g. "localhost:8000"
 ) -> str:
     """Return the name in the header, without the port, in lower case."""
     return re.sub(r":\d*$", "", value.strip().lower())
 
-# %% ../../nbs/42e_apps.guards.ipynb #0015
+# %% ../../nbs/42e_apps.guards.ipynb #0016
 CODES = {
     **{400: "bad_request", 401: "unauthorised", 403: "forbidden", 404: "not_found"},
     **{405: "method_not_allowed", 408: "timeout", 409: "conflict", 413: "too_large"},
@@ -78,7 +78,7 @@ CODES = {
 INSIDE = "something went wrong on the server; it has been logged"
 _AWAY = "the database does not answer, and nothing was confirmed; try again later"
 
-
+# %% ../../nbs/42e_apps.guards.ipynb #0017
 def is_ours(
     e: Exception,  # that was raised
 ) -> bool:
@@ -88,7 +88,7 @@ def is_ours(
         frame = frame.tb_next
     return frame is not None and frame.tb_frame.f_globals.get("__name__", "").startswith("prodrec.")
 
-# %% ../../nbs/42e_apps.guards.ipynb #0016
+# %% ../../nbs/42e_apps.guards.ipynb #0018
 def refusal(
     e: Exception,  # whatever was raised
 ) -> tuple[int, str, dict[str, str]]:
@@ -113,7 +113,7 @@ def refusal(
         return 422, str(e), {}
     return 500, INSIDE, {}
 
-# %% ../../nbs/42e_apps.guards.ipynb #0017
+# %% ../../nbs/42e_apps.guards.ipynb #0019
 def log_refusal(
     e: Exception,  # whatever was raised
 ) -> tuple[int, str, dict[str, str]]:
@@ -123,7 +123,7 @@ def log_refusal(
         logging.getLogger("prodrec.server").error("answered %d", found[0], exc_info=e)
     return found
 
-# %% ../../nbs/42e_apps.guards.ipynb #0020
+# %% ../../nbs/42e_apps.guards.ipynb #0022
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' blob: data:; connect-src 'self'; form-action 'none'; base-uri 'none'; "
@@ -134,14 +134,14 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
-
+# %% ../../nbs/42e_apps.guards.ipynb #0023
 def as_headers(
     headers: Mapping[str, str],  # by name
 ) -> list[tuple[bytes, bytes]]:
     """Return headers as ASGI has them."""
     return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
 
-
+# %% ../../nbs/42e_apps.guards.ipynb #0024
 async def send_problem(
     send: Callable,  # of ASGI
     status: int,  # e.g. 413
@@ -155,7 +155,7 @@ async def send_problem(
     await send(start | {"headers": as_headers(own | dict(headers))})
     await send({"type": "http.response.body", "body": body})
 
-# %% ../../nbs/42e_apps.guards.ipynb #0023
+# %% ../../nbs/42e_apps.guards.ipynb #0027
 class Refused(Exception):
     """Say that the body of a request is not taken."""
 
@@ -167,7 +167,7 @@ class Refused(Exception):
         super().__init__(detail)
         self.status, self.detail = status, detail
 
-# %% ../../nbs/42e_apps.guards.ipynb #0024
+# %% ../../nbs/42e_apps.guards.ipynb #0028
 class Body:
     """Count the body of a request while it comes in."""
 
@@ -200,7 +200,7 @@ class Body:
             raise self.refused
         return message
 
-# %% ../../nbs/42e_apps.guards.ipynb #0027
+# %% ../../nbs/42e_apps.guards.ipynb #0031
 HEALTH = ("/health", "/ready")
 REQUEST: contextvars.ContextVar[str] = contextvars.ContextVar("request", default="")
 
@@ -213,7 +213,7 @@ def needs_key(
     """Return True for a request that may change something: all that are sent, but for `keyless`."""
     return method not in ("GET", "HEAD", "OPTIONS") and path not in keyless
 
-# %% ../../nbs/42e_apps.guards.ipynb #0028
+# %% ../../nbs/42e_apps.guards.ipynb #0032
 def key_problem(
     key: str | None,  # of the server; None: nothing can be changed
     given: str,  # by the client, "" for none
@@ -225,10 +225,10 @@ def key_problem(
         return 401, "the header X-API-Key is missing or wrong"
     return None
 
-# %% ../../nbs/42e_apps.guards.ipynb #0029
+# %% ../../nbs/42e_apps.guards.ipynb #0033
 _ALLOW_NAME = "allow the name with `--host-name`, or with `hosts=` of `make_app`"
 
-
+# %% ../../nbs/42e_apps.guards.ipynb #0034
 def head_problem(
     scope: Mapping,  # of ASGI; the path without its version
     limits: Limits,  # of requests
@@ -249,7 +249,7 @@ def head_problem(
         return 413, f"the request is larger than {most:,} bytes"
     return None
 
-# %% ../../nbs/42e_apps.guards.ipynb #0031
+# %% ../../nbs/42e_apps.guards.ipynb #0036
 class Exchange:
     """One request and its answer, as a guard sees them: adds headers and counts."""
 
@@ -296,13 +296,13 @@ class Exchange:
         facts |= {"path": self.path, "status": self.status, "ms": spent, "bytes": self.size}
         return json.dumps(facts)
 
-# %% ../../nbs/42e_apps.guards.ipynb #0033
+# %% ../../nbs/42e_apps.guards.ipynb #0038
 NOT_STARTED = (
     "the application has not started: run it by a server, or in a test by "
     '`with TestClient(app, base_url="http://localhost") as client:`'
 )
 
-
+# %% ../../nbs/42e_apps.guards.ipynb #0039
 class Guard:
     """Stand before an ASGI application and let through what keeps to the limits."""
 
@@ -367,7 +367,7 @@ class Guard:
             refused = body.refused
             await send_problem(exchange.answer, refused.status, refused.detail, closing)
 
-
+# %% ../../nbs/42e_apps.guards.ipynb #0040
 async def call(
     app: Callable,  # ASGI
     method: str,  # e.g. "GET"
@@ -391,7 +391,7 @@ async def call(
     found = {k.decode(): v.decode() for k, v in answers[0]["headers"]}
     return answers[0]["status"], b"".join(a.get("body", b"") for a in answers), found
 
-# %% ../../nbs/42e_apps.guards.ipynb #0036
+# %% ../../nbs/42e_apps.guards.ipynb #0043
 class Impatient(h11_impl.H11Protocol):
     """Speak HTTP as uvicorn does, and close connections that only take a place."""
 

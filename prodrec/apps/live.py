@@ -112,7 +112,7 @@ _OUTSIDE = (
     "`index --images`, or allow the folder that holds them with `--pictures`"
 )
 
-
+# %% ../../nbs/42c_apps.live.ipynb #0021
 def load_live(
     source: Recommender | str | Path,  # a fitted recommender, or where one was saved
     feedback: Feedback,  # where events are kept from now on
@@ -130,7 +130,7 @@ def load_live(
     recommender.catalog = near
     return recommender, version_of(source)
 
-# %% ../../nbs/42c_apps.live.ipynb #0023
+# %% ../../nbs/42c_apps.live.ipynb #0024
 class HeldFeedback(Feedback):
     """Keep events in a database, and hold those of a user from `read` until they change."""
 
@@ -177,7 +177,7 @@ class HeldFeedback(Feedback):
             self._held.pop(user, None)
         return self
 
-# %% ../../nbs/42c_apps.live.ipynb #0026
+# %% ../../nbs/42c_apps.live.ipynb #0027
 def blocks_of(
     changes: Sequence[Change],  # (id, fields, picture), in order
 ) -> list[list[int]]:
@@ -191,7 +191,7 @@ def blocks_of(
         blocks[-1].append(n)
     return blocks
 
-# %% ../../nbs/42c_apps.live.ipynb #0029
+# %% ../../nbs/42c_apps.live.ipynb #0030
 def embed_products(
     recommender: Recommender,  # fitted
     products: Mapping[str, tuple[dict, bytes | None]],  # id → (fields, picture or None)
@@ -219,7 +219,7 @@ def embed_products(
         return catalog, vectors, {}
     return (catalog[said] if said.any() else None), vectors[said], silent
 
-# %% ../../nbs/42c_apps.live.ipynb #0031
+# %% ../../nbs/42c_apps.live.ipynb #0032
 def check_change(
     change: Change,  # (id, fields, picture)
     catalog: Catalog,  # the products that are there
@@ -233,7 +233,7 @@ def check_change(
     elif id not in catalog:
         raise KeyError(f"there is no product {id!r}")
 
-# %% ../../nbs/42c_apps.live.ipynb #0034
+# %% ../../nbs/42c_apps.live.ipynb #0035
 def take_in(
     recommender: Recommender,  # is changed
     catalog: Catalog | None,  # products to replace, and new ones
@@ -246,7 +246,7 @@ def take_in(
     if gone:
         recommender.remove(gone)
 
-# %% ../../nbs/42c_apps.live.ipynb #0037
+# %% ../../nbs/42c_apps.live.ipynb #0038
 class Writer:
     """Make changes to a recommender, first in its log and then in memory."""
 
@@ -325,7 +325,7 @@ class Writer:
             wrong |= {c[0]: e for c in kept}
         return errors | wrong
 
-# %% ../../nbs/42c_apps.live.ipynb #0040
+# %% ../../nbs/42c_apps.live.ipynb #0041
 class Lanes:
     """Hold the queues and threads of a live recommender, one for each kind of work."""
 
@@ -355,7 +355,7 @@ class Lanes:
         self.decoders.close()
         return all(done)
 
-# %% ../../nbs/42c_apps.live.ipynb #0043
+# %% ../../nbs/42c_apps.live.ipynb #0044
 class Facets:
     """Make the filters of a catalogue, again when it has changed, but not too often."""
 
@@ -374,7 +374,7 @@ class Facets:
                 self._next = began + 20 * (time.monotonic() - began)
             return self._made[1]
 
-# %% ../../nbs/42c_apps.live.ipynb #0046
+# %% ../../nbs/42c_apps.live.ipynb #0047
 class LiveRecommender:
     """Change a recommender while it answers; keep each change in a database before it is made.
 
@@ -520,7 +520,7 @@ class LiveRecommender:
         )
         return f"LiveRecommender({state})"
 
-# %% ../../nbs/42c_apps.live.ipynb #0051
+# %% ../../nbs/42c_apps.live.ipynb #0052
 def needs_network(
     recommender: Recommender,  # fitted
     query: Mapping,  # id, image, text or user
@@ -531,7 +531,7 @@ def needs_network(
     by_words = "text" in query and set(spaces.taking("text")) & set(spaces.taking("image"))
     return "image" in query or bool(by_words) or options.get("within") == "predicted"
 
-
+# %% ../../nbs/42c_apps.live.ipynb #0053
 async def ask(
     live: LiveRecommender,  # open
     query: dict,  # id, image, text or user

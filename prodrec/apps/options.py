@@ -415,7 +415,7 @@ def _retrain_parser(commands):
 # %% ../../nbs/43b_apps.options.ipynb #0068
 _DATABASE = "URL of the database of the shop (default: PRODREC_DATABASE, or SQLite beside DIR)"
 
-
+# %% ../../nbs/43b_apps.options.ipynb #0069
 def _queue_parser(commands):
     text = "Put work into the queue of a shop, or list what is there. Workers do it in the "
     text += "background, and go on after one of them has died."
@@ -433,7 +433,7 @@ def _queue_parser(commands):
     add("options", nargs="*", metavar="OPTION", help="the file, or the options of retrain")
     add("--database", help=_DATABASE)
 
-# %% ../../nbs/43b_apps.options.ipynb #0069
+# %% ../../nbs/43b_apps.options.ipynb #0070
 def _worker_parser(commands):
     text = "Work on the queue of a shop until it is stopped. Any number of workers may run. A job "
     text += "whose worker dies is done by another one when its lease is over. Needs prodrec[serve]."
@@ -447,7 +447,7 @@ def _worker_parser(commands):
     add("--lease", type=_minutes, default=60.0, help=seconds)
     add("--once", action="store_true", help="end when nothing waits")
 
-# %% ../../nbs/43b_apps.options.ipynb #0070
+# %% ../../nbs/43b_apps.options.ipynb #0071
 _COMMANDS = (
     _demo_parser,
     _audit_parser,
@@ -465,7 +465,7 @@ _COMMANDS = (
     _report_parser,
 )
 
-
+# %% ../../nbs/43b_apps.options.ipynb #0072
 def add_commands(
     commands,  # of `ArgumentParser.add_subparsers`
 ):

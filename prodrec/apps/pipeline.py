@@ -176,8 +176,7 @@ def run_pipeline(
     with stage("audit", f"{len(catalog):,} products"):
         found = audit(catalog, target=target)
         clean = labelled(found.clean(), target)
-    dropped = f"{len(clean):,} clean products, {len(catalog) - len(clean):,} dropped"
-    with stage("split", f"{dropped}; training, validation and test, duplicates on one side"):
+    with stage("split", f"{len(clean):,} clean products; duplicates stay on one side"):
         sides = split(clean, target, (0.7, 0.1, 0.2), found.groups, seed)
     how_long = _how_long(network, epochs, options.get("minutes"))
     with stage("train", f"{network} on {len(sides['train']):,} pictures, {how_long}"):
@@ -191,8 +190,8 @@ def run_pipeline(
     words = "auto" if clean.texts().ne("").any() else None
     with stage("index", f"pictures {'and words ' if words else ''}of {len(clean):,} products"):
         recommender = Recommender(image=classifier, text=words).fit(clean)
-    with stage("recommend", f"for {len(sides['test']):,} products, by several recommenders"):
-        queries = sides["test"].ids
+    queries = sides["test"].ids
+    with stage("recommend", f"for {len(queries):,} products, by several recommenders"):
         precision = compare_recommenders(recommender, queries, target, 5, image_size, seed)
     return Run(found, sides, classifier, report, recommender, precision, stages, seed)
 

@@ -147,7 +147,7 @@ Id = Annotated[
 ]
 _PICTURES_KEPT = 4_000  # small pictures in memory, about 50 MB
 
-
+# %% ../../nbs/42g_apps.routes.ipynb #0025
 class Routes:
     """Answer the routes that change nothing."""
 
@@ -281,14 +281,14 @@ class Routes:
         kept = {"Cache-Control": "max-age=300"}
         return responses.Response(data, media_type="image/jpeg", headers=kept)
 
-# %% ../../nbs/42g_apps.routes.ipynb #0025
+# %% ../../nbs/42g_apps.routes.ipynb #0026
 def request_is_json(
     request,  # of FastAPI
 ) -> bool:
     """Return True for a request whose body is JSON: a number is then no text."""
     return request.headers.get("content-type", "").startswith("application/json")
 
-# %% ../../nbs/42g_apps.routes.ipynb #0028
+# %% ../../nbs/42g_apps.routes.ipynb #0029
 class Changing:
     """Answer the routes that change something."""
 
@@ -347,13 +347,13 @@ class Changing:
         """Take the newest version into use; the one before answers until it is ready."""
         return json_answer(await asyncio.to_thread(self.live.reload))
 
-# %% ../../nbs/42g_apps.routes.ipynb #0031
+# %% ../../nbs/42g_apps.routes.ipynb #0032
 class Jpeg(responses.Response):
     """An answer that is a picture, for the OpenAPI document."""
 
     media_type = "image/jpeg"
 
-# %% ../../nbs/42g_apps.routes.ipynb #0032
+# %% ../../nbs/42g_apps.routes.ipynb #0033
 def described_errors(
     statuses: Iterable[int],  # e.g. (404, 422)
 ) -> dict[int, dict]:
@@ -361,7 +361,7 @@ def described_errors(
     content = {"application/json": {"schema": Problem.model_json_schema()}}
     return {s: {"description": CODES[s].replace("_", " "), "content": content} for s in statuses}
 
-# %% ../../nbs/42g_apps.routes.ipynb #0033
+# %% ../../nbs/42g_apps.routes.ipynb #0034
 def bulk_body() -> dict:
     """Return the description of a body of many products: lines of JSON, or CSV."""
     lines = {"schema": {"type": "string"}, "example": '{"id": "k1", "title": "Red mug"}'}
@@ -369,13 +369,13 @@ def bulk_body() -> dict:
     many = {"content": {"application/x-ndjson": lines, "text/csv": table}, "required": True}
     return {"openapi_extra": {"requestBody": many}, "include_in_schema": True}
 
-# %% ../../nbs/42g_apps.routes.ipynb #0035
+# %% ../../nbs/42g_apps.routes.ipynb #0036
 USUAL = (400, 408, 413, 429, 503)  # the errors of a question
 SENDS = (400, 404, 408, 413, 415, 422, 429, 503)  # those of a question with a body
 KEYED = (400, 401, 403, 408, 413, 422, 429, 503)  # those of a change
 ONE, ALL = "/products/{id:path}", "/products"
 
-# %% ../../nbs/42g_apps.routes.ipynb #0036
+# %% ../../nbs/42g_apps.routes.ipynb #0037
 def reading_routes(
     routes: Routes,  # the routes that change nothing
 ) -> list[tuple[str, str, Callable, Any, str, tuple, dict]]:
@@ -396,7 +396,7 @@ def reading_routes(
         ("GET", ONE, routes.product, dict[str, Any], "products", SENDS, {}),
     ]
 
-# %% ../../nbs/42g_apps.routes.ipynb #0037
+# %% ../../nbs/42g_apps.routes.ipynb #0038
 def changing_routes(
     changing: Changing,  # the routes that change products, feedback or the version
 ) -> list[tuple[str, str, Callable, Any, str, tuple, dict]]:
@@ -411,7 +411,7 @@ def changing_routes(
         ("POST", "/reload", changing.reload, Reloaded, "state", (*KEYED, 409), {}),
     ]
 
-# %% ../../nbs/42g_apps.routes.ipynb #0038
+# %% ../../nbs/42g_apps.routes.ipynb #0039
 def route_table(
     routes: Routes,  # those that change nothing
     changing: Changing,  # those that do

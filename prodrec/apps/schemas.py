@@ -33,7 +33,7 @@ Weight = Annotated[float, _field(ge=0, le=1, allow_inf_nan=False)]
 _COLLAPSE = f"products of this cosine, e.g. {NEAR_DUPLICATE}, are shown once; 0: all are"
 _WITHIN = "`predicted`: keep to the category that the picture shows; or a column to stay in"
 
-
+# %% ../../nbs/42d_apps.schemas.ipynb #0012
 class QuestionBody(pydantic.BaseModel, extra="forbid"):
     """A question: any of a product, words, a user, and products to be more like."""
 
@@ -63,12 +63,12 @@ class QuestionBody(pydantic.BaseModel, extra="forbid"):
         examples=[{"image": 0.7, "text": 0.3, "history": 0.5}],
     )
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0014
+# %% ../../nbs/42d_apps.schemas.ipynb #0015
 _LISTS, _OBJECTS = ("session", "positive", "negative", "exclude"), ("where", "weights")
 _FORMER = {"more": "positive", "less": "negative"}  # names of version 0.1
 _EXAMPLES = {"where": '{"category": ["mug"]}', "weights": '{"image": 0.5}'}
 
-
+# %% ../../nbs/42d_apps.schemas.ipynb #0016
 def form_fields(
     pairs: Iterable[tuple[str, str]],  # (name, value), in order
 ) -> dict[str, Any]:
@@ -89,11 +89,11 @@ def form_fields(
             fields[name] = json_object(value, name, _EXAMPLES[name]) if name in _OBJECTS else value
     return fields
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0017
+# %% ../../nbs/42d_apps.schemas.ipynb #0019
 MAX_WISHES, MAX_VALUES, MAX_TEXT = 30, 100, 1_000
 HIDDEN = ("image", "more_images")  # columns that hold paths, never filtered by and never shown
 
-
+# %% ../../nbs/42d_apps.schemas.ipynb #0020
 def check_where(
     where: Mapping[str, Any],  # column → value, list or range, from JSON
 ):
@@ -113,7 +113,7 @@ def check_where(
                 f"`where`: a value of {column!r} has more than {MAX_TEXT:,} characters"
             )
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0018
+# %% ../../nbs/42d_apps.schemas.ipynb #0021
 def query_arguments(
     question: QuestionBody,  # checked by its schema
     products: pd.DataFrame,  # the catalogue, for the types of its columns
@@ -133,7 +133,7 @@ def query_arguments(
         options["where"] = parse_where(json.dumps(question.where), products)
     return query, options, question.offset
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0021
+# %% ../../nbs/42d_apps.schemas.ipynb #0024
 class Problem(pydantic.BaseModel):
     """The form of every error."""
 
@@ -150,7 +150,7 @@ class State(pydantic.BaseModel):
     database: str = _field(description="`ok`, or `does not answer`: changes are refused then")
     change: int = _field(description="the number of the last change that answers take account of")
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0022
+# %% ../../nbs/42d_apps.schemas.ipynb #0025
 class Hit(pydantic.BaseModel, extra="allow"):
     """A recommended product, with the parts of its score, its title, category and price."""
 
@@ -167,7 +167,7 @@ class Answer(pydantic.BaseModel):
     hits: list[Hit]
     note: str = _field(description="what was passed over, or why there are so few; mostly empty")
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0023
+# %% ../../nbs/42d_apps.schemas.ipynb #0026
 class Label(pydantic.BaseModel):
     """A category that a picture may show."""
 
@@ -181,7 +181,7 @@ class Labels(pydantic.BaseModel):
     version: str
     classes: list[Label]
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0026
+# %% ../../nbs/42d_apps.schemas.ipynb #0029
 class Filter(pydantic.BaseModel):
     """A column to filter by: its values, or where its numbers or dates begin and end."""
 
@@ -190,7 +190,7 @@ class Filter(pydantic.BaseModel):
     low: float | str | None = _field(None, alias="from", description="the least number or date")
     high: float | str | None = _field(None, alias="to", description="the largest number or date")
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0027
+# %% ../../nbs/42d_apps.schemas.ipynb #0030
 class Filters(pydantic.BaseModel):
     """Values that questions may filter by, and the spaces that they may use."""
 
@@ -203,7 +203,7 @@ class Filters(pydantic.BaseModel):
     filters: dict[str, Filter] = _field(description="by column")
     shop: dict[str, Any] = _field(description="name, currency and language, for a page")
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0028
+# %% ../../nbs/42d_apps.schemas.ipynb #0031
 def filters_of(
     table: pd.DataFrame,  # of `filter_table`
 ) -> dict[str, dict]:
@@ -220,7 +220,7 @@ def filters_of(
             found[name] = {"from": str(values.min().date()), "to": str(values.max().date())}
     return found
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0031
+# %% ../../nbs/42d_apps.schemas.ipynb #0034
 class Products(pydantic.BaseModel):
     """Some of the products."""
 
@@ -234,7 +234,7 @@ class Start(pydantic.BaseModel):
     products: list[dict[str, Any]] = _field(description="some products with pictures")
     examples: list[str] = _field(description="questions in words")
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0032
+# %% ../../nbs/42d_apps.schemas.ipynb #0035
 class Changed(pydantic.BaseModel):
     """A change that is kept."""
 
@@ -252,7 +252,7 @@ class Reloaded(pydantic.BaseModel):
     carried: int = _field(description="changes that came after it was saved, and were made in it")
     left: int = _field(description="earlier changes, which stay with the version before")
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0033
+# %% ../../nbs/42d_apps.schemas.ipynb #0036
 class Imported(pydantic.BaseModel):
     """A line of progress of an import; the last one has `finished` true."""
 
@@ -262,7 +262,7 @@ class Imported(pydantic.BaseModel):
     errors: list[dict[str, Any]] = _field(description="row, id and detail of the first of them")
     finished: bool
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0034
+# %% ../../nbs/42d_apps.schemas.ipynb #0037
 class Event(pydantic.BaseModel, extra="forbid"):
     """An event of a user and a product: a view, a purchase, a like, a rating."""
 
@@ -275,11 +275,11 @@ class Event(pydantic.BaseModel, extra="forbid"):
         1.0, ge=0, le=1e9, allow_inf_nan=False, description="the pieces, or the stars of a rating"
     )
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0037
+# %% ../../nbs/42d_apps.schemas.ipynb #0040
 _PICTURES = "image/jpeg, image/png, image/webp"
 _IMAGE = {"type": "string", "format": "binary", "description": "a JPEG, PNG or WebP picture"}
 
-
+# %% ../../nbs/42d_apps.schemas.ipynb #0041
 def form_schema(
     properties: Mapping[str, Any],  # schemas by name, of the other fields
     required: list[str],  # names
@@ -299,7 +299,7 @@ def form_schema(
     own = {"type": "object", "properties": fields, "additionalProperties": False}
     return own | {"required": required} if required else own
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0038
+# %% ../../nbs/42d_apps.schemas.ipynb #0042
 def sent_schemas() -> dict[str, dict]:
     """Return the schemas of what is sent, by name."""
     question = QuestionBody.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -317,7 +317,7 @@ def sent_schemas() -> dict[str, dict]:
         "ProductForm": form_schema({"fields": fields}, ["fields"]),
     }
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0039
+# %% ../../nbs/42d_apps.schemas.ipynb #0043
 def request_body(
     form: str,  # the name of the form's schema
     object: str | None = None,  # the name of the schema of the same in JSON

@@ -83,7 +83,7 @@ _SHOP = {
     "PRODREC_LANGUAGE": "language",
 }
 
-
+# %% ../../nbs/42h_apps.server.ipynb #0015
 def settings(
     environment: Mapping[str, str],  # e.g. `os.environ`
 ) -> dict:
@@ -107,7 +107,7 @@ def settings(
     shop = {key: text for name, key in _SHOP.items() if (text := value(name))}
     return found | ({"shop": shop} if shop else {})
 
-# %% ../../nbs/42h_apps.server.ipynb #0017
+# %% ../../nbs/42h_apps.server.ipynb #0018
 def allowed_hosts(
     names: Sequence[str] = (),  # further names; "*" allows any
     host: str = "127.0.0.1",  # the address to listen on
@@ -117,7 +117,7 @@ def allowed_hosts(
     own = () if every else (f"[{host}]" if ":" in host else host,)
     return tuple(dict.fromkeys(name.lower() for name in (*LOOPBACK, *own, *names)))
 
-# %% ../../nbs/42h_apps.server.ipynb #0020
+# %% ../../nbs/42h_apps.server.ipynb #0021
 class JsonLines(logging.Formatter):
     """Write each record of a log as one line of JSON."""
 
@@ -134,7 +134,7 @@ class JsonLines(logging.Formatter):
             facts["error"] = hide_password(self.formatException(record.exc_info))
         return json.dumps(facts)
 
-# %% ../../nbs/42h_apps.server.ipynb #0021
+# %% ../../nbs/42h_apps.server.ipynb #0022
 def start_logs(
     access: bool = True,  # a line for each request
 ):
@@ -147,7 +147,7 @@ def start_logs(
         logger.setLevel(level)
     logging.getLogger("prodrec.access").disabled = not access
 
-# %% ../../nbs/42h_apps.server.ipynb #0024
+# %% ../../nbs/42h_apps.server.ipynb #0025
 class Metrics:
     """Count the answers of a server, in Prometheus' format."""
 
@@ -178,7 +178,7 @@ class Metrics:
         kind = prometheus.CONTENT_TYPE_LATEST
         return responses.Response(prometheus.generate_latest(self.registry), media_type=kind)
 
-# %% ../../nbs/42h_apps.server.ipynb #0027
+# %% ../../nbs/42h_apps.server.ipynb #0028
 _HERE = Path(prodrec.__file__).parent / "apps"
 FILES = {
     "/": ("page.html", "text/html"),
@@ -189,7 +189,7 @@ FILES = {
     "/docs.js": ("docs.js", "text/javascript"),
 }
 
-
+# %% ../../nbs/42h_apps.server.ipynb #0029
 def file_route(
     name: str,  # of a file of the package
     kind: str,  # its content type
@@ -206,7 +206,7 @@ def file_route(
 
     return file
 
-# %% ../../nbs/42h_apps.server.ipynb #0030
+# %% ../../nbs/42h_apps.server.ipynb #0032
 def add_errors(
     app,  # of FastAPI
 ):
@@ -230,13 +230,13 @@ def add_errors(
     app.add_exception_handler(exceptions.RequestValidationError, refused)
     app.add_exception_handler(optional("starlette.exceptions", "serve").HTTPException, refused)
 
-# %% ../../nbs/42h_apps.server.ipynb #0031
+# %% ../../nbs/42h_apps.server.ipynb #0033
 _KEY = security.APIKeyHeader(
     name="X-API-Key", auto_error=False, description="the key that the server was started with"
 )
 _CHANGES = ("PUT", "DELETE", "/feedback", "/reload")
 
-
+# %% ../../nbs/42h_apps.server.ipynb #0034
 def add_routes(
     app,  # of FastAPI
     live: LiveRecommender,  # the recommender that is served
@@ -255,13 +255,13 @@ def add_routes(
     for path, (name, kind) in FILES.items():
         app.add_api_route(path, file_route(name, kind), include_in_schema=False)
 
-# %% ../../nbs/42h_apps.server.ipynb #0033
+# %% ../../nbs/42h_apps.server.ipynb #0036
 _ABOUT = (
     "Recommends products like a product, a picture or words; classifies pictures; takes products "
     "and feedback. Every path may begin with `/v1`."
 )
 
-
+# %% ../../nbs/42h_apps.server.ipynb #0037
 def described(
     app,  # of FastAPI
 ) -> Callable:
@@ -277,7 +277,7 @@ def described(
 
     return document
 
-# %% ../../nbs/42h_apps.server.ipynb #0034
+# %% ../../nbs/42h_apps.server.ipynb #0038
 def lifespan_of(
     live: LiveRecommender,  # the recommender that is served
     metrics: Metrics,  # counters of Prometheus
@@ -305,7 +305,7 @@ def lifespan_of(
 
     return lifespan
 
-# %% ../../nbs/42h_apps.server.ipynb #0035
+# %% ../../nbs/42h_apps.server.ipynb #0039
 def make_app(
     recommender: Recommender | str | Path,  # or the folder where one was saved
     *,
@@ -355,10 +355,10 @@ def make_app(
     limits.keyless = (*limits.keyless, *keyless)
     return guarded(app, limits, api_key, metrics)
 
-# %% ../../nbs/42h_apps.server.ipynb #0036
+# %% ../../nbs/42h_apps.server.ipynb #0040
 PlainText = responses.PlainTextResponse
 
-
+# %% ../../nbs/42h_apps.server.ipynb #0041
 def guarded(
     app,  # of FastAPI
     limits: Limits,  # of requests
@@ -382,7 +382,7 @@ def guarded(
         app.add_middleware(cors, **allowed, allow_methods=["GET", "POST"], expose_headers=told)
     return app
 
-# %% ../../nbs/42h_apps.server.ipynb #0046
+# %% ../../nbs/42h_apps.server.ipynb #0051
 def raise_file_limit(
     wanted: int = 65_536,  # open files and connections
 ):
@@ -394,7 +394,7 @@ def raise_file_limit(
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
-# %% ../../nbs/42h_apps.server.ipynb #0047
+# %% ../../nbs/42h_apps.server.ipynb #0052
 def serve(
     path: str | Path,  # a saved recommender, a version, or a folder of versions
     host: str = "127.0.0.1",  # the address to listen on

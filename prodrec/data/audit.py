@@ -29,7 +29,7 @@ DROP = (
     "exact_duplicate", "conflicting_label",
 )  # fmt: skip
 
-
+# %% ../../nbs/14_data.audit.ipynb #0011
 def _check_issues(names: Collection[str]):
     if isinstance(names, str) or (unknown := [n for n in names if n not in ISSUES]):
         wrong = names if isinstance(names, str) else unknown[0]
@@ -37,21 +37,21 @@ def _check_issues(names: Collection[str]):
             f"expected names of issues, received {wrong!r}; they are {', '.join(ISSUES)}"
         )
 
-# %% ../../nbs/14_data.audit.ipynb #0013
+# %% ../../nbs/14_data.audit.ipynb #0014
 def _issues(issue: str, ids, details, scores=1.0) -> pd.DataFrame:
     "Return one row an id."
     ids = np.asarray(ids, dtype=object)
     scores = np.broadcast_to(np.asarray(scores, float), ids.shape)
     return pd.DataFrame({"id": ids, "issue": issue, "detail": list(details), "score": scores})
 
-# %% ../../nbs/14_data.audit.ipynb #0014
+# %% ../../nbs/14_data.audit.ipynb #0015
 def _shortfall(issue: str, values: pd.Series, limit: float, words: str) -> pd.DataFrame:
     "Return an issue for every value below `limit`; the score is the share that is lacking."
     low = values[values < limit].astype(float)
     scores = 1 - low / limit if limit else []
     return _issues(issue, low.index, [words.format(v) for v in low], scores)
 
-# %% ../../nbs/14_data.audit.ipynb #0017
+# %% ../../nbs/14_data.audit.ipynb #0018
 def _field_issues(products: pd.DataFrame, required: Sequence[str]) -> list[pd.DataFrame]:
     empty = {f: products[f].isna() | (products[f].astype(str).str.strip() == "") for f in required}
     return [
@@ -59,7 +59,7 @@ def _field_issues(products: pd.DataFrame, required: Sequence[str]) -> list[pd.Da
         for field, mask in empty.items()
     ]
 
-# %% ../../nbs/14_data.audit.ipynb #0018
+# %% ../../nbs/14_data.audit.ipynb #0019
 def _error_issues(errors: dict[str, ImageError]) -> list[pd.DataFrame]:
     gone = {i: e for i, e in errors.items() if e.reason in ("missing", "fetch")}
     bad = {i: e for i, e in errors.items() if i not in gone}
@@ -68,7 +68,7 @@ def _error_issues(errors: dict[str, ImageError]) -> list[pd.DataFrame]:
         for issue, part in (("missing_picture", gone), ("unreadable_picture", bad))
     ]
 
-# %% ../../nbs/14_data.audit.ipynb #0021
+# %% ../../nbs/14_data.audit.ipynb #0022
 def _picture_issues(
     prints: pd.DataFrame, min_side, max_aspect, min_contrast, min_brightness, min_sharpness
 ) -> list[pd.DataFrame]:
@@ -88,7 +88,7 @@ def _picture_issues(
         _shortfall("blurred_picture", seen["sharpness"], min_sharpness, "sharpness {:.2f}"),
     ]
 
-# %% ../../nbs/14_data.audit.ipynb #0024
+# %% ../../nbs/14_data.audit.ipynb #0025
 def _duplicate_issues(
     prints: pd.DataFrame, groups: pd.DataFrame, max_difference: float
 ) -> list[pd.DataFrame]:
@@ -104,7 +104,7 @@ def _duplicate_issues(
         _issues("near_duplicate", ids[near], like, scores),
     ]
 
-# %% ../../nbs/14_data.audit.ipynb #0025
+# %% ../../nbs/14_data.audit.ipynb #0026
 def _title_issues(titles: pd.Series) -> pd.DataFrame:
     first = title_groups(titles)
     again = np.flatnonzero(first != np.arange(len(titles)))
@@ -112,7 +112,7 @@ def _title_issues(titles: pd.Series) -> pd.DataFrame:
     details = [f"the same title as {i!r}" for i in ids[first[again]]]
     return _issues("duplicate_title", ids[again], details)
 
-# %% ../../nbs/14_data.audit.ipynb #0028
+# %% ../../nbs/14_data.audit.ipynb #0029
 def _label_issues(labels: pd.Series, groups: pd.DataFrame, min_class: int) -> list[pd.DataFrame]:
     "Return conflicts and rare classes; `groups` may lack products: those have no picture."
     labels = labels.dropna().astype(str)
@@ -132,7 +132,7 @@ def _label_issues(labels: pd.Series, groups: pd.DataFrame, min_class: int) -> li
         _shortfall("rare_class", members, min_class, "{:.0f} in the category"),
     ]
 
-# %% ../../nbs/14_data.audit.ipynb #0031
+# %% ../../nbs/14_data.audit.ipynb #0032
 class Audit:
     """Hold the result of `audit`: `issues`, `notes` on columns, and `groups` of duplicates.
 
@@ -215,7 +215,7 @@ class Audit:
         head = f"<p>Issues found in {len(self.catalog):,} products</p>"
         return f"{head}{table}{notes}<p>Two of each:</p>{picture_table(cards)}"
 
-# %% ../../nbs/14_data.audit.ipynb #0032
+# %% ../../nbs/14_data.audit.ipynb #0033
 @figure_style
 def issues_figure(
     report: Audit,  # from `audit`
@@ -237,7 +237,7 @@ def issues_figure(
     ax.legend(handles, ["dropped by\nclean()", "kept"], **look)
     return ax
 
-# %% ../../nbs/14_data.audit.ipynb #0035
+# %% ../../nbs/14_data.audit.ipynb #0036
 def _required(catalog: Catalog, required: Sequence[str] | None) -> list[str]:
     "Return the fields that must not be empty; `ValueError` where one is no column."
     if required is None:
@@ -246,7 +246,7 @@ def _required(catalog: Catalog, required: Sequence[str] | None) -> list[str]:
         column_of(catalog, field, "required")
     return list(required)
 
-# %% ../../nbs/14_data.audit.ipynb #0036
+# %% ../../nbs/14_data.audit.ipynb #0037
 @renamed_keywords(by="target")
 def audit(
     catalog: Catalog,  # the products; with pictures or without

@@ -50,7 +50,7 @@ from prodrec.data.tables import (
 STANDARD = ("title", "description", "category", "brand", "price", "image")
 _PICTURES = ("image", "more_images")
 
-
+# %% ../../nbs/10_data.catalog.ipynb #0011
 def check_products(
     products: pd.DataFrame,  # indexed by product id
 ) -> tuple[pd.DataFrame, list[str]]:
@@ -74,7 +74,7 @@ def check_products(
     check_storable(products, skip=_PICTURES)
     return products, notes
 
-# %% ../../nbs/10_data.catalog.ipynb #0013
+# %% ../../nbs/10_data.catalog.ipynb #0014
 def _check_mapping(df: pd.DataFrame, id: str | None, columns: dict):
     "Raise an error where a mapping names what is not there."
     if not isinstance(df, pd.DataFrame):
@@ -92,7 +92,7 @@ def _check_mapping(df: pd.DataFrame, id: str | None, columns: dict):
                 f"`{name}` names column {column!r}, which is not in the table; it has {known}{hint}"
             )
 
-# %% ../../nbs/10_data.catalog.ipynb #0014
+# %% ../../nbs/10_data.catalog.ipynb #0015
 def map_columns(
     df: pd.DataFrame,  # any table
     id: str | None,  # the column of the ids; None: a column "id", else the index
@@ -109,14 +109,14 @@ def map_columns(
     gone -= {name for name, column in columns.items() if name == column}
     return df.drop(columns=[c for c in df if c in gone]).assign(**moved)
 
-# %% ../../nbs/10_data.catalog.ipynb #0017
+# %% ../../nbs/10_data.catalog.ipynb #0018
 def _named_after(ids: pd.Index, images: str | Path) -> list[str | None]:
     "Return for each id the picture in `images` whose file name is the id."
     names = reversed(list_pictures(images))
     stems = {canonical(os.path.basename(ref)).rpartition(".")[0]: ref for ref in names}
     return [stems.get(canonical(i)) for i in ids]
 
-# %% ../../nbs/10_data.catalog.ipynb #0018
+# %% ../../nbs/10_data.catalog.ipynb #0019
 def image_columns(
     products: pd.DataFrame,  # indexed by product id
     images: str | Path | None,  # the folder or zip archive of relative pictures
@@ -141,7 +141,7 @@ def image_columns(
         found["more_images"] = column(others)
     return found
 
-# %% ../../nbs/10_data.catalog.ipynb #0021
+# %% ../../nbs/10_data.catalog.ipynb #0022
 def unknown_ids(
     unknown: Sequence,  # ids that are not in the catalogue, at least one
     known: Sequence[str],  # the ids of the catalogue
@@ -157,12 +157,12 @@ def unknown_ids(
     near = difflib.get_close_matches(first, known, n=3) if len(known) <= 50_000 else []
     return KeyError(text + (f": did you mean {' or '.join(map(repr, near))}?" if near else ""))
 
-# %% ../../nbs/10_data.catalog.ipynb #0024
+# %% ../../nbs/10_data.catalog.ipynb #0025
 def _is_at_hand(ref: str | bytes | None) -> bool:
     "Return whether a picture can be read without the network."
     return not is_url(ref) or url_path(ref).exists()
 
-# %% ../../nbs/10_data.catalog.ipynb #0025
+# %% ../../nbs/10_data.catalog.ipynb #0026
 def product_card(
     catalog: "Catalog",  # where the product is
     id: str,  # the product
@@ -182,7 +182,7 @@ def product_card(
     facts = [row.get("title"), row.get("category"), price]
     return picture, [*lines, *(str(f)[:60] for f in facts if not is_missing(f))]
 
-# %% ../../nbs/10_data.catalog.ipynb #0027
+# %% ../../nbs/10_data.catalog.ipynb #0028
 def _table_cell(card: tuple[bytes | None, Sequence[str]]) -> str:
     picture, lines = card
     alt = html.escape(lines[0] if lines else "", quote=True)
@@ -195,7 +195,7 @@ def _table_cell(card: tuple[bytes | None, Sequence[str]]) -> str:
     text = "<br>".join(f"<small>{html.escape(t)}</small>" for t in lines)
     return f'<td align="center" valign="top">{image}<br>{text}</td>'
 
-# %% ../../nbs/10_data.catalog.ipynb #0028
+# %% ../../nbs/10_data.catalog.ipynb #0029
 def picture_table(
     cards: Sequence[tuple[bytes | None, Sequence[str]]],  # (JPEG or None, lines) of each cell
     columns: int = 6,  # cells in a row
@@ -205,7 +205,7 @@ def picture_table(
     body = "".join(f"<tr>{''.join(map(_table_cell, row))}</tr>" for row in rows)
     return f"<table>{body}</table>"
 
-# %% ../../nbs/10_data.catalog.ipynb #0031
+# %% ../../nbs/10_data.catalog.ipynb #0032
 def draw_picture(
     catalog: "Catalog",  # where the product is
     id: str,  # the product
@@ -229,7 +229,7 @@ def draw_picture(
     ax.imshow(pixels, extent=extent, interpolation="antialiased")
     return ax
 
-# %% ../../nbs/10_data.catalog.ipynb #0036
+# %% ../../nbs/10_data.catalog.ipynb #0037
 class Product(pd.Series):
     """Hold one product: a Series of its values by column, shown with its picture."""
 
@@ -259,15 +259,18 @@ class Product(pd.Series):
             return table
         return picture_table([product_card(self._catalog, self.name, size=192)]) + table
 
-# %% ../../nbs/10_data.catalog.ipynb #0037
+# %% ../../nbs/10_data.catalog.ipynb #0038
 def product_words(
     product: pd.Series,  # one row of a catalogue
 ) -> pd.Series:
     """Return the values of a product as short texts, without those that are missing."""
     known = {name: value for name, value in product.items() if not is_missing(value)}
-    return pd.Series({name: _value_words(value) for name, value in known.items()}, dtype=object)
+    shown = {name: _value_words(value) for name, value in known.items()}
+    if Path(shown.get("image", "")).is_absolute():  # the folder is the same for all, and long
+        shown["image"] = f"…/{Path(shown['image']).name}"
+    return pd.Series(shown, dtype=object)
 
-
+# %% ../../nbs/10_data.catalog.ipynb #0039
 def _value_words(value: object) -> str:
     if isinstance(value, bytes):
         return f"a picture of {len(value) / 1024:,.1f} kB"
@@ -276,7 +279,7 @@ def _value_words(value: object) -> str:
     text = " ".join(str(value).split())
     return text if len(text) <= 80 else f"{text[:79]}…"
 
-# %% ../../nbs/10_data.catalog.ipynb #0040
+# %% ../../nbs/10_data.catalog.ipynb #0042
 class _Selectable:
     "Select products by id, mask or chance."
 
@@ -378,7 +381,7 @@ class _Selectable:
             raise ValueError(f"`n` must be between 1 and {len(self):,}, received {n!r}")
         return self._part(self.products.sample(n, random_state=seed))
 
-# %% ../../nbs/10_data.catalog.ipynb #0043
+# %% ../../nbs/10_data.catalog.ipynb #0045
 def joined_text(
     products: pd.DataFrame,  # indexed by product id
     fields: Sequence[str] = ("title", "description"),  # columns; others than these are left out
@@ -390,7 +393,7 @@ def joined_text(
         return pd.Series("", index=products.index)
     return parts[0].str.cat(parts[1:], sep=" ").str.strip()
 
-# %% ../../nbs/10_data.catalog.ipynb #0046
+# %% ../../nbs/10_data.catalog.ipynb #0048
 class Catalog(_Selectable, Saved):
     """Products, and where their pictures are.
 

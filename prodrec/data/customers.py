@@ -37,12 +37,12 @@ _MATCHES = {
     )
 }  # fmt: skip
 
-
+# %% ../../nbs/11e_data.customers.ipynb #0012
 def _colours_go(a: str, b: str) -> bool:
     "Return True for two colours that may be worn together."
     return a == b or a in _NEUTRAL or b in _NEUTRAL or frozenset((a, b)) in _MATCHES
 
-# %% ../../nbs/11e_data.customers.ipynb #0014
+# %% ../../nbs/11e_data.customers.ipynb #0015
 class _Shop:
     """Hold the products as arrays of codes, so that a taste is a sum of a few look-ups."""
 
@@ -88,7 +88,7 @@ class _Shop:
         likes += rng.normal(0, 0.9, 5)[self.codes["department"]] + self.fame
         return likes - 6 * (self.level - rng.uniform(0.1, 0.9)) ** 2
 
-# %% ../../nbs/11e_data.customers.ipynb #0017
+# %% ../../nbs/11e_data.customers.ipynb #0018
 _SEASONS = np.array(["winter", "spring", "summer", "autumn"])
 
 
@@ -97,7 +97,7 @@ def _drawn(weights: np.ndarray, rng) -> int | None:
     total = weights.sum()
     return int(rng.choice(len(weights), p=weights / total)) if total > 0 else None
 
-# %% ../../nbs/11e_data.customers.ipynb #0018
+# %% ../../nbs/11e_data.customers.ipynb #0019
 def _match(shop: _Shop, product: int, pool: np.ndarray) -> np.ndarray:
     "Return how well each of `pool` goes with `product`: float (n,)."
     colour, style = shop.codes["colour"], shop.codes["style"]
@@ -105,7 +105,7 @@ def _match(shop: _Shop, product: int, pool: np.ndarray) -> np.ndarray:
         style[pool] == style[product], 1, 0.15
     )
 
-# %% ../../nbs/11e_data.customers.ipynb #0019
+# %% ../../nbs/11e_data.customers.ipynb #0020
 def _basket(shop: _Shop, pool: np.ndarray, when, rng) -> list[int]:
     "Return what is bought on one day out of `pool`: one product, or an outfit around it."
     season = _SEASONS[(when.astype("datetime64[M]").astype(int) % 12 + 1) % 12 // 3]
@@ -120,7 +120,7 @@ def _basket(shop: _Shop, pool: np.ndarray, when, rng) -> list[int]:
         basket += [] if more is None else [int(pool[more])]
     return basket
 
-# %% ../../nbs/11e_data.customers.ipynb #0022
+# %% ../../nbs/11e_data.customers.ipynb #0023
 CUSTOMERS = 500
 _YEAR = np.datetime64("2024-01-01T00:00", "m")
 
@@ -136,7 +136,7 @@ def _looked_at(shop: _Shop, pool: np.ndarray, basket: list[int], when, rng) -> l
         seen += [] if other is None else [int(pool[other])]
     return seen
 
-# %% ../../nbs/11e_data.customers.ipynb #0023
+# %% ../../nbs/11e_data.customers.ipynb #0024
 def _visits(shop: _Shop, user: int, seed: int) -> list[tuple]:
     "Return what a customer did in the year: (user, product, event, value, time, outfit)."
     rng = np.random.default_rng([seed, 4, user])
@@ -164,10 +164,10 @@ def _visits(shop: _Shop, user: int, seed: int) -> list[tuple]:
         bought.update(basket)
     return [(f"u{user + 1:03d}", *row) for row in rows]
 
-# %% ../../nbs/11e_data.customers.ipynb #0025
+# %% ../../nbs/11e_data.customers.ipynb #0026
 _COLUMNS = ["user", "id", "event", "value", "time", "outfit"]
 
-
+# %% ../../nbs/11e_data.customers.ipynb #0027
 def shopping(
     truth: pd.DataFrame,  # the products as they truly are, one row each
     ids: np.ndarray,  # of the products

@@ -159,13 +159,13 @@ _SYLLABLES = (
     "ras sel tor ul ver wyn xan yar zol"
 ).split()
 
-
+# %% ../../nbs/11_data.demo.ipynb #0025
 def _model(rng) -> str:
     "Return an invented model name."
     name = "".join(_pick(rng, _SYLLABLES) for _ in range(2)).capitalize()
     return name + (f" {int(rng.integers(2, 90))}" if rng.random() < 0.3 else "")
 
-# %% ../../nbs/11_data.demo.ipynb #0026
+# %% ../../nbs/11_data.demo.ipynb #0027
 def _title(product: dict, rng) -> str:
     "Return some of what is known of the product, in some order, now and then with a slip."
     exact, vague = _WORDS[product["category"]]
@@ -193,7 +193,7 @@ def _title(product: dict, rng) -> str:
         rng,
     )
 
-# %% ../../nbs/11_data.demo.ipynb #0028
+# %% ../../nbs/11_data.demo.ipynb #0029
 def _slip(text: str, rng) -> str:
     "Return the title as it was typed: some in capitals, some with two letters exchanged."
     if rng.random() < 0.05:
@@ -203,7 +203,7 @@ def _slip(text: str, rng) -> str:
         text = text[:i] + text[i + 1] + text[i] + text[i + 2 :]
     return text[:1].upper() + text[1:]
 
-# %% ../../nbs/11_data.demo.ipynb #0031
+# %% ../../nbs/11_data.demo.ipynb #0032
 _FEATURES = {  # what a description may point out; neighbouring kinds share much of it
     "t-shirt": ("crew neck", "relaxed fit", "soft hand", "ribbed collar", "short sleeves"),
     "shirt": ("button placket", "relaxed fit", "chest pocket", "short sleeves", "cuffed sleeves"),
@@ -234,7 +234,7 @@ _SENTENCES = (
 )
 _ANY_TIME = ("any season", "every day", "the whole year")
 
-# %% ../../nbs/11_data.demo.ipynb #0032
+# %% ../../nbs/11_data.demo.ipynb #0033
 def _description(product: dict, rng) -> str:
     "Return one to three sentences; one product in twelve has none."
     if rng.random() < 0.08:
@@ -251,7 +251,7 @@ def _description(product: dict, rng) -> str:
     chosen = rng.choice(len(_SENTENCES), int(rng.integers(1, 4)), replace=False)
     return " ".join(_SENTENCES[i].format(**words) for i in chosen)
 
-# %% ../../nbs/11_data.demo.ipynb #0035
+# %% ../../nbs/11_data.demo.ipynb #0036
 _SINGLE = (
     "missing_picture", "unreadable_picture", "animated_picture", "blank_picture", "wrong_label",
 )  # fmt: skip
@@ -263,7 +263,7 @@ _MISTAKEN = {
     "sunglasses": ("cap", "watch"), "mug": ("lamp",), "lamp": ("mug",),
 }  # fmt: skip
 
-
+# %% ../../nbs/11_data.demo.ipynb #0037
 def _plan(n: int, seed: int) -> pd.DataFrame:
     "Return what goes wrong: issue, row, and the row of the original (-1: there is none)."
     rng, each = _rng(seed, 3), 0 if n < 50 else max(1, round(0.008 * n))
@@ -278,7 +278,7 @@ def _plan(n: int, seed: int) -> pd.DataFrame:
     plan += [(_SINGLE[i % len(_SINGLE)], row, -1) for i, row in enumerate(rows[4 * each :])]
     return pd.DataFrame(plan, columns=["issue", "row", "other"])
 
-# %% ../../nbs/11_data.demo.ipynb #0038
+# %% ../../nbs/11_data.demo.ipynb #0040
 def true_products(
     n: int,  # products
     seed: int,  # another seed, another shop
@@ -290,7 +290,7 @@ def true_products(
         products[copy] = products[original] | {"added": products[copy]["added"]}
     return pd.DataFrame(products), plan
 
-# %% ../../nbs/11_data.demo.ipynb #0039
+# %% ../../nbs/11_data.demo.ipynb #0041
 def _labels(truth: pd.DataFrame, plan: pd.DataFrame, seed: int) -> pd.Series:
     "Return the categories as the catalogue has them."
     labels = truth["category"].copy()
@@ -299,7 +299,7 @@ def _labels(truth: pd.DataFrame, plan: pd.DataFrame, seed: int) -> pd.Series:
         labels[row] = _pick(_rng(seed, 6, row), _MISTAKEN[labels[row]])
     return labels
 
-# %% ../../nbs/11_data.demo.ipynb #0042
+# %% ../../nbs/11_data.demo.ipynb #0044
 _SIZES = ((128, 96), (140, 105), (112, 112), (96, 128))  # height, width
 _WIDE = ("sneaker", "boot", "cap", "sunglasses", "handbag")  # more often photographed in landscape
 
@@ -311,7 +311,7 @@ def _encode(pixels: np.ndarray, suffix: str, quality: int = 90) -> bytes:
     }.get(suffix, [])
     return cv2.imencode(suffix, pixels[..., ::-1], options)[1].tobytes()
 
-# %% ../../nbs/11_data.demo.ipynb #0044
+# %% ../../nbs/11_data.demo.ipynb #0046
 def _draw(product: dict, seed: int, number: int) -> np.ndarray:
     rng = _rng(seed, 1, number)
     size = _pick(rng, _SIZES, (45, 10, 25, 20) if product["category"] in _WIDE else (65, 13, 18, 4))
@@ -319,13 +319,13 @@ def _draw(product: dict, seed: int, number: int) -> np.ndarray:
         product["category"], product["colour"], product["pattern"], product["style"], rng, size
     )
 
-# %% ../../nbs/11_data.demo.ipynb #0045
+# %% ../../nbs/11_data.demo.ipynb #0047
 def _file(pixels: np.ndarray, rng) -> bytes:
     return _encode(
         pixels, _pick(rng, (".jpg", ".png", ".webp"), (93, 4, 3)), int(rng.integers(84, 96))
     )
 
-# %% ../../nbs/11_data.demo.ipynb #0048
+# %% ../../nbs/11_data.demo.ipynb #0050
 def _again(pixels: np.ndarray, rng) -> bytes:
     "Return the picture saved a second time with one small change."
     h, w = pixels.shape[:2]
@@ -340,7 +340,7 @@ def _again(pixels: np.ndarray, rng) -> bytes:
         pixels = np.roll(padded, _pick(rng, (-1, 1)), int(rng.integers(2)))[1:-1, 1:-1]
     return _encode(pixels, ".jpg", int(rng.integers(68, 82)))
 
-# %% ../../nbs/11_data.demo.ipynb #0051
+# %% ../../nbs/11_data.demo.ipynb #0053
 def _animated(pixels: np.ndarray) -> bytes:
     "Return a GIF that flashes."
     frames = [
@@ -351,20 +351,20 @@ def _animated(pixels: np.ndarray) -> bytes:
     frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], duration=300, loop=0)
     return out.getvalue()
 
-# %% ../../nbs/11_data.demo.ipynb #0052
+# %% ../../nbs/11_data.demo.ipynb #0054
 def _broken(data: bytes, rng) -> bytes:
     "Return half a file, a page that says sorry, or the start of a JPEG with nothing to follow."
     page = f"<html><h1>404</h1><p>No such picture: {int(rng.integers(1e9))}</p></html>".encode()
     half = data[: int(len(data) * rng.uniform(0.3, 0.8))]
     return _pick(rng, (half, page, b"\xff\xd8\xff\xe0" + rng.bytes(300)))
 
-# %% ../../nbs/11_data.demo.ipynb #0053
+# %% ../../nbs/11_data.demo.ipynb #0055
 def _blank(shape: tuple[int, ...], rng) -> bytes:
     "Return a placeholder in one grey or pale tone."
     tone = rng.integers(0, 256) + rng.integers(-6, 7, 3)
     return _encode(np.full(shape, tone, np.int16).clip(0, 255).astype(np.uint8), ".jpg")
 
-# %% ../../nbs/11_data.demo.ipynb #0056
+# %% ../../nbs/11_data.demo.ipynb #0058
 def _spoil(issue: str | None, row: int, pixels: np.ndarray | None, original: bytes | None, rng):
     "Return the file of one row, with what is wrong with it."
     ways: dict[str | None, Callable] = {
@@ -378,7 +378,7 @@ def _spoil(issue: str | None, row: int, pixels: np.ndarray | None, original: byt
     }
     return ways[issue]() if issue in ways else ways[None]()
 
-# %% ../../nbs/11_data.demo.ipynb #0057
+# %% ../../nbs/11_data.demo.ipynb #0059
 def _pictures(truth: pd.DataFrame, plan: pd.DataFrame, seed: int) -> list:
     "Return the picture of every row: the bytes of a file, None, or a path to nothing."
     faults = {
@@ -394,21 +394,21 @@ def _pictures(truth: pd.DataFrame, plan: pd.DataFrame, seed: int) -> list:
         files.append(_spoil(issue, i, pixels, files[other] if other >= 0 else None, rng))
     return files
 
-# %% ../../nbs/11_data.demo.ipynb #0060
+# %% ../../nbs/11_data.demo.ipynb #0062
 def product_ids(
     n: int,  # products
 ) -> list[str]:
     """Return the ids of a demo catalogue of `n` products: "000001", "000002", …"""
     return [f"{i + 1:06d}" for i in range(n)]
 
-# %% ../../nbs/11_data.demo.ipynb #0062
+# %% ../../nbs/11_data.demo.ipynb #0064
 def _check(n, seed):
     if not isinstance(n, int | np.integer) or isinstance(n, bool) or not 1 <= n <= 100_000:
         raise ValueError(f"`n` must be a whole number from 1 to 100,000, received {n!r}")
     if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
         raise ValueError(f"`seed` must be a whole number from 0, received {seed!r}")
 
-# %% ../../nbs/11_data.demo.ipynb #0063
+# %% ../../nbs/11_data.demo.ipynb #0065
 def _draw_catalog(n: int, seed: int) -> Catalog:
     "Draw the catalogue now."
     truth, plan = true_products(n, seed)
@@ -422,14 +422,14 @@ def _draw_catalog(n: int, seed: int) -> Catalog:
     table["image"] = pd.Series(_pictures(truth, plan, seed), dtype=object)
     return Catalog(table.set_axis(product_ids(n)))
 
-# %% ../../nbs/11_data.demo.ipynb #0066
+# %% ../../nbs/11_data.demo.ipynb #0068
 def _digest() -> str:
     "Return a name for the code that draws, which changes with it."
     names = ("demo", "customers", "drawing", "kinds", "canvas")
     files = [Path(importlib.util.find_spec(f"prodrec.data.{name}").origin) for name in names]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
-# %% ../../nbs/11_data.demo.ipynb #0067
+# %% ../../nbs/11_data.demo.ipynb #0069
 def _kept(name: str, make: Callable, save: Callable, load: Callable):
     "Return what `load` finds under `name` in the cache; make and save it where that fails."
     path = cache_dir("demo") / f"{name}-{_digest()}"
@@ -443,7 +443,7 @@ def _kept(name: str, make: Callable, save: Callable, load: Callable):
                 save(make(), path)
                 return load(path)
 
-# %% ../../nbs/11_data.demo.ipynb #0069
+# %% ../../nbs/11_data.demo.ipynb #0071
 def load_demo(
     n: int = 1200,  # products, 1 to 100,000
     seed: int = 0,  # another seed is another shop
@@ -463,7 +463,7 @@ def load_demo(
         Catalog.load,
     )
 
-# %% ../../nbs/11_data.demo.ipynb #0076
+# %% ../../nbs/11_data.demo.ipynb #0078
 def load_demo_defects(
     n: int = 1200,  # as given to `load_demo`
     seed: int = 0,  # as given to `load_demo`
@@ -486,16 +486,16 @@ def load_demo_defects(
     table = pd.DataFrame(columns | {"other": pd.Series(other, dtype=object)})
     return table.sort_values(["id", "issue"], ignore_index=True)
 
-# %% ../../nbs/11_data.demo.ipynb #0084
+# %% ../../nbs/11_data.demo.ipynb #0086
 def _save_events(table: pd.DataFrame, path: Path):
     with save_folder(path, "demo events") as folder:
         table.to_parquet(folder / "events.parquet")
 
-# %% ../../nbs/11_data.demo.ipynb #0085
+# %% ../../nbs/11_data.demo.ipynb #0087
 def _load_events(path: Path) -> pd.DataFrame:
     return pd.read_parquet(load_folder(path, "demo events")[0] / "events.parquet")
 
-# %% ../../nbs/11_data.demo.ipynb #0086
+# %% ../../nbs/11_data.demo.ipynb #0088
 def load_demo_events(
     n: int = 1200,  # as given to `load_demo`
     seed: int = 0,  # as given to `load_demo`

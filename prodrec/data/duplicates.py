@@ -81,7 +81,7 @@ def fingerprint(
 _seen: dict[bytes, Fingerprint] = {}
 _SEEN_MAX = 200_000  # of one kB each
 
-
+# %% ../../nbs/13a_data.duplicates.ipynb #0021
 def _look(catalog: Catalog, id: str) -> tuple[str, Fingerprint | ImageError]:
     try:
         data = catalog.open(id)
@@ -98,7 +98,7 @@ def _look(catalog: Catalog, id: str) -> tuple[str, Fingerprint | ImageError]:
     ) as e:  # a damaged archive is an issue of this product, not the end of the audit
         return id, ImageError("unreadable", repr(e), id)
 
-# %% ../../nbs/13a_data.duplicates.ipynb #0021
+# %% ../../nbs/13a_data.duplicates.ipynb #0022
 def fingerprints(
     catalog: Catalog,  # with pictures or without
 ) -> tuple[pd.DataFrame, dict[str, ImageError]]:
@@ -122,7 +122,7 @@ def fingerprints(
     index = pd.Index(list(rows), dtype=object, name="id")
     return pd.DataFrame(list(rows.values()), columns=Fingerprint._fields, index=index), errors
 
-# %% ../../nbs/13a_data.duplicates.ipynb #0024
+# %% ../../nbs/13a_data.duplicates.ipynb #0025
 def describe_thumbs(
     thumbs: np.ndarray,  # uint8 (n, 16, 16, 3)
 ) -> np.ndarray:
@@ -132,7 +132,7 @@ def describe_thumbs(
     flat -= flat.mean(1, keepdims=True)
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
 
-# %% ../../nbs/13a_data.duplicates.ipynb #0025
+# %% ../../nbs/13a_data.duplicates.ipynb #0026
 def near_candidates(
     thumbs: np.ndarray,  # uint8 (n, 16, 16, 3)
     k: int = 32,  # neighbours that each picture is compared with
@@ -153,11 +153,11 @@ def near_candidates(
     close = (distances.ravel() < 0.1) & (pairs[:, 1] >= 0) & (pairs[:, 0] != pairs[:, 1])
     return np.unique(np.sort(pairs[close], axis=1), axis=0)
 
-# %% ../../nbs/13a_data.duplicates.ipynb #0027
+# %% ../../nbs/13a_data.duplicates.ipynb #0028
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: faiss.omp_set_num_threads(1))
 
-# %% ../../nbs/13a_data.duplicates.ipynb #0030
+# %% ../../nbs/13a_data.duplicates.ipynb #0031
 def _differences_fitted(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     "Return (the four differences that are no change, (n, 4, m); the centred mean picture)."
     middle = (a + b) / 2
@@ -167,7 +167,7 @@ def _differences_fitted(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.nd
     parts[2] = parts[2] - parts[2].mean(1, keepdims=True)
     return np.stack(parts, 1), parts[2]
 
-# %% ../../nbs/13a_data.duplicates.ipynb #0031
+# %% ../../nbs/13a_data.duplicates.ipynb #0032
 def picture_difference(
     a: np.ndarray,  # uint8 (n, 16, 16, 3)
     b: np.ndarray,  # the same shape
@@ -192,10 +192,10 @@ def picture_difference(
     mean_square = np.sqrt((rest[:, :, 0] ** 2).mean(1))
     return np.column_stack([mean_square, cells.max(1)]) / contrast[:, None]
 
-# %% ../../nbs/13a_data.duplicates.ipynb #0035
+# %% ../../nbs/13a_data.duplicates.ipynb #0036
 _paired: OrderedDict[tuple, tuple[np.ndarray, np.ndarray]] = OrderedDict()
 
-
+# %% ../../nbs/13a_data.duplicates.ipynb #0037
 def near_pairs(
     thumbs: np.ndarray,  # uint8 (n, 16, 16, 3)
     max_difference: float = 0.05,  # root mean square of the rest, as a share of the contrast
@@ -214,7 +214,7 @@ def near_pairs(
             _paired.popitem(last=False)
     return tuple(part.copy() for part in _paired[key])
 
-# %% ../../nbs/13a_data.duplicates.ipynb #0038
+# %% ../../nbs/13a_data.duplicates.ipynb #0040
 def link_groups(
     n: int,  # things
     pairs: np.ndarray,  # int (m, 2): those that are linked
@@ -225,7 +225,7 @@ def link_groups(
     _, first = np.unique(member, return_index=True)
     return first[member]
 
-# %% ../../nbs/13a_data.duplicates.ipynb #0041
+# %% ../../nbs/13a_data.duplicates.ipynb #0043
 def group_pictures(
     prints: pd.DataFrame,  # from `fingerprints`
     near: bool = True,  # also those that are nearly the same
@@ -253,7 +253,7 @@ def group_pictures(
         group = link_groups(n, np.vstack([pairs, np.column_stack([np.arange(n), exact])]))
     return pd.DataFrame({"exact": exact, "near": group, "gap": gap[exact]}, index=prints.index)
 
-# %% ../../nbs/13a_data.duplicates.ipynb #0044
+# %% ../../nbs/13a_data.duplicates.ipynb #0046
 def title_groups(
     titles: pd.Series,  # texts by id; missing ones allowed
 ) -> np.ndarray:
@@ -262,7 +262,7 @@ def title_groups(
     first = pd.Series(rows).groupby(titles).transform("first").to_numpy()
     return np.where(titles == "", rows, first)
 
-# %% ../../nbs/13a_data.duplicates.ipynb #0047
+# %% ../../nbs/13a_data.duplicates.ipynb #0049
 def duplicate_groups(
     catalog: Catalog,  # the products
     near: bool = True,  # also nearly the same pictures; False: the same bytes only

@@ -138,7 +138,7 @@ CURRENCIES = frozenset(
     "SAR SEK SGD THB TRY TWD USD VND ZAR".split()
 )
 
-
+# %% ../../nbs/15_data.explore.ipynb #0029
 def currency_of(
     catalog: Catalog,  # the products
     price: str = "price",  # the column of prices
@@ -155,7 +155,7 @@ def currency_of(
     end = re.search(r"[_ (]([A-Za-z]{3})\)?$", price)
     return end[1].upper() if end and end[1].upper() in CURRENCIES else "an unnamed currency"
 
-# %% ../../nbs/15_data.explore.ipynb #0030
+# %% ../../nbs/15_data.explore.ipynb #0031
 @figure_style
 def prices_figure(
     catalog: Catalog,  # the products
@@ -190,7 +190,7 @@ def prices_figure(
     ax.set(xlabel=f"{price} in {unit} (log scale)", ylabel="", title=title)
     return ax
 
-# %% ../../nbs/15_data.explore.ipynb #0033
+# %% ../../nbs/15_data.explore.ipynb #0034
 def text_lengths(
     catalog: Catalog,  # the products
     fields: Sequence[str] = ("title", "description"),  # columns of text
@@ -200,7 +200,7 @@ def text_lengths(
     texts = {f: _values(catalog, f, "fields").dropna().astype(str) for f in there}
     return {f: t.map(lambda text: len(tokenize(text))) for f, t in texts.items() if len(t)}
 
-# %% ../../nbs/15_data.explore.ipynb #0035
+# %% ../../nbs/15_data.explore.ipynb #0036
 @figure_style
 def lengths_figure(
     catalog: Catalog,  # the products
@@ -225,7 +225,7 @@ def lengths_figure(
     ax.legend(loc="upper right", framealpha=0.9, edgecolor="none", fontsize=8)
     return ax
 
-# %% ../../nbs/15_data.explore.ipynb #0038
+# %% ../../nbs/15_data.explore.ipynb #0039
 def log_likelihood_ratio(
     here: np.ndarray,  # products of the category that have the word, one number a word
     n_here: int,  # products of the category
@@ -243,7 +243,7 @@ def log_likelihood_ratio(
     ratio = apart - fit(here, n_here, both) - fit(elsewhere, n_elsewhere, both)
     return 2 * ratio * np.sign(p - q)
 
-# %% ../../nbs/15_data.explore.ipynb #0041
+# %% ../../nbs/15_data.explore.ipynb #0042
 def _readable_tokens(text: str) -> list[tuple[str, str]]:
     "Return (token, the word as it was written) for each word of more than one letter."
     found = []
@@ -254,7 +254,7 @@ def _readable_tokens(text: str) -> list[tuple[str, str]]:
             found.append((stem(word), word))
     return found
 
-# %% ../../nbs/15_data.explore.ipynb #0043
+# %% ../../nbs/15_data.explore.ipynb #0044
 def distinctive_words(
     catalog: Catalog,  # the products
     by: str = "category",  # the column of categories
@@ -289,7 +289,7 @@ def distinctive_words(
         rows.append(pd.DataFrame(found | {"share": counts[k, best] / size[k]}))
     return pd.concat(rows, ignore_index=True)
 
-# %% ../../nbs/15_data.explore.ipynb #0046
+# %% ../../nbs/15_data.explore.ipynb #0047
 @figure_style
 def words_figure(
     catalog: Catalog,  # the products
@@ -320,7 +320,7 @@ def words_figure(
     ax.spines[:].set_visible(False)
     return ax
 
-# %% ../../nbs/15_data.explore.ipynb #0049
+# %% ../../nbs/15_data.explore.ipynb #0050
 def _is_blank(value: object) -> bool:
     return isinstance(value, str) and not value.strip()
 
@@ -337,7 +337,7 @@ def missing_fields(
     share = pd.Series({c: float(values.mean()) for c, values in empty.items()})
     return share.sort_values(ascending=False, kind="stable")
 
-# %% ../../nbs/15_data.explore.ipynb #0051
+# %% ../../nbs/15_data.explore.ipynb #0052
 @figure_style
 def missing_figure(
     catalog: Catalog,  # the products
@@ -356,7 +356,7 @@ def missing_figure(
     ax.set(xlabel="% of the products", xlim=(0, max(5, 112 * shown.max())), title=title)
     return ax
 
-# %% ../../nbs/15_data.explore.ipynb #0054
+# %% ../../nbs/15_data.explore.ipynb #0055
 def _panels(catalog: Catalog, by: str, seed: int) -> list:
     "Return a function (ax) for each figure that this catalogue can fill."
     has = catalog.products.columns
@@ -373,7 +373,7 @@ def _panels(catalog: Catalog, by: str, seed: int) -> list:
     ]
     return [panel for wanted, panel in panels if wanted]
 
-# %% ../../nbs/15_data.explore.ipynb #0055
+# %% ../../nbs/15_data.explore.ipynb #0056
 @figure_style
 def explore(
     catalog: Catalog,  # the products

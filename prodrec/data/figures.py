@@ -54,7 +54,7 @@ def figure_look() -> dict:
 # %% ../../nbs/10e_data.figures.ipynb #0015
 F = TypeVar("F", bound=Callable)
 
-
+# %% ../../nbs/10e_data.figures.ipynb #0016
 def figure_style(
     draw: F,  # makes a figure
 ) -> F:
@@ -75,7 +75,7 @@ def figure_style(
 
     return styled
 
-# %% ../../nbs/10e_data.figures.ipynb #0021
+# %% ../../nbs/10e_data.figures.ipynb #0022
 def new_axes(
     ax=None,  # matplotlib Axes; None: make a figure
     height: float = 3.2,  # of that figure, inches
@@ -89,7 +89,7 @@ def new_axes(
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 
-# %% ../../nbs/10e_data.figures.ipynb #0024
+# %% ../../nbs/10e_data.figures.ipynb #0025
 def picture_axes(
     n: int,  # number of pictures
     columns: int,  # pictures in a row
@@ -108,7 +108,7 @@ def picture_axes(
         ax.set_axis_off()
     return axes
 
-# %% ../../nbs/10e_data.figures.ipynb #0027
+# %% ../../nbs/10e_data.figures.ipynb #0028
 def name_ticks(
     axis,  # `ax.xaxis` or `ax.yaxis`
     names: Iterable[object],  # one for each of the places 0, 1, 2, …
@@ -121,7 +121,7 @@ def name_ticks(
     if axis.axis_name == "x":
         axis.set_tick_params(rotation=90)
 
-# %% ../../nbs/10e_data.figures.ipynb #0030
+# %% ../../nbs/10e_data.figures.ipynb #0031
 def label_names(
     catalog: Catalog,  # where the products are
     column: str,  # with their labels
@@ -134,7 +134,7 @@ def label_names(
     short = dict(zip(known, short_labels(known, n), strict=True))
     return {i: (label, short.get(label, "")) for i, label in labels.items()}
 
-# %% ../../nbs/10e_data.figures.ipynb #0033
+# %% ../../nbs/10e_data.figures.ipynb #0034
 def wrapped(
     text: str,  # of a title
     n: int = 60,  # characters in a line

@@ -123,7 +123,7 @@ def first_step(
 # %% ../../nbs/13b_data.labels.ipynb #0028
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[./]\d\d?[./]\d{2,4}")
 
-
+# %% ../../nbs/13b_data.labels.ipynb #0029
 def _form(values: pd.Series, texts: pd.Series) -> str | None:
     "Return what values that make poor classes are, with the cure; None for other values."
     if texts.str.match(r"\s*https?://", case=False).mean() > 0.5:
@@ -138,7 +138,7 @@ def _form(values: pd.Series, texts: pd.Series) -> str | None:
         )
     return None
 
-# %% ../../nbs/13b_data.labels.ipynb #0029
+# %% ../../nbs/13b_data.labels.ipynb #0030
 def _shorter(texts: pd.Series, sep: str) -> str:
     "Return the cure for paths: as few first steps as tell products apart."
     for steps in range(1, 10):
@@ -149,7 +149,7 @@ def _shorter(texts: pd.Series, sep: str) -> str:
             return f"`first_step(values{given})` keeps {kept}, {kinds:,} classes"
     return "`first_step(values)` keeps the first step"
 
-# %% ../../nbs/13b_data.labels.ipynb #0030
+# %% ../../nbs/13b_data.labels.ipynb #0031
 def target_advice(
     values: pd.Series,  # the labels; missing ones are ignored
     name: str = "category",  # of the column, for the sentence
@@ -173,7 +173,7 @@ def target_advice(
         return f"{says} {kinds:,} values for {n:,} products {example}: names or ids, not classes"
     return None
 
-# %% ../../nbs/13b_data.labels.ipynb #0033
+# %% ../../nbs/13b_data.labels.ipynb #0034
 def check_target(
     catalog: Catalog,  # the training products
     target: str = "category",  # the column of labels

@@ -42,7 +42,7 @@ _BEGINNINGS = {
     b"MM\0*": "TIFF",
 }
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0012
 def picture_format(
     data: bytes,  # at least the first 16 bytes of a file
 ) -> str | None:
@@ -56,7 +56,7 @@ def picture_format(
         return "AVIF"
     return "BMP" if data[:2] == b"BM" and data[6:10] == b"\0\0\0\0" else None
 
-# %% ../../nbs/10a_data.pictures.ipynb #0014
+# %% ../../nbs/10a_data.pictures.ipynb #0015
 MAX_PIXELS = 40_000_000  # 40 megapixels: 120 MB once decoded
 # Pillow warns above 89 megapixels where this module refuses above 40: both would say the same
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -71,13 +71,13 @@ def check_size(
     if height * width > max_pixels:
         raise ImageError("too large", f"{width} x {height} is more than {max_pixels:,} pixels")
 
-# %% ../../nbs/10a_data.pictures.ipynb #0017
+# %% ../../nbs/10a_data.pictures.ipynb #0018
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the markers that carry the picture's size
 _BARE = {0x00, 0x01, *range(0xD0, 0xD9)}  # the markers that no length follows
 _START_OF_SCAN, _END = 0xDA, 0xD9
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0019
 def _jpeg_markers(data: bytes) -> Iterator[tuple[int, int]]:
     "Yield (marker, position) of each segment of a JPEG, up to the end of its first picture."
     i = 2
@@ -94,7 +94,7 @@ def _jpeg_markers(data: bytes) -> Iterator[tuple[int, int]]:
             found = _AFTER_SCAN.search(data, i)
             i = found.start() if found else len(data)
 
-# %% ../../nbs/10a_data.pictures.ipynb #0018
+# %% ../../nbs/10a_data.pictures.ipynb #0020
 def _jpeg_facts(data: bytes) -> tuple[tuple[int, int] | None, bool]:
     "Return (height, width) or None, and whether the file holds the end of its picture."
     size = None
@@ -105,7 +105,7 @@ def _jpeg_facts(data: bytes) -> tuple[tuple[int, int] | None, bool]:
             return size, True
     return size, b"\xff\xd9" in data[-1024:]  # a damaged file whose end is there all the same
 
-# %% ../../nbs/10a_data.pictures.ipynb #0021
+# %% ../../nbs/10a_data.pictures.ipynb #0023
 def upright(
     picture: Image.Image,  # of any mode
 ) -> np.ndarray:
@@ -118,13 +118,13 @@ def upright(
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return np.array(picture.convert("RGB"))
 
-# %% ../../nbs/10a_data.pictures.ipynb #0022
+# %% ../../nbs/10a_data.pictures.ipynb #0024
 def _damage(e: Exception, what: str = "") -> ImageError:
     "Return the `ImageError` for an exception of Pillow, whose readers raise all kinds."
     reason = "truncated" if "truncated" in str(e).lower() else "unreadable"
     return ImageError(reason, f"{what}{e or type(e).__name__}")
 
-# %% ../../nbs/10a_data.pictures.ipynb #0025
+# %% ../../nbs/10a_data.pictures.ipynb #0027
 def _decode_jpeg(data: bytes, max_pixels: int) -> np.ndarray:
     size, whole = _jpeg_facts(data)
     if size:
@@ -135,7 +135,7 @@ def _decode_jpeg(data: bytes, max_pixels: int) -> np.ndarray:
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if size else None
     return _decode_pillow(data, max_pixels, ("JPEG", "MPO")) if pixels is None else pixels
 
-# %% ../../nbs/10a_data.pictures.ipynb #0026
+# %% ../../nbs/10a_data.pictures.ipynb #0028
 def _decode_pillow(data: bytes, max_pixels: int, formats: tuple | None = None) -> np.ndarray:
     try:
         picture = Image.open(io.BytesIO(data), formats=formats)
@@ -151,7 +151,7 @@ def _decode_pillow(data: bytes, max_pixels: int, formats: tuple | None = None) -
     except Exception as e:
         raise _damage(e, f"{len(data):,} bytes, ") from e
 
-# %% ../../nbs/10a_data.pictures.ipynb #0027
+# %% ../../nbs/10a_data.pictures.ipynb #0029
 def decode(
     data: bytes,  # a whole JPEG, PNG, WebP, GIF, … file
     max_pixels: int = MAX_PIXELS,  # refuse larger pictures before they are decoded
@@ -168,13 +168,13 @@ def decode(
         return _decode_jpeg(data, max_pixels)
     return _decode_pillow(data, max_pixels, None if formats is None else tuple(formats))
 
-# %% ../../nbs/10a_data.pictures.ipynb #0032
+# %% ../../nbs/10a_data.pictures.ipynb #0034
 UPLOADS = ("JPEG", "PNG", "WEBP")
 MAX_UPLOAD = 10_000_000  # bytes: what a notebook's messages can carry
 MIN_SIDE = 8  # pixels
 MAX_SCANS = 64  # of a progressive JPEG; programs write about ten, each costs as much as a picture
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0035
 def check_upload(
     data: bytes,  # a whole file
     max_pixels: int = MAX_PIXELS,  # refuse larger pictures before they are decoded
@@ -205,7 +205,7 @@ def check_upload(
         raise ImageError("unreadable", f"{size} are too few; send at least {MIN_SIDE} x {MIN_SIDE}")
     return pixels
 
-# %% ../../nbs/10a_data.pictures.ipynb #0033
+# %% ../../nbs/10a_data.pictures.ipynb #0036
 def _frames(data: bytes) -> int:
     "Return the number of pictures in a file, from its header; 1 where that cannot be told."
     try:
@@ -213,17 +213,17 @@ def _frames(data: bytes) -> int:
     except Exception:  # `decode` says what is wrong with it
         return 1
 
-# %% ../../nbs/10a_data.pictures.ipynb #0038
+# %% ../../nbs/10a_data.pictures.ipynb #0041
 def canonical(
     path: str,  # a path inside an archive or a folder
 ) -> str:
     """Return `path` with forward slashes and composed accents (Unicode's NFC)."""
     return unicodedata.normalize("NFC", path.replace("\\", "/").removeprefix("./"))
 
-# %% ../../nbs/10a_data.pictures.ipynb #0039
+# %% ../../nbs/10a_data.pictures.ipynb #0042
 MAX_BYTES = 50_000_000  # a larger file is no product picture
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0043
 class _Zip:
     "A zip archive whose members many threads can read at the same time."
 
@@ -254,19 +254,19 @@ class _Zip:
             raise zipfile.BadZipFile("its checksum is wrong")
         return data
 
-# %% ../../nbs/10a_data.pictures.ipynb #0042
+# %% ../../nbs/10a_data.pictures.ipynb #0046
 @lru_cache(maxsize=16)
 def _opened(path: str, mtime: int) -> _Zip:
     return _Zip(path)
 
-# %% ../../nbs/10a_data.pictures.ipynb #0043
+# %% ../../nbs/10a_data.pictures.ipynb #0047
 def zip_members(
     path: str | Path,  # a zip archive
 ) -> list[str]:
     """Return the files in a zip archive, with forward slashes, in the archive's order."""
     return [*_opened(str(path), os.stat(path).st_mtime_ns).names][::-1]
 
-# %% ../../nbs/10a_data.pictures.ipynb #0044
+# %% ../../nbs/10a_data.pictures.ipynb #0048
 def read_zip(
     path: str | Path,  # a zip archive
     member: str,  # the path of a file in it
@@ -281,14 +281,14 @@ def read_zip(
     except Exception as e:  # each way of compressing raises its own
         raise ImageError("unreadable", f"{member!r} in {str(path)!r}: {e}") from e
 
-# %% ../../nbs/10a_data.pictures.ipynb #0047
+# %% ../../nbs/10a_data.pictures.ipynb #0051
 def _check_head(head: bytes, response: requests.Response):
     "Raise `ImageError` where the first 16 bytes of an answer begin no picture."
     if len(head) >= 16 and picture_format(head) is None:
         kind = response.headers.get("Content-Type", "content of no type")
         raise ImageError("unreadable", f"{response.url}: {kind}, begins with {head[:16].strip()!r}")
 
-# %% ../../nbs/10a_data.pictures.ipynb #0048
+# %% ../../nbs/10a_data.pictures.ipynb #0052
 def _limited(response: requests.Response, max_bytes: int, max_seconds: float) -> Iterable[bytes]:
     "Yield the parts of an answer, as long as it begins like a picture and keeps within the limits."
     total, head, end = 0, b"", time.monotonic() + max_seconds
@@ -309,7 +309,7 @@ def _limited(response: requests.Response, max_bytes: int, max_seconds: float) ->
         yield chunk
     _check_head(head.ljust(16), response)
 
-# %% ../../nbs/10a_data.pictures.ipynb #0049
+# %% ../../nbs/10a_data.pictures.ipynb #0053
 def get_picture(
     url: str,  # http or https
     session: requests.Session | None = None,  # to reuse connections
@@ -334,14 +334,14 @@ def get_picture(
         raise ImageError("fetch", f"{url}: {e}") from e
     return data, content_type
 
-# %% ../../nbs/10a_data.pictures.ipynb #0052
+# %% ../../nbs/10a_data.pictures.ipynb #0056
 def is_url(
     ref: str | bytes | None,  # a reference to a picture, as `read_ref` takes it
 ) -> bool:
     """Return whether `ref` is the address of a picture on a server."""
     return isinstance(ref, str) and ref.startswith(("http://", "https://"))
 
-# %% ../../nbs/10a_data.pictures.ipynb #0053
+# %% ../../nbs/10a_data.pictures.ipynb #0057
 def url_path(
     url: str,  # http or https
 ) -> Path:
@@ -349,7 +349,7 @@ def url_path(
     name = hashlib.sha256(url.encode()).hexdigest()
     return cache_dir("urls", name[:2]) / name
 
-# %% ../../nbs/10a_data.pictures.ipynb #0054
+# %% ../../nbs/10a_data.pictures.ipynb #0058
 def store_url(
     url: str,  # http or https
     data: bytes,  # the file that it answers
@@ -360,7 +360,7 @@ def store_url(
     tmp.write_bytes(data)
     os.replace(tmp, path)
 
-# %% ../../nbs/10a_data.pictures.ipynb #0055
+# %% ../../nbs/10a_data.pictures.ipynb #0059
 def fetch(
     url: str,  # http or https
     session: requests.Session | None = None,  # to reuse connections
@@ -374,14 +374,14 @@ def fetch(
     store_url(url, data)
     return data
 
-# %% ../../nbs/10a_data.pictures.ipynb #0058
+# %% ../../nbs/10a_data.pictures.ipynb #0062
 def digest(
     data: bytes,  # a file
 ) -> bytes:
     """Return 16 bytes that stand for the content of a file (BLAKE2b)."""
     return hashlib.blake2b(data, digest_size=16).digest()
 
-# %% ../../nbs/10a_data.pictures.ipynb #0059
+# %% ../../nbs/10a_data.pictures.ipynb #0063
 def read_ref(
     ref: str | bytes | None,  # a path, "archive.zip!/member", a URL, the bytes themselves, or None
 ) -> bytes:
@@ -402,10 +402,10 @@ def read_ref(
     except (OSError, ValueError) as e:  # ValueError: no path at all, such as one with a zero byte
         raise ImageError("missing", f"no file {ref!r} ({getattr(e, 'strerror', e)})") from e
 
-# %% ../../nbs/10a_data.pictures.ipynb #0062
+# %% ../../nbs/10a_data.pictures.ipynb #0066
 _NO_SCHEME = re.compile(r"//[\w.-]+\.[a-z]{2,}(:\d+)?/", re.IGNORECASE)
 
-
+# %% ../../nbs/10a_data.pictures.ipynb #0067
 def plain_ref(
     text: str,  # a path, "archive.zip!/member" or an address, as it was typed
 ) -> str:
@@ -422,7 +422,7 @@ def plain_ref(
         else text
     )
 
-# %% ../../nbs/10a_data.pictures.ipynb #0065
+# %% ../../nbs/10a_data.pictures.ipynb #0070
 def picture_root(
     images: str | Path | None,  # a folder or zip archive
 ) -> str | None:
@@ -439,7 +439,7 @@ def picture_root(
         "from_csv), is neither a folder nor a zip archive"
     )
 
-# %% ../../nbs/10a_data.pictures.ipynb #0068
+# %% ../../nbs/10a_data.pictures.ipynb #0073
 def _walk(folder: str, above: tuple = ()) -> Iterator[str]:
     "Yield the files below a folder, those in linked folders too; hidden ones are passed over."
     entries = sorted(os.scandir(folder), key=lambda e: e.name)
@@ -453,7 +453,7 @@ def _walk(folder: str, above: tuple = ()) -> Iterator[str]:
         elif entry.is_file():
             yield entry.path
 
-# %% ../../nbs/10a_data.pictures.ipynb #0069
+# %% ../../nbs/10a_data.pictures.ipynb #0074
 def list_files(
     root: str
     | Path,  # a folder (searched with its sub-folders and linked folders) or a zip archive
@@ -466,7 +466,7 @@ def list_files(
     names = [n for n in zip_members(prefix[:-2]) if not n.startswith("__MACOSX/")]
     return sorted(prefix + n for n in names if not os.path.basename(n).startswith("."))
 
-# %% ../../nbs/10a_data.pictures.ipynb #0070
+# %% ../../nbs/10a_data.pictures.ipynb #0075
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp"),
     *(".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2"),
@@ -480,7 +480,7 @@ def list_pictures(
     """Return the refs of the picture files in `root`, sorted, by the suffixes in `SUFFIXES`."""
     return [ref for ref in list_files(root) if ref.lower().endswith(SUFFIXES)]
 
-# %% ../../nbs/10a_data.pictures.ipynb #0073
+# %% ../../nbs/10a_data.pictures.ipynb #0078
 def shrink(
     pixels: np.ndarray,  # uint8 (height, width, 3)
     side: int,  # the longer side afterwards, in pixels
@@ -493,7 +493,7 @@ def shrink(
     small = (max(1, round(width * scale)), max(1, round(height * scale)))
     return cv2.resize(pixels, small, interpolation=cv2.INTER_AREA)
 
-# %% ../../nbs/10a_data.pictures.ipynb #0074
+# %% ../../nbs/10a_data.pictures.ipynb #0079
 def thumbnail(
     pixels: np.ndarray,  # uint8 (height, width, 3)
     size: int = 96,  # the longer side, in pixels
@@ -503,7 +503,7 @@ def thumbnail(
     Image.fromarray(shrink(pixels, size)).save(out, "JPEG", quality=75)
     return out.getvalue()
 
-# %% ../../nbs/10a_data.pictures.ipynb #0077
+# %% ../../nbs/10a_data.pictures.ipynb #0082
 def read_image(
     picture,  # path, URL, bytes, PIL image, uint8 array (height, width, 3), or product id
     catalog=None,  # a `Catalog`, where ids are looked up

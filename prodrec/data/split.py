@@ -31,7 +31,7 @@ from .text import normalise_titles
 # %% ../../nbs/16_data.split.ipynb #0010
 Sizes = Sequence[float] | Mapping[str, float]
 
-
+# %% ../../nbs/16_data.split.ipynb #0011
 def named_sizes(
     sizes: Sizes,  # two or three numbers, or a dict name -> number
 ) -> dict[str, float]:
@@ -50,7 +50,7 @@ def named_sizes(
         )
     return dict(sizes)
 
-# %% ../../nbs/16_data.split.ipynb #0013
+# %% ../../nbs/16_data.split.ipynb #0014
 def whole_shares(
     shares: np.ndarray,  # of the parts
     n: int,  # the sum
@@ -61,7 +61,7 @@ def whole_shares(
     whole[np.argsort(whole - exact, kind="stable")[: n - whole.sum()]] += 1
     return whole
 
-# %% ../../nbs/16_data.split.ipynb #0015
+# %% ../../nbs/16_data.split.ipynb #0016
 def part_counts(
     sizes: dict[str, float],  # from `named_sizes`
     n: int,  # products
@@ -85,10 +85,10 @@ def part_counts(
         raise ValueError(f"`sizes` leave {empty!r} empty: there are only {n:,} products to split")
     return dict(zip(sizes, counts.tolist(), strict=True))
 
-# %% ../../nbs/16_data.split.ipynb #0018
+# %% ../../nbs/16_data.split.ipynb #0019
 Groups = str | pd.Series | None
 
-
+# %% ../../nbs/16_data.split.ipynb #0020
 def group_codes(
     catalog: Catalog,  # the products
     groups: Groups = "duplicates",  # same pictures, a column, a Series by id, or None
@@ -110,7 +110,7 @@ def group_codes(
         codes = link_groups(len(rows), np.vstack(links))
     return codes
 
-# %% ../../nbs/16_data.split.ipynb #0021
+# %% ../../nbs/16_data.split.ipynb #0023
 def _fill(need: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     "Return whole numbers near to `need` (classes, parts) that add up to `rows` and to `columns`."
     base = np.floor(np.clip(need, 0, None) + 1e-9)
@@ -124,7 +124,7 @@ def _fill(need: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray
     found = linprog(cost, A_eq=hstack([one] * 3), b_eq=sums, bounds=bounds, method="highs-ds")
     return np.rint(found.x.reshape(3, c, s).sum(0)).astype(int)
 
-# %% ../../nbs/16_data.split.ipynb #0024
+# %% ../../nbs/16_data.split.ipynb #0026
 def id_chance(
     ids: Sequence[str],  # of products
     seed: int,  # another seed, other numbers
@@ -133,7 +133,7 @@ def id_chance(
     hashes = [blake2b(f"{seed}:{i}".encode(), digest_size=6).digest() for i in ids]
     return np.array([int.from_bytes(h) / 2**48 for h in hashes])
 
-# %% ../../nbs/16_data.split.ipynb #0027
+# %% ../../nbs/16_data.split.ipynb #0029
 def _side(need: np.ndarray, left: np.ndarray, n: int, chance: float) -> int:
     "Return a part for a group of `n`: by chance where its class has room, else of least overshoot."
     room = np.where((need >= n) & (left >= n), need, 0)
@@ -143,7 +143,7 @@ def _side(need: np.ndarray, left: np.ndarray, n: int, chance: float) -> int:
     fits = left >= n
     return int(np.where(fits, need, -np.inf).argmax() if fits.any() else left.argmax())
 
-# %% ../../nbs/16_data.split.ipynb #0029
+# %% ../../nbs/16_data.split.ipynb #0031
 def _place(blocks: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
     """Return the part of each block, so that the parts have `counts` products: int (n,).
 
@@ -168,7 +168,7 @@ def _place(blocks: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
         part[alone] = np.repeat(np.tile(np.arange(len(left)), len(rows)), table.ravel())
     return part
 
-# %% ../../nbs/16_data.split.ipynb #0032
+# %% ../../nbs/16_data.split.ipynb #0034
 def _table(catalog: Catalog, target: str | None, groups: np.ndarray, seed: int) -> pd.DataFrame:
     "Return label, group and chance of each product; products without a label are a class."
     index = catalog.products.index
@@ -178,12 +178,12 @@ def _table(catalog: Catalog, target: str | None, groups: np.ndarray, seed: int) 
     chance = id_chance(catalog.ids, seed)
     return pd.DataFrame({"label": label, "group": groups, "chance": chance})
 
-# %% ../../nbs/16_data.split.ipynb #0034
+# %% ../../nbs/16_data.split.ipynb #0036
 def _rare_labels(table: pd.DataFrame, parts: int) -> list[str]:
     in_groups = table.groupby("label")["group"].nunique()
     return in_groups.index[in_groups < parts].tolist()
 
-# %% ../../nbs/16_data.split.ipynb #0036
+# %% ../../nbs/16_data.split.ipynb #0038
 def _blocks(table: pd.DataFrame) -> pd.DataFrame:
     "Return one row a group, in an order that only chance decides."
     columns = {"n": ("label", "size"), "chance": ("chance", "min"), "first": ("first", "any")}
@@ -193,7 +193,7 @@ def _blocks(table: pd.DataFrame) -> pd.DataFrame:
     label = votes.drop_duplicates("group").set_index("group")["label"].reindex(blocks.index)
     return blocks.assign(label=pd.factorize(label, sort=True)[0]).sort_values(["chance", "n"])
 
-# %% ../../nbs/16_data.split.ipynb #0039
+# %% ../../nbs/16_data.split.ipynb #0041
 class Sides(dict):
     """Hold the parts of a split by name, in their order: a dict of `Catalog`."""
 
@@ -231,7 +231,7 @@ class Sides(dict):
     def __reduce__(self):
         return Sides, (dict(self), self.target)
 
-# %% ../../nbs/16_data.split.ipynb #0041
+# %% ../../nbs/16_data.split.ipynb #0043
 def _sides(catalog: Catalog, part: pd.Series, names: list[str], target: str | None = None) -> Sides:
     "Return the sides; `part` holds the number of each product's side, others are left out."
     part = part.reindex(catalog.products.index, fill_value=-1).to_numpy()
@@ -242,7 +242,7 @@ def _sides(catalog: Catalog, part: pd.Series, names: list[str], target: str | No
         )
     return Sides({name: catalog[part == i] for i, name in enumerate(names)}, target)
 
-# %% ../../nbs/16_data.split.ipynb #0044
+# %% ../../nbs/16_data.split.ipynb #0046
 def _check_room(blocks: pd.DataFrame, counts: dict[str, int]):
     "Raise `ValueError` where the first part cannot hold all rare classes."
     forced, (name, room) = blocks["n"][blocks["first"]].sum(), next(iter(counts.items()))
@@ -252,7 +252,7 @@ def _check_room(blocks: pd.DataFrame, counts: dict[str, int]):
             'give rare="drop" or target=None'
         )
 
-# %% ../../nbs/16_data.split.ipynb #0045
+# %% ../../nbs/16_data.split.ipynb #0047
 @renamed_keywords(by="target")
 def split(
     catalog: Catalog,  # the products
@@ -289,7 +289,7 @@ def split(
     part = pd.Series(sides, index=blocks.index)[table["group"]].set_axis(table.index)
     return _sides(catalog, part, list(counts), target)
 
-# %% ../../nbs/16_data.split.ipynb #0052
+# %% ../../nbs/16_data.split.ipynb #0054
 def _shared(a: pd.Series, b: pd.Series, reason: str) -> pd.DataFrame:
     "Return the rows of `b` whose value is also in `a`."
     values = pd.DataFrame({"id_a": a.index, "value": a.to_numpy(object)})
@@ -299,7 +299,7 @@ def _shared(a: pd.Series, b: pd.Series, reason: str) -> pd.DataFrame:
     found = {"id_a": rows["id_a"].to_numpy(object), "id_b": hit.index.to_numpy(object)}
     return pd.DataFrame(found | {"reason": reason, "count": rows["count"].to_numpy(int)})
 
-# %% ../../nbs/16_data.split.ipynb #0054
+# %% ../../nbs/16_data.split.ipynb #0056
 def leaks(
     a: Catalog,  # the part that was trained on
     b: Catalog,  # the part that is measured with
@@ -329,7 +329,7 @@ def leaks(
     again = (found["reason"] == "near duplicate") & found["id_b"].isin(same)
     return found[~again].reset_index(drop=True)
 
-# %% ../../nbs/16_data.split.ipynb #0057
+# %% ../../nbs/16_data.split.ipynb #0059
 def unseen(
     catalog: Catalog,  # new products
     known: Catalog,  # those that a model was trained on
@@ -345,7 +345,7 @@ def unseen(
         raise ValueError(f"`catalog` holds nothing new: all {len(catalog):,} products are known")
     return catalog[~catalog.products.index.isin(gone)] if gone else catalog
 
-# %% ../../nbs/16_data.split.ipynb #0060
+# %% ../../nbs/16_data.split.ipynb #0062
 def times_of(
     catalog: Catalog,  # the products
     column: str,  # dates, years, or any numbers
@@ -367,7 +367,7 @@ def times_of(
             f"(use pandas.to_datetime): {e}"
         ) from e
 
-# %% ../../nbs/16_data.split.ipynb #0061
+# %% ../../nbs/16_data.split.ipynb #0063
 def _cuts(seen: np.ndarray, shares: np.ndarray) -> list[int]:
     "Return the places at which `seen`, products up to each time, comes nearest to `shares`."
     goals, cuts = np.cumsum(shares / shares.sum())[:-1] * seen[-1], []
@@ -376,14 +376,14 @@ def _cuts(seen: np.ndarray, shares: np.ndarray) -> list[int]:
         cuts.append(low + int(np.abs(seen[low:high] - goal).argmin()))
     return cuts
 
-# %% ../../nbs/16_data.split.ipynb #0063
+# %% ../../nbs/16_data.split.ipynb #0065
 def _first_only(catalog: Catalog, part: pd.Series, groups: Groups, titles: bool) -> pd.Series:
     "Return `part` without those members of a group that are not in the group's first part."
     codes = group_codes(catalog, groups, titles)
     group = pd.Series(codes, index=catalog.products.index).reindex(part.index)
     return part[part == part.groupby(group).transform("min")]
 
-# %% ../../nbs/16_data.split.ipynb #0065
+# %% ../../nbs/16_data.split.ipynb #0067
 def split_by_time(
     catalog: Catalog,  # the products
     column: str,  # dates, years, or any numbers
@@ -407,7 +407,7 @@ def split_by_time(
     part = pd.Series(part, index=times.index)
     return _sides(catalog, _first_only(catalog, part, groups, titles), list(names))
 
-# %% ../../nbs/16_data.split.ipynb #0068
+# %% ../../nbs/16_data.split.ipynb #0070
 def _named_parts(values: pd.Series, parts: Mapping | Callable, column: str) -> tuple:
     "Return (the name of each product's part, the names in order)."
     if callable(parts):
@@ -424,7 +424,7 @@ def _named_parts(values: pd.Series, parts: Mapping | Callable, column: str) -> t
         )
     return named, list(parts)
 
-# %% ../../nbs/16_data.split.ipynb #0069
+# %% ../../nbs/16_data.split.ipynb #0071
 def split_by_value(
     catalog: Catalog,  # the products
     column: str,  # the column that decides
@@ -442,11 +442,11 @@ def split_by_value(
     part = named.map({name: i for i, name in enumerate(names)}).astype(int)
     return _sides(catalog, _first_only(catalog, part, groups, titles), names)
 
-# %% ../../nbs/16_data.split.ipynb #0072
+# %% ../../nbs/16_data.split.ipynb #0074
 OFFICIAL = {"train": ("train", "training"), "validation": ("validation", "valid", "val", "dev")}
 OFFICIAL |= {"test": ("test", "testing")}
 
-
+# %% ../../nbs/16_data.split.ipynb #0075
 def has_official_sides(
     catalog: Catalog,  # the products
     column: str = "side",  # the column that names the side of each
@@ -457,7 +457,7 @@ def has_official_sides(
     values = set(catalog.products[column].dropna().astype(str).str.strip().str.lower())
     return all(values & set(OFFICIAL[name]) for name in ("train", "test"))
 
-
+# %% ../../nbs/16_data.split.ipynb #0076
 def official_sides(
     catalog: Catalog,  # the products
     column: str = "side",  # names the side of each product, as in `OFFICIAL`
@@ -483,14 +483,14 @@ def official_sides(
         parts |= split(parts["train"], target, sizes, seed=seed)
     return {name: parts[name] for name in OFFICIAL}
 
-# %% ../../nbs/16_data.split.ipynb #0075
+# %% ../../nbs/16_data.split.ipynb #0079
 def classes_of(
     labels: pd.Series,  # of the training part
 ) -> list[str]:
     """Return the classes among `labels`, in alphabetical order; missing labels are none."""
     return sorted(label_text(labels.dropna()).unique())
 
-# %% ../../nbs/16_data.split.ipynb #0077
+# %% ../../nbs/16_data.split.ipynb #0081
 def encode_labels(
     labels: pd.Series,  # texts or numbers
     classes: Sequence[str],  # from `classes_of`

@@ -61,7 +61,7 @@ def _absolute(ref, home: str | None):
 # %% ../../nbs/10d_data.storage.ipynb #0015
 PACK_BELOW = 64_000_000  # bytes of all pictures together, up to which `save` packs them by default
 
-
+# %% ../../nbs/10d_data.storage.ipynb #0016
 def _size_of(refs: Iterable[str]) -> int:
     "Return the bytes of the files at `refs` together; counting stops above `PACK_BELOW`."
     total = 0
@@ -79,13 +79,13 @@ def _size_of(refs: Iterable[str]) -> int:
             break
     return int(total)
 
-# %% ../../nbs/10d_data.storage.ipynb #0016
+# %% ../../nbs/10d_data.storage.ipynb #0017
 def _in_saved(ref: str) -> bool:
     "Return whether a picture lies in the archive of a saved catalogue."
     archive, inside, _ = ref.partition("!/")
     return bool(inside) and os.path.isfile(os.path.join(os.path.dirname(archive), "manifest.json"))
 
-# %% ../../nbs/10d_data.storage.ipynb #0017
+# %% ../../nbs/10d_data.storage.ipynb #0018
 def to_pack(
     refs: dict[str, str | bytes | None],  # product -> ref
     images: bool
@@ -104,7 +104,7 @@ def to_pack(
     small = images is None and _size_of(files.values()) <= PACK_BELOW
     return memory + ([*files] if small else leaning)
 
-# %% ../../nbs/10d_data.storage.ipynb #0020
+# %% ../../nbs/10d_data.storage.ipynb #0021
 def pack(
     refs: dict[str, str | bytes | None],  # product -> ref
     todo: Sequence[str],  # the products whose pictures to pack
@@ -129,7 +129,7 @@ def pack(
                 packed[i] = f"!/{n:08d}"
     return refs | packed
 
-# %% ../../nbs/10d_data.storage.ipynb #0023
+# %% ../../nbs/10d_data.storage.ipynb #0024
 def missing_files(
     refs: Iterable[str | bytes | None],  # of pictures
 ) -> list[str]:
@@ -149,7 +149,7 @@ def missing_files(
             gone.append(ref)
     return gone
 
-# %% ../../nbs/10d_data.storage.ipynb #0026
+# %% ../../nbs/10d_data.storage.ipynb #0027
 def find_home(
     refs: Sequence,  # refs as they were saved
     former: str | None,  # the folder or archive in which the pictures lay
@@ -169,7 +169,7 @@ def find_home(
     lost = [len(missing_files([_absolute(r, p) for r in sample])) for p in places]
     return places[int(np.argmin(lost))] if places else None
 
-# %% ../../nbs/10d_data.storage.ipynb #0029
+# %% ../../nbs/10d_data.storage.ipynb #0030
 def _over_refs(products: pd.DataFrame, change) -> pd.DataFrame:
     "Return the table with `change(ref)` for each ref in it."
 
@@ -182,7 +182,7 @@ def _over_refs(products: pd.DataFrame, change) -> pd.DataFrame:
     made = {c: pd.Series(v, index=products.index, dtype=object) for c, v in columns.items()}
     return products.assign(**made)
 
-# %% ../../nbs/10d_data.storage.ipynb #0030
+# %% ../../nbs/10d_data.storage.ipynb #0031
 def write_products(
     products: pd.DataFrame,  # of a catalogue
     folder: Path,  # where to write products.parquet and images.zip
@@ -203,7 +203,7 @@ def write_products(
             pass
     return {"n": len(products), "root": home, "beside": beside, "lost": lost}
 
-# %% ../../nbs/10d_data.storage.ipynb #0032
+# %% ../../nbs/10d_data.storage.ipynb #0033
 def read_products(
     folder: Path,  # with products.parquet and perhaps images.zip
     state: dict,  # what `write_products` returned

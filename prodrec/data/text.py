@@ -24,7 +24,7 @@ _SILENT = re.compile(
     "[\u0640\u064b-\u0652\u0670\u0591-\u05bd\u05bf-\u05c7\u200c\u200d\u00ad\ufeff\ufe00-\ufe0f]"
 )
 
-
+# %% ../../nbs/10b_data.text.ipynb #0010
 def fold(
     text: str,  # in any script
 ) -> str:
@@ -33,7 +33,7 @@ def fold(
     bare = _SILENT.sub("", _ACCENTS.sub("", decomposed))
     return unicodedata.normalize("NFC", bare.replace("\u200b", " "))
 
-# %% ../../nbs/10b_data.text.ipynb #0012
+# %% ../../nbs/10b_data.text.ipynb #0013
 def _class_of(codes: Iterable[int]) -> str:
     "Return the ranges of a regular expression's character class that hold `codes`, which ascend."
     ranges = []
@@ -44,7 +44,7 @@ def _class_of(codes: Iterable[int]) -> str:
             ranges.append([code, code])
     return "".join(f"{chr(a)}-{chr(b)}" for a, b in ranges)
 
-# %% ../../nbs/10b_data.text.ipynb #0013
+# %% ../../nbs/10b_data.text.ipynb #0014
 _BLOCKS = (
     range(0x300, 0x2000),
     range(0x3099, 0x309B),
@@ -55,14 +55,14 @@ _MARKS = _class_of(c for block in _BLOCKS for c in block if unicodedata.category
 WORD = re.compile(rf"[^\W_](?:[^\W_]|[{_MARKS}])*")
 _POSSESSIVE = re.compile(r"(?<=\w)['’`]s\b")
 
-
+# %% ../../nbs/10b_data.text.ipynb #0015
 def words(
     text: str,  # in any script
 ) -> list[str]:
     """Return the words of `text`, folded, in their order; a run of Chinese or Thai is one word."""
     return WORD.findall(_POSSESSIVE.sub("", fold(text)))
 
-# %% ../../nbs/10b_data.text.ipynb #0016
+# %% ../../nbs/10b_data.text.ipynb #0018
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
@@ -71,7 +71,7 @@ _RUNS = re.compile(rf"[{_UNSPACED}{_MARKS}]*[{_UNSPACED}][{_UNSPACED}{_MARKS}]*|
 _CHARACTER = re.compile(rf".[{_MARKS}]*", re.DOTALL)
 _IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 
-
+# %% ../../nbs/10b_data.text.ipynb #0019
 def character_pairs(
     run: str,  # of a script without spaces
     singles: bool = False,  # also each character by itself
@@ -81,7 +81,7 @@ def character_pairs(
     pairs = [a + b for a, b in zip(units, units[1:], strict=False)]
     return units + pairs if singles and pairs else pairs or units
 
-# %% ../../nbs/10b_data.text.ipynb #0019
+# %% ../../nbs/10b_data.text.ipynb #0022
 _IRREGULAR = {
     "men": "man", "women": "woman", "children": "child", "feet": "foot", "teeth": "tooth",
     "people": "person", "lens": "lens", "mice": "mouse", "geese": "goose", "ties": "tie",
@@ -92,7 +92,7 @@ _ENDINGS = (
 )  # fmt: skip
 _SHORT = re.compile(r"[^aeiou]+[aeiouy][^aeiouwxy]")  # as "lin" of "lined", which has lost an "e"
 
-
+# %% ../../nbs/10b_data.text.ipynb #0023
 def _without_ed(word: str) -> str:
     "Return the word without its ending -ed: stripe of striped, dot of dotted, print of printed."
     base = word[:-2]
@@ -102,7 +102,7 @@ def _without_ed(word: str) -> str:
         return base if base[-1] in "lsz" else base[:-1]
     return base + "e" if base[-1] in "cguvsz" or _SHORT.fullmatch(base) else base
 
-# %% ../../nbs/10b_data.text.ipynb #0020
+# %% ../../nbs/10b_data.text.ipynb #0024
 @lru_cache(100_000)
 def stem(
     word: str,  # folded
@@ -121,14 +121,14 @@ def stem(
             return word.removesuffix(ending) + short
     return _IRREGULAR.get(word, word)
 
-# %% ../../nbs/10b_data.text.ipynb #0023
+# %% ../../nbs/10b_data.text.ipynb #0027
 def is_unspaced(
     word: str,  # from `words`
 ) -> bool:
     """Return True where a character of `word` is of a script that writes no spaces."""
     return bool(_IS_UNSPACED.search(word))
 
-# %% ../../nbs/10b_data.text.ipynb #0024
+# %% ../../nbs/10b_data.text.ipynb #0028
 def tokenize(
     text: str,  # in any script
     singles: bool = False,  # also single characters of scripts without spaces
@@ -144,7 +144,7 @@ def tokenize(
             found += character_pairs(run, singles) if is_unspaced(run) else [form(run)]
     return found
 
-# %% ../../nbs/10b_data.text.ipynb #0027
+# %% ../../nbs/10b_data.text.ipynb #0031
 _INNER_SPACE = re.compile(rf"(?<=[{_UNSPACED}]) (?=[{_UNSPACED}])")
 
 
@@ -156,14 +156,14 @@ def normalise(
         return ""
     return _INNER_SPACE.sub("", " ".join(WORD.findall(fold(str(text)))))
 
-# %% ../../nbs/10b_data.text.ipynb #0028
+# %% ../../nbs/10b_data.text.ipynb #0032
 def normalise_titles(
     titles: pd.Series,  # texts; missing ones allowed
 ) -> pd.Series:
     """Return each title as `normalise` does, by the same index; "" where there is none."""
     return pd.Series([normalise(title) for title in titles], titles.index, dtype=object)
 
-# %% ../../nbs/10b_data.text.ipynb #0031
+# %% ../../nbs/10b_data.text.ipynb #0035
 def short_label(
     text: object,  # a name; anything else is made text
     n: int = 28,  # characters at most
@@ -173,7 +173,7 @@ def short_label(
     text = text if len(text) <= n else f"{text[: n - 1].rstrip()}…"
     return text.replace("$", r"\$")
 
-# %% ../../nbs/10b_data.text.ipynb #0034
+# %% ../../nbs/10b_data.text.ipynb #0038
 def short_labels(
     names: Iterable[object],  # of one figure
     n: int = 28,  # characters at most

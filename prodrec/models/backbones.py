@@ -29,7 +29,7 @@ _BUILDERS: dict[str, Callable] = {}
 FILES: dict[str, dict[float, str]] = {}  # name -> {alpha: file of its weights in Keras' cache}
 NETWORKS: dict[str, Callable] = {}  # the transfer network of each backbone, by its name
 
-
+# %% ../../nbs/21a_models.backbones.ipynb #0013
 def known_backbone(
     name: str,  # one of `BACKBONES`, or of a plugin
 ) -> str:
@@ -44,7 +44,7 @@ def known_backbone(
         )
     return name
 
-# %% ../../nbs/21a_models.backbones.ipynb #0015
+# %% ../../nbs/21a_models.backbones.ipynb #0016
 def _scaled(x):
     "Scale pixels to -1 … 1."
     return layers.Rescaling(1 / 127.5, offset=-1)(x)
@@ -57,12 +57,12 @@ def _caffe(x):
     swap.set_weights([np.eye(3)[::-1].reshape(1, 1, 3, 3), -np.array([103.939, 116.779, 123.68])])
     return x
 
-# %% ../../nbs/21a_models.backbones.ipynb #0016
+# %% ../../nbs/21a_models.backbones.ipynb #0017
 def _as_they_are(x):
     "Turn pixels into float32 and leave them as they are."
     return layers.Rescaling(1.0)(x)
 
-# %% ../../nbs/21a_models.backbones.ipynb #0017
+# %% ../../nbs/21a_models.backbones.ipynb #0018
 PREPARATIONS = {"BGR less mean": _caffe, "-1 to 1": _scaled, "0 to 255": _as_they_are}
 
 
@@ -74,7 +74,7 @@ def prepare(
     how = BACKBONES.pixels[known_backbone(name)]
     return how(x) if callable(how) else PREPARATIONS[how](x)
 
-# %% ../../nbs/21a_models.backbones.ipynb #0021
+# %% ../../nbs/21a_models.backbones.ipynb #0022
 def _published(make: Callable, name: str) -> keras.Model:
     "Return the network with its published weights; say what to do where they cannot be had."
     try:
@@ -93,7 +93,7 @@ def _published(make: Callable, name: str) -> keras.Model:
             "set KERAS_HOME to a folder that holds them, or give `weights` a path or None"
         ) from e
 
-# %% ../../nbs/21a_models.backbones.ipynb #0022
+# %% ../../nbs/21a_models.backbones.ipynb #0023
 def _read_weights(model: keras.Model, path: str | Path):
     "Load a file of weights into `model`."
     if not Path(path).is_file():
@@ -108,12 +108,12 @@ def _read_weights(model: keras.Model, path: str | Path):
     except Exception as e:  # h5py and zipfile raise their own
         raise ValueError(f"`weights` {str(path)!r} does not fit {model.name}: {e}") from e
 
-# %% ../../nbs/21a_models.backbones.ipynb #0025
+# %% ../../nbs/21a_models.backbones.ipynb #0026
 def _with_alpha() -> list[str]:
     "List the backbones that come in several widths."
     return [n for n, build in _BUILDERS.items() if "alpha" in inspect.signature(build).parameters]
 
-# %% ../../nbs/21a_models.backbones.ipynb #0026
+# %% ../../nbs/21a_models.backbones.ipynb #0027
 def backbone(
     name: str,  # one of `BACKBONES`
     weights: str | Path | None = "imagenet",  # "imagenet", the path of a weights file, or None
@@ -136,7 +136,7 @@ def backbone(
     model.trainable = False
     return model
 
-# %% ../../nbs/21a_models.backbones.ipynb #0028
+# %% ../../nbs/21a_models.backbones.ipynb #0029
 def inside_size(
     name: str,  # one of `BACKBONES`
     image_size: tuple[int, int],  # (height, width) of the pictures that come in
@@ -153,7 +153,7 @@ def inside_size(
         return None
     return tuple(max(32, 8 * round(side * size / max(image_size) / 8)) for side in image_size)
 
-# %% ../../nbs/21a_models.backbones.ipynb #0029
+# %% ../../nbs/21a_models.backbones.ipynb #0030
 def check_seen(
     name: str,  # one of `BACKBONES`
     seen: tuple[int, int],  # (height, width) that it gets to see
@@ -173,7 +173,7 @@ def check_seen(
             stacklevel=4,
         )
 
-# %% ../../nbs/21a_models.backbones.ipynb #0030
+# %% ../../nbs/21a_models.backbones.ipynb #0031
 def _check_dim(name: str, found: int | None):
     "Raise `ValueError` where a backbone makes other features than it was registered with."
     dim = BACKBONES.dim[name]
@@ -183,7 +183,7 @@ def _check_dim(name: str, found: int | None):
             f"register it with `dim={found}`"
         )
 
-# %% ../../nbs/21a_models.backbones.ipynb #0031
+# %% ../../nbs/21a_models.backbones.ipynb #0032
 def features(
     name: str,  # one of `BACKBONES`
     image_size: tuple[int, int],  # (height, width) of the pictures that come in
@@ -206,7 +206,7 @@ def features(
     last = layers.GlobalAveragePooling2D if len(x.shape) == 4 else layers.Identity
     return keras.Model(inputs, last(name="bottleneck")(x))
 
-# %% ../../nbs/21a_models.backbones.ipynb #0032
+# %% ../../nbs/21a_models.backbones.ipynb #0033
 def transfer(
     image_size: tuple[int, int],  # (height, width) of the pictures that come in
     n_classes: int,  # number of labels
@@ -227,7 +227,7 @@ def transfer(
     decided = layers.Dense(n_classes, activation="softmax", dtype="float32", name="probabilities")
     return keras.Model(base.input, decided(x))
 
-# %% ../../nbs/21a_models.backbones.ipynb #0034
+# %% ../../nbs/21a_models.backbones.ipynb #0035
 def register_backbone(
     name: str,  # by which it is asked for; another one of that name is replaced
     build: Callable,  # weights ("imagenet" or None) -> keras.Model, pixels to maps or vectors
@@ -258,7 +258,7 @@ def register_backbone(
     FILES[name] = dict(files or {})
     register_network(name, NETWORKS[name], size, size // 2, **training)
 
-# %% ../../nbs/21a_models.backbones.ipynb #0038
+# %% ../../nbs/21a_models.backbones.ipynb #0039
 def _application(name: str) -> Callable:
     "Return the builder of a network of `keras.applications` for pictures of any size."
 
@@ -271,7 +271,7 @@ def _application(name: str) -> Callable:
 
     return in_widths if name.startswith("MobileNet") else build
 
-
+# %% ../../nbs/21a_models.backbones.ipynb #0040
 register_backbone(
     "vgg16",
     _application("VGG16"),
@@ -302,7 +302,7 @@ register_backbone(
     files={1.0: "efficientnetv2-b0_notop.h5"},
 )
 
-# %% ../../nbs/21a_models.backbones.ipynb #0039
+# %% ../../nbs/21a_models.backbones.ipynb #0041
 _V2 = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_224_no_top.h5"
 _V1, _WIDTHS = "mobilenet_{}_224_tf_no_top.h5", (1.0, 0.75, 0.5, 0.25)
 register_backbone(
@@ -335,7 +335,7 @@ register_backbone(
     files={1.0: "convnext_tiny_notop.h5"},
 )
 
-# %% ../../nbs/21a_models.backbones.ipynb #0051
+# %% ../../nbs/21a_models.backbones.ipynb #0053
 def agreement(
     a: np.ndarray,  # (n, d), the vectors of some pictures
     b: np.ndarray,  # (n, d), other vectors of the same pictures in the same order

@@ -20,7 +20,7 @@ from .training import TRAINING, training_of
 # %% ../../nbs/22f_models.choice.ipynb #0010
 MINUTES = 5.0  # where nothing is said
 
-
+# %% ../../nbs/22f_models.choice.ipynb #0011
 class Budget:
     """Count the seconds of a search, from the moment it is made."""
 
@@ -54,7 +54,7 @@ class Budget:
     def __repr__(self):
         return f"Budget({self.spent:.1f} of {self.seconds:.0f} s spent)"
 
-# %% ../../nbs/22f_models.choice.ipynb #0013
+# %% ../../nbs/22f_models.choice.ipynb #0014
 def timed(
     step,  # a function
     *args,  # its arguments
@@ -65,7 +65,7 @@ def timed(
     found = step(*args, **more)
     return found, time.perf_counter() - start
 
-# %% ../../nbs/22f_models.choice.ipynb #0016
+# %% ../../nbs/22f_models.choice.ipynb #0017
 @contextmanager
 def quiet_tensorflow():
     """Let TensorFlow report errors only, in the block."""
@@ -77,10 +77,10 @@ def quiet_tensorflow():
     finally:
         logger.setLevel(before)
 
-# %% ../../nbs/22f_models.choice.ipynb #0019
+# %% ../../nbs/22f_models.choice.ipynb #0020
 COLUMNS = ("candidate", "settings", "products", "seconds", "accuracy", "log_loss", "note")
 
-
+# %% ../../nbs/22f_models.choice.ipynb #0021
 class Tried:
     """Keep the candidates of a search, one row each, in the order in which they were tried."""
 
@@ -134,7 +134,7 @@ class Tried:
         said = f"<p>{html.escape(self.sentence())}</p>" if self.rows else ""
         return said + self.frame().to_html()
 
-
+# %% ../../nbs/22f_models.choice.ipynb #0022
 def settings_text(
     settings: dict,  # names and values
 ) -> str:
@@ -150,7 +150,7 @@ def settings_text(
             words.append(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}")
     return ", ".join(words)
 
-# %% ../../nbs/22f_models.choice.ipynb #0022
+# %% ../../nbs/22f_models.choice.ipynb #0025
 def choice_code(
     kind: str,  # name of the class
     module: str,  # where it is
@@ -164,7 +164,7 @@ def choice_code(
         call = f"classifier = {kind}(\n    " + ",\n    ".join(said) + ",\n)"
     return f"from {module} import {kind}\n\n{call}\nclassifier.fit(train, validation)\n"
 
-# %% ../../nbs/22f_models.choice.ipynb #0025
+# %% ../../nbs/22f_models.choice.ipynb #0028
 class Chosen:
     """Add the outcome of a search to a classifier; see `prodrec.models.classifier`."""
 

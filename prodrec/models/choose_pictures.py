@@ -63,7 +63,7 @@ class Task:
     def __len__(self):
         return len(self.y)
 
-
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0012
 def join_pixels(
     *parts: Pixels,  # of one size
 ) -> Pixels:
@@ -72,7 +72,7 @@ def join_pixels(
     failed = pd.concat([part.failed for part in parts])
     return Pixels(ids, np.concatenate([p.rows for p in parts]), parts[0].store, failed)
 
-
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0013
 def take_pixels(
     pixels: Pixels,  # uint8 (n, height, width, 3)
     rows: np.ndarray,  # positions
@@ -80,7 +80,7 @@ def take_pixels(
     """Return some of the pictures, in the order of `rows`."""
     return Pixels([pixels.ids[i] for i in rows], pixels.rows[rows], pixels.store, pixels.failed)
 
-
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0014
 def own_folds(
     y: np.ndarray,  # (n,) numbers of classes
     groups: np.ndarray | None = None,  # (n,) products of one group stay together
@@ -91,7 +91,7 @@ def own_folds(
         return make_folds(y, 4, groups, seed)
     return make_folds(y, 5, groups, seed)[:1]
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0012
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0015
 def picture_task(
     classifier,  # an `ImageClassifier` whose size of pictures is settled
     train: Catalog,  # products with labels
@@ -115,7 +115,7 @@ def picture_task(
     both, fold = np.concatenate([y, known]), (rows, len(y) + np.arange(len(known)))
     return Task(join_pixels(pixels, seen), both, classes, [fold], rows)
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0015
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0018
 def own_size(
     catalog: Catalog,  # products with pictures
 ) -> tuple[int, int]:
@@ -125,7 +125,7 @@ def own_size(
         return size
     return tuple(32 * max(1, round(side / 32)) for side in size)
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0018
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0021
 SAMPLE = 1000
 
 
@@ -141,7 +141,7 @@ def sample_rows(
     by_class = shuffled[np.argsort(y[shuffled], kind="stable")]
     return np.sort(by_class[(np.arange(n) * len(y)) // n])
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0021
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0024
 class PartFeatures:
     """Compute the features of one backbone at a time, and know how long a picture takes."""
 
@@ -186,7 +186,7 @@ class PartFeatures:
             [power_root(swift_features(self.network(p), seen)) for p in parts], axis=1
         )
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0023
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0026
 def try_parts(
     parts: Sequence[str],  # backbones
     features: PartFeatures,  # what the networks see: part → vectors
@@ -203,7 +203,7 @@ def try_parts(
     tried.add("probe", settings, len(rows), seconds, best.accuracy, best.log_loss, "sample")
     return float(best.log_loss)
 
-
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0027
 def try_each(
     names: Sequence[str],  # backbones, from `usable_parts`
     features: PartFeatures,  # what the networks see: part → vectors
@@ -228,7 +228,7 @@ def try_each(
         losses[name] = try_parts((name,), features, rows, tried, seed)
     return losses
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0024
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0028
 def grow_parts(
     losses: dict[str, float],  # of each backbone alone
     features: PartFeatures,  # what the networks see: part → vectors
@@ -252,7 +252,7 @@ def grow_parts(
             parts, best = more, loss
     return parts
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0030
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0034
 def fit_head(
     x: np.ndarray,  # (n, d) features
     y: np.ndarray,  # (n,) numbers of classes
@@ -264,7 +264,7 @@ def fit_head(
     w = fit_softmax(((x - mean) * factor).astype(np.float32), y, n_classes, penalty)
     return unscale_weights(w, mean, factor)
 
-
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0035
 def finish_probe(
     parts: Sequence[str],  # backbones
     features: PartFeatures,  # what the networks see: part → vectors
@@ -294,7 +294,7 @@ def finish_probe(
     found = {"options": settings, "row": row, "proba": answers, "weights": w}
     return found | dict(zip(("loss", "accuracy"), figures, strict=True))
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0033
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0038
 def probe_model(
     found: dict,  # from `finish_probe`
     task: Task,  # what is learned: products, labels and sides
@@ -305,7 +305,7 @@ def probe_model(
     model.layers[-1].set_weights([found["weights"][:-1], found["weights"][-1]])
     return model
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0036
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0041
 def solve_probe(
     model: keras.Model,  # from `probe`; the weights of its last layer are set
     sides: list,  # (pictures, numbers of classes) of training and, if there is one, validation
@@ -331,7 +331,7 @@ def solve_probe(
         row[f"{prefix}accuracy"] = float((proba.argmax(1) == y).mean())
     return pd.DataFrame([row]).rename_axis("epoch")
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0039
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0044
 def scratch_epochs(
     seconds: float,  # of one epoch
     budget: Budget,  # the clock of the search
@@ -340,7 +340,7 @@ def scratch_epochs(
     """Return the epochs there is time for, at least 2."""
     return int(np.clip(0.85 * budget.left / max(seconds, 1e-3), min(2, most), most))
 
-
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0045
 def affordable_size(
     size: tuple[int, int],  # (height, width) that suits the pictures
     epochs: float,  # there is time for at that size
@@ -351,7 +351,7 @@ def affordable_size(
     factor = float(np.clip(np.sqrt(epochs / wanted), least, 1))
     return size if factor == 1 else tuple(max(32, 8 * round(side * factor / 8)) for side in size)
 
-
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0046
 def try_scratch(
     classifier,  # an `ImageClassifier`; only its parameters are read
     train: Catalog,  # the training events
@@ -380,7 +380,7 @@ def try_scratch(
     tried.add("compact", settings, len(train), seconds, last.val_accuracy, last.val_loss, "all")
     return made
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0042
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0049
 def search_probes(
     features: PartFeatures,  # what the networks see: part → vectors
     names: Sequence[str],  # backbones to try
@@ -406,7 +406,7 @@ def search_probes(
             rows = np.concatenate([rows, features.task.folds[0][1]])
         return finish_probe(parts, features, tried, rows)
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0043
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0050
 def probe_history(
     found: dict,  # from `finish_probe`
     task: Task,  # what is learned: products, labels and sides
@@ -421,7 +421,7 @@ def probe_history(
     row |= {"val_loss": log_loss(proba, task.y[checked]), "val_accuracy": right}
     return pd.DataFrame([row]).rename_axis("epoch")
 
-
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0051
 def choose_pictures(
     classifier,  # an `ImageClassifier`; it is changed
     train: Catalog,  # products with labels
@@ -448,7 +448,7 @@ def choose_pictures(
     classifier.history_ = probe_history(found, task, *more)
     return classifier.adopt("probe", found["options"], tried, tried.sentence(found["row"]))
 
-
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0052
 def adopt_scratch(
     classifier,  # the class of classifier
     train,  # the training events
@@ -466,7 +466,7 @@ def adopt_scratch(
     options = classifier.options | {"image_size": made.image_size_}
     return classifier.adopt("compact", options, tried, sentence)
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0045
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0054
 def no_weights_note() -> str:
     """Return the sentence that says why no pretrained network was used."""
     why = "and this machine is offline"

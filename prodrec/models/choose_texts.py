@@ -60,7 +60,7 @@ def try_text(
 # %% ../../nbs/23b_models.choose_texts.ipynb #0017
 STRENGTHS = (3.0, 10.0, 30.0, 100.0)
 
-
+# %% ../../nbs/23b_models.choose_texts.ipynb #0018
 def try_linear(
     classifier,  # a `TextClassifier`
     sides: Sequence[Catalog],  # from `text_sides`
@@ -83,7 +83,7 @@ def try_linear(
         tried.add("tfidf", options, 0, note="there is no time for it")
     return min(found, key=lambda f: f["row"]["log_loss"])
 
-# %% ../../nbs/23b_models.choose_texts.ipynb #0020
+# %% ../../nbs/23b_models.choose_texts.ipynb #0021
 def try_networks(
     classifier,  # a `TextClassifier`
     sides: Sequence[Catalog],  # from `text_sides`
@@ -105,7 +105,7 @@ def try_networks(
             tried.add(network, {}, 0, note="there is no time for it")
     return found
 
-# %% ../../nbs/23b_models.choose_texts.ipynb #0023
+# %% ../../nbs/23b_models.choose_texts.ipynb #0024
 def choose_texts(
     classifier,  # a `TextClassifier`; it is changed
     train: Catalog,  # products with labels

@@ -272,7 +272,7 @@ class PictureReader:
         many = list(x) if is_stack or isinstance(x, list | tuple) else [x]
         return stack_pictures(many, self.image_size_, self.fit_mode)
 
-
+# %% ../../nbs/23_models.classifier.ipynb #0017
 def scales_inside(
     network: str | Callable,  # a name or a function
     options: dict,  # of the network
@@ -283,7 +283,7 @@ def scales_inside(
     resize, weights = options.get("resize", "auto"), options.get("weights", "imagenet")
     return resize is not None and (resize != "auto" or weights is not None)
 
-# %% ../../nbs/23_models.classifier.ipynb #0019
+# %% ../../nbs/23_models.classifier.ipynb #0020
 def check_auto(
     network: str | Callable,  # as the constructor received it
     minutes: float | None,  # as the constructor received it
@@ -298,7 +298,7 @@ def check_auto(
     if minutes is not None and not minutes > 0:
         raise ValueError(f"`minutes` must be above zero, received {minutes!r}")
 
-# %% ../../nbs/23_models.classifier.ipynb #0021
+# %% ../../nbs/23_models.classifier.ipynb #0022
 class ImageClassifier(PictureReader, Classifier):
     """Classify pictures.
 

@@ -57,7 +57,7 @@ def loaded_network(
 # %% ../../nbs/20d_models.cluster.ipynb #0013
 BLOCK = 128  # products that a worker gets at once
 
-
+# %% ../../nbs/20d_models.cluster.ipynb #0014
 def read_block(
     catalog: Catalog,  # some products
     known: bytes,  # the digests of answers that are kept already, 16 bytes each
@@ -78,7 +78,7 @@ def read_block(
             failed.append((id, e.reason, e.detail))
     return rows, pixels, failed
 
-# %% ../../nbs/20d_models.cluster.ipynb #0015
+# %% ../../nbs/20d_models.cluster.ipynb #0016
 def answer_block(
     network: bytes,  # of `network_bytes`
     known: bytes,  # the digests of answers that are kept already
@@ -94,7 +94,7 @@ def answer_block(
     answers = apply_network(model, np.stack([*pixels.values()]), how["batch_size"], "block")
     return rows, [*pixels], answers, failed
 
-# %% ../../nbs/20d_models.cluster.ipynb #0017
+# %% ../../nbs/20d_models.cluster.ipynb #0018
 def connect(
     workers,  # the address of a scheduler, e.g. "tcp://10.0.0.1:8786", or a client of Dask
     timeout: float = 10.0,  # seconds to wait for the scheduler
@@ -109,7 +109,7 @@ def connect(
         told = f"`workers` {workers!r}: no Dask scheduler answers there: start `dask scheduler`"
         raise ConnectionError(f"{told}, or give its address") from e
 
-# %% ../../nbs/20d_models.cluster.ipynb #0018
+# %% ../../nbs/20d_models.cluster.ipynb #0019
 def streamed(
     client,  # of Dask
     call,  # what a worker does with a block
@@ -136,7 +136,7 @@ def streamed(
         for new in begin(1):
             running.add(new)
 
-# %% ../../nbs/20d_models.cluster.ipynb #0020
+# %% ../../nbs/20d_models.cluster.ipynb #0021
 def keep_answers(
     store: RowStore,  # of `feature_store`
     digests: Sequence[bytes],  # of the pictures, each once
@@ -151,7 +151,7 @@ def keep_answers(
             store.append(list(as_kept(answers[new], keep)), [digests[n] for n in new])
         return len(new)
 
-# %% ../../nbs/20d_models.cluster.ipynb #0022
+# %% ../../nbs/20d_models.cluster.ipynb #0023
 def gathered(
     store: RowStore,  # of `feature_store`
     catalog: Catalog,  # the products
@@ -166,7 +166,7 @@ def gathered(
         out[catalog.rows(ids)] = kept[[known[digest_of[id]] for id in ids]]
     return out
 
-# %% ../../nbs/20d_models.cluster.ipynb #0024
+# %% ../../nbs/20d_models.cluster.ipynb #0025
 def check_failed(
     failed: Sequence[tuple],  # (id, reason, detail)
     missing: str,  # "error" or "zero"
@@ -177,7 +177,7 @@ def check_failed(
         more = f"as are {len(failed) - 1:,} more; give `missing='zero'` to go on"
         raise ImageError(worst[1], more, worst[0])
 
-# %% ../../nbs/20d_models.cluster.ipynb #0026
+# %% ../../nbs/20d_models.cluster.ipynb #0027
 def cluster_answers(
     model: keras.Model,  # from uint8 (n, height, width, 3) to one array (n, …)
     catalog: Catalog,  # products with pictures
@@ -222,7 +222,7 @@ def cluster_answers(
     check_failed(failed, missing)
     return gathered(store, catalog, digest_of)
 
-
+# %% ../../nbs/20d_models.cluster.ipynb #0028
 def _answer(network: bytes, known: bytes, asked: tuple):
     "Return the answer to a block, as a worker computes it."
     return answer_block(network, known, *asked)

@@ -29,7 +29,7 @@ NAMED = (
     "output_layers",
 )  # where Keras writes names of layers
 
-
+# %% ../../nbs/20a_models.features.ipynb #0012
 def _nameless(value, names: dict):
     "Return a configuration with layers numbered in order, without what changes no answer."
     if isinstance(value, dict):
@@ -39,7 +39,7 @@ def _nameless(value, names: dict):
         }
     return [_nameless(v, names) for v in value] if isinstance(value, list) else value
 
-# %% ../../nbs/20a_models.features.ipynb #0012
+# %% ../../nbs/20a_models.features.ipynb #0013
 def _numbered(value, names: dict):
     "Return names as numbers, in the order in which they are met."
     if isinstance(value, str):
@@ -48,7 +48,7 @@ def _numbered(value, names: dict):
         return [_numbered(v, names) for v in value]
     return _nameless(value, names)
 
-# %% ../../nbs/20a_models.features.ipynb #0014
+# %% ../../nbs/20a_models.features.ipynb #0015
 def network_digest(
     model: keras.Model,  # any network
 ) -> str:
@@ -59,7 +59,7 @@ def network_digest(
         found.update(f"{weight.shape}{weight.dtype}".encode() + weight.tobytes())
     return found.hexdigest()[:32]
 
-# %% ../../nbs/20a_models.features.ipynb #0018
+# %% ../../nbs/20a_models.features.ipynb #0019
 def has_bfloat16() -> bool:
     """Return True where the processor has the flag `avx512_bf16` or `amx_bf16`."""
     try:
@@ -68,7 +68,7 @@ def has_bfloat16() -> bool:
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
-# %% ../../nbs/20a_models.features.ipynb #0021
+# %% ../../nbs/20a_models.features.ipynb #0022
 EXACT = ("InputLayer", "Rescaling", "Resizing", "Normalization", "GlobalAveragePooling2D")
 
 
@@ -82,7 +82,7 @@ def _mixed(value):
         return value | {"config": {"name": "mixed_bfloat16"}}
     return {k: _mixed(v) for k, v in value.items()}
 
-# %% ../../nbs/20a_models.features.ipynb #0022
+# %% ../../nbs/20a_models.features.ipynb #0023
 def in_bfloat16(
     model: keras.Model,  # any network
 ) -> keras.Model:
@@ -92,7 +92,7 @@ def in_bfloat16(
     copy.trainable = model.trainable
     return copy
 
-# %% ../../nbs/20a_models.features.ipynb #0025
+# %% ../../nbs/20a_models.features.ipynb #0026
 class Features:
     """Serve kept answers: `features[i]` is float32 for a position, slice, or array of positions.
 
@@ -120,7 +120,7 @@ class Features:
         kept = f"{len(self):,} of {self.shape[1:]}, {size:,.0f} MB on disk"
         return f"Features({kept}; {self.computed:,} computed now)"
 
-# %% ../../nbs/20a_models.features.ipynb #0028
+# %% ../../nbs/20a_models.features.ipynb #0029
 def as_kept(
     y: np.ndarray,  # answers of a network
     keep: str,  # "float32" or "float16"
@@ -135,7 +135,7 @@ def as_kept(
         )
     return kept
 
-# %% ../../nbs/20a_models.features.ipynb #0031
+# %% ../../nbs/20a_models.features.ipynb #0032
 def feature_store(
     model: keras.Model,  # from uint8 (n, height, width, 3) to one array (n, …)
     pictures: str,  # the folder's name of the store with the pictures, which says their size
@@ -165,7 +165,7 @@ def feature_store(
     folder = cache_dir("features", which, pictures)
     return RowStore(folder, f"rows.{keep}", shape[1:], keep)
 
-# %% ../../nbs/20a_models.features.ipynb #0034
+# %% ../../nbs/20a_models.features.ipynb #0035
 def bottleneck(
     model: keras.Model,  # from uint8 (n, height, width, 3) to one array (n, …)
     pixels: Pixels,  # the pictures

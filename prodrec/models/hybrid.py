@@ -227,7 +227,7 @@ def searches(
     """Return True where a part finds its network itself."""
     return part.network == "auto"
 
-
+# %% ../../nbs/25_models.hybrid.ipynb #0031
 def share_of_minutes(
     network: str | Callable,  # of a part
     minutes: float | None,  # for the whole
@@ -236,7 +236,7 @@ def share_of_minutes(
     """Return the `minutes` of a part; none where it does not search."""
     return {"minutes": minutes * share} if minutes is not None and network == "auto" else {}
 
-
+# %% ../../nbs/25_models.hybrid.ipynb #0032
 def late_sides(
     hybrid: HybridClassifier,  # a fitted `HybridClassifier`
     train: Catalog,  # products with labels
@@ -251,7 +251,7 @@ def late_sides(
         raise ValueError("`validation` is missing, and a part has learned from `train` already")
     return text_sides(train, validation, hybrid.target, hybrid.seed)
 
-# %% ../../nbs/25_models.hybrid.ipynb #0032
+# %% ../../nbs/25_models.hybrid.ipynb #0034
 def compared_modalities(
     parts: Sequence[Classifier],  # fitted, of pictures and of texts
     both: Catalog,  # products with a picture and a text, not trained on
@@ -276,7 +276,7 @@ def compared_modalities(
     sentence = f"{verdict} (weight of the picture {weight:.2f}), chosen on {known.sum():,} "
     return tried.frame(), sentence + f"validation products by log-loss: {losses}"
 
-
+# %% ../../nbs/25_models.hybrid.ipynb #0035
 def relearned(
     parts: Sequence[Classifier],  # fitted on a part of the products
     asked: Sequence[Classifier],  # as they were given
@@ -295,7 +295,7 @@ def relearned(
         found.append(part)
     return found
 
-# %% ../../nbs/25_models.hybrid.ipynb #0034
+# %% ../../nbs/25_models.hybrid.ipynb #0037
 def fit_late(
     hybrid: HybridClassifier,  # not fitted yet; it is changed
     train: Catalog,  # products with labels
@@ -326,7 +326,7 @@ def fit_late(
         hybrid.history_ = pd.DataFrame([row]).rename_axis("epoch")
     return hybrid
 
-# %% ../../nbs/25_models.hybrid.ipynb #0036
+# %% ../../nbs/25_models.hybrid.ipynb #0039
 def hybrid_code(
     hybrid: HybridClassifier,  # a fitted `HybridClassifier`
 ) -> str:
@@ -341,7 +341,7 @@ def hybrid_code(
     lines.append(f"classifier = HybridClassifier(image, text, {how})")
     return "\n".join([*lines, "classifier.fit(train, validation)\n"])
 
-# %% ../../nbs/25_models.hybrid.ipynb #0038
+# %% ../../nbs/25_models.hybrid.ipynb #0041
 def _dense_200(image: str | Callable) -> dict:
     "Return the retail system's 200 numbers, where the network has such an option."
     if image == "auto":
@@ -349,7 +349,7 @@ def _dense_200(image: str | Callable) -> dict:
     takes = inspect.signature(find_network(image)).parameters
     return {"dense": (200,)} if isinstance(image, str) and "dense" in takes else {}
 
-# %% ../../nbs/25_models.hybrid.ipynb #0039
+# %% ../../nbs/25_models.hybrid.ipynb #0042
 def _check_parts(hybrid: HybridClassifier):
     "Raise `TypeError` or `ValueError` where the two parts do not fit together."
     parts = (hybrid.image, ImageClassifier), (hybrid.text, TextClassifier)
@@ -368,7 +368,7 @@ def _check_parts(hybrid: HybridClassifier):
             '`text` "tfidf" has no vector that could be concatenated: give `fusion="late"`'
         )
 
-# %% ../../nbs/25_models.hybrid.ipynb #0040
+# %% ../../nbs/25_models.hybrid.ipynb #0043
 class HybridClassifier(PairReader, Classifier):
     """Classify products by picture and text.
 
@@ -520,7 +520,7 @@ class HybridClassifier(PairReader, Classifier):
             new.image_.model, new.text_.model = map(new.model.get_layer, ("image", "text"))
         return new
 
-# %% ../../nbs/25_models.hybrid.ipynb #0042
+# %% ../../nbs/25_models.hybrid.ipynb #0045
 def _state_of(hybrid: HybridClassifier) -> dict:
     state = {
         "network": hybrid.name,
@@ -531,7 +531,7 @@ def _state_of(hybrid: HybridClassifier) -> dict:
     } | ({"choice": hybrid.choice_state()} if hybrid.chosen_ else {})
     return state | {"image": hybrid.image_.to_state(), "text": hybrid.text_.to_state()}
 
-# %% ../../nbs/25_models.hybrid.ipynb #0043
+# %% ../../nbs/25_models.hybrid.ipynb #0046
 def _of_state(cls: type, state: dict) -> HybridClassifier:
     new = object.__new__(cls)
     for key, value in (TRAINING | state["params"]).items():

@@ -65,7 +65,7 @@ def fit_softmax(
     found = minimize(_loss_and_slope, w.ravel(), more, "L-BFGS-B", jac=True, options=how)
     return found.x.reshape(d + 1, n_classes).astype(np.float32)
 
-
+# %% ../../nbs/22e_models.linear.ipynb #0012
 def linear_proba(
     x,  # features, as in `fit_softmax`
     w: np.ndarray,  # (d + 1, classes), from `fit_softmax`
@@ -73,7 +73,7 @@ def linear_proba(
     """Return the probability of each class, float32 (n, classes)."""
     return softmax(np.asarray(x @ w[:-1]) + w[-1], axis=1).astype(np.float32)
 
-# %% ../../nbs/22e_models.linear.ipynb #0015
+# %% ../../nbs/22e_models.linear.ipynb #0016
 def feature_scale(
     x: np.ndarray,  # (n, d) features
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -82,7 +82,7 @@ def feature_scale(
     flat = spread < 1e-6 * (spread.max(initial=0) or 1)
     return x.mean(0), np.where(flat, 0, 1 / (np.where(flat, 1, spread) * np.sqrt(x.shape[1])))
 
-
+# %% ../../nbs/22e_models.linear.ipynb #0017
 def unscale_weights(
     w: np.ndarray,  # (d + 1, classes), learned on (x - mean) * factor
     mean: np.ndarray,  # (d,)
@@ -92,7 +92,7 @@ def unscale_weights(
     kernel = w[:-1] * factor[:, None]
     return np.vstack([kernel, w[-1] - mean @ kernel]).astype(np.float32)
 
-# %% ../../nbs/22e_models.linear.ipynb #0020
+# %% ../../nbs/22e_models.linear.ipynb #0022
 def make_folds(
     y: np.ndarray,  # (n,) numbers of classes
     n: int = 4,  # number of folds
@@ -110,10 +110,10 @@ def make_folds(
         warnings.filterwarnings("ignore", "The least populated class")  # rare labels are no fault
         return list(cut.split(y, y, groups))
 
-# %% ../../nbs/22e_models.linear.ipynb #0023
+# %% ../../nbs/22e_models.linear.ipynb #0025
 PENALTIES = tuple(float(f"{m}e-{e}") for e in range(2, 8) for m in (3, 1))
 
-
+# %% ../../nbs/22e_models.linear.ipynb #0026
 def log_loss(
     proba: np.ndarray,  # (n, classes)
     y: np.ndarray,  # (n,) numbers of classes; -1 counts as never said
@@ -122,7 +122,7 @@ def log_loss(
     truth = np.where(y < 0, 0, proba[np.arange(len(y)), y])
     return float(-np.log(truth.clip(1e-7, 1)).mean()) + 0.0 if len(y) else float("nan")
 
-
+# %% ../../nbs/22e_models.linear.ipynb #0027
 def tempered_loss(
     proba: np.ndarray,  # (n, classes)
     y: np.ndarray,  # (n,) numbers of classes; -1 where unknown, which do not count
@@ -132,7 +132,7 @@ def tempered_loss(
     temperature = fit_temperature(proba, y)
     return log_loss(with_temperature(proba, temperature), y), temperature
 
-
+# %% ../../nbs/22e_models.linear.ipynb #0028
 def _path(x, y, n_classes: int, learn, check, penalties, weights) -> list[tuple]:
     "Return (penalty, validation probabilities, seconds) of one fold, until the loss rises twice."
     found, losses, w = [], [], None
@@ -147,7 +147,7 @@ def _path(x, y, n_classes: int, learn, check, penalties, weights) -> list[tuple]
             break
     return found
 
-# %% ../../nbs/22e_models.linear.ipynb #0024
+# %% ../../nbs/22e_models.linear.ipynb #0029
 def choose_penalty(
     x,  # features: float32 (n, d), a numpy array or a SciPy sparse array
     y: np.ndarray,  # (n,) numbers of classes

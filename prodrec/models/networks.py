@@ -170,7 +170,7 @@ class Network(NamedTuple):
 # %% ../../nbs/21_models.networks.ipynb #0033
 _REGISTERED: dict[str, Network] = {}
 
-
+# %% ../../nbs/21_models.networks.ipynb #0034
 def register_network(
     name: str,  # by which it is asked for; another network of that name is replaced
     build: Callable,  # (image_size, n_classes, **options) -> keras.Model, uint8 to probabilities
@@ -185,7 +185,7 @@ def register_network(
         )
     _REGISTERED[name] = Network(build, size, smallest, training)
 
-# %% ../../nbs/21_models.networks.ipynb #0035
+# %% ../../nbs/21_models.networks.ipynb #0036
 _WALMART = {"filters": (64, 128, 256), "dense": (64,), "dropout": 0.2, "block_dropout": 0.2}
 _SLASH = {"block_dropout": 0.25, "dense": (256,), "dropout": 0.5, "shift": 0.1, "rotation": 0.05}
 PRESETS = {
@@ -212,7 +212,7 @@ TRAINING_PRESETS = {
 for _name, _build in PRESETS.items():
     register_network(_name, _build, **TRAINING_PRESETS.get(_name, {}))
 
-# %% ../../nbs/21_models.networks.ipynb #0037
+# %% ../../nbs/21_models.networks.ipynb #0038
 @lru_cache
 def load_plugins(
     group: str,  # of entry points, e.g. "prodrec.networks"
@@ -228,14 +228,14 @@ def load_plugins(
             warnings.warn(message, stacklevel=2)
     return tuple(loaded)
 
-# %% ../../nbs/21_models.networks.ipynb #0038
+# %% ../../nbs/21_models.networks.ipynb #0039
 def networks() -> dict[str, Callable]:
     """Return every registered network function by its name, those of plugins too."""
     load_plugins("prodrec.networks")
     load_plugins("prodrec.backbones")
     return {name: network.build for name, network in _REGISTERED.items()}
 
-# %% ../../nbs/21_models.networks.ipynb #0040
+# %% ../../nbs/21_models.networks.ipynb #0041
 def find_network(
     network: str | Callable,  # a name, or a function, which is returned as it is
     known: dict[str, Callable] | None = None,  # networks by name; None: those for pictures
@@ -252,7 +252,7 @@ def find_network(
         )
     return known[network]
 
-# %% ../../nbs/21_models.networks.ipynb #0045
+# %% ../../nbs/21_models.networks.ipynb #0046
 def network_entry(
     network: str | Callable,  # a name or a function
 ) -> Network:
@@ -261,7 +261,7 @@ def network_entry(
         return _REGISTERED[network]
     return Network(network, 96, 32, {})
 
-# %% ../../nbs/21_models.networks.ipynb #0046
+# %% ../../nbs/21_models.networks.ipynb #0047
 def network_name(
     network: str | Callable,  # a name, a function or a `functools.partial` of one
 ) -> str:
@@ -270,7 +270,7 @@ def network_name(
     named = getattr(function, "__name__", type(function).__name__)
     return network if isinstance(network, str) else named
 
-# %% ../../nbs/21_models.networks.ipynb #0049
+# %% ../../nbs/21_models.networks.ipynb #0050
 def check_options(
     build: Callable,  # a network function
     options: dict,  # names and values
@@ -282,7 +282,7 @@ def check_options(
         names = [p for p in inspect.signature(build).parameters][2:]
         raise TypeError(f"{e}; this network takes {', '.join(names) or 'no options'}") from e
 
-# %% ../../nbs/21_models.networks.ipynb #0052
+# %% ../../nbs/21_models.networks.ipynb #0053
 def split_frozen(
     model: keras.Model,  # from inputs to probabilities
 ) -> tuple[keras.Model | None, keras.Model]:
@@ -296,7 +296,7 @@ def split_frozen(
     features = model.get_layer("bottleneck").output
     return keras.Model(model.input, features), keras.Model(features, model.output)
 
-# %% ../../nbs/21_models.networks.ipynb #0055
+# %% ../../nbs/21_models.networks.ipynb #0056
 def embedding_network(
     model: keras.Model,  # from inputs to probabilities
 ) -> keras.Model:
@@ -306,14 +306,14 @@ def embedding_network(
     out = model.get_layer("embedding").output if "embedding" in names else model.layers[-1].input
     return keras.Model(model.input, out)
 
-# %% ../../nbs/21_models.networks.ipynb #0056
+# %% ../../nbs/21_models.networks.ipynb #0057
 def network_alone(
     model: keras.Model,  # compiled or not
 ) -> keras.Model:
     """Return the same layers without the optimizer and the loss they were trained with."""
     return keras.Model(model.input, model.output, name=model.name)
 
-# %% ../../nbs/21_models.networks.ipynb #0059
+# %% ../../nbs/21_models.networks.ipynb #0060
 def as_functional(
     model: keras.Model,  # any network
 ) -> keras.Model:
@@ -327,7 +327,7 @@ def as_functional(
     copy.set_weights(model.get_weights())
     return copy
 
-# %% ../../nbs/21_models.networks.ipynb #0062
+# %% ../../nbs/21_models.networks.ipynb #0063
 def suitable_size(
     sizes: Sequence[tuple[int, int]],  # (height, width) of some pictures
     network: str | Callable = "compact",  # a name or a function; it has its bounds

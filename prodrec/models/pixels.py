@@ -49,7 +49,7 @@ def _scale(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 # %% ../../nbs/20_models.pixels.ipynb #0018
 FITS = ("pad", "crop", "stretch")
 
-
+# %% ../../nbs/20_models.pixels.ipynb #0019
 def fit_size(
     pixels: np.ndarray,  # uint8 (height, width, 3)
     image_size: tuple[int, int],  # (height, width) wanted
@@ -73,13 +73,13 @@ def fit_size(
     frame[top : top + new_h, left : left + new_w] = _scale(pixels, new_h, new_w)
     return frame
 
-# %% ../../nbs/20_models.pixels.ipynb #0019
+# %% ../../nbs/20_models.pixels.ipynb #0020
 def _check_fit_mode(fit_mode: str):
     "Raise `ValueError` for an unknown mode."
     if fit_mode not in FITS:
         raise ValueError(f"`fit_mode` must be one of {', '.join(FITS)}, received {fit_mode!r}")
 
-# %% ../../nbs/20_models.pixels.ipynb #0024
+# %% ../../nbs/20_models.pixels.ipynb #0025
 def stack_pictures(
     pictures: Sequence,  # whatever `read_image` takes, each
     image_size: tuple[int, int],  # (height, width) wanted
@@ -91,7 +91,7 @@ def stack_pictures(
         out[n] = fit_size(read_image(picture), image_size, fit_mode)
     return out
 
-# %% ../../nbs/20_models.pixels.ipynb #0027
+# %% ../../nbs/20_models.pixels.ipynb #0028
 class RowStore:
     """Keep rows of one shape in a file that grows, found again by 16 bytes of a digest each."""
 
@@ -135,7 +135,7 @@ class RowStore:
             return np.empty(whole, self.dtype)
         return np.memmap(self.file, self.dtype, "r", shape=whole)
 
-# %% ../../nbs/20_models.pixels.ipynb #0030
+# %% ../../nbs/20_models.pixels.ipynb #0031
 def pixel_store(
     image_size: tuple[int, int],  # (height, width) in pixels
     fit_mode: str,  # "pad", "crop" or "stretch"
@@ -144,7 +144,7 @@ def pixel_store(
     folder = cache_dir("pixels", f"{image_size[0]}x{image_size[1]}-{fit_mode}")
     return RowStore(folder, "pixels.u8", (*image_size, 3))
 
-# %% ../../nbs/20_models.pixels.ipynb #0033
+# %% ../../nbs/20_models.pixels.ipynb #0034
 def _decode_chunk(
     catalog: Catalog, ids: Sequence[str], known: dict, image_size, fit_mode: str
 ) -> list[tuple]:
@@ -160,7 +160,7 @@ def _decode_chunk(
             out.append((i, None, None, e))
     return out
 
-# %% ../../nbs/20_models.pixels.ipynb #0036
+# %% ../../nbs/20_models.pixels.ipynb #0037
 def _in_order(work, chunks: Sequence, threads: int) -> Iterator:
     "Yield the result of `work` for each chunk, in order."
     with ThreadPoolExecutor(threads) as pool:
@@ -172,7 +172,7 @@ def _in_order(work, chunks: Sequence, threads: int) -> Iterator:
         while pending:
             yield pending.pop(0).result()
 
-# %% ../../nbs/20_models.pixels.ipynb #0039
+# %% ../../nbs/20_models.pixels.ipynb #0040
 def _fill(store: RowStore, catalog: Catalog, fit_mode: str, threads: int) -> tuple[dict, list]:
     "Bring every picture of `catalog` into the store; return the row of each id, and what failed."
     rows, failed, ids = {}, [], catalog.ids
@@ -191,7 +191,7 @@ def _fill(store: RowStore, catalog: Catalog, fit_mode: str, threads: int) -> tup
             bar.update(len(results))
     return rows, failed
 
-# %% ../../nbs/20_models.pixels.ipynb #0041
+# %% ../../nbs/20_models.pixels.ipynb #0042
 class Pixels:
     """Serve decoded pictures: `pixels[i]` is uint8 for a position, slice, or array of positions.
 
@@ -228,7 +228,7 @@ class Pixels:
         failed = f"{len(self.failed):,} could not be decoded"
         return f"Pixels({n:,} pictures of {h} x {w}, {size:,.0f} MB on disk; {failed})"
 
-# %% ../../nbs/20_models.pixels.ipynb #0042
+# %% ../../nbs/20_models.pixels.ipynb #0043
 def load_pixels(
     catalog: Catalog,  # products with pictures
     image_size: tuple[int, int],  # (height, width) in pixels
@@ -246,7 +246,7 @@ def load_pixels(
     failed = pd.DataFrame(failed, columns=["id", "reason", "detail"])
     return Pixels(list(rows), np.array(list(rows.values()), np.int64), store, failed)
 
-# %% ../../nbs/20_models.pixels.ipynb #0049
+# %% ../../nbs/20_models.pixels.ipynb #0050
 def picture_sizes(
     catalog: Catalog,  # products with pictures
     n: int = 50,  # pictures to look at, evenly spread over the catalogue
@@ -260,12 +260,12 @@ def picture_sizes(
             continue
     return sizes
 
-# %% ../../nbs/20_models.pixels.ipynb #0052
+# %% ../../nbs/20_models.pixels.ipynb #0053
 def _filled(x: np.ndarray, n: int) -> np.ndarray:
     "Return `x` with its first row repeated to `n` rows."
     return x if len(x) == n else np.concatenate([x, np.repeat(x[:1], n - len(x), axis=0)])
 
-# %% ../../nbs/20_models.pixels.ipynb #0053
+# %% ../../nbs/20_models.pixels.ipynb #0054
 def batch_answers(
     model: keras.Model,  # takes what `pixels` holds
     pixels,  # as in `apply_network`
@@ -282,7 +282,7 @@ def batch_answers(
             yield np.asarray(model.predict_on_batch(x), np.float32)[:n]
             bar.update(n)
 
-# %% ../../nbs/20_models.pixels.ipynb #0054
+# %% ../../nbs/20_models.pixels.ipynb #0055
 def apply_network(
     model: keras.Model,  # takes what `pixels` holds, e.g. uint8 (n, height, width, 3)
     pixels,  # a `Pixels`, a numpy array, or what else gives arrays, or tuples of them, by slice
@@ -297,7 +297,7 @@ def apply_network(
         start += len(y)
     return np.empty((0, *model.output_shape[1:]), np.float32) if out is None else out
 
-# %% ../../nbs/20_models.pixels.ipynb #0057
+# %% ../../nbs/20_models.pixels.ipynb #0058
 def augmentation(
     flip: bool = True,  # mirror half of the pictures left to right
     shift: float = 0.0,  # move by up to this share of height and width

@@ -76,14 +76,14 @@ def _reachable(host: str, port: int, timeout: float) -> bool:
     except OSError:
         return False
 
-
+# %% ../../nbs/21b_models.probe.ipynb #0018
 def online(
     timeout: float = 2.0,  # seconds that the connection may take
 ) -> bool:
     """Return True where weights may be downloaded; never with `PRODREC_OFFLINE=1`."""
     return os.environ.get("PRODREC_OFFLINE") != "1" and _reachable(*WEIGHTS_HOST, timeout)
 
-
+# %% ../../nbs/21b_models.probe.ipynb #0019
 @contextmanager
 def without_downloads():
     """Let nothing be downloaded in the block."""
@@ -97,7 +97,7 @@ def without_downloads():
         else:
             os.environ["PRODREC_OFFLINE"] = before
 
-
+# %% ../../nbs/21b_models.probe.ipynb #0020
 FETCHED = ("mobilenetv2", "efficientnetv2b0", "mobilenet")  # small ones, downloaded when asked
 
 
@@ -111,7 +111,7 @@ def usable_parts(
     kept = kept_parts()
     return kept + [p for p in FETCHED if p not in kept] if fetch and online() else kept
 
-# %% ../../nbs/21b_models.probe.ipynb #0020
+# %% ../../nbs/21b_models.probe.ipynb #0023
 @contextmanager
 def impatient(
     seconds: float = 20.0,  # without a byte
@@ -124,7 +124,7 @@ def impatient(
     finally:
         socket.setdefaulttimeout(before)
 
-# %% ../../nbs/21b_models.probe.ipynb #0023
+# %% ../../nbs/21b_models.probe.ipynb #0026
 def part_features(
     inputs,  # Keras tensor of pictures, uint8 (n, height, width, 3)
     part: str,  # name or name:alpha of a backbone
@@ -145,7 +145,7 @@ def part_features(
         return seen
     return layers.Average()([seen, mean(base(ops.flip(x, axis=2), training=False))])
 
-
+# %% ../../nbs/21b_models.probe.ipynb #0027
 def probe_features(
     image_size: tuple[int, int],  # (height, width) of the pictures that come in
     parts: Sequence[str] = ("mobilenetv2",),  # backbones, each as name or name:alpha
@@ -162,7 +162,7 @@ def probe_features(
     both = layers.Concatenate if len(seen) > 1 else layers.Identity
     return keras.Model(inputs, both(name="bottleneck")(seen if len(seen) > 1 else seen[0]))
 
-# %% ../../nbs/21b_models.probe.ipynb #0026
+# %% ../../nbs/21b_models.probe.ipynb #0030
 def power_root(
     x,  # numpy array or Keras tensor of features
 ):
@@ -171,7 +171,7 @@ def power_root(
         return (np.sign(x) * np.sqrt(np.abs(x))).astype(np.float32)
     return ops.sign(x) * ops.sqrt(ops.abs(x))
 
-
+# %% ../../nbs/21b_models.probe.ipynb #0031
 def probe(
     image_size: tuple[int, int],  # (height, width) of the pictures that come in
     n_classes: int,  # number of labels
@@ -187,10 +187,10 @@ def probe(
     decided = layers.Dense(n_classes, activation="softmax", **how)
     return keras.Model(frozen.input, decided(power_root(frozen.output)))
 
-
+# %% ../../nbs/21b_models.probe.ipynb #0032
 register_network("probe", probe, size=224, smallest=32)
 
-# %% ../../nbs/21b_models.probe.ipynb #0029
+# %% ../../nbs/21b_models.probe.ipynb #0035
 class Swift:
     """Compute a frozen network: by Keras at first, then by OpenVINO where that is installed."""
 
@@ -215,7 +215,7 @@ class Swift:
         self._left -= 1
         return np.asarray((self._engine or self.model).predict_on_batch(x), np.float32)
 
-
+# %% ../../nbs/21b_models.probe.ipynb #0036
 def split_parts(
     frozen: keras.Model,  # from `probe_features`
 ) -> list[keras.Model]:
@@ -225,7 +225,7 @@ def split_parts(
         return [frozen]
     return [keras.Model(frozen.input, layers.Identity()(x)) for x in last.input]
 
-
+# %% ../../nbs/21b_models.probe.ipynb #0037
 def swift_features(
     frozen: keras.Model,  # from `probe_features`
     pixels: Pixels,  # the pictures
@@ -237,7 +237,7 @@ def swift_features(
         [bottleneck(p, pixels, batch_size, engine=Swift(p))[:] for p in parts], axis=1
     )
 
-# %% ../../nbs/21b_models.probe.ipynb #0032
+# %% ../../nbs/21b_models.probe.ipynb #0040
 def is_probe(
     classifier,  # an `ImageClassifier`
 ) -> bool:

@@ -462,7 +462,7 @@ _COSTS = {
     "megabytes": "megabytes when saved",
 }
 
-
+# %% ../../nbs/27_models.report.ipynb #0059
 @figure_style
 def comparison_figure(
     table: pd.DataFrame,  # from `compare`
@@ -483,7 +483,7 @@ def comparison_figure(
     ax.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     return ax
 
-# %% ../../nbs/27_models.report.ipynb #0063
+# %% ../../nbs/27_models.report.ipynb #0064
 def beside_published(
     published: Mapping[
         str, object
@@ -502,7 +502,7 @@ def beside_published(
     table = pd.concat(rows, ignore_index=True).reindex(columns=columns)
     return table.astype({"n": "Int64", "seed": "Int64"})
 
-# %% ../../nbs/27_models.report.ipynb #0066
+# %% ../../nbs/27_models.report.ipynb #0067
 def write_results(
     name: str,  # of the file, without its suffix
     what: str,  # a sentence: what was measured, and on which data

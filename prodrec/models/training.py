@@ -46,7 +46,7 @@ def smoothed_crossentropy(
 # %% ../../nbs/22_models.training.ipynb #0014
 SCHEDULES = ("constant", "cosine", "exponential", "plateau")
 
-
+# %% ../../nbs/22_models.training.ipynb #0015
 def scheduled_rate(
     learning_rate: float,  # the highest
     schedule: str,  # one of `SCHEDULES`
@@ -64,7 +64,7 @@ def scheduled_rate(
         return keras.optimizers.schedules.CosineDecay(learning_rate / 20, fall, **how)
     return learning_rate
 
-# %% ../../nbs/22_models.training.ipynb #0017
+# %% ../../nbs/22_models.training.ipynb #0018
 OPTIMIZERS = {
     "adam": lambda rate: keras.optimizers.Adam(rate),
     "adamw": lambda rate: keras.optimizers.AdamW(rate, weight_decay=0.05),
@@ -72,7 +72,7 @@ OPTIMIZERS = {
     "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=0.9),
 }
 
-
+# %% ../../nbs/22_models.training.ipynb #0019
 def make_optimizer(
     optimizer: str
     | Callable,  # one of `OPTIMIZERS`, or a function learning_rate -> keras.Optimizer
@@ -88,7 +88,7 @@ def make_optimizer(
         made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return made
 
-# %% ../../nbs/22_models.training.ipynb #0022
+# %% ../../nbs/22_models.training.ipynb #0024
 BALANCES = (None, "weights", "sampling")
 
 
@@ -98,7 +98,7 @@ def balanced_weights(
     """Return a weight for each, float32 (n,), inverse to its class's frequency, with mean 1."""
     return compute_sample_weight("balanced", labels).astype(np.float32)
 
-# %% ../../nbs/22_models.training.ipynb #0025
+# %% ../../nbs/22_models.training.ipynb #0027
 TRAINING = {
     "learning_rate": 1e-3,  # the highest
     "optimizer": "adam",  # one of `OPTIMIZERS`, or a function of the learning rate
@@ -108,7 +108,7 @@ TRAINING = {
     "recompute_batchnorm": True,  # see `prodrec.models.batchnorm.recalibrate_batchnorm`
 }
 
-
+# %% ../../nbs/22_models.training.ipynb #0028
 def training_of(
     network: str | Callable | None,  # a name or a function
     *given,  # values for the keys of `TRAINING`, in that order; None where nothing is said
@@ -118,7 +118,7 @@ def training_of(
     said = zip(TRAINING, given, strict=bool(given))
     return suits | {k: v for k, v in said if v is not None}
 
-# %% ../../nbs/22_models.training.ipynb #0027
+# %% ../../nbs/22_models.training.ipynb #0030
 def check_training(
     training: dict,  # the keys of `TRAINING` with values
 ):
@@ -142,10 +142,10 @@ def check_training(
     if not rate > 0:
         raise ValueError(f"`learning_rate` must be positive, received {rate!r}")
 
-# %% ../../nbs/22_models.training.ipynb #0030
+# %% ../../nbs/22_models.training.ipynb #0033
 PRECISIONS = ("float32", "bfloat16", "auto")
 
-
+# %% ../../nbs/22_models.training.ipynb #0034
 @contextmanager
 def precision_policy(
     precision: str,  # one of `PRECISIONS`
@@ -159,7 +159,7 @@ def precision_policy(
     finally:
         keras.config.set_dtype_policy(before)
 
-# %% ../../nbs/22_models.training.ipynb #0034
+# %% ../../nbs/22_models.training.ipynb #0038
 def _variables(model: keras.Model) -> list:
     "List all that training changes: weights, statistics, random states, optimizer's memory."
     return [*model.variables, *model.optimizer.variables]
@@ -174,7 +174,7 @@ def _plain(value):
     named = getattr(value, "__name__", type(value).__name__)
     return str(value) if isinstance(value, Path) else named
 
-# %% ../../nbs/22_models.training.ipynb #0037
+# %% ../../nbs/22_models.training.ipynb #0041
 class Checkpoint:
     """Keep a training in a folder: weights, optimizer's memory, random seeds, history, best.
 
@@ -252,7 +252,7 @@ class Checkpoint:
             np.savez(f, about=json.dumps(about, default=float), **arrays)
         os.replace(new, self.file)
 
-# %% ../../nbs/22_models.training.ipynb #0040
+# %% ../../nbs/22_models.training.ipynb #0044
 def run_training(
     model: keras.Model,  # compiled
     train,  # `Batches`
@@ -270,7 +270,7 @@ def run_training(
     how = {"initial_epoch": done, "epochs": epochs, "shuffle": False, "verbose": 0}
     model.fit(train, validation_data=validation, callbacks=[watch, *callbacks], **how)
 
-# %% ../../nbs/22_models.training.ipynb #0044
+# %% ../../nbs/22_models.training.ipynb #0048
 @figure_style
 def training_figure(
     history: pd.DataFrame,  # `history_` of a classifier
@@ -293,7 +293,7 @@ def training_figure(
     figure.suptitle(f"Training: {short_label(name, 60)}" if name != "training" else "Training")
     return axes
 
-# %% ../../nbs/22_models.training.ipynb #0045
+# %% ../../nbs/22_models.training.ipynb #0049
 def _draw_epochs(ax, history: pd.DataFrame, measure: str):
     "Draw a measure over epochs, a few of them with points."
     epochs = np.arange(1, len(history) + 1)

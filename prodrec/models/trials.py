@@ -162,7 +162,7 @@ class _Bayesian(CrashSafe, kt.oracles.BayesianOptimizationOracle):
 # %% ../../nbs/26a_models.trials.ipynb #0023
 METHODS = ("random", "hyperband", "bayesian")
 
-
+# %% ../../nbs/26a_models.trials.ipynb #0024
 def make_oracle(
     method: str,  # one of `METHODS`
     dimensions: int,  # options in the space
@@ -188,7 +188,7 @@ def make_oracle(
     oracle.verbose = 0
     return oracle
 
-# %% ../../nbs/26a_models.trials.ipynb #0026
+# %% ../../nbs/26a_models.trials.ipynb #0027
 def trial_outcomes(
     folder: Path,  # of a search
 ) -> dict[int, dict]:
@@ -197,7 +197,7 @@ def trial_outcomes(
     found = {int(p.parent.name.split("_")[1]): read_json(p) for p in files}
     return dict(sorted(found.items()))
 
-# %% ../../nbs/26a_models.trials.ipynb #0027
+# %% ../../nbs/26a_models.trials.ipynb #0028
 def best_trial(
     outcomes: dict[int, dict],  # from `trial_outcomes`
 ) -> int | None:
@@ -205,7 +205,7 @@ def best_trial(
     done = [n for n, row in outcomes.items() if row["status"] == "completed"]
     return max(done, key=lambda n: (outcomes[n]["score"], -n), default=None)
 
-# %% ../../nbs/26a_models.trials.ipynb #0028
+# %% ../../nbs/26a_models.trials.ipynb #0029
 def trial_folder(
     folder: Path,  # of a search
     number: int,  # of the trial, from 0
@@ -214,7 +214,7 @@ def trial_folder(
     files = folder.glob("trial_*/outcome.json")
     return next(p.parent for p in files if int(p.parent.name.split("_")[1]) == number)
 
-# %% ../../nbs/26a_models.trials.ipynb #0029
+# %% ../../nbs/26a_models.trials.ipynb #0030
 def keep_best(
     folder: Path,  # of a search
 ):
@@ -225,7 +225,7 @@ def keep_best(
         if row["status"] == "completed" and n != best:
             shutil.rmtree(trial_folder(folder, n) / "classifier", ignore_errors=True)
 
-# %% ../../nbs/26a_models.trials.ipynb #0032
+# %% ../../nbs/26a_models.trials.ipynb #0033
 class TrialTuner(kt.Tuner):
     """Runs trials and records them; one in each process."""
 
@@ -288,7 +288,7 @@ class TrialTuner(kt.Tuner):
         if not self._is_worker():
             self.oracle.save()
 
-# %% ../../nbs/26a_models.trials.ipynb #0034
+# %% ../../nbs/26a_models.trials.ipynb #0035
 def run_trials(
     candidates: Candidates,  # of `Candidates`
     method: str,  # one of `METHODS`

@@ -74,7 +74,7 @@ def label_forms(
 _SILENT = "[\u200c\u200d\u00ad\ufeff\ufe00-\ufe0f]"  # joiners and the like, which fold removes
 _SPAN = re.compile(rf"{WORD.pattern}(?:{_SILENT}+(?:{WORD.pattern})?)*(?:(?<=\w)['’`]s\b)?")
 
-
+# %% ../../nbs/23a_models.words.ipynb #0021
 def _masked(text: str, forms: frozenset[str]) -> str:
     spans = [(m.start(), m.end(), "".join(words(m[0]))) for m in _SPAN.finditer(text)]
     cuts = [(start, end) for start, end, word in spans if word and word_form(word) in forms]
@@ -89,7 +89,7 @@ def _masked(text: str, forms: frozenset[str]) -> str:
     rest = "".join(" " if hidden else c for c, hidden in zip(text, covered, strict=True))
     return _masked(" ".join(rest.split()), forms)  # two parts may be neighbours now
 
-# %% ../../nbs/23a_models.words.ipynb #0021
+# %% ../../nbs/23a_models.words.ipynb #0022
 def mask_label_words(
     texts: Sequence[str],  # one a product
     classes: Sequence[str],  # names of classes
@@ -108,7 +108,7 @@ def mask_label_words(
         plain = [inside.sub(" ", text) for text in plain]
     return [_masked(text, forms) for text in plain]
 
-# %% ../../nbs/23a_models.words.ipynb #0025
+# %% ../../nbs/23a_models.words.ipynb #0026
 def _plain(word: str) -> str:
     return word.casefold() if word.isascii() else fold(word)
 
@@ -116,7 +116,7 @@ def _plain(word: str) -> str:
 def _is_wanted(word: str, wanted: set[str]) -> bool:
     return word in wanted or _plain(word) in wanted
 
-# %% ../../nbs/23a_models.words.ipynb #0026
+# %% ../../nbs/23a_models.words.ipynb #0027
 def _numbers(fields: Sequence[bytes], line: int, dims: int) -> np.ndarray:
     try:
         vector = np.array(fields, "S").astype(np.float32)
@@ -126,7 +126,7 @@ def _numbers(fields: Sequence[bytes], line: int, dims: int) -> np.ndarray:
         raise ValueError(f"line {line:,} is no word with {dims or 'its'} numbers")
     return vector
 
-# %% ../../nbs/23a_models.words.ipynb #0027
+# %% ../../nbs/23a_models.words.ipynb #0028
 def _text_rows(path: Path, wanted: set[str]) -> Iterator[tuple[str, np.ndarray]]:
     "Yield (word, vector) of the wanted words of a text file."
     with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as f:
@@ -144,7 +144,7 @@ def _text_rows(path: Path, wanted: set[str]) -> Iterator[tuple[str, np.ndarray]]
             if len(fields := rest[0].split()) <= dims:  # else a word of GloVe's with spaces in it
                 yield word, _numbers(fields, n, dims)
 
-# %% ../../nbs/23a_models.words.ipynb #0028
+# %% ../../nbs/23a_models.words.ipynb #0029
 def _npz_header(f) -> tuple[tuple[int, ...], np.dtype]:
     "Return (shape, dtype) of the array in an open .npy file, which must be rows of floats."
     read = {
@@ -158,7 +158,7 @@ def _npz_header(f) -> tuple[tuple[int, ...], np.dtype]:
         )
     return shape, dtype
 
-# %% ../../nbs/23a_models.words.ipynb #0029
+# %% ../../nbs/23a_models.words.ipynb #0030
 def _npz_rows(path: Path, wanted: set[str], chunk: int = 4096) -> Iterator[tuple[str, np.ndarray]]:
     "Yield (word, vector) of the wanted words of an .npz file, a chunk of rows at a time."
     with zipfile.ZipFile(path) as z:
@@ -178,7 +178,7 @@ def _npz_rows(path: Path, wanted: set[str], chunk: int = 4096) -> Iterator[tuple
                     if _is_wanted(word, wanted):
                         yield word, row.astype(np.float32)
 
-# %% ../../nbs/23a_models.words.ipynb #0030
+# %% ../../nbs/23a_models.words.ipynb #0031
 def read_vectors(
     path: str | Path,  # .txt or .vec (also .gz), or .npz
     words: Collection[str],  # the wanted ones
@@ -209,7 +209,7 @@ def read_vectors(
     index = pd.Index(found, name="word", dtype=object)
     return pd.DataFrame(np.stack(list(found.values())), index=index)
 
-# %% ../../nbs/23a_models.words.ipynb #0033
+# %% ../../nbs/23a_models.words.ipynb #0034
 def embedding_matrix(
     found: pd.DataFrame,  # from `read_vectors`
     vocabulary: Sequence[str],  # of a `text_vectorizer`

@@ -123,7 +123,7 @@ def within_groups(
 # %% ../../nbs/32f_recommend.answer.ipynb #0020
 WIDE = 256  # candidates of the first look where words add to the scores
 
-
+# %% ../../nbs/32f_recommend.answer.ipynb #0021
 def merge_candidates(
     shelf: Shelf,  # everything that is asked
     question: Question,  # of `read_questions`
@@ -149,7 +149,7 @@ def merge_candidates(
     order = np.lexsort((rows[keep], -found[keep]))
     return rows[keep][order], found[keep][order], bound
 
-# %% ../../nbs/32f_recommend.answer.ipynb #0021
+# %% ../../nbs/32f_recommend.answer.ipynb #0022
 def candidates(
     shelf: Shelf,  # everything that is asked
     questions: Sequence[Question],  # with vectors
@@ -175,10 +175,10 @@ def candidates(
         pool *= 4
     return found
 
-# %% ../../nbs/32f_recommend.answer.ipynb #0024
+# %% ../../nbs/32f_recommend.answer.ipynb #0025
 TIES = 2048  # among so many candidates equal ones are taken as they come
 
-
+# %% ../../nbs/32f_recommend.answer.ipynb #0026
 def is_enough(
     query: Query,  # with its wishes
     unit_vectors: Callable,  # rows → vectors of length 1, see `product_units`
@@ -197,7 +197,7 @@ def is_enough(
         return first.sum() >= query.want
     return len(rows) >= query.want
 
-# %% ../../nbs/32f_recommend.answer.ipynb #0025
+# %% ../../nbs/32f_recommend.answer.ipynb #0027
 def rerank(
     query: Query,  # with its wishes
     unit_vectors: Callable,  # rows → vectors of length 1, see `product_units`
@@ -217,7 +217,7 @@ def rerank(
     same = [rows[(stands == n) & (own != n)] for n in first]
     return rows[first], found[first], same
 
-# %% ../../nbs/32f_recommend.answer.ipynb #0028
+# %% ../../nbs/32f_recommend.answer.ipynb #0030
 def scores(
     shelf: Shelf,  # everything that is asked
     question: Question,  # with its vector
@@ -233,7 +233,7 @@ def scores(
     }
     return parts if question.history is None else parts | {"history": question.history[rows]}
 
-# %% ../../nbs/32f_recommend.answer.ipynb #0031
+# %% ../../nbs/32f_recommend.answer.ipynb #0033
 DID = {  # how a user came to like a product, by the kind of the last event
     "view": "looked at",
     "cart": "put in the basket",
@@ -242,7 +242,7 @@ DID = {  # how a user came to like a product, by the kind of the last event
     "like": "likes",
 }
 
-# %% ../../nbs/32f_recommend.answer.ipynb #0032
+# %% ../../nbs/32f_recommend.answer.ipynb #0034
 def like_what(
     shelf: Shelf,  # everything that is asked
     question: Question,  # of `read_questions`
@@ -262,7 +262,7 @@ def like_what(
             said[n] = f"because of {i}, which the user {DID.get(profile.last.get(i), 'had')}"
     return said
 
-# %% ../../nbs/32f_recommend.answer.ipynb #0033
+# %% ../../nbs/32f_recommend.answer.ipynb #0035
 def reasons(
     shelf: Shelf,  # everything that is asked
     question: Question,  # of `read_questions`
@@ -292,7 +292,7 @@ def reasons(
         said.append(reason(adds, alike, shared[n], facts[n], says, otherwise))
     return said
 
-# %% ../../nbs/32f_recommend.answer.ipynb #0036
+# %% ../../nbs/32f_recommend.answer.ipynb #0038
 def unknown_words(
     shelf: Shelf,  # everything that is asked
     query: Query,  # with its texts
@@ -307,7 +307,7 @@ def unknown_words(
     unknown = [text for text, k in zip(query.text, known, strict=True) if not k]
     return f"no known word in {', '.join(map(repr, unknown))}" if unknown else ""
 
-# %% ../../nbs/32f_recommend.answer.ipynb #0037
+# %% ../../nbs/32f_recommend.answer.ipynb #0039
 def shortage(
     shelf: Shelf,  # everything that is asked
     query: Query,  # with its wishes
@@ -329,7 +329,7 @@ def shortage(
         said.append(f"products with a score of {query.min_score:g} or more: {n:,}")
     return "; ".join(said)
 
-# %% ../../nbs/32f_recommend.answer.ipynb #0040
+# %% ../../nbs/32f_recommend.answer.ipynb #0042
 def answer(
     shelf: Shelf,  # everything that is asked
     query: Query,  # with its wishes

@@ -45,7 +45,7 @@ def checked_scores(
 # %% ../../nbs/33a_recommend.arrays.ipynb #0012
 TAKEN = ("seen", "popularity", "borrow", "spaces", "arrays", "file")  # names of the base class
 
-
+# %% ../../nbs/33a_recommend.arrays.ipynb #0013
 def checked_arrays(
     arrays,  # returned by a user model
     name: str,  # of the method, for the error
@@ -74,7 +74,7 @@ def checked_arrays(
             )
     return dict(arrays)
 
-# %% ../../nbs/33a_recommend.arrays.ipynb #0015
+# %% ../../nbs/33a_recommend.arrays.ipynb #0016
 def allowed_mask(
     allowed: Sequence[bool] | Sequence[str] | str | None,  # mask over `ids`, or ids; None: all
     ids: Sequence[str],  # the products of a model
@@ -93,7 +93,7 @@ def allowed_mask(
         )
     return allowed
 
-# %% ../../nbs/33a_recommend.arrays.ipynb #0018
+# %% ../../nbs/33a_recommend.arrays.ipynb #0019
 def stack_rows(
     old: np.ndarray | csr_matrix,  # (n, …)
     added: np.ndarray | csr_matrix,  # (m, …)
@@ -103,7 +103,7 @@ def stack_rows(
     stack = vstack([old, added], format="csr") if issparse(old) else np.concatenate([old, added])
     return stack[order]
 
-# %% ../../nbs/33a_recommend.arrays.ipynb #0021
+# %% ../../nbs/33a_recommend.arrays.ipynb #0022
 def write_arrays(
     folder: Path,  # that is there
     arrays: Mapping[str, np.ndarray | csr_matrix],  # by name
@@ -114,7 +114,7 @@ def write_arrays(
         if issparse(array):
             save_npz(folder / f"{name}.npz", csr_matrix(array))
 
-# %% ../../nbs/33a_recommend.arrays.ipynb #0022
+# %% ../../nbs/33a_recommend.arrays.ipynb #0023
 def read_sparse(
     file: str | Path,  # of `scipy.sparse.save_npz`
 ) -> csr_matrix:
@@ -123,7 +123,7 @@ def read_sparse(
     found.check_format(full_check=True)
     return found
 
-
+# %% ../../nbs/33a_recommend.arrays.ipynb #0024
 def read_arrays(
     folder: Path,  # of `write_arrays`
 ) -> dict[str, np.ndarray | csr_matrix]:
@@ -133,7 +133,7 @@ def read_arrays(
     rest = [p for p in folder.glob("*.npz") if p.stem not in ("arrays", "spaces")]
     return arrays | {p.stem: read_sparse(p) for p in rest}
 
-# %% ../../nbs/33a_recommend.arrays.ipynb #0025
+# %% ../../nbs/33a_recommend.arrays.ipynb #0027
 def checked_settings(
     settings: Mapping[str, object],  # of `UserModel.settings`
     name: str,  # of the model's class

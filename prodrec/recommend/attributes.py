@@ -46,7 +46,7 @@ _FORMS = {
 }
 _LOOKED_AT = 1000  # different values of a column
 
-
+# %% ../../nbs/31b_recommend.attributes.ipynb #0014
 def text_form(
     texts: Sequence[str],  # the different values of a column
     size: int,  # the number of products that have a value
@@ -61,7 +61,7 @@ def text_form(
             return form
     return ""
 
-# %% ../../nbs/31b_recommend.attributes.ipynb #0016
+# %% ../../nbs/31b_recommend.attributes.ipynb #0017
 _MACHINE = r"(?:^|_)(?:id|uid|uuid|sku|asin|gtin|ean|upc|mpn|crawl\w*|scrape\w*|timestamp)(?:$|_)"
 
 
@@ -71,7 +71,7 @@ def is_machine_name(
     """Return True for names such as "product_id", "SKU" or "crawl_timestamp"."""
     return bool(re.search(_MACHINE, re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(name)).lower()))
 
-# %% ../../nbs/31b_recommend.attributes.ipynb #0017
+# %% ../../nbs/31b_recommend.attributes.ipynb #0018
 def column_kind(
     values: pd.Series,  # one column of a catalogue; its name counts too
 ) -> str:
@@ -97,7 +97,7 @@ def column_kind(
     named = kind in ("choice", "number", "text") and is_machine_name(values.name)
     return "id" if named else kind
 
-# %% ../../nbs/31b_recommend.attributes.ipynb #0018
+# %% ../../nbs/31b_recommend.attributes.ipynb #0019
 def column_kinds(
     products: pd.DataFrame,  # a catalogue
 ) -> pd.Series:
@@ -105,7 +105,7 @@ def column_kinds(
     kinds = {c: column_kind(products[c]) for c in products if c != "image"}
     return pd.Series(kinds, name="kind", dtype=object)
 
-# %% ../../nbs/31b_recommend.attributes.ipynb #0021
+# %% ../../nbs/31b_recommend.attributes.ipynb #0022
 class Attributes:
     """The columns of a catalogue that are worth naming in a reason.
 
@@ -158,7 +158,7 @@ class Attributes:
             f"Attributes({len(self.codes):,} products; {', '.join(self.columns) or 'no columns'})"
         )
 
-# %% ../../nbs/31b_recommend.attributes.ipynb #0023
+# %% ../../nbs/31b_recommend.attributes.ipynb #0024
 def attribute_words(
     text: str,  # an attribute value or a query
 ) -> frozenset[str]:

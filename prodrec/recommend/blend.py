@@ -162,7 +162,7 @@ def choice_sample(
         found.append((taken, n + start, others, stands))
     return Choices(*(np.concatenate(x) for x in zip(*found, strict=True)))
 
-
+# %% ../../nbs/34i_recommend.blend.ipynb #0029
 def choice_weights(
     choices: Choices,  # of `choice_sample`
 ) -> np.ndarray:
@@ -170,7 +170,7 @@ def choice_weights(
     offsets = np.log(np.maximum(choices.stands, 1))
     return fit_conditional_logit(*choices[:3], offsets=offsets)
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0031
+# %% ../../nbs/34i_recommend.blend.ipynb #0032
 def sample_ndcg(
     choices: Choices,  # of `choice_sample`
     weights: np.ndarray,  # (parts,)
@@ -183,7 +183,7 @@ def sample_ndcg(
     sizes = np.bincount(choices.of, minlength=len(choices.others))
     return np.bincount(choices.of, gain, len(choices.others)) / np.maximum(sizes, 1)
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0033
+# %% ../../nbs/34i_recommend.blend.ipynb #0034
 def some_users(
     choices: Choices,  # of `choice_sample`
     mask: np.ndarray,  # bool (users,)
@@ -193,7 +193,7 @@ def some_users(
     of = place[choices.of[keep]]
     return Choices(choices.taken[keep], of, choices.others[mask], choices.stands[mask])
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0036
+# %% ../../nbs/34i_recommend.blend.ipynb #0037
 def greedy_weights(
     choices: Choices,  # of `choice_sample`
     rounds: int = 3,  # parts to add, at most
@@ -211,14 +211,14 @@ def greedy_weights(
         found, best = more[int(np.argmax(values))], max(values)
     return found
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0038
+# %% ../../nbs/34i_recommend.blend.ipynb #0039
 def best_part(
     choices: Choices,  # of `choice_sample`
 ) -> np.ndarray:
     """Return a weight of 1 for the best part, 0 for the others."""
     return greedy_weights(choices, rounds=0)
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0039
+# %% ../../nbs/34i_recommend.blend.ipynb #0040
 def chosen_weights(
     choices: Choices,  # of `choice_sample`
     seed: int,  # divides the users
@@ -236,7 +236,7 @@ def chosen_weights(
     }
     return max(value, key=value.get)(choices)
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0042
+# %% ../../nbs/34i_recommend.blend.ipynb #0043
 def new_offset(
     model: "Blend",  # parts fitted and weighed
     answers: pd.Series,  # by user the list of products taken
@@ -253,7 +253,7 @@ def new_offset(
     observed = (taken.sum() + 0.5) / (len(taken) + 1)
     return float(logit(observed) - logit(np.clip(expected, 1e-6, 1 - 1e-6)))
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0045
+# %% ../../nbs/34i_recommend.blend.ipynb #0046
 def _worth_something(history: History, kinds: Sequence[str] | None) -> pd.DataFrame:
     "Return the events to predict."
     events = history.events
@@ -261,7 +261,7 @@ def _worth_something(history: History, kinds: Sequence[str] | None) -> pd.DataFr
         return events[events["event"].isin(kinds)]
     return events[event_weights(events, history.weights) > 0]
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0048
+# %% ../../nbs/34i_recommend.blend.ipynb #0049
 def latest_split(
     history: History,  # the events
 ) -> tuple[History, History]:
@@ -275,7 +275,7 @@ def latest_split(
         except ValueError:  # nobody has two products
             return split_pairs(history)
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0051
+# %% ../../nbs/34i_recommend.blend.ipynb #0052
 def learn_weights(
     model: "Blend",  # as it was made
     history: History,  # the training events
@@ -300,7 +300,7 @@ def learn_weights(
     offset = new_offset(inner, taken_products(inner, later, slice(None))) if hidden else 0.0
     return weights, offset
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0054
+# %% ../../nbs/34i_recommend.blend.ipynb #0055
 def scaled(
     scores: np.ndarray,  # of each product
 ) -> np.ndarray:
@@ -308,7 +308,7 @@ def scaled(
     largest = np.maximum(scores.max(1, keepdims=True), -scores.min(1, keepdims=True))
     return (scores / np.where(largest > 0, largest, 1)).astype(np.float32, copy=False)
 
-
+# %% ../../nbs/34i_recommend.blend.ipynb #0056
 def each_part(
     model: "Blend",  # parts fitted
     rows: csr_matrix,  # (n, len(ids)), the worth of each product to each user
@@ -340,7 +340,7 @@ def each_part(
     if wanted[part := next(n)]:
         yield part, scaled(model.fresh_rows(rows, users).toarray())
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0057
+# %% ../../nbs/34i_recommend.blend.ipynb #0059
 def vector_rows(
     model: "Blend",  # fitted
     vector,  # (d,) or (n, d), or space → such an array
@@ -363,7 +363,7 @@ def vector_rows(
     rows = neighbour_weights(full, model.vectors, weights=model.space_weights)
     return rows * np.float32(model.usual_worth), one
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0060
+# %% ../../nbs/34i_recommend.blend.ipynb #0062
 def given_weights(
     parts: Sequence[str],  # names of the parts of a score
     weights: Mapping[str, float],  # part → weight of 0 or more
@@ -376,7 +376,7 @@ def given_weights(
     values = [float(weights.get(name, 0)) for name in parts]
     return pd.DataFrame({"known": values, "new": values}, index=pd.Index(parts, name="part"))
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0063
+# %% ../../nbs/34i_recommend.blend.ipynb #0065
 def _checked_models(models, options: Mapping[str, dict] | None, seed: int) -> list[UserModel]:
     "Return user models; the names of version 0.1 become models, with a warning."
     if models is None and options is None:
@@ -391,7 +391,7 @@ def _checked_models(models, options: Mapping[str, dict] | None, seed: int) -> li
         for m in models
     ]
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0064
+# %% ../../nbs/34i_recommend.blend.ipynb #0066
 def _part_names(models: Sequence[UserModel]) -> list[str]:
     "Return the names of models, a number after those that repeat."
     names = [m.name for m in models]
@@ -399,7 +399,7 @@ def _part_names(models: Sequence[UserModel]) -> list[str]:
         n if n not in names[:i] else f"{n} {names[:i].count(n) + 1}" for i, n in enumerate(names)
     ]
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0066
+# %% ../../nbs/34i_recommend.blend.ipynb #0068
 class _Parts(UserModel):
     "Hold the parts of a blend: fitted models, vectors of all products, and facts."
 
@@ -536,7 +536,7 @@ class _Parts(UserModel):
         """
         return scale_rows(self.utilities(rows, users))
 
-# %% ../../nbs/34i_recommend.blend.ipynb #0067
+# %% ../../nbs/34i_recommend.blend.ipynb #0069
 class Blend(_Parts):
     """Recommend by user models, content, popularity, time and ratings, weighed by choices.
 

@@ -47,7 +47,7 @@ def _top(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(-best, axis=1, kind="stable")
     return np.take_along_axis(columns, order, 1), np.take_along_axis(best, order, 1)
 
-
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0014
 def top_columns(
     scores: np.ndarray,  # (n, m)
     k: int,  # at most m
@@ -73,7 +73,7 @@ def top_columns(
     at, best = _top(few, k)
     return np.take_along_axis(columns, at, 1), best
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0015
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0016
 def rank_scores(
     scores: np.ndarray,  # (n, m), one row a user
     ids: Sequence[str],  # (m,) the product of each column
@@ -97,7 +97,7 @@ def rank_scores(
     names, gone = np.array(list(ids), object)[columns], np.isneginf(best)
     return np.where(gone, None, names), np.where(gone, np.nan, best)
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0018
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0019
 def scale_rows(
     scores: np.ndarray,  # (…, m)
 ) -> np.ndarray:
@@ -111,7 +111,7 @@ def scale_rows(
         return scale_rows(np.nan_to_num(scores, posinf=0, neginf=0))
     return ((scores - low) / np.where(high > low, high - low, 1)).astype(np.float32, copy=False)
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0021
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0022
 def check_vectors(
     ids: Sequence[str],  # one product a row
     vectors: np.ndarray,  # (len(ids), d)
@@ -130,7 +130,7 @@ def check_vectors(
         raise ValueError("`ids` holds the same id twice")
     return ids, vectors
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0022
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0023
 def named_vectors(
     ids: Sequence[str],  # one product a row
     vectors: Mapping[str, np.ndarray] | np.ndarray | None,  # space → (n, d); or one, "content"
@@ -141,7 +141,7 @@ def named_vectors(
     vectors = vectors if isinstance(vectors, Mapping) else {"content": vectors}
     return {name: check_vectors(ids, v)[1] for name, v in vectors.items()}
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0025
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0026
 def join_spaces(
     vectors: Mapping[str, np.ndarray],  # space → (n, d)
     weights: Mapping[str, float] | None = None,  # of each space; None: all alike
@@ -163,7 +163,7 @@ def join_spaces(
         np.float32
     )
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0027
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0028
 def neighbour_weights(
     vectors: np.ndarray | Mapping[str, np.ndarray],  # (n, d), or by space: to place
     known: np.ndarray | Mapping[str, np.ndarray],  # (m, d), or by space: with a history
@@ -191,7 +191,7 @@ def neighbour_weights(
     found.eliminate_zeros()
     return found
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0030
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0031
 class Placement:
     """Hold the products of a model in order, and the neighbours from which the new ones borrow."""
 
@@ -251,7 +251,7 @@ class Placement:
         at[mixed] = len(mixed) + np.arange(mixed.sum())
         return both[at]
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0031
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0032
 def place_products(
     history_ids: Sequence[str],  # products with a history
     ids: Sequence[str] | None,  # the catalogue; None: those with a history
@@ -283,7 +283,7 @@ def place_products(
     made.borrow = made.neighbours(rest, len(new))
     return made, rest
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0034
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0035
 def content_map(
     vectors: np.ndarray,  # (n, d), of products with a history
     factors: np.ndarray,  # (n, f), of the same products
@@ -310,7 +310,7 @@ def content_map(
     weights = [wide @ np.atleast_2d(ridge.coef_).T, np.atleast_1d(ridge.intercept_)]
     return np.vstack(weights).astype(np.float32)
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0035
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0036
 def apply_map(
     vectors: np.ndarray,  # (n, d)
     weights: np.ndarray,  # (d + 1, f), of `content_map`
@@ -321,7 +321,7 @@ def apply_map(
         raise ValueError(f"`vectors` must be (n, {len(weights) - 1}), received {vectors.shape}")
     return vectors @ weights[:-1] + weights[-1]
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0038
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0039
 def mean_factors(
     rows: csr_matrix,  # (n, m), what users had, each at its worth
     items: np.ndarray,  # (m, f)
@@ -334,7 +334,7 @@ def mean_factors(
     zeros = np.zeros((rows.shape[0], items.shape[1]), np.float32)
     return np.divide(rows @ items, total, out=zeros, where=total > 0)
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0041
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0042
 def content_scores(
     rows: csr_matrix,  # (n, m), what users had: `history.matrix(users, ids)`
     vectors: np.ndarray,  # (m, d), of the products of the columns
@@ -346,7 +346,7 @@ def content_scores(
     units = unit_rows(vectors)
     return unit_rows(mean_factors(csr_matrix(rows), units)) @ units.T
 
-# %% ../../nbs/34a_recommend.cold_start.ipynb #0043
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0044
 def nearest_scores(
     rows: csr_matrix,  # (n, m), what users had, each at its worth
     vectors: np.ndarray,  # (m, d), of the products of the columns
@@ -357,7 +357,7 @@ def nearest_scores(
     """
     return Likeness(vectors).nearest(rows)
 
-
+# %% ../../nbs/34a_recommend.cold_start.ipynb #0045
 class Likeness:
     """Hold the cosines of products with each other, to look up the nearest many times.
 

@@ -294,7 +294,7 @@ _METHODS = {
     "popularity": (Popularity, ()),
 }
 
-
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0040
 def _of_method(method: str, arguments: Mapping) -> UserModel:
     "Return the model of a method of version 0.1, with those arguments that it takes."
     if method not in _METHODS:
@@ -303,7 +303,7 @@ def _of_method(method: str, arguments: Mapping) -> UserModel:
     taken = {name: arguments[name] for name in names if name in arguments}
     return kind(**taken | ({"similarity": method} if kind is ItemKNN else {}))
 
-# %% ../../nbs/34c_recommend.collaborative.ipynb #0040
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0041
 class _Former(UserModel):
     "Read a model that version 0.1 saved."
 
@@ -315,7 +315,7 @@ class _Former(UserModel):
         arguments = {name: meta[name] for name in names} | meta["options"]
         return _of_method(meta["method"], arguments).restore(folder, meta)
 
-# %% ../../nbs/34c_recommend.collaborative.ipynb #0041
+# %% ../../nbs/34c_recommend.collaborative.ipynb #0042
 def Collaborative(
     method: str = "als",  # "als", "bpr", "cosine", "cooccurrence" or "popularity"
     factors: int = 128,  # of "als" and "bpr"

@@ -185,7 +185,7 @@ def paired_table(
 # %% ../../nbs/36a_recommend.compare.ipynb #0029
 RIGHT, WRONG = ("#0072B2", "solid"), ("#D55E00", "dashed")  # colours of Okabe and Ito, 2008
 
-
+# %% ../../nbs/36a_recommend.compare.ipynb #0030
 @figure_style
 def answers_figure(
     catalog: Catalog,  # where the products are
@@ -211,7 +211,7 @@ def answers_figure(
     axes[0, 0].figure.suptitle(wrapped(title, 14 * columns + 10))
     return axes[0, 0]
 
-# %% ../../nbs/36a_recommend.compare.ipynb #0030
+# %% ../../nbs/36a_recommend.compare.ipynb #0031
 def _answer_rows(queries: list, answers: Mapping) -> list[tuple]:
     "Return (query, name, ids) of each row; `ValueError` where a query has no list."
     for name, lists in answers.items():
@@ -220,7 +220,7 @@ def _answer_rows(queries: list, answers: Mapping) -> list[tuple]:
             raise ValueError(told)
     return [(q, name, answers[name][n]) for n, q in enumerate(queries) for name in answers]
 
-# %% ../../nbs/36a_recommend.compare.ipynb #0031
+# %% ../../nbs/36a_recommend.compare.ipynb #0032
 def _draw_answers(
     axes, catalog: Catalog, names: dict, shown: str | None, query: str, found: Sequence[str | None]
 ):
@@ -230,7 +230,7 @@ def _draw_answers(
         right = i is not None and names[i][0] == names[query][0]
         _draw_framed(ax, catalog, i, names.get(i, ("", ""))[1], RIGHT if right else WRONG)
 
-# %% ../../nbs/36a_recommend.compare.ipynb #0032
+# %% ../../nbs/36a_recommend.compare.ipynb #0033
 def _draw_framed(ax: plt.Axes, catalog: Catalog, id: str | None, text, frame: tuple[str, str]):
     ax.set_axis_on()
     ax.set(xticks=[], yticks=[])

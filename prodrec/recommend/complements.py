@@ -43,7 +43,7 @@ from ..stats import unit_rows
 RELATIONS = ("complement", "substitute")
 _FORMER = {"goes with": "complement", "instead of": "substitute"}
 
-
+# %% ../../nbs/35_recommend.complements.ipynb #0011
 def checked_relation(
     relation: str,  # "complement" or "substitute"
 ) -> str:
@@ -57,14 +57,14 @@ def checked_relation(
         raise ValueError(f"`relation` must be 'complement' or 'substitute', received {relation!r}")
     return relation
 
-# %% ../../nbs/35_recommend.complements.ipynb #0013
+# %% ../../nbs/35_recommend.complements.ipynb #0014
 def chance_level(
     parts: np.ndarray,  # (m, 4), weighted
 ) -> float:
     """Return the score of a product drawn at random: the logarithm of the mean of all odds."""
     return float(np.log(np.exp(parts.sum(1, dtype=float)).mean()))
 
-# %% ../../nbs/35_recommend.complements.ipynb #0014
+# %% ../../nbs/35_recommend.complements.ipynb #0015
 def best_rows(
     scores: np.ndarray,  # (m,)
     allowed: np.ndarray,  # bool (m,), the rows that may be returned
@@ -77,7 +77,7 @@ def best_rows(
     columns, best = top_columns(np.asarray(scores)[None, rows], min(int(k), len(rows)))
     return rows[columns[0]], best[0]
 
-# %% ../../nbs/35_recommend.complements.ipynb #0017
+# %% ../../nbs/35_recommend.complements.ipynb #0018
 @figure_style
 def relations_figure(
     catalog: Catalog,  # where the products are
@@ -101,7 +101,7 @@ def relations_figure(
     axes[0, 0].figure.suptitle(wrapped(f"Complements and substitutes of {title}", 14 * wide + 12))
     return axes[0, 0]
 
-# %% ../../nbs/35_recommend.complements.ipynb #0022
+# %% ../../nbs/35_recommend.complements.ipynb #0023
 def product_kinds(
     catalog: Catalog,  # all products
     target: str,  # the column with the kinds
@@ -113,7 +113,7 @@ def product_kinds(
     kinds = catalog.products[target].astype(object)
     return kinds.where(kinds.notna(), "").astype(str).tolist()
 
-# %% ../../nbs/35_recommend.complements.ipynb #0023
+# %% ../../nbs/35_recommend.complements.ipynb #0024
 def pair_reason(
     kind: str,  # of the product that the user has
     other: str,  # of the product that goes with it
@@ -124,7 +124,7 @@ def pair_reason(
     often = f"bought together {'once' if times == 1 else f'{times} times'}" if times else ""
     return "; ".join(filter(None, [f"{other} with {kind}", often]))
 
-# %% ../../nbs/35_recommend.complements.ipynb #0025
+# %% ../../nbs/35_recommend.complements.ipynb #0026
 def relation_table(
     facts: PairFacts,  # as `learn` left them
     k: int = 4,  # number of kinds to name
@@ -149,7 +149,7 @@ def relation_table(
     count = np.bincount(facts.kind[known], facts.popularity[known], len(facts.names))
     return table.iloc[np.argsort(-count, kind="stable")]
 
-# %% ../../nbs/35_recommend.complements.ipynb #0028
+# %% ../../nbs/35_recommend.complements.ipynb #0029
 def write_facts(
     facts: PairFacts,  # as `learn` left them
     folder: Path,  # that is there
@@ -162,7 +162,7 @@ def write_facts(
     (folder / "kinds.json").write_text(json.dumps(facts.names), encoding="utf-8")
     save_npz(folder / "together.npz", facts.co_purchases)
 
-# %% ../../nbs/35_recommend.complements.ipynb #0029
+# %% ../../nbs/35_recommend.complements.ipynb #0030
 def read_facts(
     folder: Path,  # as `write_facts` wrote it
     kinds: Sequence[str],  # of the products
@@ -177,7 +177,7 @@ def read_facts(
     facts.co_purchases = read_sparse(folder / "together.npz")
     return facts, weights
 
-# %% ../../nbs/35_recommend.complements.ipynb #0032
+# %% ../../nbs/35_recommend.complements.ipynb #0033
 class RelationAnswers:
     """Answer questions about related products from `catalog`, `target`, `facts` and `weights_`."""
 
@@ -271,7 +271,7 @@ class RelationAnswers:
         lists = {f"{r}s": self.recommend(id, k, relation=r).ids for r in RELATIONS}
         return relations_figure(self.catalog, id, lists, self.target)
 
-# %% ../../nbs/35_recommend.complements.ipynb #0035
+# %% ../../nbs/35_recommend.complements.ipynb #0036
 class Complements(RelationAnswers, Saved):
     """Learn what is bought with a product and what could replace it.
 

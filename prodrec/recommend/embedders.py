@@ -489,7 +489,7 @@ class ImageEmbedder(_NetworkEmbedder):
 # %% ../../nbs/30_recommend.embedders.ipynb #0036
 PREFERRED = ("efficientnetv2b0", "mobilenetv2", "mobilenet", "resnet50", "convnexttiny", "vgg16")
 
-
+# %% ../../nbs/30_recommend.embedders.ipynb #0037
 def best_image_embedder() -> Embedder:
     """Return an embedder by the best backbone that can be had here, else by colours."""
     usable = usable_parts()

@@ -144,7 +144,7 @@ def checked_mask(
 # %% ../../nbs/32_recommend.filters.ipynb #0026
 Where = dict | np.ndarray | pd.Series | Callable  # what `where` may be
 
-
+# %% ../../nbs/32_recommend.filters.ipynb #0027
 def wish_mask(
     products: pd.DataFrame,  # a catalogue
     name: str,  # a column, or "id"
@@ -159,7 +159,7 @@ def wish_mask(
             f"`where` compares column {name!r} with {wanted!r}, which does not go together: {e}"
         ) from e
 
-# %% ../../nbs/32_recommend.filters.ipynb #0027
+# %% ../../nbs/32_recommend.filters.ipynb #0028
 def where_mask(
     products: pd.DataFrame,  # a catalogue
     where: Where,  # column → value, list or (low, high); a mask; or products → mask
@@ -176,10 +176,10 @@ def where_mask(
         return checked_mask(products, where(products), "the function in `where` returned")
     return checked_mask(products, where)
 
-# %% ../../nbs/32_recommend.filters.ipynb #0030
+# %% ../../nbs/32_recommend.filters.ipynb #0031
 MAX_HINTS = 1_000  # among more different values no nearest one is looked for
 
-
+# %% ../../nbs/32_recommend.filters.ipynb #0032
 def absent_note(
     values: pd.Series,  # the column that is compared
     name: str,  # of the column
@@ -205,7 +205,7 @@ def absent_note(
         hint = nearest_word(str(missing[0])[:60], known, ": the nearest is {}")
     return f"no product has {' or '.join(map(repr, missing[:3]))} in {name}{hint}"
 
-# %% ../../nbs/32_recommend.filters.ipynb #0031
+# %% ../../nbs/32_recommend.filters.ipynb #0033
 def where_note(
     products: pd.DataFrame,  # a catalogue
     where: Where | None,  # as in `where_mask`
@@ -221,10 +221,10 @@ def where_note(
         said = [f"no product matches {told}"]
     return "; ".join(filter(None, said))
 
-# %% ../../nbs/32_recommend.filters.ipynb #0034
+# %% ../../nbs/32_recommend.filters.ipynb #0036
 MAX_CHOICES = 200  # a column of more values than that is text, not a choice
 
-
+# %% ../../nbs/32_recommend.filters.ipynb #0037
 def filter_values(
     values: pd.Series,  # one column
     asked: bool = False,  # the column was named: keep it unless it cannot be a filter
@@ -243,7 +243,7 @@ def filter_values(
     few = 1 < said.nunique() <= min(MAX_CHOICES, max(2, len(values) / 2))
     return said.astype("category") if few and column_kind(values) in ("choice", "text") else None
 
-# %% ../../nbs/32_recommend.filters.ipynb #0035
+# %% ../../nbs/32_recommend.filters.ipynb #0038
 def filter_table(
     products: pd.DataFrame,  # a catalogue
     columns: Sequence[str] | None = None,  # None: every column that makes a filter
@@ -260,7 +260,7 @@ def filter_table(
     made = {c: filter_values(products[c], columns is not None) for c in shown}
     return pd.DataFrame({c: v for c, v in made.items() if v is not None}, index=products.index)
 
-# %% ../../nbs/32_recommend.filters.ipynb #0038
+# %% ../../nbs/32_recommend.filters.ipynb #0041
 def json_object(
     text: str,  # JSON
     name: str,  # of the argument, for the error
@@ -275,7 +275,7 @@ def json_object(
         raise ValueError(f"`{name}` must be an object, e.g. {example}, received {text[:80]!r}")
     return value
 
-# %% ../../nbs/32_recommend.filters.ipynb #0039
+# %% ../../nbs/32_recommend.filters.ipynb #0042
 def is_plain(
     value,  # from JSON
 ) -> bool:
@@ -284,7 +284,7 @@ def is_plain(
         return not re.search("[\\ud800-\\udfff\\0]", value)
     return value is None or (isinstance(value, int | float) and abs(value) < 2**63)
 
-# %% ../../nbs/32_recommend.filters.ipynb #0042
+# %% ../../nbs/32_recommend.filters.ipynb #0045
 def json_wish(
     column: str,  # for the error
     value,  # from JSON
@@ -312,7 +312,7 @@ def json_wish(
         )
     return value if form is None else form(values)
 
-# %% ../../nbs/32_recommend.filters.ipynb #0043
+# %% ../../nbs/32_recommend.filters.ipynb #0046
 def parse_where(
     text: str,  # JSON, e.g. '{"category": ["mug"], "price": [5, 20]}'
     products: pd.DataFrame | None = None,  # the table to filter: each column must be there
@@ -324,7 +324,7 @@ def parse_where(
             filter_column(products, column)
     return {column: json_wish(column, value) for column, value in where.items()}
 
-# %% ../../nbs/32_recommend.filters.ipynb #0046
+# %% ../../nbs/32_recommend.filters.ipynb #0049
 def typed_value(
     values: pd.Series,  # the column that is compared
     column: str,  # its name, for the error
@@ -344,7 +344,7 @@ def typed_value(
             f"`where`: column {column!r} holds {values.dtype} values, received {text!r}"
         ) from e
 
-# %% ../../nbs/32_recommend.filters.ipynb #0047
+# %% ../../nbs/32_recommend.filters.ipynb #0050
 def listed_values(
     values: pd.Series,  # the column that is compared
     text: str,  # e.g. "red,blue"
@@ -354,7 +354,7 @@ def listed_values(
         return [text]
     return [t.strip() for t in text.split(",") if t.strip()]
 
-# %% ../../nbs/32_recommend.filters.ipynb #0050
+# %% ../../nbs/32_recommend.filters.ipynb #0053
 def read_condition(
     text: str,  # e.g. "price<=100", or JSON
     products: pd.DataFrame,  # a catalogue
@@ -384,7 +384,7 @@ def read_condition(
         return [(column, operator, end)]
     return [(column, "", (None, end) if operator == "<=" else (end, None))]
 
-# %% ../../nbs/32_recommend.filters.ipynb #0053
+# %% ../../nbs/32_recommend.filters.ipynb #0056
 def common_range(
     one,  # what is wanted of a column
     other,  # what else is wanted of it
@@ -395,7 +395,7 @@ def common_range(
     lows, highs = [[r[n] for r in (one, other) if r[n] is not None] for n in (0, 1)]
     return max(lows, default=None), min(highs, default=None)
 
-# %% ../../nbs/32_recommend.filters.ipynb #0054
+# %% ../../nbs/32_recommend.filters.ipynb #0057
 def compared_mask(
     values: pd.Series,  # the column that is compared
     operator: str,  # "<", ">", "!=" or ""
@@ -408,7 +408,7 @@ def compared_mask(
     found = column_mask(values, wanted)
     return ~found & values.notna().to_numpy(bool) if operator == "!=" else found
 
-# %% ../../nbs/32_recommend.filters.ipynb #0055
+# %% ../../nbs/32_recommend.filters.ipynb #0058
 def read_where(
     conditions: Sequence[str],  # e.g. ["price<=100", "colour=red,blue"]; one with { is JSON
     products: pd.DataFrame,  # a catalogue

@@ -24,7 +24,7 @@ from ..data.tables import read_saved_table
 WEIGHTS = {"view": 0.25, "cart": 0.5, "like": 1.0, "purchase": 1.0, "rating": 0.5, "dislike": 0.0}
 NEUTRAL_STARS = 2.0  # a rating of so many stars, or fewer, is worth nothing
 
-
+# %% ../../nbs/34_recommend.history.ipynb #0010
 def event_weights(
     events: pd.DataFrame,  # columns event and value
     weights: Mapping[str, float],  # the worth of one event of each kind
@@ -38,7 +38,7 @@ def event_weights(
     value = np.where(events["event"] == "rating", stars, value)
     return events["event"].map(dict(weights)).to_numpy(np.float32) * value
 
-# %% ../../nbs/34_recommend.history.ipynb #0012
+# %% ../../nbs/34_recommend.history.ipynb #0013
 def _names(values: pd.Series) -> pd.Series:
     "Return users or products as strings; `ValueError` for floats and missing ones."
     if pd.api.types.is_float_dtype(values):
@@ -51,7 +51,7 @@ def _names(values: pd.Series) -> pd.Series:
         raise ValueError(f"`{values.name}` is missing in {missing.sum():,} of {len(values):,} rows")
     return values.astype(str)
 
-# %% ../../nbs/34_recommend.history.ipynb #0013
+# %% ../../nbs/34_recommend.history.ipynb #0014
 def _kinds(events: pd.DataFrame, weights: Mapping[str, float]) -> pd.Series:
     """Return the kind of each event, purchases where no column says it.
 
@@ -66,7 +66,7 @@ def _kinds(events: pd.DataFrame, weights: Mapping[str, float]) -> pd.Series:
         )
     return kinds.astype(str)
 
-# %% ../../nbs/34_recommend.history.ipynb #0014
+# %% ../../nbs/34_recommend.history.ipynb #0015
 def _values(events: pd.DataFrame) -> pd.Series:
     "Return the value of each event, 1 where no column says it; `ValueError` for a value below 0."
     if "value" not in events:
@@ -82,10 +82,10 @@ def _values(events: pd.DataFrame) -> pd.Series:
         )
     return values
 
-# %% ../../nbs/34_recommend.history.ipynb #0018
+# %% ../../nbs/34_recommend.history.ipynb #0019
 _AMBIGUOUS = re.compile(r"\s*\d{1,2}\s*[/.-]\s*\d{1,2}\s*[/.-]\s*\d{2,4}\b")
 
-
+# %% ../../nbs/34_recommend.history.ipynb #0020
 def _times(events: pd.DataFrame) -> pd.Series:
     """Return the time of each event in UTC, NaT where no column says it.
 
@@ -108,7 +108,7 @@ def _times(events: pd.DataFrame) -> pd.Series:
         )
     return parsed.dt.tz_localize(None).astype("datetime64[us]")
 
-# %% ../../nbs/34_recommend.history.ipynb #0019
+# %% ../../nbs/34_recommend.history.ipynb #0021
 def _other_times(times: pd.Series) -> pd.Series:
     "Read times that are not ISO 8601; `ValueError` where day and month could be swapped."
     unclear = times.astype(str).str.match(_AMBIGUOUS)
@@ -120,7 +120,7 @@ def _other_times(times: pd.Series) -> pd.Series:
         )
     return pd.to_datetime(times, errors="coerce", utc=True, format="mixed")
 
-# %% ../../nbs/34_recommend.history.ipynb #0022
+# %% ../../nbs/34_recommend.history.ipynb #0024
 def _orders(events: pd.DataFrame) -> pd.Series:
     """Return the position of each event, that of its row where no column says it.
 
@@ -136,7 +136,7 @@ def _orders(events: pd.DataFrame) -> pd.Series:
         )
     return order
 
-# %% ../../nbs/34_recommend.history.ipynb #0023
+# %% ../../nbs/34_recommend.history.ipynb #0025
 def _check_events(events: pd.DataFrame, weights: Mapping[str, float]) -> pd.DataFrame:
     "Return the events as `History` keeps them, sorted by time and then by order."
     if not isinstance(events, pd.DataFrame):
@@ -153,10 +153,10 @@ def _check_events(events: pd.DataFrame, weights: Mapping[str, float]) -> pd.Data
     table = pd.DataFrame(table | {"time": _times(events), "order": _orders(events)})
     return table.sort_values(["time", "order"], kind="stable", ignore_index=True)
 
-# %% ../../nbs/34_recommend.history.ipynb #0026
+# %% ../../nbs/34_recommend.history.ipynb #0028
 _COLUMNS = ("user", "id", "event", "value", "time", "order")
 
-
+# %% ../../nbs/34_recommend.history.ipynb #0029
 def _renamed(df: pd.DataFrame, columns: Mapping[str, str | None]) -> pd.DataFrame:
     "Return the columns of `df` under the names of a history."
     if not isinstance(df, pd.DataFrame):
@@ -173,7 +173,7 @@ def _renamed(df: pd.DataFrame, columns: Mapping[str, str | None]) -> pd.DataFram
     taken = {name: columns.get(name, name) for name in _COLUMNS}
     return pd.DataFrame({name: df[column] for name, column in taken.items() if column in df})
 
-# %% ../../nbs/34_recommend.history.ipynb #0029
+# %% ../../nbs/34_recommend.history.ipynb #0032
 def _read_csv(path: str | Path, **options) -> pd.DataFrame:
     "Read a CSV file; `ValueError` where it is none, or a row is longer than the header."
     with warnings.catch_warnings(record=True) as caught:
@@ -191,7 +191,7 @@ def _read_csv(path: str | Path, **options) -> pd.DataFrame:
             )
     return df
 
-# %% ../../nbs/34_recommend.history.ipynb #0030
+# %% ../../nbs/34_recommend.history.ipynb #0033
 def _check_lengths(path: str | Path, sep: str, encoding: str):
     "Raise `ValueError` for the first row that has more fields than the header, empty ones aside."
     with open(path, encoding=encoding, newline="") as f:
@@ -206,7 +206,7 @@ def _check_lengths(path: str | Path, sep: str, encoding: str):
                     "or name another separator: `read={'sep': ';'}`"
                 )
 
-# %% ../../nbs/34_recommend.history.ipynb #0033
+# %% ../../nbs/34_recommend.history.ipynb #0036
 class _Counts:
     "Count what is in `self.events`: users, products, and what they have in common."
 
@@ -276,7 +276,7 @@ class _Counts:
             "when": when,
         }
 
-# %% ../../nbs/34_recommend.history.ipynb #0034
+# %% ../../nbs/34_recommend.history.ipynb #0037
 class History(_Counts, Saved):
     """Hold what users did with products: a checked table of events in the order of time.
 
@@ -377,7 +377,7 @@ class History(_Counts, Saved):
     def _repr_html_(self):
         return pd.Series(self._summary(), name="History").to_frame().to_html()
 
-# %% ../../nbs/34_recommend.history.ipynb #0042
+# %% ../../nbs/34_recommend.history.ipynb #0045
 def ordered_rows(
     history: History,  # the events
 ) -> csr_matrix:
@@ -397,14 +397,14 @@ def ordered_rows(
     columns = (pairs % n)[order].astype(np.int32)
     return csr_matrix((worth[order].astype(np.float32), columns, ends), (len(ends) - 1, n))
 
-# %% ../../nbs/34_recommend.history.ipynb #0045
+# %% ../../nbs/34_recommend.history.ipynb #0048
 def row_counts(
     rows: csr_matrix,  # (n, m)
 ) -> np.ndarray:
     """Return the number of values above 0 in each row, int (n,), and leave the order as it is."""
     return np.diff(np.append(0, np.cumsum(rows.data > 0))[rows.indptr])
 
-# %% ../../nbs/34_recommend.history.ipynb #0048
+# %% ../../nbs/34_recommend.history.ipynb #0051
 def recency_weights(
     rows: csr_matrix,  # (n, m), the products of a row in the order of time
     recency: float,  # what a product counts beside the one after it
@@ -417,7 +417,7 @@ def recency_weights(
     weights = (np.float32(recency) ** age).astype(np.float32)
     return csr_matrix((weights, rows.indices[keep], ends), rows.shape)
 
-# %% ../../nbs/34_recommend.history.ipynb #0053
+# %% ../../nbs/34_recommend.history.ipynb #0056
 def warn_unknown_products(
     history: History,  # the events
     ids: Sequence[str],  # the products of the catalogue
@@ -437,7 +437,7 @@ def warn_unknown_products(
         stacklevel=stacklevel + 1,
     )
 
-# %% ../../nbs/34_recommend.history.ipynb #0054
+# %% ../../nbs/34_recommend.history.ipynb #0057
 def _likely_cause(lost: Sequence[str], ids: Sequence[str]) -> str:
     "Say why ids of a history may differ from those of the catalogue, and what to do."
     causes = {
@@ -458,7 +458,7 @@ def _likely_cause(lost: Sequence[str], ids: Sequence[str]) -> str:
             return f"{cause}, e.g. {twins[0][0]!r} for {twins[0][1]!r}; {cure}"
     return f"e.g. {lost[0]!r} is not; take the events and the catalogue of the same shop"
 
-# %% ../../nbs/34_recommend.history.ipynb #0057
+# %% ../../nbs/34_recommend.history.ipynb #0060
 def split_by_time(
     history: History,  # the events
     share: float = 0.2,  # about how much of the events is kept for testing
@@ -485,7 +485,7 @@ def split_by_time(
         )
     return history[~test], history[test]
 
-# %% ../../nbs/34_recommend.history.ipynb #0058
+# %% ../../nbs/34_recommend.history.ipynb #0061
 def _known_times(history: History) -> pd.Series:
     "Return the times of a history; `ValueError` where it has none."
     if history.events["time"].isna().any():
@@ -495,7 +495,7 @@ def _known_times(history: History) -> pd.Series:
         )
     return history.events["time"]
 
-# %% ../../nbs/34_recommend.history.ipynb #0061
+# %% ../../nbs/34_recommend.history.ipynb #0064
 def split_by_order(
     history: History,  # the events
     share: float = 0.2,  # how much of the events is kept for testing
@@ -507,7 +507,7 @@ def split_by_order(
     test = np.arange(len(history)) >= len(history) - n
     return history[~test], history[test]
 
-# %% ../../nbs/34_recommend.history.ipynb #0064
+# %% ../../nbs/34_recommend.history.ipynb #0067
 def leave_last_out(
     history: History,  # the events
 ) -> tuple[History, History]:
@@ -532,7 +532,7 @@ def leave_last_out(
         )
     return history[~test], history[test]
 
-# %% ../../nbs/34_recommend.history.ipynb #0067
+# %% ../../nbs/34_recommend.history.ipynb #0070
 def split_pairs(
     history: History,  # the events
     share: float = 0.2,  # how many of the pairs are kept for testing
@@ -551,7 +551,7 @@ def split_pairs(
     test = pd.MultiIndex.from_frame(events).isin(pd.MultiIndex.from_frame(chosen))
     return history[~test], history[test]
 
-# %% ../../nbs/34_recommend.history.ipynb #0071
+# %% ../../nbs/34_recommend.history.ipynb #0074
 def ground_truth(
     train: History,  # the training events
     test: History,  # the test events

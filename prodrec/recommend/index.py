@@ -235,7 +235,7 @@ NARROW = (
 )
 _BLOCK = 20  # queries from which on FAISS compares by matrix products
 
-
+# %% ../../nbs/31_recommend.index.ipynb #0036
 def _exact_search(store, dtype: str, vectors: np.ndarray, k: int, slots: np.ndarray):
     "Return (scores, slots), both (n, k), of the best among `slots`, the allowed places."
     many, share = len(vectors) >= _BLOCK, len(slots) / store.ntotal
@@ -247,11 +247,11 @@ def _exact_search(store, dtype: str, vectors: np.ndarray, k: int, slots: np.ndar
     params = faiss.SearchParameters(**chosen) if chosen else None
     return _flat(store).search(vectors, k, params=params)
 
-# %% ../../nbs/31_recommend.index.ipynb #0038
+# %% ../../nbs/31_recommend.index.ipynb #0039
 MANY = 2**28  # numbers: from here on an exact query reads a gigabyte, some 25 ms on two cores
 EFFORT = 128  # candidates that the graph keeps while it looks; more finds more and takes longer
 
-
+# %% ../../nbs/31_recommend.index.ipynb #0040
 def _graph_search(store, dtype: str, vectors: np.ndarray, k: int, slots: np.ndarray):
     "Return (scores, slots), both (n, k), through the graph; exact where it would find too little."
     share = len(slots) / store.ntotal
@@ -265,7 +265,7 @@ def _graph_search(store, dtype: str, vectors: np.ndarray, k: int, slots: np.ndar
         scores[short], found[short] = _exact_search(store, dtype, vectors[short], k, slots)
     return scores, found
 
-# %% ../../nbs/31_recommend.index.ipynb #0041
+# %% ../../nbs/31_recommend.index.ipynb #0043
 def index_bytes(
     n: int,  # the number of vectors
     dim: int,  # the length of a vector
@@ -275,7 +275,7 @@ def index_bytes(
     """Return the memory of an index in bytes: ask before you build one."""
     return n * (dim * np.dtype(dtype).itemsize + (8 * _LINKS + 16 if approximate else 0))
 
-# %% ../../nbs/31_recommend.index.ipynb #0044
+# %% ../../nbs/31_recommend.index.ipynb #0046
 def _read_store(folder: Path, dim: int, dtype: str):
     "Return the FAISS index saved in `folder`; `ValueError` where it is not what is expected."
     try:
@@ -289,7 +289,7 @@ def _read_store(folder: Path, dim: int, dtype: str):
         raise ValueError(f"{str(folder)!r} is damaged: vectors.faiss is {kind}")
     return found
 
-# %% ../../nbs/31_recommend.index.ipynb #0045
+# %% ../../nbs/31_recommend.index.ipynb #0047
 def _read_slots(folder: Path, n: int, total: int) -> np.ndarray:
     "Return the place in FAISS of each of `n` rows, int64 (n,); `ValueError` where they do not fit."
     if (folder / "slots.npy").is_file():
@@ -303,7 +303,7 @@ def _read_slots(folder: Path, n: int, total: int) -> np.ndarray:
         raise ValueError(f"{str(folder)!r} is damaged: its rows and its vectors do not agree")
     return slots
 
-# %% ../../nbs/31_recommend.index.ipynb #0047
+# %% ../../nbs/31_recommend.index.ipynb #0049
 class _FaissStore(Index):
     """Hold vectors in FAISS, with the place of each row there."""
 
@@ -411,7 +411,7 @@ class _FaissStore(Index):
         size = f"{size:,.1f} MB, " if n else ""
         return f"{type(self).__name__}({vectors_in_words(self)}, {size}{how})"
 
-# %% ../../nbs/31_recommend.index.ipynb #0049
+# %% ../../nbs/31_recommend.index.ipynb #0051
 class FaissIndex(_FaissStore):
     """Keep vectors in memory with FAISS: exact, or through a graph of neighbours.
 

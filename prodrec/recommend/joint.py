@@ -61,7 +61,7 @@ class _Pairs:
     def __getitem__(self, at):
         return tuple(side[at] for side in self.sides)
 
-
+# %% ../../nbs/30e_recommend.joint.ipynb #0016
 def train_joint(
     pictures: np.ndarray,  # float32 (n, d), features of pictures
     texts: np.ndarray,  # float32 (n, e), features of their texts
@@ -87,7 +87,7 @@ def train_joint(
     run_training(network, batches, None, logger)
     return *heads, pd.DataFrame(logger.rows).rename_axis("epoch")
 
-# %% ../../nbs/30e_recommend.joint.ipynb #0019
+# %% ../../nbs/30e_recommend.joint.ipynb #0020
 def text_encoders(
     fields: Sequence[str] = ("title",),  # the columns that are read
 ) -> list[Embedder]:
@@ -96,7 +96,7 @@ def text_encoders(
     own = [] if model is None else [SentenceEmbedder(model, fields)]
     return [*own, TfidfEmbedder(256, fields)]
 
-
+# %% ../../nbs/30e_recommend.joint.ipynb #0021
 def side_by_side(
     encoders: Sequence[Embedder],  # of one modality
     x,  # a Catalog, or a list of items
@@ -105,7 +105,7 @@ def side_by_side(
     """Return the vectors of all encoders in a row, float32 (n, the sum of their numbers)."""
     return np.hstack([e.embed(x, missing=missing) for e in encoders])
 
-# %% ../../nbs/30e_recommend.joint.ipynb #0022
+# %% ../../nbs/30e_recommend.joint.ipynb #0024
 def check_sides(
     image: Sequence[Embedder],  # of pictures
     text: Sequence[Embedder],  # of words
@@ -119,7 +119,7 @@ def check_sides(
                 f"received {list(encoders)!r}"
             )
 
-# %% ../../nbs/30e_recommend.joint.ipynb #0024
+# %% ../../nbs/30e_recommend.joint.ipynb #0026
 class _Joint(Embedder):
     """Hold the encoders and projections of both sides: what a `JointEmbedder` has when fitted."""
 
@@ -187,7 +187,7 @@ class _Joint(Embedder):
         kinds = ("image", "text") if kind is None else (kind,)
         return unit_rows(sum(self._side(x, kind, missing) for kind in kinds))
 
-# %% ../../nbs/30e_recommend.joint.ipynb #0025
+# %% ../../nbs/30e_recommend.joint.ipynb #0027
 class JointEmbedder(_Joint):
     """Learn one space for pictures and words from the products that have both.
 

@@ -18,7 +18,7 @@ from .user_models import UserModel
 # %% ../../nbs/34f_recommend.linear.ipynb #0009
 MOST = 20_000  # products of an EASE model
 
-
+# %% ../../nbs/34f_recommend.linear.ipynb #0010
 def ease_weights(
     matrix: csr_matrix,  # (users, m), ones where a user had a product
     regularization: float,  # λ
@@ -42,7 +42,7 @@ def ease_weights(
     inverse /= -diagonal
     return np.ascontiguousarray(inverse)
 
-# %% ../../nbs/34f_recommend.linear.ipynb #0012
+# %% ../../nbs/34f_recommend.linear.ipynb #0013
 def nonnegative_weights(
     gram: np.ndarray,  # (b, k, k), positive definite
     right: np.ndarray,  # (b, k)
@@ -60,7 +60,7 @@ def nonnegative_weights(
         found, pace = new, faster
     return found
 
-# %% ../../nbs/34f_recommend.linear.ipynb #0014
+# %% ../../nbs/34f_recommend.linear.ipynb #0015
 def slim_weights(
     matrix: csr_matrix,  # (users, m), ones where a user had a product
     neighbours: int,  # products that may have a weight for each
@@ -96,7 +96,7 @@ def slim_weights(
     data, rows, columns = (np.concatenate(x) for x in zip(*parts, strict=True))
     return csr_matrix((data[data > 0], (rows[data > 0], columns[data > 0])), (m, m), np.float32)
 
-# %% ../../nbs/34f_recommend.linear.ipynb #0017
+# %% ../../nbs/34f_recommend.linear.ipynb #0018
 class _Linear(UserModel):
     "Score by a matrix of weights between products."
 
@@ -115,14 +115,14 @@ class _Linear(UserModel):
         scores = recency_weights(rows, self.recency) @ self.weights
         return (scores.toarray() if hasattr(scores, "toarray") else scores).astype(np.float32)
 
-
+# %% ../../nbs/34f_recommend.linear.ipynb #0019
 def _ones(matrix: csr_matrix) -> csr_matrix:
     "Return 1 where a user had a product."
     return csr_matrix(
         (np.ones(matrix.nnz, np.float32), matrix.indices, matrix.indptr), matrix.shape
     )
 
-
+# %% ../../nbs/34f_recommend.linear.ipynb #0020
 class EASE(_Linear):
     """Recommend by weights between all products, in closed form. Up to 20,000 products."""
 
@@ -146,7 +146,7 @@ class EASE(_Linear):
     def settings(self) -> dict:
         return {"regularization": self.regularization, "recency": self.recency}
 
-
+# %% ../../nbs/34f_recommend.linear.ipynb #0021
 class SLIM(_Linear):
     """Recommend by few weights between near products, none of them negative. For any size."""
 

@@ -126,7 +126,7 @@ _EYES = {
     "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
 }
 
-
+# %% ../../nbs/37_recommend.map.ipynb #0021
 def seen_colours(
     colours: Sequence[str],  # names or "#rrggbb"
     eyes: str = "normal",  # or "deuteranopia" or "protanopia"
@@ -141,7 +141,7 @@ def seen_colours(
     x, y, z = f.T
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)
 
-# %% ../../nbs/37_recommend.map.ipynb #0021
+# %% ../../nbs/37_recommend.map.ipynb #0022
 def least_difference(
     colours: Sequence[str],  # two or more
     eyes: str = "normal",  # see `seen_colours`
@@ -151,7 +151,7 @@ def least_difference(
     distances = np.linalg.norm(lab[:, None] - lab[None], axis=-1)
     return float(distances[np.triu_indices(len(lab), 1)].min())
 
-# %% ../../nbs/37_recommend.map.ipynb #0024
+# %% ../../nbs/37_recommend.map.ipynb #0025
 def name_places(
     table: pd.DataFrame,  # columns x and y
     labels: pd.Series,  # of the same rows
@@ -174,7 +174,7 @@ def name_places(
         places[label] = (x, y, around.sum() / n)
     return pd.DataFrame.from_dict(places, orient="index", columns=["x", "y", "share"])
 
-# %% ../../nbs/37_recommend.map.ipynb #0027
+# %% ../../nbs/37_recommend.map.ipynb #0028
 def free_place(
     box: tuple[float, float, float, float],  # left, bottom, width, height of a text
     taken: Sequence[tuple[float, float, float, float]],  # boxes that are there
@@ -193,7 +193,7 @@ def free_place(
             return moved
     return None
 
-# %% ../../nbs/37_recommend.map.ipynb #0028
+# %% ../../nbs/37_recommend.map.ipynb #0029
 def data_per_point(
     ax: plt.Axes,  # its limits are final
 ) -> np.ndarray:
@@ -204,7 +204,7 @@ def data_per_point(
     points = np.array([window.width, window.height]) / ax.figure.dpi * 72
     return np.ptp([ax.get_xlim(), ax.get_ylim()], axis=1) / points
 
-# %% ../../nbs/37_recommend.map.ipynb #0030
+# %% ../../nbs/37_recommend.map.ipynb #0031
 def draw_names(
     ax: plt.Axes,  # its limits are final
     places: pd.DataFrame,  # as `name_places` returns them
@@ -226,7 +226,7 @@ def draw_names(
         ax.text(*at, text, ha="center", va="center", fontsize=fontsize, path_effects=halo)
     return written
 
-# %% ../../nbs/37_recommend.map.ipynb #0033
+# %% ../../nbs/37_recommend.map.ipynb #0034
 def spread_rows(
     table: pd.DataFrame,  # columns x and y
     n: int,  # number of products
@@ -242,7 +242,7 @@ def spread_rows(
     first = cell.loc[table.index[np.argsort(off)]].drop_duplicates()
     return first.index[:n].tolist()
 
-# %% ../../nbs/37_recommend.map.ipynb #0034
+# %% ../../nbs/37_recommend.map.ipynb #0035
 def draw_points(
     ax: plt.Axes,  # to draw into
     table: pd.DataFrame,  # columns x and y
@@ -263,7 +263,7 @@ def draw_points(
             ax.scatter([], [], 30, color=REST, label=f"{labels.nunique() - len(frequent)} others")
         ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9)
 
-# %% ../../nbs/37_recommend.map.ipynb #0036
+# %% ../../nbs/37_recommend.map.ipynb #0037
 @figure_style
 @renamed_keywords(by="target")
 def map_figure(
@@ -293,7 +293,7 @@ def map_figure(
         draw_names(ax, name_places(table, labels))
     return ax
 
-# %% ../../nbs/37_recommend.map.ipynb #0037
+# %% ../../nbs/37_recommend.map.ipynb #0038
 def draw_thumbnail(
     ax: plt.Axes,  # to draw into
     catalog: Catalog,  # where the product is
@@ -309,7 +309,7 @@ def draw_thumbnail(
     box = OffsetImage(pixels, zoom=side / max(pixels.shape[:2]))
     ax.add_artist(AnnotationBbox(box, at, pad=0.05, bboxprops={"linewidth": 0.3}))
 
-# %% ../../nbs/37_recommend.map.ipynb #0041
+# %% ../../nbs/37_recommend.map.ipynb #0042
 def map_thumbnail(
     xy: np.ndarray,  # (n, 2)
     size: int = 160,  # of the square picture, in pixels
@@ -324,7 +324,7 @@ def map_thumbnail(
     grey.resize((size, size), Image.Resampling.NEAREST).save(out, "PNG")
     return out.getvalue()
 
-# %% ../../nbs/37_recommend.map.ipynb #0044
+# %% ../../nbs/37_recommend.map.ipynb #0045
 def checked_ids(
     ids: Sequence[str],  # of products
     n: int | None = None,  # number of their vectors; None: any
@@ -337,7 +337,7 @@ def checked_ids(
         raise ValueError(f"`vectors` has {n:,} rows for {len(ids):,} ids")
     return ids
 
-# %% ../../nbs/37_recommend.map.ipynb #0045
+# %% ../../nbs/37_recommend.map.ipynb #0046
 class ProductMap(Saved):
     """Hold products in the plane: `ids`, `xy` (n, 2) float32, and an index of their vectors."""
 

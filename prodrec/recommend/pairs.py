@@ -182,7 +182,7 @@ def widest_directions(
 # %% ../../nbs/34g_recommend.pairs.ipynb #0045
 PARTS = ["kinds", "style_match", "co_purchase", "popularity"]
 
-
+# %% ../../nbs/34g_recommend.pairs.ipynb #0046
 class PairFacts:
     """Hold what is known of each pair of products, by rows of a catalogue.
 
@@ -274,7 +274,7 @@ class PairFacts:
         new.popularity = np.append(self.popularity, np.float32(0))[old]
         return new
 
-# %% ../../nbs/34g_recommend.pairs.ipynb #0049
+# %% ../../nbs/34g_recommend.pairs.ipynb #0050
 def early_baskets(
     table: pd.DataFrame,  # as `baskets` returns it
     share: float = 0.8,  # of the baskets
@@ -289,7 +289,7 @@ def early_baskets(
     order = order if start.isna().any() else start.rank(method="first")
     return table["basket"].map(order <= order.quantile(share)).to_numpy(bool)
 
-# %% ../../nbs/34g_recommend.pairs.ipynb #0052
+# %% ../../nbs/34g_recommend.pairs.ipynb #0053
 def fit_pair_weights(
     facts: PairFacts,  # as `learn` left them
     pairs: pd.DataFrame,  # of later baskets, columns a and b with rows

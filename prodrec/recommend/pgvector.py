@@ -61,7 +61,7 @@ def transaction(
 _HEAD, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 _KINDS = {"float16": ("halfvec", ">f2"), "float32": ("vector", ">f4")}  # of SQL, of numpy
 
-
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0014
 def copied_rows(
     keys: np.ndarray,  # uint8 (n, 16), digests
     vectors: np.ndarray,  # float (n, d)
@@ -78,7 +78,7 @@ def copied_rows(
     out["place"], out["key"], out["values"] = first + np.arange(len(out)), keys, vectors
     return _HEAD + out.tobytes() + _END
 
-# %% ../../nbs/31f_recommend.pgvector.ipynb #0015
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0016
 def read_copied(
     data: bytes,  # of `COPY … TO STDOUT (FORMAT BINARY)`, whole
     *fields: tuple,  # the numpy type of each field, and the bytes before its content
@@ -95,7 +95,7 @@ def read_copied(
     table = np.frombuffer(data[len(_HEAD) : -len(_END)], row)
     return [table[f"field{number}"] for number in range(len(fields))]
 
-# %% ../../nbs/31f_recommend.pgvector.ipynb #0017
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0018
 def vector_keys(
     vectors: np.ndarray,  # as they are kept, (n, d)
 ) -> np.ndarray:
@@ -104,10 +104,10 @@ def vector_keys(
     digests = b"".join(blake2b(row, digest_size=16).digest() for row in rows)
     return np.frombuffer(digests, np.uint8).reshape(-1, 16)
 
-# %% ../../nbs/31f_recommend.pgvector.ipynb #0020
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0021
 GRAPH = {"m": 16, "ef_construction": 100}  # links of a vector, candidates while it is placed
 
-
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0022
 def table_sql(
     table: str,  # its name
     dim: int,  # the length of a vector
@@ -124,7 +124,7 @@ def table_sql(
         made.append(f"ALTER TABLE {table} ALTER vector SET STORAGE PLAIN")
     return made
 
-# %% ../../nbs/31f_recommend.pgvector.ipynb #0022
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0024
 def graph_sql(
     table: str,  # its name
     dtype: str,  # "float16" or "float32"
@@ -134,11 +134,11 @@ def graph_sql(
     on = f"{table} USING hnsw (vector {kind}_ip_ops) WITH ({options})"
     return f"CREATE INDEX IF NOT EXISTS {table}_graph ON {on}"
 
-# %% ../../nbs/31f_recommend.pgvector.ipynb #0025
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0027
 EXACT_ROWS = 10_000  # so many allowed rows are compared one by one
 EFFORT = 200  # candidates that the graph keeps while it looks
 
-
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0028
 def nearest_sql(
     table: str,  # its name
     dtype: str,  # "float16" or "float32"
@@ -155,7 +155,7 @@ def nearest_sql(
     score = "-(vector::vector <#> %(query)s::vector)"
     return f"SELECT slot, {score} AS score FROM ({near}) AS near ORDER BY score DESC, slot"
 
-# %% ../../nbs/31f_recommend.pgvector.ipynb #0027
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0030
 def way_of(
     matching: int,  # allowed slots
     graph: bool,  # there is one
@@ -166,7 +166,7 @@ def way_of(
         return "rows"
     return "graph" if graph else "scan"
 
-# %% ../../nbs/31f_recommend.pgvector.ipynb #0029
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0032
 _ITERATIVE = {
     "hnsw.iterative_scan": "relaxed_order",
     "hnsw.max_scan_tuples": str(2**31 - 1),
@@ -177,7 +177,7 @@ _ITERATIVE = {
     "enable_bitmapscan": "off",
 }
 
-
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0033
 def set_way(
     cursor,  # of psycopg, in a transaction
     way: str,  # "graph", "scan" or "rows"
@@ -189,17 +189,17 @@ def set_way(
     calls = ", ".join("set_config(%s, %s, true)" for _ in wanted)
     cursor.execute(f"SELECT {calls}", [x for pair in wanted.items() for x in pair])
 
-# %% ../../nbs/31f_recommend.pgvector.ipynb #0030
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0034
 def as_text(
     vector: np.ndarray,  # (d,)
 ) -> str:
     """Return a vector as pgvector reads it."""
     return "[" + ",".join(map(repr, vector.tolist())) + "]"
 
-# %% ../../nbs/31f_recommend.pgvector.ipynb #0033
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0037
 _BLOCK = 16_384  # vectors that are copied together
 
-
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0038
 def store_vectors(
     cursor,  # of psycopg, in a transaction
     table: str,  # its name
@@ -221,7 +221,7 @@ def store_vectors(
     cursor.execute(f"INSERT INTO {table} (key, vector) {first} ON CONFLICT (key) DO NOTHING")
     return placed_slots(cursor, table, len(vectors))
 
-# %% ../../nbs/31f_recommend.pgvector.ipynb #0034
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0039
 def placed_slots(
     cursor,  # of psycopg, in the transaction of `store_vectors`
     table: str,  # its name
@@ -235,7 +235,7 @@ def placed_slots(
     slots[places] = found
     return slots
 
-# %% ../../nbs/31f_recommend.pgvector.ipynb #0036
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0041
 def read_vectors(
     cursor,  # of psycopg
     table: str,  # its name
@@ -256,7 +256,7 @@ def read_vectors(
         )
     return vectors[back].astype(np.float32)
 
-# %% ../../nbs/31f_recommend.pgvector.ipynb #0037
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0042
 def find_nearest(
     cursor,  # of psycopg
     statement: str,  # of `nearest_sql`
@@ -270,7 +270,7 @@ def find_nearest(
     slots, scores = zip(*rows, strict=True) if rows else ((), ())
     return np.array(slots, np.int64), np.array(scores, np.float32)
 
-# %% ../../nbs/31f_recommend.pgvector.ipynb #0039
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0044
 def rows_of_slots(
     found: np.ndarray,  # slots, best first
     scores: np.ndarray,  # theirs
@@ -286,10 +286,10 @@ def rows_of_slots(
     at = np.concatenate([np.arange(a, b) for a, b in zip(*ends, strict=True)] or [[]]).astype(int)
     return rows[near[at]], np.repeat(scores, counts)
 
-# %% ../../nbs/31f_recommend.pgvector.ipynb #0042
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0047
 MANY_ROWS = 20_000  # from here on `approximate=None` makes a graph
 
-
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0048
 class _PgVectors(Index):
     """Hold the table of vectors and the slots of a view of it: what `PgVectorIndex` is made of."""
 
@@ -435,7 +435,7 @@ class _PgVectors(Index):
         size = f"{len(self):,} vectors of {self.dim or 0} numbers, {self.dtype}, {how}"
         return f"{type(self).__name__}({size}, in PostgreSQL)"
 
-# %% ../../nbs/31f_recommend.pgvector.ipynb #0043
+# %% ../../nbs/31f_recommend.pgvector.ipynb #0049
 class PgVectorIndex(_PgVectors):
     """Keep vectors in PostgreSQL with pgvector, in a table that several processes share.
 

@@ -94,7 +94,7 @@ def column_names(
     kept = [c for c in products if c not in ("image", "more_images")]
     return {"id": "id"} | {str(c): f"c{n}" for n, c in enumerate(kept)}
 
-
+# %% ../../nbs/31g_recommend.product_table.ipynb #0018
 def where_sql(
     products: pd.DataFrame,  # a catalogue, or its first rows, for the types of its columns
     where: Mapping | None,  # column → value, list or (low, high)
@@ -115,7 +115,7 @@ def where_sql(
         given += own
     return " AND ".join(said), given
 
-# %% ../../nbs/31g_recommend.product_table.ipynb #0020
+# %% ../../nbs/31g_recommend.product_table.ipynb #0021
 def sql_cell(
     value,  # of a catalogue
     kind: str,  # of `sql_type`
@@ -129,7 +129,7 @@ def sql_cell(
         return str(value).replace("\0", "")
     return bool(value) if kind == "boolean" else float(value)
 
-# %% ../../nbs/31g_recommend.product_table.ipynb #0022
+# %% ../../nbs/31g_recommend.product_table.ipynb #0023
 class ProductTable:
     """Keep products with their vectors in PostgreSQL, and search them under a filter in SQL."""
 

@@ -110,7 +110,7 @@ def open_database(
 # %% ../../nbs/34j_recommend.profiles.ipynb #0017
 KINDS = ("view", "cart", "like", "dislike", "purchase", "rating")  # those that a `History` knows
 
-
+# %% ../../nbs/34j_recommend.profiles.ipynb #0018
 def _checked(user: str, id: str, event: str, value: float, kinds: Sequence[str]) -> dict:
     "Return an event as a row; `ValueError` for an empty name, an unknown kind or a value below 0."
     for name, text in (("user", user), ("id", id)):
@@ -125,7 +125,7 @@ def _checked(user: str, id: str, event: str, value: float, kinds: Sequence[str])
         raise ValueError(f"`value` must be a number of 0 or more, received {value!r}")
     return {"user": user, "id": id, "event": event, "value": float(value)}
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0019
+# %% ../../nbs/34j_recommend.profiles.ipynb #0020
 class Feedback:
     """Keep events of users in a database. Processes and threads may write at the same time.
 
@@ -210,7 +210,7 @@ class Feedback:
         rows = {"database": self.url, "events": f"{len(self):,}"}
         return pd.Series(rows, name="Feedback").to_frame().to_html()
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0029
+# %% ../../nbs/34j_recommend.profiles.ipynb #0030
 @dataclass
 class UserProfile:
     """Hold what is known of one user; all of it is empty for an unknown user."""
@@ -234,7 +234,7 @@ class UserProfile:
         shown = table[::-1].head(12).round(2).to_html(na_rep="")
         return f"<p>{escape(repr(self))}</p>{shown if len(table) else ''}"
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0031
+# %% ../../nbs/34j_recommend.profiles.ipynb #0032
 def user_profile(
     events: pd.DataFrame,  # of one user, in the order of time: columns id, event, value
     weights: Mapping[str, float] = WEIGHTS,  # the worth of one event of each kind
@@ -255,7 +255,7 @@ def user_profile(
     liked = {i: w for i, w in liked.items() if w > 0 and i not in disliked}
     return UserProfile(pd.Series(liked, dtype=float), list(disliked), list(had), last)
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0035
+# %% ../../nbs/34j_recommend.profiles.ipynb #0036
 def worth_of(
     history: History | None,  # the events
     feedback: Feedback | None,  # the database of new events, or None
@@ -264,7 +264,7 @@ def worth_of(
     unknown = {} if feedback is None else dict.fromkeys(feedback.kinds, 0.0)
     return unknown | WEIGHTS | (history.weights if history else {})
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0038
+# %% ../../nbs/34j_recommend.profiles.ipynb #0039
 def merged_history(
     history: History | None,  # the events
     new: pd.DataFrame | None,  # events of a `Feedback`
@@ -282,7 +282,7 @@ def merged_history(
     columns = ["user", "id", "event", "value", *(["time"] if timed else [])]
     return History(pd.concat(parts)[columns], weights)
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0041
+# %% ../../nbs/34j_recommend.profiles.ipynb #0042
 def because_of(
     model: UserModel,  # fitted
     liked: Sequence[str],  # ids, the latest at the end
@@ -300,7 +300,7 @@ def because_of(
     alike = np.where(columns < 0, 0, alike[:, columns])
     return [known[n] if alike[n, j] > 0 else None for j, n in enumerate(alike.argmax(0))]
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0044
+# %% ../../nbs/34j_recommend.profiles.ipynb #0045
 def session_profile(
     ids: Sequence[str],  # what a visitor looked at, the last one last
 ) -> UserProfile:
@@ -309,7 +309,7 @@ def session_profile(
     liked = pd.Series(1.0, index=once, dtype=float)
     return UserProfile(liked, [], [], dict.fromkeys(once, "view"))
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0047
+# %% ../../nbs/34j_recommend.profiles.ipynb #0048
 def profile_words(
     profiles: "Profiles",  # fitted or not
 ) -> dict[str, str]:
@@ -319,7 +319,7 @@ def profile_words(
     feedback = "none" if profiles.feedback is None else repr(profiles.feedback)
     return {"model": repr(model), "history": history, "feedback": feedback}
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0048
+# %% ../../nbs/34j_recommend.profiles.ipynb #0049
 def history_words(
     model: UserModel | None,  # fitted; None: nobody is known
     popular: bool,  # the model was asked for somebody whom it does not know
@@ -329,7 +329,7 @@ def history_words(
     asked = model is not None and model.answers_strangers
     return "popular" if popular and not asked else says
 
-# %% ../../nbs/34j_recommend.profiles.ipynb #0050
+# %% ../../nbs/34j_recommend.profiles.ipynb #0051
 class Profiles(Saved):
     """Hold what is known of users: the history, the feedback since, and a user model.
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['VARIETY', 'MAX_PAGES', 'as_list', 'check_crop', 'as_sessions', 'query_words', 'Query', 'crop_picture',
            'query_pictures', 'Shelf', 'unknown_note', 'pass_over_unknown', 'Question', 'read_question', 'embed_query',
-           'direction', 'mean_words', 'asked_words', 'read_questions']
+           'direction', 'mean_words', 'asked_words', 'word_scores', 'read_questions']
 
 # %% ../../nbs/32e_recommend.query.ipynb #0007
 from collections.abc import Mapping, Sequence
@@ -92,7 +92,7 @@ def query_words(
 VARIETY = 256  # candidates that variety chooses among
 MAX_PAGES = 200  # up to so many hits the choice is the same, so that pages do not overlap
 
-
+# %% ../../nbs/32e_recommend.query.ipynb #0018
 @dataclass
 class Query:
     """Hold what is asked, checked when it is made; whatever is given becomes a list.
@@ -189,7 +189,7 @@ class Query:
             )
         return [{kind: [i if count > 1 else 0] for kind, count in counts.items()} for i in range(n)]
 
-# %% ../../nbs/32e_recommend.query.ipynb #0021
+# %% ../../nbs/32e_recommend.query.ipynb #0022
 def crop_picture(
     picture: np.ndarray,  # uint8 (height, width, 3)
     crop: Sequence[float],  # (left, top, right, bottom), fractions
@@ -200,7 +200,7 @@ def crop_picture(
     x, y = min(int(left * width), width - 1), min(int(top * height), height - 1)
     return picture[y : max(y + 1, ceil(bottom * height)), x : max(x + 1, ceil(right * width))]
 
-# %% ../../nbs/32e_recommend.query.ipynb #0022
+# %% ../../nbs/32e_recommend.query.ipynb #0023
 def query_pictures(
     query: Query,  # of any kind
 ) -> list:
@@ -210,7 +210,7 @@ def query_pictures(
     pictures = [read_image(picture) for picture in query.image]
     return pictures if query.crop is None else [crop_picture(p, query.crop) for p in pictures]
 
-# %% ../../nbs/32e_recommend.query.ipynb #0025
+# %% ../../nbs/32e_recommend.query.ipynb #0026
 class Shelf:
     """Everything a query looks at: catalogue, index, spaces, profiles of users, weights."""
 
@@ -267,7 +267,7 @@ class Shelf:
         """Return the vectors of those products that are there, float32 (n, dim)."""
         return self.index.take(self.rows(ids))
 
-# %% ../../nbs/32e_recommend.query.ipynb #0029
+# %% ../../nbs/32e_recommend.query.ipynb #0030
 def unknown_note(
     unknown: Sequence[str],  # products that are not there
     asked: int,  # the number of products asked for
@@ -276,7 +276,7 @@ def unknown_note(
     named = ", ".join(unknown[:5]) + (", …" if len(unknown) > 5 else "")
     return f"passed over {len(unknown):,} of {asked:,} products, not in the catalogue: {named}"
 
-# %% ../../nbs/32e_recommend.query.ipynb #0031
+# %% ../../nbs/32e_recommend.query.ipynb #0032
 def pass_over_unknown(
     query: Query,  # of any kind
     catalog: Catalog,  # the products that there are
@@ -299,7 +299,7 @@ def pass_over_unknown(
         catalog.rows(query.id)
     return replace(query, **known), unknown_note(unknown, len(set(asked)))
 
-# %% ../../nbs/32e_recommend.query.ipynb #0035
+# %% ../../nbs/32e_recommend.query.ipynb #0036
 @dataclass
 class Question:
     """One question of a query, ready to be searched for."""
@@ -329,7 +329,7 @@ class Question:
         parts = [*self.words.values(), *([] if self.history is None else [self.history])]
         return sum(parts[1:], parts[0]) if parts else None
 
-# %% ../../nbs/32e_recommend.query.ipynb #0036
+# %% ../../nbs/32e_recommend.query.ipynb #0037
 def read_question(
     shelf: Shelf,  # everything that is asked
     query: Query,  # with its wishes
@@ -356,7 +356,7 @@ def read_question(
     found.hidden = np.unique(shelf.rows([*found.ids, *gone]))
     return found
 
-# %% ../../nbs/32e_recommend.query.ipynb #0039
+# %% ../../nbs/32e_recommend.query.ipynb #0040
 def embed_query(
     query: Query,  # of any kind
     spaces: Spaces,  # fitted
@@ -365,7 +365,7 @@ def embed_query(
     items = {"image": query_pictures(query), "text": query.text}
     return {kind: spaces.embed_items(many, kind) for kind, many in items.items() if many}
 
-# %% ../../nbs/32e_recommend.query.ipynb #0040
+# %% ../../nbs/32e_recommend.query.ipynb #0041
 def direction(
     shelf: Shelf,  # everything that is asked
     question: Question,  # of `read_questions`
@@ -393,7 +393,7 @@ def direction(
         ]
     )
 
-# %% ../../nbs/32e_recommend.query.ipynb #0043
+# %% ../../nbs/32e_recommend.query.ipynb #0044
 def mean_words(
     rows: sp.csr_matrix,  # (n, terms); rows of zeros do not count
     weights: np.ndarray | None = None,  # (n,) of the rows; None: all alike
@@ -404,7 +404,7 @@ def mean_words(
     total = weights.sum()
     return sp.csr_matrix((weights / (total or 1.0))[None].astype(np.float32)) @ rows
 
-
+# %% ../../nbs/32e_recommend.query.ipynb #0045
 def asked_words(
     shelf: Shelf,  # everything that is asked
     query: Query,  # with its examples
@@ -429,7 +429,19 @@ def asked_words(
         found[name] = said.tocsr()
     return found
 
-# %% ../../nbs/32e_recommend.query.ipynb #0046
+# %% ../../nbs/32e_recommend.query.ipynb #0048
+def word_scores(
+    shelf: Shelf,  # everything that is asked
+    asked: Mapping[str, sp.csr_matrix],  # of `asked_words`
+    shares: Mapping[str, float],  # of the score, for the spaces whose words count
+) -> dict[str, np.ndarray]:
+    """Return what the words of a question add to each score: float32 (products,) by space."""
+    return {
+        name: shelf.words[name].scores(asked[name])[0] * np.float32(share)
+        for name, share in shares.items()
+    }
+
+# %% ../../nbs/32e_recommend.query.ipynb #0049
 def read_questions(
     shelf: Shelf,  # everything that is asked
     query: Query,  # with its wishes
@@ -450,9 +462,8 @@ def read_questions(
             *(v[at[kind]] for kind, v in embedded.items() if kind in at),
         ]
         found = direction(shelf, question, np.vstack(items), positive, negative)
-        silent = question.history is None and not any(found[part].any() for part in weighed)
-        silent = silent and not any(own_words[n] for own_words in says.values())
-        if question.of_user_alone and silent:
+        spoken = any(found[part].any() for part in weighed) or any(s[n] for s in says.values())
+        if question.of_user_alone and question.history is None and not spoken:
             question.history, question.popular = shelf.profiles.popular(shelf.ids), True
         directions.append(found)
     vectors = np.stack(directions)
@@ -465,8 +476,6 @@ def read_questions(
         question.shares = dict(zip(shelf.parts, shares[n].tolist(), strict=True))
         if question.history is not None:
             question.history = question.history * np.float32(of_users[n])
-        for place, name in enumerate(shelf.parts):
-            if name in says and says[name][n]:
-                found = shelf.words[name].scores(asked[n][name])[0]
-                question.words[name] = found * np.float32(shares[n, place] * exact[place])
+        by_words = dict(zip(shelf.parts, shares[n] * exact, strict=True))
+        question.words = word_scores(shelf, asked[n], {k: by_words[k] for k in says if says[k][n]})
     return questions

@@ -41,7 +41,7 @@ def mmr(
 # %% ../../nbs/32a_recommend.ranking.ipynb #0015
 NEAR_DUPLICATE = 0.995  # two products count as the same from this cosine on
 
-
+# %% ../../nbs/32a_recommend.ranking.ipynb #0016
 def deduplicate(
     vectors: np.ndarray,  # (n, d), each of length 1 or 0, best candidate first
     threshold: float = NEAR_DUPLICATE,  # the cosine from which two candidates are the same
@@ -63,7 +63,7 @@ def deduplicate(
             kept.append(n)
     return stands
 
-# %% ../../nbs/32a_recommend.ranking.ipynb #0020
+# %% ../../nbs/32a_recommend.ranking.ipynb #0021
 def mean_known(
     vectors: np.ndarray,  # (n, d)
 ) -> np.ndarray:
@@ -71,7 +71,7 @@ def mean_known(
     vectors = np.asarray(vectors, np.float32)
     return vectors.sum(0) / max(1, int(vectors.any(axis=1).sum()))
 
-# %% ../../nbs/32a_recommend.ranking.ipynb #0021
+# %% ../../nbs/32a_recommend.ranking.ipynb #0022
 def rocchio(
     query: np.ndarray,  # (d,), of length 1, or zeros where there is no query yet
     positive: np.ndarray,  # (n, d) to move towards; a row of zeros counts for nothing
@@ -83,7 +83,7 @@ def rocchio(
     moved = query + towards * mean_known(positive) - away * mean_known(negative)
     return unit_rows(moved[None])[0]
 
-# %% ../../nbs/32a_recommend.ranking.ipynb #0024
+# %% ../../nbs/32a_recommend.ranking.ipynb #0025
 @figure_style
 def thresholds_figure(
     table: pd.DataFrame,  # columns min_score, precision and kept, see `threshold_table`
@@ -103,7 +103,7 @@ def thresholds_figure(
     ax.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
-# %% ../../nbs/32a_recommend.ranking.ipynb #0026
+# %% ../../nbs/32a_recommend.ranking.ipynb #0027
 class MinScore(float):
     """A threshold for `min_score`, with the table it was chosen from.
 
@@ -148,7 +148,7 @@ class MinScore(float):
     def _repr_html_(self):
         return f"<p><b>min_score = {float(self):.3f}</b><br>{self._summary()}</p>"
 
-# %% ../../nbs/32a_recommend.ranking.ipynb #0028
+# %% ../../nbs/32a_recommend.ranking.ipynb #0029
 def threshold_table(
     scores: np.ndarray,  # (n,) of pairs
     right: np.ndarray,  # bool (n,), True for a pair that belongs together
@@ -168,7 +168,7 @@ def threshold_table(
     shares = {"precision": hits / np.arange(1, len(hits) + 1), "kept": hits / hits[-1]}
     return pd.DataFrame({"min_score": scores} | shares)[last].reset_index(drop=True)
 
-# %% ../../nbs/32a_recommend.ranking.ipynb #0030
+# %% ../../nbs/32a_recommend.ranking.ipynb #0031
 def suggest_threshold(
     scores: np.ndarray,  # (n,) of pairs
     right: np.ndarray,  # bool (n,), True for a pair that belongs together

@@ -85,7 +85,7 @@ class UserTuning(NamedTuple):
     model: UserModel  # the best, not fitted
     table: pd.DataFrame  # one row a trial, the best first: options, ndcg, defaults
 
-
+# %% ../../nbs/34k_recommend.selection.ipynb #0020
 def option_oracle(
     method: str,  # "bayesian" or "random"
     trials: int,  # at most
@@ -100,7 +100,7 @@ def option_oracle(
     oracle.verbose = 0
     return oracle
 
-# %% ../../nbs/34k_recommend.selection.ipynb #0021
+# %% ../../nbs/34k_recommend.selection.ipynb #0022
 def run_search(
     value: Callable[[dict], float],  # of options, to be made large
     space: Mapping,  # checked, of `space_of`
@@ -118,7 +118,7 @@ def run_search(
     done = [t for t in oracle.trials.values() if t.status == "COMPLETED"]
     return [(draw_values(t.hyperparameters, space), t.score) for t in done]
 
-# %% ../../nbs/34k_recommend.selection.ipynb #0023
+# %% ../../nbs/34k_recommend.selection.ipynb #0024
 def tune_user_model(
     kind: Callable[..., UserModel],  # a class of user models, e.g. `ALS`, or a function
     history: History,  # the training events
@@ -153,7 +153,7 @@ def tune_user_model(
     best = {} if table["defaults"].iloc[0] else max(tried, key=lambda t: t[1])[0]
     return UserTuning(kind(**fixed, **best), table.reset_index(drop=True))
 
-# %% ../../nbs/34k_recommend.selection.ipynb #0024
+# %% ../../nbs/34k_recommend.selection.ipynb #0025
 def _defaults(model: UserModel, space: Mapping) -> dict:
     "Return the options of a model that a search would vary."
     return {name: getattr(model, name, None) for name in space}

@@ -26,7 +26,7 @@ _COLUMNS = ["dim", "megabytes", "licence", "language", "packages", "hub"]
 SENTENCE_MODELS = pd.DataFrame(columns=_COLUMNS, index=pd.Index([], name="name", dtype=object))
 _FOLDERS: dict[str, Path] = {}
 
-
+# %% ../../nbs/30d_recommend.sentences.ipynb #0010
 def register_sentence_model(
     name: str,  # by which it is asked for; another one of that name is replaced
     dim: int,  # length of a vector
@@ -44,7 +44,7 @@ def register_sentence_model(
     if folder is not None:
         _FOLDERS[name] = Path(folder)
 
-# %% ../../nbs/30d_recommend.sentences.ipynb #0010
+# %% ../../nbs/30d_recommend.sentences.ipynb #0011
 _HUB = "sentence-transformers"
 register_sentence_model(
     "minilm", 384, 91, "Apache 2.0",
@@ -59,7 +59,7 @@ register_sentence_model(
 register_sentence_model("potion", 256, 31, "MIT", hub="minishlab/potion-base-8M")
 register_sentence_model("wordllama", 256, 18, "MIT", packages=("wordllama/",))
 
-# %% ../../nbs/30d_recommend.sentences.ipynb #0013
+# %% ../../nbs/30d_recommend.sentences.ipynb #0014
 _ROLES = {
     "tokenizer.json": ("tokenizer.json", "tokenizers/*tokenizer*.json"),
     "config.json": ("config.json",),
@@ -69,7 +69,7 @@ _ROLES = {
     "sentence_bert_config.json": ("sentence_bert_config.json",),
 }
 
-
+# %% ../../nbs/30d_recommend.sentences.ipynb #0015
 def sentence_files(
     folder: str | Path,  # as an encoder is published, or the package `wordllama`
 ) -> dict[str, Path]:
@@ -89,7 +89,7 @@ def sentence_files(
         raise FileNotFoundError(f"`model` {str(folder)!r} is no folder of an encoder: no {lacks}")
     return found
 
-# %% ../../nbs/30d_recommend.sentences.ipynb #0016
+# %% ../../nbs/30d_recommend.sentences.ipynb #0018
 def _in_package(place: str) -> Path | None:
     "Return the folder `package/folder` of an installed package; a zip is unpacked into the cache."
     package, _, inside = place.partition("/")
@@ -107,7 +107,7 @@ def _in_package(place: str) -> Path | None:
         new.rename(folder)
     return folder
 
-
+# %% ../../nbs/30d_recommend.sentences.ipynb #0019
 def _in_hub_cache(repo: str) -> Path | None:
     "Return the folder of a repository that the Hugging Face hub has fetched before."
     if not repo or not find_spec("huggingface_hub"):
@@ -116,7 +116,7 @@ def _in_hub_cache(repo: str) -> Path | None:
     file = hub.try_to_load_from_cache(repo, "tokenizer.json")
     return Path(file).parent if isinstance(file, str) else None
 
-
+# %% ../../nbs/30d_recommend.sentences.ipynb #0020
 def find_sentence_model(
     name: str,  # one of `SENTENCE_MODELS`
 ) -> Path | None:
@@ -134,17 +134,17 @@ def find_sentence_model(
             continue
     return None
 
-# %% ../../nbs/30d_recommend.sentences.ipynb #0019
+# %% ../../nbs/30d_recommend.sentences.ipynb #0023
 PREFERRED = ("minilm", "bge-small", "potion", "wordllama")
 
-
+# %% ../../nbs/30d_recommend.sentences.ipynb #0024
 def best_sentence_model() -> str | None:
     """Return the name of the best encoder on this machine, or None where there is none."""
     if not find_spec("tokenizers"):
         return None
     return next((name for name in PREFERRED if find_sentence_model(name)), None)
 
-
+# %% ../../nbs/30d_recommend.sentences.ipynb #0025
 def why_no_sentences() -> str:
     """Return what to install for vectors of sentences, in one sentence."""
     return (
@@ -153,7 +153,7 @@ def why_no_sentences() -> str:
         'and `SentenceEmbedder("minilm")` fetches a better one from the Hugging Face hub'
     )
 
-
+# %% ../../nbs/30d_recommend.sentences.ipynb #0026
 def fetch_sentence_model(
     name: str,  # one of `SENTENCE_MODELS`
 ) -> Path:
@@ -180,7 +180,7 @@ def fetch_sentence_model(
             f"connect to the internet, or give `model` a folder with the files of {repo}"
         ) from e
 
-# %% ../../nbs/30d_recommend.sentences.ipynb #0022
+# %% ../../nbs/30d_recommend.sentences.ipynb #0029
 def read_tokenizer(
     file: str | Path,  # tokenizer.json
     max_length: int,  # tokens at which a text is cut
@@ -198,7 +198,7 @@ def read_tokenizer(
 
     return run
 
-
+# %% ../../nbs/30d_recommend.sentences.ipynb #0030
 def batches_by_length(
     lengths: Sequence[int],  # number of tokens of each text
     tokens: int = 8192,  # in a batch, padding included
@@ -214,7 +214,7 @@ def batches_by_length(
         yield order[start:end]
         start = end
 
-# %% ../../nbs/30d_recommend.sentences.ipynb #0024
+# %% ../../nbs/30d_recommend.sentences.ipynb #0032
 def encode_tokens(
     encoder: Callable,  # from (ids, mask), int32 (n, length), to float (n, d)
     texts: Sequence[Sequence[int]],  # the tokens of each text
@@ -231,7 +231,7 @@ def encode_tokens(
         out[rows] = encoder(ids, mask)
     return out
 
-# %% ../../nbs/30d_recommend.sentences.ipynb #0027
+# %% ../../nbs/30d_recommend.sentences.ipynb #0035
 class SentenceEmbedder(TextEmbedder):
     """Turn texts into vectors by their meaning, with a published encoder of sentences.
 

@@ -28,7 +28,7 @@ from .user_models import UserModel
 # %% ../../nbs/34h_recommend.sequential.ipynb #0011
 GAPS = 16  # classes of time between two events
 
-
+# %% ../../nbs/34h_recommend.sequential.ipynb #0012
 class Sequences(NamedTuple):
     """Hold what users had in order: user n had `items[ends[n]:ends[n + 1]]`."""
 
@@ -36,7 +36,7 @@ class Sequences(NamedTuple):
     gaps: np.ndarray  # int32 (e,), class of the time since the event before; 0 for unknown
     ends: np.ndarray  # int (users + 1,)
 
-
+# %% ../../nbs/34h_recommend.sequential.ipynb #0013
 def gap_classes(
     times: np.ndarray,  # datetime64 (e,)
     first: np.ndarray,  # bool (e,), the first event of a user
@@ -47,7 +47,7 @@ def gap_classes(
     classes = np.log2(1 + np.maximum(np.where(known, hours, 0), 0)).astype(np.int32) + 1
     return np.where(known, np.minimum(classes, GAPS - 1), 0).astype(np.int32)
 
-
+# %% ../../nbs/34h_recommend.sequential.ipynb #0014
 def event_sequences(
     history: History,  # the events
     repeats: bool = False,  # keep every event of a product, not only its last
@@ -68,10 +68,10 @@ def event_sequences(
     ends = np.searchsorted(users, np.arange(len(history.users) + 1))
     return Sequences(items, gap_classes(times, first), ends)
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0014
+# %% ../../nbs/34h_recommend.sequential.ipynb #0017
 LENGTHS = 2 ** np.arange(2, 11)  # widths of the rectangles
 
-
+# %% ../../nbs/34h_recommend.sequential.ipynb #0018
 def windows(
     ends: np.ndarray,  # (n + 1,), as of `event_sequences`
     length: int,  # events that the network reads at most
@@ -89,7 +89,7 @@ def windows(
     starts = np.concatenate(starts)
     return starts, np.concatenate(lasts) - starts
 
-
+# %% ../../nbs/34h_recommend.sequential.ipynb #0019
 def rectangle(
     values: np.ndarray,  # (e,)
     starts: np.ndarray,  # (b,)
@@ -101,7 +101,7 @@ def rectangle(
     there = steps < sizes[:, None]
     return np.where(there, values[np.where(there, starts[:, None] + steps, 0)], 0)
 
-
+# %% ../../nbs/34h_recommend.sequential.ipynb #0020
 def next_events(
     sequences: Sequences,  # of `event_sequences`
     length: int,  # events that the network reads at most
@@ -125,7 +125,7 @@ def next_events(
             found.append((shown, gaps, rectangle(sequences.items + 1, begin + 1, count, width)))
     return [found[n] for n in rng.permutation(len(found))]
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0017
+# %% ../../nbs/34h_recommend.sequential.ipynb #0023
 def new_weights(
     n: int,  # number of products
     dim: int,  # length of each vector
@@ -150,7 +150,7 @@ def new_weights(
         weights |= {f"{name}_gain": np.ones(dim), f"{name}_shift": np.zeros(dim)}
     return {name: w.astype(np.float32) for name, w in weights.items()}
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0019
+# %% ../../nbs/34h_recommend.sequential.ipynb #0025
 def layer_norm(
     xp: ModuleType,  # NumPy or `keras.ops`
     x,  # values, the last axis is normalised
@@ -162,7 +162,7 @@ def layer_norm(
     deviation = xp.sqrt(xp.mean(centred * centred, axis=-1, keepdims=True) + 1e-6)
     return centred / deviation * gain + shift
 
-
+# %% ../../nbs/34h_recommend.sequential.ipynb #0026
 def attend(
     xp: ModuleType,  # numpy or keras.ops
     weights: Mapping,  # of the network
@@ -184,7 +184,7 @@ def attend(
     seen = xp.reshape(xp.transpose(xp.matmul(share, v), (0, 2, 1, 3)), (b, width, dim))
     return xp.matmul(seen, weights[f"out{block}"]) + weights[f"out{block}_shift"]
 
-
+# %% ../../nbs/34h_recommend.sequential.ipynb #0027
 def encode(
     xp: ModuleType,  # numpy or keras.ops
     weights: Mapping,  # of the network
@@ -203,7 +203,7 @@ def encode(
         x = x + drop(xp.matmul(drop(wide), weights[f"narrow{b}"]) + weights[f"narrow{b}_shift"])
     return layer_norm(xp, x, weights["norm_gain"], weights["norm_shift"])
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0023
+# %% ../../nbs/34h_recommend.sequential.ipynb #0031
 def item_table(
     xp: ModuleType,  # numpy or keras.ops
     weights: Mapping,  # of the network
@@ -214,7 +214,7 @@ def item_table(
     own = weights["items"] if keep is None else weights["items"] * keep
     return own if content is None else own + xp.matmul(content, weights["content"])
 
-
+# %% ../../nbs/34h_recommend.sequential.ipynb #0032
 def event_vectors(
     xp: ModuleType,  # numpy or keras.ops
     weights: Mapping,  # of the network
@@ -226,7 +226,7 @@ def event_vectors(
     x = xp.take(table, xp.maximum(shown - 1, 0), axis=0) * table.shape[1] ** 0.5
     return x + xp.take(weights["gaps"], gaps, axis=0) if "gaps" in weights else x
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0026
+# %% ../../nbs/34h_recommend.sequential.ipynb #0035
 def next_event_loss(
     xp: ModuleType,  # numpy or keras.ops
     read,  # (q, dim), of `encode`
@@ -250,7 +250,7 @@ def next_event_loss(
     counted = xp.where(asked > 0, np.float32(1), np.float32(0))
     return xp.sum((total - mine) * counted) / xp.maximum(xp.sum(counted), 1)
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0029
+# %% ../../nbs/34h_recommend.sequential.ipynb #0038
 def add_weights(
     model: Any,  # a `keras.Model`
     weights: Mapping[str, np.ndarray],  # by name
@@ -262,7 +262,7 @@ def add_weights(
         named[name].assign(value)
     return named
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0030
+# %% ../../nbs/34h_recommend.sequential.ipynb #0039
 def keep_most(
     n: int,  # number of products
     seed: Any,  # a `keras.random.SeedGenerator`
@@ -272,7 +272,7 @@ def keep_most(
 
     return keras.ops.cast(keras.random.uniform((n, 1), seed=seed) > 0.1, "float32")
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0033
+# %% ../../nbs/34h_recommend.sequential.ipynb #0042
 def keras_network(
     weights: Mapping[str, np.ndarray],  # of `new_weights`
     content: np.ndarray | None,  # (n, c), the content of the products
@@ -316,7 +316,7 @@ def keras_network(
     model.compile(optimizer=adam, jit_compile=len(weights["items"]) > 1000)  # pays in large shops
     return model
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0036
+# %% ../../nbs/34h_recommend.sequential.ipynb #0045
 def last_states(
     weights: Mapping[str, np.ndarray],  # of the network
     table: np.ndarray,  # (n, dim), the vectors of the products
@@ -338,7 +338,7 @@ def last_states(
         found[at] = read[np.arange(len(at)), sizes[at] - 1]
     return found
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0039
+# %% ../../nbs/34h_recommend.sequential.ipynb #0048
 def hold_back(
     sequences: Sequences,  # of `event_sequences`
     most: int,  # users, at most; a fifth of those with three events or more
@@ -359,7 +359,7 @@ def hold_back(
     asked = Sequences(train.items[theirs], train.gaps[theirs], ends)
     return train, asked, sequences.items[last]
 
-
+# %% ../../nbs/34h_recommend.sequential.ipynb #0049
 def next_ndcg(
     states: np.ndarray,  # (n, dim), of `last_states`
     table: np.ndarray,  # (m, dim), the vectors of the products
@@ -378,7 +378,7 @@ def next_ndcg(
         gain.append(1 / np.log2(ranks + 2))
     return float(np.concatenate(gain).mean())
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0042
+# %% ../../nbs/34h_recommend.sequential.ipynb #0052
 def fingerprint(
     options: Mapping,  # of the training, as JSON
     *arrays: np.ndarray,  # the data
@@ -389,7 +389,7 @@ def fingerprint(
         made.update(np.ascontiguousarray(a).tobytes())
     return made.hexdigest()[:16]
 
-
+# %% ../../nbs/34h_recommend.sequential.ipynb #0053
 class Training:
     """Hold what changes from pass to pass in training, in memory and in a folder."""
 
@@ -444,7 +444,7 @@ class Training:
         self.state = state
         return self
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0045
+# %% ../../nbs/34h_recommend.sequential.ipynb #0056
 def negative_sampler(
     items: np.ndarray,  # int (e,), the products of all events
     n: int,  # number of products
@@ -463,7 +463,7 @@ def negative_sampler(
 
     return draw
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0048
+# %% ../../nbs/34h_recommend.sequential.ipynb #0059
 def judge_pass(
     weights: Mapping[str, np.ndarray],  # after the pass
     content: np.ndarray | None,  # (n, c), the content of the products
@@ -479,10 +479,10 @@ def judge_pass(
     table = item_table(np, weights, content)
     return next_ndcg(last_states(weights, table, asked, heads), table, asked, answers)
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0050
+# %% ../../nbs/34h_recommend.sequential.ipynb #0061
 PATIENCE = 4  # passes without a better one, before the steps are made smaller
 
-
+# %% ../../nbs/34h_recommend.sequential.ipynb #0062
 def train_network(
     training: Training,  # at its beginning, or resumed
     sequences: Sequences,  # of `event_sequences`
@@ -519,7 +519,7 @@ def train_network(
     bar.close()
     return training.kept
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0052
+# %% ../../nbs/34h_recommend.sequential.ipynb #0064
 def slices(
     starts: np.ndarray,  # int (n,)
     ends: np.ndarray,  # int (n,)
@@ -528,7 +528,7 @@ def slices(
     sizes = ends - starts
     return np.repeat(starts - sizes.cumsum() + sizes, sizes) + np.arange(sizes.sum())
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0055
+# %% ../../nbs/34h_recommend.sequential.ipynb #0067
 class _Network(UserModel):
     "Train the network, and answer by it."
 
@@ -597,10 +597,10 @@ class _Network(UserModel):
         states = last_states(weights, table, self._sequences(rows, users), self.heads)
         return self._completed((states @ table.T).round(5), rows)
 
-# %% ../../nbs/34h_recommend.sequential.ipynb #0056
+# %% ../../nbs/34h_recommend.sequential.ipynb #0068
 FULL_SUM = 30_000  # products, up to which the loss runs over all of them
 
-
+# %% ../../nbs/34h_recommend.sequential.ipynb #0069
 class Sequential(_Network):
     """Recommend what follows on a user's events in their order, by self-attention.
 

@@ -40,7 +40,7 @@ def product_queries(
     exact = np.array([shelf.spaces.word_shares.get(name, 0.0) for name in shelf.parts])
     return scale_parts(vectors, shelf.parts, shares * (1 - exact))
 
-
+# %% ../../nbs/32g_recommend.similarity.ipynb #0010
 def word_queries(
     shelf: Shelf,  # everything that is asked
     vectors: np.ndarray,  # (n, dim) of products
@@ -61,7 +61,7 @@ def word_queries(
             found[name] = sp.diags(factors.astype(np.float32)).dot(own(asked)).tocsr()
     return found
 
-
+# %% ../../nbs/32g_recommend.similarity.ipynb #0011
 def nearest(
     shelf: Shelf,  # everything that is asked
     queries: np.ndarray,  # (n, dim), of `product_queries`
@@ -83,7 +83,7 @@ def nearest(
         found.append(tuple(pair))
     return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
 
-# %% ../../nbs/32g_recommend.similarity.ipynb #0010
+# %% ../../nbs/32g_recommend.similarity.ipynb #0012
 def nearest_others(
     shelf: Shelf,  # everything that is asked
     rows: np.ndarray,  # (n,) products
@@ -106,7 +106,7 @@ def nearest_others(
     found, scores = found[other].reshape(shape), np.clip(scores[other], -1, 1).reshape(shape)
     return np.where(silent[:, None], -1, found), np.where(silent[:, None], np.nan, scores)
 
-# %% ../../nbs/32g_recommend.similarity.ipynb #0013
+# %% ../../nbs/32g_recommend.similarity.ipynb #0015
 def warn_silent(
     ids: Sequence[str],  # (n,) products that were asked for
     silent: np.ndarray,  # bool (n,), those that say nothing
@@ -121,7 +121,7 @@ def warn_silent(
             stacklevel=3,
         )
 
-# %% ../../nbs/32g_recommend.similarity.ipynb #0016
+# %% ../../nbs/32g_recommend.similarity.ipynb #0018
 def write_matrix(
     blocks: Iterator[tuple[Sequence[str], np.ndarray]],  # (ids, scores (rows, n)) in order
     path: Path,  # of the file
@@ -143,10 +143,10 @@ def write_matrix(
         tmp.unlink(missing_ok=True)
     return path
 
-# %% ../../nbs/32g_recommend.similarity.ipynb #0018
+# %% ../../nbs/32g_recommend.similarity.ipynb #0020
 LARGEST = 2**30  # bytes of a matrix that is returned rather than written
 
-
+# %% ../../nbs/32g_recommend.similarity.ipynb #0021
 def check_matrix(
     n: int,  # the number of products
     dtype: str,  # "float32" or "float16"
@@ -161,7 +161,7 @@ def check_matrix(
             f"a matrix of {n:,} products has {size / 2**30:,.1f} GB: give a `path` to write it to"
         )
 
-# %% ../../nbs/32g_recommend.similarity.ipynb #0019
+# %% ../../nbs/32g_recommend.similarity.ipynb #0022
 def matrix_blocks(
     shelf: Shelf,  # everything that is asked
     ids: Sequence[str],  # of the rows and the columns
@@ -179,7 +179,7 @@ def matrix_blocks(
             scores += shelf.words[name].scores(own)[:, rows]
         yield ids[part], np.clip(scores, -1, 1).astype(dtype)
 
-# %% ../../nbs/32g_recommend.similarity.ipynb #0022
+# %% ../../nbs/32g_recommend.similarity.ipynb #0025
 def label_pairs(
     shelf: Shelf,  # everything that is asked
     asked: Catalog,  # products with a label; of the shelf, or others
@@ -197,7 +197,7 @@ def label_pairs(
     right = theirs == asked.products[target].to_numpy(object)[:, None]
     return scores[pairs], right[pairs]
 
-# %% ../../nbs/32g_recommend.similarity.ipynb #0023
+# %% ../../nbs/32g_recommend.similarity.ipynb #0026
 def check_target(
     catalog: Catalog,  # products
     target: str,  # the column of the labels
@@ -207,7 +207,7 @@ def check_target(
         there = ", ".join(catalog.products.columns)
         raise ValueError(f"`target` {target!r} is not in the catalogue; it has {there}")
 
-# %% ../../nbs/32g_recommend.similarity.ipynb #0024
+# %% ../../nbs/32g_recommend.similarity.ipynb #0027
 def labelled_sample(
     catalog: Catalog,  # products
     target: str,  # the column of the labels
@@ -219,7 +219,7 @@ def labelled_sample(
     labelled = catalog[catalog.products[target].notna()]
     return labelled.sample(min(n, len(labelled)), seed)
 
-# %% ../../nbs/32g_recommend.similarity.ipynb #0025
+# %% ../../nbs/32g_recommend.similarity.ipynb #0028
 def label_threshold(
     shelf: Shelf,  # everything that is asked
     asked: Catalog,  # products with a label

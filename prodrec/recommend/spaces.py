@@ -21,7 +21,7 @@ from ..stats import unit_rows
 # %% ../../nbs/32d_recommend.spaces.ipynb #0009
 KINDS = ("image", "text")  # what a query may be made of, besides products and users
 
-
+# %% ../../nbs/32d_recommend.spaces.ipynb #0010
 def as_embedder(
     embedder,  # an `Embedder`, a fitted `ImageClassifier`, or "auto" for pictures or texts
     name: str,  # of the argument, for the error
@@ -41,7 +41,7 @@ def as_embedder(
         raise TypeError(f"`{name}` must be an embedder, received {embedder!r}")
     return embedder
 
-# %% ../../nbs/32d_recommend.spaces.ipynb #0011
+# %% ../../nbs/32d_recommend.spaces.ipynb #0012
 def named_spaces(
     spaces: Sequence[Embedder] | Mapping[str, Embedder] | None = None,  # a list, a dict, or one
     image=None,  # short for a space "image": an embedder of pictures or a fitted classifier
@@ -81,7 +81,7 @@ def named_spaces(
         raise ValueError("give `image`, `text` or both: there is nothing to compare products by")
     return found
 
-# %% ../../nbs/32d_recommend.spaces.ipynb #0014
+# %% ../../nbs/32d_recommend.spaces.ipynb #0015
 class Spaces(Mapping):
     """Embedders side by side, by name; a product's vector is the row of its vectors in all."""
 
@@ -183,7 +183,7 @@ class Spaces(Mapping):
         inside = ", ".join(f"{name}={e!r}" for name, e in self.items())
         return f"Spaces({inside})"
 
-# %% ../../nbs/32d_recommend.spaces.ipynb #0017
+# %% ../../nbs/32d_recommend.spaces.ipynb #0018
 def default_weights(
     spaces: Spaces,  # the spaces to weigh
 ) -> dict[str, float]:
@@ -193,7 +193,7 @@ def default_weights(
     weights = {name: 0.7 / len(pictures) for name in pictures}
     return weights | {name: 0.3 / len(words) for name in words} | {"history": 0.5}
 
-# %% ../../nbs/32d_recommend.spaces.ipynb #0018
+# %% ../../nbs/32d_recommend.spaces.ipynb #0019
 def checked_weights(
     weights: Mapping[str, float],  # by name of the space; "history" for the share of users' choices
     spaces: Spaces,  # the spaces that there are
@@ -214,7 +214,7 @@ def checked_weights(
     own = {"history": float(weights.get("history", history))}
     return {name: float(weights.get(name, 0.0)) for name in spaces} | own
 
-# %% ../../nbs/32d_recommend.spaces.ipynb #0021
+# %% ../../nbs/32d_recommend.spaces.ipynb #0022
 def weight_shares(
     vectors: np.ndarray,  # (n, dim) of queries
     parts: Mapping[str, slice],  # the place of each space
@@ -242,7 +242,7 @@ def weight_shares(
     of_users = np.where(known, np.where(total > 0, share, 1.0), 0.0)
     return shares * ((1 - of_users) / np.where(total > 0, total, 1))[:, None], of_users
 
-# %% ../../nbs/32d_recommend.spaces.ipynb #0022
+# %% ../../nbs/32d_recommend.spaces.ipynb #0023
 def scale_parts(
     vectors: np.ndarray,  # (n, dim)
     parts: Mapping[str, slice],  # the place of each space
@@ -252,7 +252,7 @@ def scale_parts(
     scaled = [vectors[:, p] * factors[:, n, None] for n, p in enumerate(parts.values())]
     return np.hstack(scaled).astype(np.float32)
 
-# %% ../../nbs/32d_recommend.spaces.ipynb #0025
+# %% ../../nbs/32d_recommend.spaces.ipynb #0026
 def product_units(
     vectors: np.ndarray,  # (n, dim) of products
     parts: Mapping[str, slice],  # the place of each space

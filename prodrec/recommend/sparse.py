@@ -32,7 +32,7 @@ FUNCTION_WORDS = frozenset(
     "around keep wear want need like one".split()
 )
 
-
+# %% ../../nbs/31e_recommend.sparse.ipynb #0010
 def terms(
     text: str,  # in any script
     joined: Iterable[str] = (),  # words that also stand apart, such as "tshirt"
@@ -42,7 +42,7 @@ def terms(
     pairs = (a + b for a, b in zip(found, found[1:], strict=False))
     return found + [pair for pair in pairs if pair in joined]
 
-
+# %% ../../nbs/31e_recommend.sparse.ipynb #0011
 def written_apart(
     texts: Iterable[Sequence[str]],  # the terms of each text
 ) -> set[str]:
@@ -52,7 +52,7 @@ def written_apart(
     pairs = {a + b for text in texts for a, b in zip(text, text[1:], strict=False)}
     return {pair for pair in pairs & single if not pair.isdigit()}
 
-# %% ../../nbs/31e_recommend.sparse.ipynb #0012
+# %% ../../nbs/31e_recommend.sparse.ipynb #0014
 def idf(
     counts: np.ndarray,  # (terms,), the number of products that have each
     n: int,  # the number of products
@@ -60,7 +60,7 @@ def idf(
     """Return how rare each term is, float32 (terms,)."""
     return np.log1p((n - counts + 0.5) / (counts + 0.5)).astype(np.float32)
 
-
+# %% ../../nbs/31e_recommend.sparse.ipynb #0015
 def bm25(
     counts: sp.csr_matrix,  # (n, terms), how often each text has each term
     mean: float,  # number of terms of a text, on average
@@ -74,7 +74,7 @@ def bm25(
     m = np.minimum(1, (k1 + 1) * f / (f + k1 * (1 - b + b * rows)))
     return sp.csr_matrix((m.astype(np.float32), counts.indices, counts.indptr), counts.shape)
 
-# %% ../../nbs/31e_recommend.sparse.ipynb #0015
+# %% ../../nbs/31e_recommend.sparse.ipynb #0018
 def grams(
     word: str,  # a term
 ) -> set[str]:
@@ -82,7 +82,7 @@ def grams(
     marked = f"^{word}$"
     return {a + b for a, b in zip(marked, marked[1:], strict=False)}
 
-
+# %% ../../nbs/31e_recommend.sparse.ipynb #0019
 def typing_errors(
     a: str,  # a word
     b: str,  # another
@@ -99,7 +99,7 @@ def typing_errors(
         before, last = last, row
     return last[-1]
 
-# %% ../../nbs/31e_recommend.sparse.ipynb #0017
+# %% ../../nbs/31e_recommend.sparse.ipynb #0021
 class Spelling:
     """Find the known words that an unknown one may be a misspelling of."""
 
@@ -138,7 +138,7 @@ class Spelling:
                     found.append((other, 1 - errors / len(word)))
         return sorted(found, key=lambda pair: -pair[1])[:k]
 
-# %% ../../nbs/31e_recommend.sparse.ipynb #0020
+# %% ../../nbs/31e_recommend.sparse.ipynb #0024
 class _Words:
     """Know the terms of texts: what a `WordIndex` is made of."""
 
@@ -182,7 +182,7 @@ class _Words:
             found = part if found is None else found.maximum(part)
         return found.tocsr()
 
-# %% ../../nbs/31e_recommend.sparse.ipynb #0021
+# %% ../../nbs/31e_recommend.sparse.ipynb #0025
 class _Changing(_Words):
     """Let products come and go: what a `WordIndex` is made of."""
 
@@ -266,7 +266,7 @@ class _Changing(_Words):
         """Return the known words, to look up unknown ones."""
         return Spelling(list(self.columns))
 
-# %% ../../nbs/31e_recommend.sparse.ipynb #0022
+# %% ../../nbs/31e_recommend.sparse.ipynb #0026
 class WordIndex(_Changing, Saved):
     """Find products by the words that they have; the sparse half of a search."""
 
@@ -377,7 +377,7 @@ class WordIndex(_Changing, Saved):
             return f"WordIndex(not fitted: call `fit`, reads {' and '.join(self.fields)})"
         return f"WordIndex({len(self):,} products, {len(self.columns):,} terms)"
 
-# %% ../../nbs/31e_recommend.sparse.ipynb #0027
+# %% ../../nbs/31e_recommend.sparse.ipynb #0031
 class SearchEmbedder(TextEmbedder):
     """Compare texts by their meaning and by the words as they are.
 

@@ -341,7 +341,7 @@ def _shortened(value) -> str:
     text = str(value)
     return text if len(text) <= 40 else f"{text[:37]}…"
 
-
+# %% ../../nbs/34b_recommend.user_models.ipynb #0024
 def _known_of(model: "UserModel") -> dict[str, str]:
     "Return the settings of a model and what it knows, by name."
     hidden = ("users", "placement", "space_weights", "arrays")
@@ -353,7 +353,7 @@ def _known_of(model: "UserModel") -> dict[str, str]:
     counts = {"users": len(model.users), "products": len(model), "new": len(model) - known}
     return made | {name: f"{n:,}" for name, n in counts.items()}
 
-# %% ../../nbs/34b_recommend.user_models.ipynb #0024
+# %% ../../nbs/34b_recommend.user_models.ipynb #0025
 class UserModel(_Answers, _Changes, Saved):
     """Recommend products by what users did: the base class of all user models.
 
