@@ -524,7 +524,8 @@ def test_a_histogram_with_two_handles_and_a_chip(sheet, page, catalog):
 
 
 GIVEN = """async (name) => {
-  const canvas = Object.assign(document.createElement("canvas"), { width: 60, height: 60 });
+  const canvas = document.createElement("canvas");
+  Object.assign(canvas, { width: 60, height: 60 });
   canvas.getContext("2d").fillRect(10, 10, 30, 30);
   const blob = await new Promise((done) => canvas.toBlob(done, "image/png")), data = new DataTransfer();
   data.items.add(new File([blob], `${name}.png`, { type: "image/png" }));
