@@ -527,7 +527,8 @@ GIVEN = """async (name) => {
   const canvas = document.createElement("canvas");
   Object.assign(canvas, { width: 60, height: 60 });
   canvas.getContext("2d").fillRect(10, 10, 30, 30);
-  const blob = await new Promise((done) => canvas.toBlob(done, "image/png")), data = new DataTransfer();
+  const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+  const data = new DataTransfer();
   data.items.add(new File([blob], `${name}.png`, { type: "image/png" }));
   const about = { clipboardData: data, dataTransfer: data, bubbles: true, cancelable: true };
   const event = name === "paste" ? new ClipboardEvent(name, about) : new DragEvent(name, about);
