@@ -487,6 +487,9 @@ class UnknownClassError(ValueError):
             kind, name = manifest["kind"], _class_name(manifest)
             if kind in families and _find_class(families[kind], manifest) is None:
                 unknown[name] = _class_module(manifest)
+        if not unknown:  # a class of that name is known, but not to the one that loads
+            manifest = read_manifest(folder)
+            unknown[_class_name(manifest)] = _class_module(manifest)
         self.modules = sorted({*unknown.values()} - {"", "__main__"})
         imports = ", ".join(_import_line(*item) for item in unknown.items())
         one = len(unknown) == 1

@@ -163,12 +163,14 @@ QUICK = {
     "monitor": ["--limit", "180"],
     "retrain": ["--limit", "180", "--epochs", "1"],
     "report": TINY,
+    "worker": ["--once"],
 }
 
 
 def test_the_examples_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(server, "serve", lambda folder, *args, **options: None)
+    Path("new.jsonl").write_text('{"id": "new", "title": "Red mug"}\n', encoding="utf-8")
     results = {}
     for command in [*parser()._subparsers._group_actions[0].choices][
         1:

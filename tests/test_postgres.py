@@ -194,7 +194,7 @@ def test_a_table_that_another_program_has_locked(mother, folder, catalog, url, t
     import psycopg
 
     pid, address, _ = born(mother, folder, url, tmp_path / "log")
-    event = {"user": "ann", "id": catalog.ids[0]}
+    event = {"user": "user-4711", "id": catalog.ids[0]}
     with psycopg.connect(url.replace("+psycopg", "")) as other:
         other.execute("LOCK TABLE prodrec_events, prodrec_changes IN ACCESS EXCLUSIVE MODE")
         with ThreadPoolExecutor(8) as pool:
@@ -211,7 +211,7 @@ def test_a_table_that_another_program_has_locked(mother, folder, catalog, url, t
             assert (told["status"], told["database"]) == ("degraded", "does not answer")
             answers = [
                 requests.post(f"{address}/feedback", json=event, headers=KEY),
-                requests.post(f"{address}/recommend", data={"user": "ann"}),
+                requests.post(f"{address}/recommend", data={"user": "user-4711"}),
                 *(w.result() for w in waiting),
             ]
             assert [a.status_code for a in answers] == [503] * 5
@@ -224,4 +224,4 @@ def test_a_table_that_another_program_has_locked(mother, folder, catalog, url, t
                 os.kill(pid, 0)
                 time.sleep(0.05)
         assert time.perf_counter() - began < 10
-    assert "ann" not in (tmp_path / "log").read_text()
+    assert "user-4711" not in (tmp_path / "log").read_text()

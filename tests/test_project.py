@@ -545,6 +545,9 @@ class Built:
             if word == "WORKDIR":
                 self.cwd = self.inside(rest)
                 self.cwd.mkdir(parents=True, exist_ok=True)
+            elif word == "ARG":
+                name, _, value = rest.partition("=")
+                self.env.setdefault(name, value)
             elif word == "ENV":
                 pairs = (pair.split("=", 1) for pair in rest.split())
                 self.env |= {

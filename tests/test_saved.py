@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from builders import SIZE, history, shop
 from spaces import encoder_folder
+from vectors import vector_server
 
 import prodrec
 from prodrec.core import Saved, file_digest, read_manifest
@@ -188,6 +189,12 @@ def index():
     return FaissIndex().add(np.eye(5, 3, dtype=np.float32))
 
 
+def index_in_postgres():
+    from prodrec.recommend.pgvector import PgVectorIndex
+
+    return PgVectorIndex(vector_server().url, "kept").add(np.eye(5, 3, dtype=np.float32))
+
+
 def complements():
     from prodrec.recommend.complements import Complements
 
@@ -230,6 +237,7 @@ MADE = {  # class → (an object, what it says: an array that must be the same a
     "Blend": (blend, score),
     "Profiles": (profiles, lambda p: p.popular(pd.Index(shop(45).ids))),
     "FaissIndex": (index, lambda i: i.take()),
+    "PgVectorIndex": (index_in_postgres, lambda i: i.take()),
     "ImageClassifier": (classifier, predict),
     "TextClassifier": (words, predict),
     "HybridClassifier": (hybrid, predict),

@@ -19,6 +19,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import sqlalchemy as sa
+
 import prodrec
 from .changes import TYPES
 from prodrec.apps.guards import (
@@ -403,14 +405,18 @@ def serve(
 ):
     """Serve a recommender until it is interrupted; what was begun is finished.
 
-    `ValueError` where the recommender cannot be loaded.
+    `ValueError` where the recommender cannot be loaded or its database does not answer.
     """
     uvicorn = optional("uvicorn", "serve")
     given = {name: value for name, value in options.items() if value is not None}
     options = settings(os.environ) | given
     options["hosts"] = allowed_hosts(options.get("hosts", ()), host)
     app = make_app(path, **options)
-    app.state.live.open()  # what cannot be loaded is refused here, in words
+    try:
+        app.state.live.open()  # what cannot be loaded is refused here, in words
+    except sa.exc.SQLAlchemyError as e:
+        why = hide_password(str(e).splitlines()[0])
+        raise ValueError(f"the database of {str(path)!r} does not answer: {why}") from None
     raise_file_limit()
     start_logs(os.environ.get("PRODREC_ACCESS_LOG", "1") != "0")
     print(f"http://{host}:{port} serves {path}; Ctrl-C stops it", flush=True)

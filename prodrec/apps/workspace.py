@@ -153,7 +153,7 @@ def open_workspace(
         raise ValueError(f"{str(path)!r} holds a workspace without a {needs}")
     return Workspace.load(folder, parts=parts)
 
-# %% ../../nbs/43_apps.workspace.ipynb #0027
+# %% ../../nbs/43_apps.workspace.ipynb #0028
 def _used(state: dict, name: str) -> dict:
     "Return the state of `versions.json` with version `name` in use."
     if name not in state["versions"]:
@@ -162,7 +162,7 @@ def _used(state: dict, name: str) -> dict:
     used = [*state["used"], name] if state["current"] != name else state["used"]
     return state | {"current": name, "used": used}
 
-# %% ../../nbs/43_apps.workspace.ipynb #0029
+# %% ../../nbs/43_apps.workspace.ipynb #0030
 class Versions:
     """Keep saved models in a folder, numbered; one of them is `current`.
 
@@ -265,7 +265,7 @@ class Versions:
     def _repr_html_(self):
         return self.to_frame().to_html()
 
-# %% ../../nbs/43_apps.workspace.ipynb #0032
+# %% ../../nbs/43_apps.workspace.ipynb #0033
 def database_beside(
     path: str | Path,  # a folder of versions, or a saved folder
 ) -> Path:
