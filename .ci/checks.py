@@ -1,6 +1,7 @@
 """What `make test` checks, one stage after the other; every stage is run, whatever came before it.
 
-`python .ci/checks.py` runs all of them but `bare` and `docs`, `python .ci/checks.py export lint` those two.
+`python .ci/checks.py` runs all of them but `bare` and `docs`, `python .ci/checks.py export lint`
+those two.
 """
 
 import os
