@@ -1,7 +1,6 @@
 """What `make test` checks, one stage after the other; every stage is run, whatever came before it.
 
-`python .ci/checks.py` runs all of them but `bare` and `docs`, `python .ci/checks.py export lint`
-those two.
+`python .ci/checks.py` runs all of them but `bare`, `python .ci/checks.py export lint` those two.
 """
 
 import os
@@ -142,14 +141,6 @@ def tests():
     run(sys.executable, "-m", "pytest", *options, "tests", seconds=TEST_SECONDS, capture=False)
 
 
-def docs():
-    """The documentation site is built from the notebooks, its links lead somewhere, and it loads
-    nothing from elsewhere.
-    """
-    with tempfile.TemporaryDirectory() as site:
-        run(sys.executable, ".ci/docs.py", site, seconds=300)
-
-
 # what looks for weights, for real data, for Chromium or for PostgreSQL, and has to do without
 BARE_NOTEBOOKS = (
     "nbs/21a_models.backbones.ipynb",
@@ -193,7 +184,7 @@ def bare():
         run(sys.executable, "-m", "pytest", *skipped, seconds=300, capture=False, env=env)
 
 
-STAGES = {f.__name__: f for f in (export, readme, lint, docs, notebooks, tests, bare)}
+STAGES = {f.__name__: f for f in (export, readme, lint, notebooks, tests, bare)}
 
 
 def tree() -> str:
@@ -205,8 +196,8 @@ def tree() -> str:
 
 def main(names: list[str]):
     names = names or [
-        name for name in STAGES if name not in ("bare", "docs")
-    ]  # `bare` repeats a part of the others, and a test builds the docs, beside other tests
+        name for name in STAGES if name != "bare"
+    ]  # which repeats a part of the others
     if unknown := set(names) - set(STAGES):
         sys.exit(f"no such stage: {', '.join(unknown)}; there are {', '.join(STAGES)}")
     before, failed, start = tree(), [], time.monotonic()

@@ -3,9 +3,10 @@
 import json
 import threading
 from collections import Counter
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+import pytest
 
 
 class Server(ThreadingHTTPServer):
@@ -61,9 +62,9 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def scripted_server():
-    "A server that runs until the block ends."
+@pytest.fixture
+def server():
+    "A server that runs until the test ends."
     server = Server()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -71,3 +72,12 @@ def scripted_server():
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    "A cache folder of the test's own."
+    monkeypatch.setenv("PRODREC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PRODREC_PROGRESS", "0")
+    monkeypatch.delenv("BLUECART_API_KEY", raising=False)
+    return tmp_path / "cache"

@@ -13,26 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
-from scripted import scripted_server
+from scripted import cache, server
 
 from prodrec.data import downloads
 from prodrec.data.bluecart import BlueCart, BlueCartError, to_catalog
 
+__all__ = ["cache", "server"]  # fixtures
+
 KEY = "k3y/with+odd=signs"
-
-
-@pytest.fixture
-def server():
-    with scripted_server() as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("PRODREC_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("PRODREC_PROGRESS", "0")
-    monkeypatch.delenv("BLUECART_API_KEY", raising=False)
-    return tmp_path / "cache"
 
 
 def client(server, **options):

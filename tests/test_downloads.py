@@ -10,7 +10,7 @@ import time
 import pandas as pd
 import pytest
 from PIL import Image
-from scripted import scripted_server
+from scripted import cache, server
 
 from prodrec.core import ImageError
 from prodrec.data import downloads
@@ -18,19 +18,7 @@ from prodrec.data.catalog import Catalog
 from prodrec.data.downloads import download_pictures
 from prodrec.data.pictures import fetch, store_url, url_path
 
-
-@pytest.fixture
-def server():
-    with scripted_server() as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("PRODREC_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("PRODREC_PROGRESS", "0")
-    monkeypatch.delenv("BLUECART_API_KEY", raising=False)
-    return tmp_path / "cache"
+__all__ = ["cache", "server"]  # fixtures
 
 
 def test_a_hold_holds_all():

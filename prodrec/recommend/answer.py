@@ -302,6 +302,8 @@ def unknown_words(
     if not query.text or "text" not in embedded:
         return ""
     known = embedded["text"].any(axis=1)
+    if known.all():
+        return ""
     for index in shelf.words.values():
         known |= np.diff(index.of_texts(query.text).indptr) > 0
     unknown = [text for text, k in zip(query.text, known, strict=True) if not k]

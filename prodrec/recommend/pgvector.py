@@ -20,7 +20,14 @@ import numpy as np
 import sqlalchemy as sa
 
 from ..core import optional
-from .index import DTYPES, Index, check_rows, check_search, check_vectors
+from prodrec.recommend.index import (
+    DTYPES,
+    Index,
+    check_rows,
+    check_search,
+    check_stored,
+    check_vectors,
+)
 from .locks import ReadWriteLock
 
 # %% ../../nbs/31f_recommend.pgvector.ipynb #0009
@@ -353,12 +360,7 @@ class _PgVectors(Index):
 
     def _checked(self, vectors, n: int | None = None) -> np.ndarray:
         "Return `vectors` as they are stored; `ValueError` where they cannot be."
-        vectors = check_vectors(vectors, self.dim, n)
-        largest = np.abs(vectors).max(initial=0)
-        if self.dtype == "float16" and largest > 65_504:
-            text = f"`vectors` holds {largest:,.0f}"
-            raise ValueError(f"{text}: `dtype` 'float16' takes numbers up to 65,504")
-        return vectors.astype(self.dtype)
+        return check_stored(vectors, self.dtype, self.dim, n).astype(self.dtype)
 
     def _graph_for(self, cursor, n: int):
         "Make the graph where `n` vectors need one and there is none."

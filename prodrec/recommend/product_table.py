@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from .filters import any_of, filter_column, is_ordered, is_range
+from .filters import any_of, filter_column, is_ordered, is_range, range_ends
 from .index import check_search, check_vectors
 from prodrec.recommend.pgvector import (
     EXACT_ROWS,
@@ -58,11 +58,7 @@ def range_sql(
     wanted,  # (low, high), either may be None
 ) -> tuple[str, list]:
     """Return the condition of a range and its values."""
-    if len(wanted) != 2:
-        raise ValueError("give a range as (low, high); a list means any of them")
-    low, high = wanted
-    if low is not None and high is not None and low > high:
-        raise ValueError(f"the range ({low!r}, {high!r}) is empty: give (low, high)")
+    low, high = range_ends(wanted)
     said = [f"{name} {sign} %s" for sign, end in ((">=", low), ("<=", high)) if end is not None]
     ends = [end for end in (low, high) if end is not None]
     given = sql_values(values, ends)
