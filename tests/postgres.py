@@ -7,6 +7,7 @@ import glob
 import importlib.util
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -135,3 +136,21 @@ def postgres(vectors: bool = False):
         finally:
             if server._process.poll() is None:
                 server.stop(signal.SIGQUIT)
+
+
+@pytest.fixture(scope="module")
+def server():
+    "A server for the tests of one file."
+    pytest.importorskip("psycopg", reason="`pip install prodrec[postgres]` to test with PostgreSQL")
+    with postgres() as server:
+        yield server
+
+
+def new_database(server: Postgres) -> str:
+    "The URL of a database that nobody has used."
+    import psycopg
+
+    name = f"shop{random.randrange(10**9)}"
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return server.url.replace("/postgres", f"/{name}")

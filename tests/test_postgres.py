@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 import sqlalchemy as sa
-from postgres import postgres
+from postgres import new_database, server
 
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
 from serving import (
@@ -35,25 +35,13 @@ from serving import (
 from prodrec.apps.live import ChangeLog
 from prodrec.recommend.profiles import Feedback
 
-__all__ = ["catalog", "folder", "mother"]  # fixtures
-
-
-@pytest.fixture(scope="module")
-def server():
-    pytest.importorskip("psycopg", reason="`pip install prodrec[postgres]` to test with PostgreSQL")
-    with postgres() as server:
-        yield server
+__all__ = ["catalog", "folder", "mother", "server"]  # fixtures
 
 
 @pytest.fixture
 def url(server):
     "A database of its own for each test."
-    import psycopg
-
-    name = f"shop{random.randrange(10**9)}"
-    with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return server.url.replace("/postgres", f"/{name}")
+    return new_database(server)
 
 
 def test_without_its_driver_it_says_what_to_install(monkeypatch):

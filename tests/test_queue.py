@@ -1,6 +1,5 @@
 """Jobs in a table: one worker each, none lost where a worker is killed, each result kept once."""
 
-import random
 import signal
 import subprocess
 import sys
@@ -9,38 +8,18 @@ import threading
 import time
 
 import pytest
-from postgres import postgres
+from postgres import new_database, server
 
 from prodrec.apps.queue import ATTEMPTS, JobQueue, LeaseLost, work_once
 
+__all__ = ["server"]  # a fixture
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request, tmp_path, servers):
+def url(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'jobs.sqlite'}"
-    import psycopg
-
-    name = f"jobs{random.randrange(10**9)}"
-    with psycopg.connect(servers().url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return servers().url.replace("/postgres", f"/{name}")
-
-
-@pytest.fixture(scope="module")
-def servers():
-    "Give a PostgreSQL server, which is started when a test first asks for it."
-    kept = []
-
-    def server():
-        pytest.importorskip("psycopg", reason='`pip install "prodrec[postgres]"`')
-        if not kept:
-            kept.append(postgres())
-            kept.append(kept[0].__enter__())
-        return kept[1]
-
-    yield server
-    if len(kept) == 2:
-        kept[0].__exit__(None, None, None)
+    return new_database(request.getfixturevalue("server"))
 
 
 def test_many_workers_do_each_job_once(url):

@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import os
-import random
 import signal
 import threading
 import time
 
 import pytest
 import requests
-from postgres import postgres
+from postgres import new_database, server
 
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
 from serving import KEY, born, catalog, folder, mother, put, wait_for
@@ -18,26 +17,14 @@ from serving import KEY, born, catalog, folder, mother, put, wait_for
 from prodrec.apps.changes import ChangeLog
 from prodrec.apps.replicas import Follower
 
-__all__ = ["catalog", "folder", "mother"]  # fixtures
-
-
-@pytest.fixture(scope="module")
-def server():
-    pytest.importorskip("psycopg", reason="`pip install prodrec[postgres]` to test with PostgreSQL")
-    with postgres() as server:
-        yield server
+__all__ = ["catalog", "folder", "mother", "server"]  # fixtures
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'shop.sqlite'}"
-    import psycopg
-
-    server, name = request.getfixturevalue("server"), f"shop{random.randrange(10**9)}"
-    with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return server.url.replace("/postgres", f"/{name}")
+    return new_database(request.getfixturevalue("server"))
 
 
 @contextlib.contextmanager
