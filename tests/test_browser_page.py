@@ -581,12 +581,13 @@ def scroll_to_the_last_product(page, widget):
     widget.get_by_role("slider", name="Products").fill("40")
     expect(widget.locator(".prodrec-grid")).to_be_visible()
     expect(cards(widget).nth(25)).to_be_attached()
+    widget.locator(".prodrec-answer").evaluate("a => { a.scrollTop = 0; }")
     widget.locator(".prodrec-body").evaluate("b => b.scrollIntoView({ block: 'end' })")
     expect(cards(widget).last).not_to_be_in_viewport()
     widget.locator(".prodrec-answer").hover(position={"x": 60, "y": 90})
-    for _ in range(12):
-        page.mouse.wheel(0, 400)
-        page.wait_for_timeout(30)
+    for _ in range(40):
+        page.mouse.wheel(0, 600)
+        page.wait_for_timeout(20)
         if widget.locator(".prodrec-answer").evaluate(
             "a => a.scrollTop + a.clientHeight > a.scrollHeight - 3"
         ):

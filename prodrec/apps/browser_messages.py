@@ -202,20 +202,20 @@ def _names(browser, content: Mapping, buffers: Sequence[bytes]):
     names = cluster_names(shop.points, _colours(shop, column))
     return {"kind": "names", "column": column, "names": names}, []
 
-# %% ../../nbs/40d_apps.browser_messages.ipynb #0037
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0038
 @message("view")
 def _view(browser, content: Mapping, buffers: Sequence[bytes]):
     verbs = {"keep": browser.keep_view, "show": browser.show_view, "forget": browser.forget_view}
     verbs[content["act"]](content["name"])
 
-# %% ../../nbs/40d_apps.browser_messages.ipynb #0038
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0039
 @message("thumbs")
 def _thumbs(browser, content: Mapping, buffers: Sequence[bytes]):
     shop, places = browser.showcase, [int(at) for at in content["at"]][:80]
     pictures = [shop.thumb(shop.points.index[at], 64) or b"" for at in places]
     return {"kind": "thumbs", "at": places}, pictures
 
-# %% ../../nbs/40d_apps.browser_messages.ipynb #0039
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0040
 @message("peek")
 def _peek(browser, content: Mapping, buffers: Sequence[bytes]):
     at, shop = content["at"], browser.showcase
