@@ -243,7 +243,7 @@ MADE = {  # class → (an object, what it says: an array that must be the same a
     "Blend": (blend, score),
     "Profiles": (profiles, lambda p: p.popular(pd.Index(shop(45).ids))),
     "FaissIndex": (index, lambda i: i.take()),
-    "QuantizedIndex": (quantized_index, lambda i: (i.take(), i.margin.value)),
+    "QuantizedIndex": (quantized_index, lambda i: i.take()),
     "PgVectorIndex": (index_in_postgres, lambda i: i.take()),
     "ImageClassifier": (classifier, predict),
     "TextClassifier": (words, predict),
