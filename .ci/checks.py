@@ -18,7 +18,8 @@ from results_age import outdated
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK_SECONDS, NOTEBOOKS_SECONDS = 300, 1500
 TEST_SECONDS = 1200
-JOBS = int(os.environ.get("JOBS", "2"))  # notebooks, and files of tests, at a time
+# notebooks, and files of tests, at a time: one more than cores, since many wait for a server
+JOBS = int(os.environ.get("JOBS", (os.cpu_count() or 1) + 1))
 LEFT_OUT = ("__pycache__", ".ipynb_checkpoints", "_modidx.py")
 WRITTEN_BY_HAND = ("prodrec/__init__.py", "prodrec/_renamed.py", "prodrec/models/__init__.py")
 NOT_OURS = shutil.ignore_patterns(*LEFT_OUT)

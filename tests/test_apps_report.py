@@ -1,13 +1,16 @@
 """The report in a browser: errors behind each number, no faults, nothing from elsewhere."""
 
+import io
 import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 from sheet import chromium, launched
 
-from prodrec.apps.report import classifier_page, recommender_page, shown_classes
+from prodrec.apps.report import bars_html, classifier_page, recommender_page, shown_classes
 from prodrec.data.demo import load_demo
 from prodrec.models.report import Report
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
@@ -74,6 +77,33 @@ def test_pages_have_no_faults(pages, chrome, scheme, width):
         wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0  # nothing sticks out on a phone
     assert all(url.startswith(("file:", "data:")) for url in asked)
+    context.close()
+
+
+def test_in_colours_that_the_user_chose_bars_are_told_apart(pages, chrome):
+    context = chrome.new_context(forced_colors="active")
+    page = context.new_page()
+    page.goto(f"file://{pages}/classifier.html")
+    table = pd.DataFrame({"value": 0.5, "low": 0.3, "high": 0.7}, index=["own", "other"])
+    page.evaluate(
+        "(bars) => { document.querySelector('.bars').outerHTML = bars; }",
+        bars_html(table, highest=1.0, other=["other"]),
+    )
+
+    def ink(bar: int) -> np.ndarray:
+        "Dark pixels of a bar: bool (height, 100 places from left to right)."
+        shot = Image.open(io.BytesIO(page.locator(".bars .track").nth(bar).screenshot()))
+        dark = np.asarray(shot.convert("L")) < 128
+        return dark[:, np.linspace(0, dark.shape[1] - 1, 100).astype(int)]
+
+    own, other = ink(0), ink(1)
+    middle = len(own) // 2
+    assert own[3, 3:48].all() and not own[3, 52:].any()  # as long as its value
+    assert own[middle - 1 : middle + 1, 55:68].any(0).all()  # the interval, beside the bar
+    assert (~own[middle - 4 : middle + 4, 33:48]).any(0).all()  # and on it
+    assert not other[4, 3:48].any() and other[0:2, 3:48].any(0).all()  # not filled, but framed
+    shades = "cells => new Set(cells.map((c) => getComputedStyle(c).backgroundColor)).size"
+    assert page.locator(".matrix td :is(span, button)").evaluate_all(shades) > 3
     context.close()
 
 

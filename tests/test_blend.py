@@ -250,6 +250,45 @@ def test_two_opinions_are_weighed_by_who_is_right():
         blend(good, bad, 2)
 
 
+# -- what it is made of
+
+
+class Sequential(UserModel):
+    "Knows what each user takes last."
+
+    answers = {f"u{n:02d}": IDS[5 * n % 24] for n in range(40)}
+
+    def learn(self, history, matrix):
+        return {}
+
+    def score_known(self, rows, users):
+        found = np.zeros((rows.shape[0], self.placement.known), np.float32)
+        for n, u in enumerate(users):
+            if u < len(self.users) and self.answers:
+                found[n, self.ids.index(self.answers[self.users[u]])] = 1
+        return found
+
+
+def test_a_network_of_sequences_is_a_part_where_there_is_order_and_stays_where_it_helps(
+    monkeypatch, tmp_path
+):
+    table = shop().query("event == 'purchase'")[["user", "id"]]
+    last = pd.DataFrame({"user": list(Sequential.answers), "id": list(Sequential.answers.values())})
+    had = table["id"] != table["user"].map(Sequential.answers)
+    history = History(pd.concat([table[had], last]))
+    assert "sequential" not in Blend().fit(history).parts
+    monkeypatch.setattr("prodrec.recommend.blend.ENOUGH_ORDER", 100)
+    monkeypatch.setattr("prodrec.recommend.blend.Sequential", lambda **_: Sequential())
+    model = Blend().fit(history)
+    assert model.weights_.loc["sequential", "known"] > 0
+    model.save(tmp_path / "blend")
+    again = Blend.load(tmp_path / "blend")
+    assert again.by_history and again.tried_.equals(model.tried_)
+    monkeypatch.setattr(Sequential, "answers", {})
+    useless = again.fit(history)
+    assert "sequential" not in useless.parts and useless.tried_["chosen"].sum() == 1
+
+
 # -- models and their former names
 
 

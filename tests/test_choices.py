@@ -9,6 +9,7 @@ from prodrec.recommend.choices import (
     fit_conditional_logit,
     product_facts,
     time_decay,
+    tried_weights,
 )
 from prodrec.recommend.history import History
 
@@ -89,3 +90,14 @@ def test_what_is_old_is_worth_less_in_matrix_and_trend():
     assert (
         facts["popularity"][0] == facts["popularity"][1] and facts["trend"][0] < facts["trend"][1]
     )
+
+
+def test_weights_replace_the_best_part_only_where_they_are_ahead_beyond_chance():
+    rng = np.random.default_rng(0)
+    alone = rng.random(500)
+    noisy = alone + rng.normal(0, 0.3, 500)
+    noisy += 0.005 - (noisy - alone).mean()  # ahead by less than the error of the mean
+    values = pd.DataFrame({"best part": alone, "logit": noisy})
+    assert tried_weights(values)["chosen"].idxmax() == "best part"
+    tried = tried_weights(values.assign(greedy=alone + 0.05))
+    assert tried["chosen"].idxmax() == "greedy" and tried.loc["greedy", "ahead"] > 0.04

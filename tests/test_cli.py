@@ -11,7 +11,7 @@ from terminal import TINY, examples_of, exit_code, written_out
 
 import prodrec
 from prodrec.apps import server
-from prodrec.apps.cli import in_options, in_words_of, main, parser, wrong_call
+from prodrec.apps.cli import in_options, in_words_of, load_data, main, parser, wrong_call
 
 
 def test_help_and_version(capsys):
@@ -252,6 +252,27 @@ def test_errors_name_the_options_of_the_command_that_was_called():
     args = parser().parse_args(["train", "--data", "d", "--set", "dropout=2", "--out", "o"])
     assert in_words_of("`dropout` must be below 1", args) == "--set dropout must be below 1"
     assert in_words_of("`sizes` leave nothing", args) == "--validation and --test leave nothing"
+
+
+def test_a_table_as_excel_writes_it_in_europe(tmp_path, capsys):
+    table, out = tmp_path / "shop.csv", str(tmp_path / "clean")
+    rows = "sku;name;price;weight\nA1;Küchentisch;1.249,50;0,75\nA2;Bürostuhl;89,00;12,5\n"
+    table.write_bytes(rows.encode("cp1252"))
+    call = ["audit", "--data", str(table), "--map", "id=sku", "--map", "title=name", "--out", out]
+    assert main(call) == 1
+    assert capsys.readouterr().err.rstrip().endswith("America give --read encoding=cp1252")
+    call += ["--read", "encoding=cp1252"]
+    assert main(call) == 1
+    told = capsys.readouterr().err.rstrip()
+    assert told.endswith(
+        "line 2 of '" + str(table) + "', is '1.249,50': give --read decimal=, --read thousands=."
+    )
+    assert main([*call, "--read", "decimal=,", "--read", "thousands=."]) == 0
+    found = load_data(out).products
+    assert found.price.tolist() == [1249.5, 89] and found.weight.tolist() == [0.75, 12.5]
+    assert found.title.tolist() == ["Küchentisch", "Bürostuhl"]
+    assert exit_code("audit", "--data", "demo", "--read", "decimal=,", "--out", out) == 2
+    assert "leave out --read" in capsys.readouterr().err
 
 
 def test_warnings_are_lines_without_a_place_in_the_program(monkeypatch, capsys):

@@ -36,6 +36,7 @@ from prodrec.apps.guards import (
     send_problem,
 )
 from prodrec.core import ImageError
+from prodrec.recommend.database import DatabaseAway
 from prodrec.recommend.filters import json_object
 
 
@@ -233,8 +234,10 @@ def test_the_status_of_each_kind_of_error():
     assert refusal(UploadError("unreadable", ""))[:2] == (415, "picture: unreadable")
     status, told, _ = refusal(ImageError("missing", "/srv/private.jpg"))
     assert status == 422 and "private" not in told
-    for kind in (sa.exc.OperationalError, sa.exc.InterfaceError):
-        status, told, headers = refusal(kind("SELECT 'anna'", {}, Exception("down")))
+    kinds = (sa.exc.OperationalError, sa.exc.InterfaceError)
+    down = [kind("SELECT 'anna'", {}, Exception("down")) for kind in kinds]
+    for error in [*down, DatabaseAway("anna")]:
+        status, told, headers = refusal(error)
         assert (status, headers) == (503, {"Retry-After": "2"}) and "anna" not in told
 
 

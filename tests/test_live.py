@@ -156,7 +156,7 @@ def test_filters_are_not_counted_again_for_every_change(live, monkeypatch):
         clock.now += 0.1  # seconds that it takes
         return products
 
-    monkeypatch.setattr("prodrec.apps.live.filter_table", counted)
+    monkeypatch.setattr("prodrec.apps.live.FilterFacts", counted)
     monkeypatch.setattr("prodrec.apps.live.time", SimpleNamespace(monotonic=lambda: clock.now))
     facets = Facets()
     for n in range(5):

@@ -2,11 +2,14 @@
 a mouse.
 """
 
+import io
 import json
 import re
 from pathlib import Path
 
 import pytest
+import requests
+from PIL import Image
 
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
 from serving import catalog, page_driver, serving
@@ -143,6 +146,85 @@ def test_filters_work_without_a_question_and_more_can_be_shown(shop, browser, ca
     titles = page.locator(".hit a").evaluate_all("links => links.map((a) => a.href)")
     assert len(set(titles)) == 48
     page.close()
+
+
+def bars(page, column: str) -> list[int]:
+    "The number of products that each bar of a histogram tells."
+    titles = page.locator(f".range:has([data-column={column}]) .bars i").evaluate_all(
+        "bars => bars.map((bar) => bar.title)"
+    )
+    return [int(title.rpartition(": ")[2]) for title in titles]
+
+
+def test_histograms_with_two_handles_and_counts_that_follow_the_other_filters(
+    shop, browser, catalog
+):
+    expect, page, table = page_driver().expect, browser.new_page(), catalog.products
+    page.goto(shop)
+    dated = page.locator("details:has(input[type=date])")
+    dated.locator("summary").click()
+    assert sum(bars(page, "added")) == table.added.notna().sum()
+    before = bars(page, "price")
+    assert sum(before) == table.price.notna().sum() and len(before) == 24
+    low = page.locator(".range:has([data-column=price]) .handle").first
+    low.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile("where="))
+    start = float(page.locator("[data-column=price][data-end=from]").input_value())
+    assert abs((table.price < start).sum() - sum(before[:3])) <= 1  # the ends have four digits
+    inside = table[table.price >= start]
+    expect(page.locator("#matching")).to_have_text(f"{len(inside)} von {len(table)} Produkten")
+    kind = table.department.mode()[0]
+    box = page.locator(f"label:has(input[data-column=department][value='{kind}'])")
+    expect(box.locator("small")).to_have_text(str((inside.department == kind).sum()))
+    assert bars(page, "price") == before  # a column is counted under the filters of the others
+    assert page.locator(".range:has([data-column=price]) .out").count() == 3
+    box.click()
+    n = int((table.department == kind).sum())
+    expect(page.locator("#matching")).to_contain_text(
+        str((inside.department == kind).sum()) + " von"
+    )
+    assert sum(bars(page, "price")) == table[table.department == kind].price.notna().sum() <= n
+    page.locator("[data-column=price][data-end=to]").fill("1")  # no product: both handles yield
+    page.keyboard.press("Enter")
+    page.locator("[data-column=price][data-end=to]").fill("50")
+    page.keyboard.press("Enter")
+    expect(page.locator(".hit")).not_to_have_count(0)
+    places = page.locator(".range:has([data-column=price]) .handle").evaluate_all(
+        "all => all.map((h) => Number(h.value))"
+    )
+    assert 3 == places[0] < places[1] < 24
+    page.close()
+
+
+def test_counts_refuse_what_is_no_filter(shop):
+    answer = requests.get(f"{shop}/filters", params={"where": '{"image": "x"}'})
+    assert answer.status_code == 422 and "no filter" in answer.json()["detail"]
+    assert requests.get(f"{shop}/filters", params={"where": "[]"}).status_code == 422
+
+
+def test_in_colours_that_the_user_chose_bars_and_handles_are_seen(shop, browser):
+    context = browser.new_context(forced_colors="active", viewport={"width": 1000, "height": 900})
+    page = context.new_page()
+    page.goto(f'{shop}/?where={{"price":{{"to":60}}}}')
+    page_driver().expect(page.locator("#matching")).to_be_visible()
+
+    def inks(selector: str) -> list[int]:
+        "Pixels of each colour, the most frequent first: background, then what is drawn."
+        shot = page.locator(selector).first.screenshot()
+        picture = Image.open(io.BytesIO(shot)).convert("L").point(lambda v: 255 * (v > 127))
+        return sorted((n for n, _ in picture.getcolors()), reverse=True)
+
+    least = {".bars": 1000, ".handles": 300, ".choices label": 300, ".hit .heart": 80, ".chip": 300}
+    for seen, n in least.items():
+        counts = inks(seen)
+        assert len(counts) == 2 and counts[1] > n, (seen, counts)  # dark on light
+    kept = "i => getComputedStyle(i).backgroundColor"
+    assert page.locator(".bars i:not(.out)").first.evaluate(kept) != page.locator(
+        ".bars .out"
+    ).first.evaluate(kept)
+    context.close()
 
 
 def test_the_address_holds_the_question_and_unknown_words_lead_on(shop, browser, catalog):

@@ -136,6 +136,7 @@ def test_a_database_that_goes_away_and_comes_back(url, server, folder, catalog):
                     requests.delete(f"{address}/products/{catalog.ids[1]}", headers=KEY),
                     requests.post(f"{address}/feedback", json=event, headers=KEY),
                     requests.post(f"{address}/recommend", data={"user": "ann"}),
+                    requests.post(f"{address}/reload", headers=KEY),
                 ]
                 for answer in refused:
                     assert answer.status_code == 503 and answer.json()["code"] == "unavailable", (

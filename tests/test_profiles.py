@@ -266,16 +266,6 @@ def test_a_folder_that_was_moved_aside_is_found(tmp_path):
     assert isinstance(shop(1), Catalog)
 
 
-@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "nosuch", "postgresql+nosuch"])
-def test_no_error_shows_a_password(scheme, monkeypatch):
-    url = f"{scheme}://shop:se:cr/et@127.0.0.1:1/shop"
-    with pytest.raises(Exception) as error:  # whichever: nothing listens there
-        Feedback(url, patience=1)
-    while (e := error.value if error else None) is not None:
-        assert "se:cr/et" not in str(e) and "cr/et" not in str(e)
-        error = None
-
-
 def test_no_error_names_a_user(tmp_path):
     feedback = Feedback(f"sqlite:///{tmp_path}/f.sqlite", patience=0.1)
     with feedback._engine.begin() as connection:

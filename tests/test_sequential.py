@@ -126,6 +126,7 @@ def test_time_gaps_and_drawn_negatives_train_and_are_saved(tmp_path):
     again = UserModel.load(tmp_path / "model")
     users = ["u001", "u002", "stranger"]
     assert (again.scores(users) == model.scores(users)).all() and again.time_gaps
+    np.testing.assert_allclose(model.scores(users)[0], model.scores("u001"), atol=1e-4)
     assert (model.scores("u001") != model.scores(basket=model.recommend("u001")[0])).any()
 
 

@@ -85,7 +85,10 @@ def test_another_separator_or_encoding_is_told(tmp_path):
     with pytest.raises(ValueError, match="separated by ';', so give `read="):
         read_csv(path)
     path = write(tmp_path / "b.csv", "id,title\n1,Größe\n", "latin-1")
-    with pytest.raises(ValueError, match='"encoding": "latin-1"'):
+    with pytest.raises(
+        ValueError,
+        match='b.csv\' is not UTF-8, with f6 at byte .* give `read={"encoding": "cp1252"}`',
+    ):
         read_csv(path)
     assert read_csv(path, read={"encoding": "latin-1"}).title[0] == "Größe"
 

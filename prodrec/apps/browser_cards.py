@@ -17,12 +17,9 @@ import numpy as np
 import pandas as pd
 
 from prodrec.apps.browser_data import (
-    bin_codes,
-    bin_counts,
-    bin_edges,
+    FilterFacts,
     default_colour,
     describe_filters,
-    filter_counts,
     find_products,
     human_name,
     map_points,
@@ -36,7 +33,6 @@ from prodrec.apps.browser_data import (
 from .browser_state import BrowserState
 from ..data.catalog import product_card
 from ..recommend.attributes import Attributes
-from ..recommend.filters import filter_table
 from ..recommend.hits import Hits
 from ..recommend.query import as_list
 
@@ -70,12 +66,10 @@ class Showcase:
         columns: Sequence[str] | None = None,  # to filter by; None: see `filter_table`
     ):
         self.recommender, self.catalog = recommender, recommender.catalog
-        self.table = filter_table(self.catalog.products, columns)
+        self.filters = FilterFacts(self.catalog.products, columns)
+        self.table, self.edges = self.filters.table, self.filters.edges
         products, shown = self.catalog.products, ("title", "category", "price")
         self._facts = {name: products[name].array for name in shown if name in products}
-        ranges = self.table.columns[self.table.dtypes != "category"]
-        self.edges = {c: bin_edges(self.table[c]) for c in ranges}
-        self.bins = {c: bin_codes(self.table[c], e) for c, e in self.edges.items()}
         self.order = np.random.default_rng(0).permutation(len(self.catalog))
         self.points = None if map is None else map_points(map, self.catalog)
         ids = () if self.points is None else self.points.index
@@ -154,11 +148,7 @@ class Showcase:
     ) -> tuple[int, dict[str, pd.Series], dict[str, np.ndarray]]:
         """Return (products in all, counts of each value, counts of each bin) under the filters."""
         if self._counted is None or self._counted[0] is not masks:  # a click changes no filter
-            mask = others_mask(masks)
-            total = len(self.catalog) if mask is None else int(mask.sum())
-            sizes = {c: len(e) - 1 for c, e in self.edges.items()}
-            bins = bin_counts(self.bins, sizes, masks)
-            self._counted = (masks, (total, filter_counts(self.table, masks), bins))
+            self._counted = masks, self.filters.counts(masks)
         return self._counted[1]
 
     def lit(

@@ -6,8 +6,8 @@
 __all__ = ['LIKED', 'NO_WORDS', 'MESSAGES', 'OUTSIDE', 'LACKING', 'TOGETHER', 'BINS', 'human_name', 'human_list',
            'reason_because', 'plain_reason', 'picture_words', 'shopper_words', 'plain_note', 'search_texts',
            'find_products', 'filter_masks', 'others_mask', 'filter_counts', 'bin_edges', 'bin_codes', 'bin_counts',
-           'plain_value', 'describe_filters', 'where_dict', 'where_for_page', 'where_from_page', 'map_points',
-           'value_ranges', 'point_colours', 'cluster_names', 'default_colour']
+           'FilterFacts', 'plain_value', 'describe_filters', 'where_dict', 'where_for_page', 'where_from_page',
+           'map_points', 'value_ranges', 'point_colours', 'cluster_names', 'default_colour']
 
 # %% ../../nbs/40a_apps.browser_data.ipynb #0007
 import re
@@ -19,7 +19,7 @@ import pandas as pd
 from ..core import ImageError
 from ..data.catalog import Catalog
 from ..data.text import tokenize
-from ..recommend.filters import where_mask
+from ..recommend.filters import filter_table, where_mask
 from ..recommend.map import name_places
 
 # %% ../../nbs/40a_apps.browser_data.ipynb #0009
@@ -273,6 +273,30 @@ def bin_counts(
     return counts
 
 # %% ../../nbs/40a_apps.browser_data.ipynb #0040
+class FilterFacts:
+    """Count products under any filter; it has `products`, `table`, `edges` and `codes`."""
+
+    def __init__(
+        self,
+        products: pd.DataFrame,  # of a catalogue
+        columns: Sequence[str] | None = None,  # to filter by; None: see `filter_table`
+    ):
+        self.products, self.table = products, filter_table(products, columns)
+        ranges = self.table.columns[self.table.dtypes != "category"]
+        self.edges = {c: bin_edges(self.table[c]) for c in ranges}
+        self.codes = {c: bin_codes(self.table[c], e) for c, e in self.edges.items()}
+
+    def counts(
+        self,
+        masks: Mapping[str, np.ndarray],  # of `filter_masks`
+    ) -> tuple[int, dict[str, pd.Series], dict[str, np.ndarray]]:
+        """Return (products in all, counts of each value, counts of each bin) under the filters."""
+        mask = others_mask(masks)
+        total = len(self.products) if mask is None else int(mask.sum())
+        sizes = {c: len(e) - 1 for c, e in self.edges.items()}
+        return total, filter_counts(self.table, masks), bin_counts(self.codes, sizes, masks)
+
+# %% ../../nbs/40a_apps.browser_data.ipynb #0043
 def plain_value(
     value,  # a number, a date, or nothing
 ):
@@ -282,7 +306,7 @@ def plain_value(
     is_date = isinstance(value, pd.Timestamp | np.datetime64)
     return str(pd.Timestamp(value).date()) if is_date else float(value)
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0041
+# %% ../../nbs/40a_apps.browser_data.ipynb #0044
 def describe_filters(
     table: pd.DataFrame,  # of `filter_table`
     edges: Mapping[str, np.ndarray],  # column → edges of `bin_edges`
@@ -301,7 +325,7 @@ def describe_filters(
             found.append(base | {"kind": kind, "edges": own} | ends)
     return found
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0044
+# %% ../../nbs/40a_apps.browser_data.ipynb #0047
 def where_dict(
     products: pd.DataFrame,  # of a catalogue
     where,  # as `where_mask` takes it, or None
@@ -311,7 +335,7 @@ def where_dict(
         return where
     return {"id": products.index[where_mask(products, where)].tolist()}
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0045
+# %% ../../nbs/40a_apps.browser_data.ipynb #0048
 def where_for_page(
     table: pd.DataFrame,  # of `filter_table`
     where: dict | None,  # column → wish
@@ -330,7 +354,7 @@ def where_for_page(
             found[str(column)] = [v if isinstance(v, str) else plain_value(v) for v in wanted]
     return found
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0046
+# %% ../../nbs/40a_apps.browser_data.ipynb #0049
 def where_from_page(
     table: pd.DataFrame,  # of `filter_table`
     chosen: Mapping,  # what the page sends, as `where_for_page`
@@ -348,7 +372,7 @@ def where_from_page(
             where[column] = tuple(wanted)
     return where
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0049
+# %% ../../nbs/40a_apps.browser_data.ipynb #0052
 def map_points(
     map,  # a DataFrame with id (a column or the index), x and y, or an object with `to_frame()`
     catalog: Catalog,  # the products
@@ -374,7 +398,7 @@ def map_points(
         raise ValueError("`map` knows none of the recommender's products: its ids are others")
     return points
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0052
+# %% ../../nbs/40a_apps.browser_data.ipynb #0055
 def value_ranges(
     values: pd.Series,  # numbers or dates
     n: int = 6,  # ranges at most
@@ -386,7 +410,7 @@ def value_ranges(
         return cut.cat.rename_categories([f"{a:%Y-%m-%d} to {b:%Y-%m-%d}" for a, b in ends])
     return cut.cat.rename_categories([f"{a:,g} to {b:,g}" for a, b in ends])
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0053
+# %% ../../nbs/40a_apps.browser_data.ipynb #0056
 def point_colours(
     values: pd.Series,  # one column, in the order of the points
     n: int = 8,  # colours at most
@@ -412,7 +436,7 @@ def point_colours(
             codes[codes == special], labels, rest = rest, [*labels, label], rest + 1
     return codes.astype(np.uint8), labels
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0055
+# %% ../../nbs/40a_apps.browser_data.ipynb #0058
 def cluster_names(
     points: pd.DataFrame,  # of `map_points`
     values: pd.Series,  # one column, in the order of the points
@@ -432,7 +456,7 @@ def cluster_names(
     rows = places[places.share >= max(0.12, 2 * (3 / cells) ** 2)].itertuples()
     return [{"label": str(words[r.Index]), "x": float(r.x), "y": float(r.y)} for r in rows]
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0057
+# %% ../../nbs/40a_apps.browser_data.ipynb #0060
 def default_colour(
     columns: Sequence[str],  # of `filter_table`
 ) -> str | None:

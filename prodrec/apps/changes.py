@@ -18,8 +18,8 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ..data.catalog import STANDARD, Catalog
+from ..recommend.database import open_database
 from ..recommend.filters import is_plain
-from ..recommend.profiles import open_database
 from ..recommend.recommender import Recommender
 
 # %% ../../nbs/42_apps.changes.ipynb #0011

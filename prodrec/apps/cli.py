@@ -14,10 +14,12 @@ import logging
 import math
 import os
 import re
+import shlex
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 
 from .options import add_commands
 
@@ -39,15 +41,16 @@ def load_data(
     limit: int | None = None,  # a random sample of so many products; for "demo" the number drawn
     seed: int = 0,  # of the sample
     columns: Mapping[str, str] | None = None,  # of a table: one of `FIELDS` -> a column
+    read: dict | None = None,  # of a CSV table: options for `pandas.read_csv`
 ):
-    """Return the `Catalog` that `--data`, `--root`, `--map`, `--limit` and `--seed` name.
+    """Return the `Catalog` that `--data` and the options beside it name.
 
     Raises `argparse.ArgumentError` where they do not go together.
     """
     from prodrec.data.readers import SourceError, read_data
 
     try:
-        return read_data(data, root, columns, limit, seed)
+        return read_data(data, root, columns, limit, seed, read)
     except SourceError as e:
         raise wrong_call(in_options(str(e), _ARGUMENTS)) from None
 
@@ -65,6 +68,12 @@ def in_options(
             return f"{options[name]} {value}"
         return f"--set {name}={value}" if settings else m[0]
 
+    def repeated(m: re.Match) -> str:
+        values = json.loads(m["values"]).items()
+        return " ".join(f"{options['read']} {shlex.quote(f'{n}={v}')}" for n, v in values)
+
+    if "read" in options:
+        text = re.sub(r"`read=(?P<values>\{[^`]*\})`", repeated, text)
     text = re.sub(r'`?\b(?P<name>[a-z_]+)="(?P<value>[\w.-]+)"`?', assigned, text)
     return re.sub(r"`([a-z_]+)`", lambda m: options.get(m[1], m[0]), text)
 
@@ -145,10 +154,10 @@ def in_words_of(
     return in_options(text, given | arguments | options, settings=hasattr(args, "set"))
 
 # %% ../../nbs/44_apps.cli.ipynb #0025
-def _say_warning(message, category, filename, lineno, file=None, line=None):
-    "Print a warning as one line, without the place in the program."
+def _say_warning(args, message, category, *place):
+    "Print a warning as one line in the words of the command, without the place in the program."
     if not issubclass(category, DeprecationWarning | FutureWarning):
-        print(f"note       {message}", file=sys.stderr, flush=True)
+        print(f"note       {in_words_of(str(message), args)}", file=sys.stderr, flush=True)
 
 # %% ../../nbs/44_apps.cli.ipynb #0027
 _REPORTED = (ValueError, KeyError, OSError, ImportError, RuntimeError)
@@ -179,7 +188,7 @@ def main(
     args = parser().parse_args(argv)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _say_warning
+            warnings.showwarning = partial(_say_warning, args)
             return _run(args)
     except argparse.ArgumentError as e:
         args.parser.error(in_words_of(str(e), args))

@@ -127,13 +127,15 @@ def with_first_step(
 
 # %% ../../nbs/44a_apps.commands.ipynb #0024
 def given_data(
-    args: argparse.Namespace,  # with data, root, limit, seed and map
+    args: argparse.Namespace,  # with data, root, limit, seed, map and read
     target: str | None = None,  # the column of labels, checked at once; None: without labels
     sign: str | None = None,  # see `with_first_step`
     advise: bool = False,  # say what makes poor labels
 ) -> Catalog:
     """Return the products that `--data` and the options beside it name."""
-    catalog = load_data(args.data, args.root, args.limit, args.seed, dict(args.map))
+    catalog = load_data(
+        args.data, args.root, args.limit, args.seed, dict(args.map), dict(args.read)
+    )
     if target is None:
         return catalog
     catalog = with_first_step(catalog, target, sign)

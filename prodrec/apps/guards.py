@@ -20,11 +20,10 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from .batching import Overloaded, RateLimit
 from .decoding import UploadError
 from ..core import ImageError, optional
+from ..recommend.database import AWAY, DatabaseAway
 
 # %% ../../nbs/42e_apps.guards.ipynb #0009
 h11_impl = optional("uvicorn.protocols.http.h11_impl", "serve")
@@ -100,7 +99,7 @@ def refusal(
         return status, f"picture: {e.detail or e.reason}", {}
     if isinstance(e, ImageError):  # its words name files
         return 422, "a picture of the catalogue that this needs cannot be read", {}
-    if isinstance(e, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.TimeoutError):
+    if isinstance(e, (DatabaseAway, *AWAY)):
         return 503, _AWAY, {"Retry-After": "2"}
     if isinstance(e, pydantic.ValidationError):
         first = e.errors()[0]

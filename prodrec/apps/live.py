@@ -27,6 +27,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from .batching import MicroBatcher, WorkPool, answer_batch
+from .browser_data import FilterFacts
 from prodrec.apps.changes import (
     Change,
     ChangeLog,
@@ -40,7 +41,6 @@ from .replicas import Follower
 from ..core import cache_dir, find_saved
 from ..data.catalog import Catalog
 from ..data.pictures import is_url, url_path
-from ..recommend.filters import filter_table
 from ..recommend.profiles import Feedback
 from ..recommend.recommender import Recommender
 
@@ -365,12 +365,12 @@ class Facets:
     def table(
         self,
         catalog: Catalog,  # as it is now
-    ) -> pd.DataFrame:
-        """Return `filter_table` of the catalogue, or of a moment ago."""
+    ) -> FilterFacts:
+        """Return the filters of the catalogue, or of a moment ago."""
         with self._lock:
             began = time.monotonic()
             if self._made[0] is not catalog and began >= self._next:
-                self._made = catalog, filter_table(catalog.products)
+                self._made = catalog, FilterFacts(catalog.products)
                 self._next = began + 20 * (time.monotonic() - began)
             return self._made[1]
 
@@ -467,8 +467,8 @@ class LiveRecommender:
         told = {"version": new.version, "previous": old.version, "products": len(self.catalog)}
         return told | {"carried": carried[0], "left": carried[1]}
 
-    def filters(self) -> pd.DataFrame:
-        """Return `filter_table` of the products, as it was at most moments ago."""
+    def filters(self) -> FilterFacts:
+        """Return the filters of the products, as they were at most moments ago."""
         return self.facets.table(self.catalog)
 
     def picture(

@@ -84,6 +84,9 @@ def _add_data_options(
     add("--root", help="folder of the pictures of a table (default: beside it), or of a data set")
     which = f"the column of a table for one of {', '.join(FIELDS)}; repeatable"
     add("--map", metavar="FIELD=COLUMN", type=_mapping, action="append", default=[], help=which)
+    how = "how to read a CSV table: an option of pandas.read_csv, e.g. encoding=cp1252, decimal=, "
+    how += "or 'sep=;' (default: UTF-8, a point, the separator of its first line); repeatable"
+    add("--read", metavar="NAME=VALUE", type=_setting, action="append", default=[], help=how)
     add("--limit", type=_positive, help="use a random sample of so many products")
     add("--seed", type=int, default=0, help="random seed (default: %(default)s)")
 

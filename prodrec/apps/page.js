@@ -10,10 +10,12 @@ let facts = { filters: {}, kinds: ["text"], weights: {}, shop: {} };
 let dictionary = words.en;
 let asked = 0; // an answer that comes late is not shown over a newer one
 let trail = [];
+const counted = {}, placed = {}; // column → shows new counts; moves the handles to where the ends are
 
 // -- words, money, likes
 
 const say = (name, values = {}) => Object.entries(values).reduce((text, [k, v]) => text.replace(`{${k}}`, v), dictionary[name] ?? name);
+const counting = (n) => n.toLocaleString(facts.shop.language || "en");
 const listed = (words) => new Intl.ListFormat(facts.shop.language || "en", { type: "conjunction" }).format(words);
 const named = (column) => dictionary[column] ?? column.replaceAll("_", " ").replace(/^./, (c) => c.toUpperCase());
 
@@ -200,7 +202,7 @@ async function showStart(mine) {
 // -- what was chosen, large, beside what is like it
 
 async function showChoice(now, mine) {
-  let name = now.text || (now.likes ? say("for_likes") : say("my_picture"));
+  let name = now.text || say(now.likes ? "for_likes" : now.picture ? "my_picture" : "filters");
   if (now.id) {
     const product = await fetched(`products/${encodeURIComponent(now.id)}`);
     if (mine !== asked) return;
@@ -299,6 +301,8 @@ function showTrail(now) {
 function showFilters(now) {
   for (const box of $("filters").querySelectorAll("input[type=checkbox]")) box.checked = [now.where[box.dataset.column] ?? []].flat().includes(box.value);
   for (const field of $("filters").querySelectorAll("[data-end]")) field.value = now.where[field.dataset.column]?.[field.dataset.end] ?? "";
+  for (const place of Object.values(placed)) place();
+  recount(now.where).catch(() => { countedFor = null; }); // the products are what was asked for: what is wrong is said beside them
   const slider = $("share");
   if (slider) slider.value = now.words || slider.dataset.usual;
   showChips(now);
@@ -344,41 +348,127 @@ function wanted() {
   return where;
 }
 
+// Words: a bar for each, as long as its share of the most frequent one; a swatch where they are colours
 function choices(column, { values, counts }) {
-  const list = make("div", "", "choices");
-  list.append(...values.map((value, n) => {
-    const label = make("label");
+  const list = make("div", "", "choices"), are = (v) => CSS.supports("color", v);
+  const colours = values.filter(are).length >= 0.6 * values.length;
+  const rows = values.map((value) => {
+    const label = make("label"), bar = make("i", "", "bar"), number = make("small");
     const box = Object.assign(make("input"), { type: "checkbox", value });
     box.dataset.column = column;
-    label.append(box, make("span", value), make("small", counts[n]));
-    return label;
-  }));
+    const swatch = make("i", "", "swatch");
+    swatch.style.background = are(value) ? value : "conic-gradient(red, gold, green, blue, red)";
+    label.append(box, ...(colours ? [swatch] : []), make("span", value), number, bar);
+    return { label, number, bar, box };
+  });
+  list.append(...rows.map((r) => r.label));
+  counted[column] = (now) => {
+    const found = new Map(now.values.map((v, n) => [v, now.counts[n]])), top = Math.max(1, ...now.counts);
+    for (const { label, number, bar, box } of rows) {
+      const n = found.get(box.value) ?? 0;
+      number.textContent = counting(n);
+      bar.style.width = `${(100 * n) / top}%`;
+      label.classList.toggle("empty", !n && !box.checked);
+    }
+  };
+  counted[column]({ values, counts });
   return list;
 }
 
-function range(column, { from, to }) {
-  const pair = make("div", "", "range");
-  for (const end of ["from", "to"]) {
+// Numbers and dates: a histogram with two handles, which stand between its bars, and the ends to type
+function range(column, { from, to, edges, counts }) {
+  const part = make("div", "", "range"), chart = make("div", "", "bars"), n = edges.length - 1;
+  const few = n > 1 && edges[n] === edges[n - 1]; // a bar for each value, which lies at its left edge
+  const isDate = typeof from === "string", at = (v) => (isDate ? Date.parse(v) : Number(v));
+  const words = (v) => (column === "price" ? money(v) : isDate ? v : Number(v).toLocaleString(facts.shop.language || "en", { maximumFractionDigits: Math.abs(v) < 100 ? 2 : 0 }));
+  const bars = counts.map(() => make("i"));
+  const fields = ["from", "to"].map((end) => {
     const limit = end === "from" ? from : to;
-    const label = make("label", say(end));
-    const field = Object.assign(make("input"), typeof limit === "string" ? { type: "date", min: from, max: to }
+    const field = Object.assign(make("input"), isDate ? { type: "date", min: from, max: to }
       : { type: "number", step: "any", placeholder: end === "from" ? Math.floor(limit) : Math.ceil(limit) });
     Object.assign(field.dataset, { column, end });
+    return field;
+  });
+  const handles = ["from", "to"].map((end, side) => {
+    const handle = Object.assign(make("input", "", "handle"), { type: "range", min: 0, max: n, step: 1, value: side ? n : 0 });
+    handle.setAttribute("aria-label", `${named(column)}, ${say(end)}`);
+    handle.oninput = () => {
+      const [a, b] = places();
+      if (a >= b) handle.value = side ? a + 1 : b - 1;
+      fields[side].value = isOpen(side) ? "" : short(edge(side), side);
+      shade();
+    };
+    return handle;
+  });
+  const places = () => handles.map((h) => Number(h.value));
+  const isOpen = (side) => places()[side] === (side ? n : 0);
+  const edge = (side) => edges[places()[side] - (side && few ? 1 : 0)];
+  const short = (v, side) => { // four digits, and no product of the bar is left out
+    const step = isDate || !v ? 0 : 10 ** (Math.floor(Math.log10(Math.abs(v))) - 3);
+    return step ? Number((step * Math[side ? "ceil" : "floor"](v / step)).toPrecision(10)) : v;
+  };
+  const nearest = (v, side) => edges.slice(0, few ? -1 : undefined).reduce((best, e, i) => (Math.abs(at(e) - at(v)) < Math.abs(at(edges[best]) - at(v)) ? i : best), 0) + (side && few ? 1 : 0);
+  const shade = () => {
+    const [a, b] = places();
+    bars.forEach((bar, i) => bar.classList.toggle("out", i < a || i >= b));
+    handles.forEach((h, side) => h.setAttribute("aria-valuetext", words(isOpen(side) ? (side ? to : from) : edge(side))));
+  };
+  // typed ends move the handles, and handles fill in the ends
+  placed[column] = () => {
+    fields.forEach((field, side) => { handles[side].value = field.value === "" ? (side ? n : 0) : Math.max(side, Math.min(n - 1 + side, nearest(field.value, side))); });
+    if (places()[0] >= places()[1]) handles[1].value = places()[0] + 1;
+    shade();
+  };
+  counted[column] = (now) => {
+    if (now.edges.length !== edges.length) return; // the products have changed since the page was opened
+    const top = Math.max(1, ...now.counts);
+    bars.forEach((bar, i) => {
+      bar.style.height = `${(100 * now.counts[i]) / top}%`;
+      bar.title = `${words(edges[i])} – ${words(edges[i + 1])}: ${counting(now.counts[i])}`;
+    });
+  };
+  const ends = make("div", "", "ends"), both = make("div", "", "handles");
+  ends.append(...fields.map((field, side) => {
+    const label = make("label", say(side ? "to" : "from"));
     label.append(field);
-    pair.append(label);
-  }
-  return pair;
+    return label;
+  }));
+  chart.setAttribute("aria-hidden", "true");
+  chart.append(...bars);
+  both.append(...handles);
+  part.append(chart, both, ends);
+  counted[column]({ edges, counts });
+  placed[column]();
+  return part;
+}
+
+// How many products each filter would leave, under the filters of the other columns
+const match = (n) => {
+  $("matching").textContent = say("matching", { n: counting(n), total: counting(facts.products) });
+  $("matching").hidden = n === facts.products;
+};
+let countedFor = "{}";
+async function recount(where) {
+  const wish = JSON.stringify(where);
+  if (wish === countedFor) return;
+  countedFor = wish;
+  const { filters, matching } = await fetched(`filters?where=${encodeURIComponent(wish)}`);
+  if (wish !== countedFor) return;
+  match(matching);
+  for (const [column, now] of Object.entries(filters)) counted[column]?.(now);
 }
 
 function makeFilters() {
   const clear = Object.assign(make("button", say("clear"), "plain"), { type: "button", id: "clear", hidden: true });
   clear.onclick = () => go({ ...question(), where: {} });
-  const parts = Object.entries(facts.filters).map(([column, found], n) => {
+  const first = ["category", "price"], turn = ([column]) => (first.includes(column) ? first.indexOf(column) : first.length);
+  const parts = Object.entries(facts.filters).sort((a, b) => turn(a) - turn(b)).map(([column, found], n) => {
     const part = Object.assign(make("details"), { open: n < 3 });
     part.append(make("summary", named(column)), found.values ? choices(column, found) : range(column, found));
     return part;
   });
-  $("filters").replaceChildren(clear, ...parts);
+  $("filters").replaceChildren(Object.assign(make("p"), { id: "matching" }), clear, ...parts);
+  match(facts.matching);
   const { image, text } = facts.weights;
   if (image && text) { // neither end is quite 0: a question that has words alone must still say something
     const label = make("label", say("looks_words"), "share");

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 import sqlalchemy as sa
 
-from ..recommend.profiles import hide_password, open_database
+from ..recommend.database import hide_password, open_database
 
 # %% ../../nbs/42i_apps.queue.ipynb #0009
 _JOBS = sa.Table(

@@ -35,6 +35,7 @@ from prodrec.apps.schemas import (
     Reloaded,
     Start,
     State,
+    check_where,
     filters_of,
     form_fields,
     query_arguments,
@@ -42,7 +43,7 @@ from prodrec.apps.schemas import (
 )
 from ..core import ImageError, optional
 from ..data.pictures import thumbnail
-from ..recommend.filters import json_object
+from ..recommend.filters import json_object, parse_where
 
 # %% ../../nbs/42g_apps.routes.ipynb #0008
 fastapi, responses = optional("fastapi", "serve"), optional("fastapi.responses", "serve")
@@ -145,6 +146,7 @@ def start_of(
 Id = Annotated[
     str, fastapi.Path(description="a product", min_length=1, max_length=255, pattern=NAME)
 ]
+_WHERE = "JSON, as in a question: each column is counted under the filters of the others"
 _PICTURES_KEPT = 4_000  # small pictures in memory, about 50 MB
 
 # %% ../../nbs/42g_apps.routes.ipynb #0025
@@ -177,12 +179,21 @@ class Routes:
         facts["change"] = self.live.change
         return json_answer(state | facts)
 
-    async def filters(self):
+    def _filters(self, where: str) -> tuple[int, dict[str, dict]]:
+        facts = self.live.filters()
+        check_where(json_object(where, "where", '{"category": ["mug"]}'))
+        return filters_of(facts, parse_where(where, facts.products))
+
+    async def filters(
+        self,
+        where: Annotated[str, fastapi.Query(max_length=20_000, description=_WHERE)] = "{}",
+    ):
         """Tell how one can ask: the columns to filter by, the parts of a score, and the shop."""
-        found = await self.live.lanes.thumbnails.run(lambda: filters_of(self.live.filters()))
+        matching, found = await self.live.lanes.thumbnails.run(self._filters, where)
         recommender = self.live.recommender
         takes = [kind for kind in ("image", "text") if recommender.spaces.taking(kind)]
         facts = {"version": self.live.version, "products": len(self.live.catalog), "kinds": takes}
+        facts["matching"] = matching
         facts |= {"classifies": recommender.classifier is not None, "filters": found}
         facts |= {"complements": recommender.complements is not None, "shop": self.shop}
         return json_answer(facts | {"weights": recommender.weights})
@@ -386,7 +397,7 @@ def reading_routes(
     return [
         ("GET", "/health", routes.health, None, "state", (), {}),
         ("GET", "/ready", routes.ready, State, "state", (503,), {}),
-        ("GET", "/filters", routes.filters, Filters, "products", USUAL, {}),
+        ("GET", "/filters", routes.filters, Filters, "products", (*USUAL, 422), {}),
         ("GET", "/start", routes.start, Start, "products", USUAL, {}),
         ("POST", "/recommend", routes.recommend, Answer, "questions", SENDS, asks),
         ("POST", "/classify", routes.classify, Labels, "questions", SENDS, shows),

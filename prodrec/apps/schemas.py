@@ -5,16 +5,18 @@
 # %% auto #0
 __all__ = ['pydantic', 'NAME', 'MAX_HITS', 'Name', 'Ids', 'Weight', 'MAX_WISHES', 'MAX_VALUES', 'MAX_TEXT', 'HIDDEN',
            'QuestionBody', 'form_fields', 'check_where', 'query_arguments', 'Problem', 'State', 'Hit', 'Answer',
-           'Label', 'Labels', 'Filter', 'Filters', 'filters_of', 'Products', 'Start', 'Changed', 'Reloaded', 'Imported',
-           'Event', 'form_schema', 'sent_schemas', 'request_body']
+           'Label', 'Labels', 'Filter', 'Filters', 'words_filter', 'range_filter', 'filters_of', 'Products', 'Start',
+           'Changed', 'Reloaded', 'Imported', 'Event', 'form_schema', 'sent_schemas', 'request_body']
 
 # %% ../../nbs/42d_apps.schemas.ipynb #0008
 import json
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 
+from .browser_data import FilterFacts, filter_masks, plain_value
 from ..core import optional
 from ..recommend.filters import json_object, parse_where
 from ..recommend.profiles import KINDS
@@ -186,7 +188,8 @@ class Filter(pydantic.BaseModel):
     """A column to filter by: its values, or where its numbers or dates begin and end."""
 
     values: list[str] | None = _field(None, description="the most frequent first")
-    counts: list[int] | None = _field(None, description="how many products have each value")
+    edges: list[float | str] | None = _field(None, description="of a histogram, ascending")
+    counts: list[int] | None = _field(None, description="products of each value, or of each bar")
     low: float | str | None = _field(None, alias="from", description="the least number or date")
     high: float | str | None = _field(None, alias="to", description="the largest number or date")
 
@@ -196,6 +199,7 @@ class Filters(pydantic.BaseModel):
 
     version: str
     products: int = _field(description="how many products there are")
+    matching: int = _field(description="how many the filters let through")
     classifies: bool = _field(description="whether /classify answers")
     complements: bool = _field(description="whether it is known what is bought together")
     kinds: list[str] = _field(description="`image`, `text` or both: what a question may hold")
@@ -204,23 +208,46 @@ class Filters(pydantic.BaseModel):
     shop: dict[str, Any] = _field(description="name, currency and language, for a page")
 
 # %% ../../nbs/42d_apps.schemas.ipynb #0031
-def filters_of(
-    table: pd.DataFrame,  # of `filter_table`
-) -> dict[str, dict]:
-    """Return each column as `Filter` has it."""
-    found = {}
-    for name, values in table.items():
-        if isinstance(values.dtype, pd.CategoricalDtype):
-            counts = values.value_counts()
-            counts = counts[counts > 0]
-            found[name] = {"values": counts.index.astype(str).tolist(), "counts": counts.tolist()}
-        elif pd.api.types.is_numeric_dtype(values) and values.notna().any():
-            found[name] = {"from": float(values.min()), "to": float(values.max())}
-        elif values.notna().any():
-            found[name] = {"from": str(values.min().date()), "to": str(values.max().date())}
-    return found
+def words_filter(
+    counts: pd.Series,  # products of each value, of the whole catalogue
+    now: pd.Series,  # the same under the other columns' filters
+) -> dict:
+    """Return a column of words as `Filter` has it, the most frequent value first."""
+    known = counts[counts > 0].sort_values(ascending=False, kind="stable").index
+    return {"values": [str(v) for v in known], "counts": now[known].tolist()}
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0034
+
+def range_filter(
+    values: pd.Series,  # numbers or dates
+    edges: np.ndarray,  # of `bin_edges`
+    now: np.ndarray,  # products of each bin
+) -> dict:
+    """Return a column of numbers or dates as `Filter` has it."""
+    ends = {"from": plain_value(values.min()), "to": plain_value(values.max())}
+    return ends | {"edges": [plain_value(e) for e in edges], "counts": now.tolist()}
+
+# %% ../../nbs/42d_apps.schemas.ipynb #0032
+def filters_of(
+    facts: FilterFacts,  # of a catalogue
+    where: Mapping[str, Any] | None = None,  # column → wish: what is counted
+) -> tuple[int, dict[str, dict]]:
+    """Return (matching products, each column as `Filter` has it).
+
+    The counts of a column are those under the filters of all others: choosing another value of
+    the same column would find so many.
+    """
+    total, now, bins = facts.counts(filter_masks(facts.products, dict(where or {})))
+    every = now if not where else facts.counts({})[1]
+    found = {}
+    for name in facts.table:
+        found[name] = (
+            words_filter(every[name], now[name])
+            if name in now
+            else range_filter(facts.table[name], facts.edges[name], bins[name])
+        )
+    return total, found
+
+# %% ../../nbs/42d_apps.schemas.ipynb #0035
 class Products(pydantic.BaseModel):
     """Some of the products."""
 
@@ -234,7 +261,7 @@ class Start(pydantic.BaseModel):
     products: list[dict[str, Any]] = _field(description="some products with pictures")
     examples: list[str] = _field(description="questions in words")
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0035
+# %% ../../nbs/42d_apps.schemas.ipynb #0036
 class Changed(pydantic.BaseModel):
     """A change that is kept."""
 
@@ -252,7 +279,7 @@ class Reloaded(pydantic.BaseModel):
     carried: int = _field(description="changes that came after it was saved, and were made in it")
     left: int = _field(description="earlier changes, which stay with the version before")
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0036
+# %% ../../nbs/42d_apps.schemas.ipynb #0037
 class Imported(pydantic.BaseModel):
     """A line of progress of an import; the last one has `finished` true."""
 
@@ -262,7 +289,7 @@ class Imported(pydantic.BaseModel):
     errors: list[dict[str, Any]] = _field(description="row, id and detail of the first of them")
     finished: bool
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0037
+# %% ../../nbs/42d_apps.schemas.ipynb #0038
 class Event(pydantic.BaseModel, extra="forbid"):
     """An event of a user and a product: a view, a purchase, a like, a rating."""
 
@@ -275,11 +302,11 @@ class Event(pydantic.BaseModel, extra="forbid"):
         1.0, ge=0, le=1e9, allow_inf_nan=False, description="the pieces, or the stars of a rating"
     )
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0040
+# %% ../../nbs/42d_apps.schemas.ipynb #0041
 _PICTURES = "image/jpeg, image/png, image/webp"
 _IMAGE = {"type": "string", "format": "binary", "description": "a JPEG, PNG or WebP picture"}
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0041
+# %% ../../nbs/42d_apps.schemas.ipynb #0042
 def form_schema(
     properties: Mapping[str, Any],  # schemas by name, of the other fields
     required: list[str],  # names
@@ -299,7 +326,7 @@ def form_schema(
     own = {"type": "object", "properties": fields, "additionalProperties": False}
     return own | {"required": required} if required else own
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0042
+# %% ../../nbs/42d_apps.schemas.ipynb #0043
 def sent_schemas() -> dict[str, dict]:
     """Return the schemas of what is sent, by name."""
     question = QuestionBody.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -317,7 +344,7 @@ def sent_schemas() -> dict[str, dict]:
         "ProductForm": form_schema({"fields": fields}, ["fields"]),
     }
 
-# %% ../../nbs/42d_apps.schemas.ipynb #0043
+# %% ../../nbs/42d_apps.schemas.ipynb #0044
 def request_body(
     form: str,  # the name of the form's schema
     object: str | None = None,  # the name of the schema of the same in JSON

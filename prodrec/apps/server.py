@@ -19,8 +19,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import sqlalchemy as sa
-
 import prodrec
 from .changes import TYPES
 from prodrec.apps.guards import (
@@ -38,7 +36,7 @@ from .routes import Changing, Routes, described_errors, route_table
 from .schemas import sent_schemas
 from .workspace import database_beside
 from ..core import find_saved, optional
-from ..recommend.profiles import hide_password
+from ..recommend.database import hide_password
 from ..recommend.recommender import Recommender
 
 # %% ../../nbs/42h_apps.server.ipynb #0010
@@ -405,18 +403,15 @@ def serve(
 ):
     """Serve a recommender until it is interrupted; what was begun is finished.
 
-    `ValueError` where the recommender cannot be loaded or its database does not answer.
+    `ValueError` where the recommender cannot be loaded, `DatabaseAway` where its database does not
+    answer.
     """
     uvicorn = optional("uvicorn", "serve")
     given = {name: value for name, value in options.items() if value is not None}
     options = settings(os.environ) | given
     options["hosts"] = allowed_hosts(options.get("hosts", ()), host)
     app = make_app(path, **options)
-    try:
-        app.state.live.open()  # what cannot be loaded is refused here, in words
-    except sa.exc.SQLAlchemyError as e:
-        why = hide_password(str(e).splitlines()[0])
-        raise ValueError(f"the database of {str(path)!r} does not answer: {why}") from None
+    app.state.live.open()  # what cannot be loaded is refused here, in words
     raise_file_limit()
     start_logs(os.environ.get("PRODREC_ACCESS_LOG", "1") != "0")
     print(f"http://{host}:{port} serves {path}; Ctrl-C stops it", flush=True)

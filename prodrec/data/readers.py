@@ -30,7 +30,7 @@ from prodrec.data.datasets import (
 )
 from .demo import load_demo
 from .pictures import SUFFIXES, canonical, list_files
-from .tables import SEPARATORS
+from .tables import SEPARATORS, check_read_options
 
 # %% ../../nbs/12_data.readers.ipynb #0010
 SIDES = ("train", "test", "val", "valid", "validation")
@@ -170,7 +170,7 @@ def read_table(
     name = path.name.lower().removesuffix(".gz")
     if name.endswith((".csv", ".tsv")):
         read = {"sep": _separator(path)} | (read or {})
-        header = pd.read_csv(path, **read, nrows=0, encoding_errors="replace").columns
+        header = _csv_header(path, read)
         place = _beside(path, root, columns, header)
         return Catalog.from_csv(path, root=place, read=read, **columns)
     frame = (
@@ -179,11 +179,20 @@ def read_table(
     return Catalog.from_frame(frame, root=_beside(path, root, columns, frame.columns), **columns)
 
 # %% ../../nbs/12_data.readers.ipynb #0037
+def _csv_header(path: Path, read: dict) -> pd.Index:
+    "Return the names of the columns of a CSV file, whatever its encoding."
+    check_read_options(read)
+    try:
+        return pd.read_csv(path, **read | {"nrows": 0, "encoding_errors": "replace"}).columns
+    except (ValueError, LookupError, TypeError):  # `read_csv` says what is wrong
+        return pd.Index([])
+
+# %% ../../nbs/12_data.readers.ipynb #0038
 def _beside(path: Path, root: str | Path | None, columns: dict, header) -> str | Path | None:
     "Return the folder of the pictures of a table: `root`, or the table's where it names pictures."
     return path.parent if root is None and columns.get("image", "image") in header else root
 
-# %% ../../nbs/12_data.readers.ipynb #0040
+# %% ../../nbs/12_data.readers.ipynb #0041
 @dataclass(frozen=True)
 class Reader:
     """Describe a reader: its name, its function, and the arguments that the function takes."""
@@ -193,7 +202,7 @@ class Reader:
     needs_root: bool = True  # called with the place of the data; else without
     draws: bool = False  # called with `limit` and `seed`, instead of a sample afterwards
 
-# %% ../../nbs/12_data.readers.ipynb #0041
+# %% ../../nbs/12_data.readers.ipynb #0042
 READERS: dict[str, Reader] = {}
 
 
@@ -209,11 +218,11 @@ def register_reader(
     READERS[name] = Reader(name, function, needs_root, draws)
     return function
 
-# %% ../../nbs/12_data.readers.ipynb #0044
+# %% ../../nbs/12_data.readers.ipynb #0045
 def _draw_demo(limit: int | None = None, seed: int = 0) -> Catalog:
     return load_demo(**({} if limit is None else {"n": limit}), seed=seed)
 
-# %% ../../nbs/12_data.readers.ipynb #0045
+# %% ../../nbs/12_data.readers.ipynb #0046
 register_reader("demo", _draw_demo, needs_root=False, draws=True)
 register_reader("fashion", read_fashion)
 register_reader("retail", read_retail)
@@ -221,17 +230,17 @@ register_reader("amazon", read_amazon)
 register_reader("walmart", read_walmart)
 register_reader("folder", read_folder)
 
-# %% ../../nbs/12_data.readers.ipynb #0046
+# %% ../../nbs/12_data.readers.ipynb #0047
 def _entry_points() -> dict:
     "Return the readers of installed packages by name, not yet imported."
     return {e.name: e for e in importlib.metadata.entry_points(group="prodrec.readers")}
 
-# %% ../../nbs/12_data.readers.ipynb #0047
+# %% ../../nbs/12_data.readers.ipynb #0048
 def reader_names() -> list[str]:
     """Return the names that `read_data` knows, those of installed packages last."""
     return [*READERS, *sorted(set(_entry_points()) - set(READERS))]
 
-# %% ../../nbs/12_data.readers.ipynb #0048
+# %% ../../nbs/12_data.readers.ipynb #0049
 def find_reader(
     name: str,  # of a registered reader, or of one in an installed package
 ) -> Reader | None:
@@ -242,11 +251,11 @@ def find_reader(
             register_reader(name, function)
     return READERS.get(name)
 
-# %% ../../nbs/12_data.readers.ipynb #0051
+# %% ../../nbs/12_data.readers.ipynb #0052
 class SourceError(ValueError):
     """Report arguments of `read_data` that name no data, or do not go together."""
 
-# %% ../../nbs/12_data.readers.ipynb #0052
+# %% ../../nbs/12_data.readers.ipynb #0053
 def _checked_read(reader: Reader, place: list, drawn: dict) -> Catalog:
     "Return what a reader reads; `ValueError` names it where it stumbles or gives no catalogue."
     try:
@@ -261,10 +270,10 @@ def _checked_read(reader: Reader, place: list, drawn: dict) -> Catalog:
         raise ValueError(f"the reader {reader.name!r} must return a Catalog, received {received}")
     return catalog
 
-# %% ../../nbs/12_data.readers.ipynb #0054
-def _read_named(reader: Reader, root, columns, limit: int | None, seed: int) -> Catalog:
-    if columns:
-        raise SourceError(f"the reader {reader.name!r} knows its columns: leave out `columns`")
+# %% ../../nbs/12_data.readers.ipynb #0055
+def _read_named(reader: Reader, root, columns, read, limit: int | None, seed: int) -> Catalog:
+    for name in [n for n, given in (("columns", columns), ("read", read)) if given]:
+        raise SourceError(f"the reader {reader.name!r} knows its columns: leave out `{name}`")
     if reader.needs_root and root is None:
         raise SourceError(
             f"the reader {reader.name!r} needs `root`, the folder or file that holds it"
@@ -274,10 +283,12 @@ def _read_named(reader: Reader, root, columns, limit: int | None, seed: int) -> 
     drawn = {"limit": limit, "seed": seed} if reader.draws else {}
     return _checked_read(reader, [root] if reader.needs_root else [], drawn)
 
-# %% ../../nbs/12_data.readers.ipynb #0056
-def _read_path(path: Path, root, columns) -> Catalog:
+# %% ../../nbs/12_data.readers.ipynb #0057
+def _read_path(path: Path, root, columns, read) -> Catalog:
     if path.is_file() and is_table(path):
-        return read_table(path, columns, root)
+        return read_table(path, columns, root, read)
+    if read:
+        raise SourceError(f"`read` goes with a .csv or .tsv table, and {str(path)!r} is none")
     if not (path.is_dir() or (path.is_file() and path.suffix.lower() == ".zip")):
         names = reader_names()
         near = difflib.get_close_matches(str(path), names, n=1)
@@ -294,7 +305,7 @@ def _read_path(path: Path, root, columns) -> Catalog:
         return Catalog.load(path, root)
     return read_folder(path)
 
-# %% ../../nbs/12_data.readers.ipynb #0057
+# %% ../../nbs/12_data.readers.ipynb #0058
 def read_data(
     source: str
     | Path
@@ -304,6 +315,7 @@ def read_data(
     | None = None,  # of a table: one of `FIELDS` -> the column that holds it
     limit: int | None = None,  # a random sample of so many products
     seed: int = 0,  # of the sample
+    read: dict | None = None,  # of a CSV table: options for `pandas.read_csv`
 ) -> Catalog:
     """Return the catalogue that `source` names.
 
@@ -316,7 +328,7 @@ def read_data(
     if isinstance(source, Catalog):
         catalog = source
     elif isinstance(source, str) and (reader := find_reader(source)):
-        catalog = _read_named(reader, root, columns, limit, seed)
+        catalog = _read_named(reader, root, columns, read, limit, seed)
     else:
-        catalog = _read_path(Path(source).expanduser(), root, columns)
+        catalog = _read_path(Path(source).expanduser(), root, columns, read)
     return catalog if limit is None or limit >= len(catalog) else catalog.sample(limit, seed)

@@ -275,7 +275,7 @@ def batch_answers(
     """Yield the answers of `model`, float32, one batch after the other."""
     few = 1 << max(0, len(pixels) - 1).bit_length()  # one picture is not filled up to many
     batch_size = min(batch_size, few)
-    with progress(desc=desc, total=len(pixels), unit="picture") as bar:
+    with progress(desc=desc, total=len(pixels), unit="product") as bar:
         for start in range(0, len(pixels), batch_size):
             n = min(batch_size, len(pixels) - start)
             x = keras.tree.map_structure(partial(_filled, n=batch_size), pixels[start : start + n])

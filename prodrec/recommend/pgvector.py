@@ -20,6 +20,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from ..core import optional
+from .database import AWAY, answering
 from prodrec.recommend.index import (
     DTYPES,
     Index,
@@ -55,14 +56,18 @@ def vector_engine(
 def transaction(
     engine: sa.Engine,  # of `vector_engine`
 ):
-    """Yield a cursor of psycopg; what it did is kept as a whole, or not at all where it raises."""
-    connection = engine.raw_connection()
-    try:
-        with connection.driver_connection.cursor() as cursor:
-            yield cursor
-        connection.commit()
-    finally:
-        connection.close()  # back to the pool, which rolls back what was not committed
+    """Yield a cursor of psycopg; what it did is kept as a whole, or not at all where it raises.
+
+    `DatabaseAway` where the database does not answer.
+    """
+    with answering(engine.url, (*AWAY, optional("psycopg", "pgvector").OperationalError)):
+        connection = engine.raw_connection()
+        try:
+            with connection.driver_connection.cursor() as cursor:
+                yield cursor
+            connection.commit()
+        finally:
+            connection.close()  # back to the pool, which rolls back what was not committed
 
 # %% ../../nbs/31f_recommend.pgvector.ipynb #0013
 _HEAD, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"

@@ -576,9 +576,9 @@ class _Network(UserModel):
 
     def _sequences(self, rows: csr_matrix, users: np.ndarray | None) -> Sequences:
         "Return what users had in order: their events in training, or the products of `rows`."
-        arrays, known = self.arrays, len(self.users)
-        if users is not None and (users < known).all():
-            ends = arrays["event_ends"]
+        arrays = self.arrays
+        if users is not None:
+            ends = np.append(arrays["event_ends"], arrays["event_ends"][-1])  # unknown: no events
             at = slices(ends[users], ends[users + 1])
             sizes = np.append(0, (ends[users + 1] - ends[users]).cumsum())
             return Sequences(arrays["event_items"][at], arrays["event_gaps"][at], sizes)

@@ -91,6 +91,7 @@ export class Facets {
   range(filter, chosen) {
     const { edges } = filter, n = edges.length - 1, number = filter.kind === "number";
     const words = (v) => (number ? Number(v).toLocaleString("en", { maximumFractionDigits: Math.abs(v) < 100 ? 2 : 0 }) : String(v));
+    const few = n > 1 && edges[n] === edges[n - 1]; // a bar for each value, which lies at its left edge
     const bars = edges.slice(1).map(() => h("i"));
     const chart = h("div", { class: "prodrec-bars", "aria-hidden": "true" }, bars);
     const handles = ["low", "high"].map((end, side) => h("input", { type: "range", min: "0", max: String(n), step: "1", value: side ? String(n) : "0",
@@ -100,7 +101,7 @@ export class Facets {
     const value = (side) => Number(handles[side].value);
     const keepApart = (side) => { const [a, b] = [value(0), value(1)]; if (a >= b) handles[side].value = String(side ? Math.min(n, a + 1) : Math.max(0, b - 1)); };
     const isOpen = (side) => value(side) === (side ? n : 0);
-    const end = (side) => edges[value(side)];
+    const end = (side) => edges[value(side) - (side && few ? 1 : 0)];
     const shade = () => {
       bars.forEach((bar, i) => bar.classList.toggle("prodrec-out", i < value(0) || i >= value(1)));
       [low, high].forEach((node, side) => (node.textContent = words(end(side))));
@@ -108,8 +109,8 @@ export class Facets {
     };
     const send = () => this.filtered(filter.name, [isOpen(0) ? null : end(0), isOpen(1) ? null : end(1)]);
     this.filters[filter.name] = (wanted, counts) => {
-      const top = Math.max(1, ...counts), at = (v, side) => (v === null || v === undefined ? (side ? n : 0) : nearest(v));
-      const nearest = (v) => edges.reduce((best, e, i) => (Math.abs(pos(e) - pos(v)) < Math.abs(pos(edges[best]) - pos(v)) ? i : best), 0);
+      const top = Math.max(1, ...counts), at = (v, side) => (v === null || v === undefined ? (side ? n : 0) : nearest(v) + (side && few ? 1 : 0));
+      const nearest = (v) => edges.slice(0, few ? -1 : undefined).reduce((best, e, i) => (Math.abs(pos(e) - pos(v)) < Math.abs(pos(edges[best]) - pos(v)) ? i : best), 0);
       const pos = (v) => (number ? Number(v) : Date.parse(v));
       bars.forEach((bar, i) => { bar.style.height = `${(100 * counts[i]) / top}%`; bar.title = `${words(edges[i])} to ${words(edges[i + 1])}: ${count(counts[i])}`; });
       handles.forEach((handle, side) => { if (handle !== document.activeElement || !wanted) handle.value = String(at(wanted?.[side], side)); });
