@@ -14,8 +14,12 @@ from postgres import new_database, server
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
 from serving import KEY, born, catalog, folder, mother, put, wait_for
 
+from prodrec import Recommender
 from prodrec.apps.changes import ChangeLog
 from prodrec.apps.replicas import Follower
+from prodrec.apps.workspace import Versions, Workspace
+from prodrec.data.catalog import Catalog
+from prodrec.recommend.embedders import TfidfEmbedder
 
 __all__ = ["catalog", "folder", "mother", "server"]  # fixtures
 
@@ -172,9 +176,21 @@ def load(url: str, name: str, done: threading.Event, kept: dict, lost: list):
             lost.append((time.perf_counter(), f"{name}-{n}"))
 
 
-def test_servers_are_replaced_under_load_without_a_lost_request(mother, folder, tmp_path):
-    database = f"sqlite:///{tmp_path / 'shop.sqlite'}"
+def add_version(place: Versions, catalog, price: float):
+    products = Catalog(catalog.products.assign(price=price))
+    made = Recommender(text=TfidfEmbedder(fields=("title",))).fit(products)
+    place.add(Workspace(recommender=made))
+
+
+def test_a_version_is_replaced_under_load_without_a_lost_request(
+    mother, catalog, database, tmp_path
+):
+    place = Versions(tmp_path / "shop")
+    add_version(place, catalog, 1.0)
+    folder = place.path
     with servers(mother, folder, database, 3) as started:
+        old = {wait_for(url)["version"] for _, url in started}
+        add_version(place, catalog, 2.0)
         proxy = Proxy([url for _, url in started])
         proxy.start()
         proxy.started.wait()
@@ -184,16 +200,17 @@ def test_servers_are_replaced_under_load_without_a_lost_request(mother, folder, 
             for name in ("a", "b")
         ]
         [c.start() for c in clients]
-        time.sleep(0.5)
+        time.sleep(0.3)
         os.kill(started[0][0], signal.SIGKILL)  # one is killed,
         killed = time.perf_counter()
-        time.sleep(0.5)
-        pid, url, _ = born(mother, folder, database)  # one is added,
+        time.sleep(0.3)
+        pid, url, state = born(mother, folder, database)  # one of the new version is added,
+        assert len(old) == 1 and state["version"] not in old
         started.append((pid, url))
         proxy.ports = [int(u.rpartition(":")[2]) for _, u in started[1:]]
         time.sleep(0.3)
         os.kill(started[1][0], signal.SIGTERM)  # and one is drained: the proxy is not told
-        time.sleep(1.0)
+        time.sleep(0.6)
         done.set()
         [c.join() for c in clients]
         proxy.loop.call_soon_threadsafe(proxy.loop.stop)
@@ -202,5 +219,6 @@ def test_servers_are_replaced_under_load_without_a_lost_request(mother, folder, 
         for _, url in started[2:]:
             until(lambda: wait_for(url)["change"] >= max(kept.values()), 5)  # noqa: B023
             first = requests.get(f"{url}/products?limit=500").json()
-            there = {p["id"] for p in first["products"]}
-            assert {*kept} <= there
+            there = {p["id"]: p["title"] for p in first["products"]}
+            assert {*kept} <= {*there}
+            assert all(there[i] == f"cotton {i.partition('-')[2]}" for i in kept)

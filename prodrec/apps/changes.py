@@ -10,7 +10,8 @@ __all__ = ['Change', 'CHANNEL', 'MAX_FIELDS', 'TYPES', 'BLOCK', 'add_missing_col
 # %% ../../nbs/42_apps.changes.ipynb #0009
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import numpy as np
@@ -122,21 +123,47 @@ class ChangeLog:
         self,
         changes: Sequence[Change],  # (id, fields, picture), each id once
         version: str | None = None,  # of the recommender
+        also: Callable | None = None,  # writes more in the same transaction, see below
     ) -> tuple[int, int]:
         """Keep a block of changes, all or none; when this returns, they are in the database.
 
         Return the numbers of its first and last row; no other block has rows between them.
+        `also(connection, numbers)` is called before the transaction ends, with the number of each
+        product; what it writes is kept together with the changes, or lost with them.
         """
         time = datetime.now(UTC).replace(tzinfo=None)
         rows = [row_of(change, version, time) for change in changes]
         same = _CHANGES.c.version
         same = same.is_(None) if version is None else same == version
-        with self._engine.begin() as connection:
-            take_turn(connection)
+        with self.turn() as connection:
             for start in range(0, len(rows), 500):
                 ids = [row["id"] for row in rows[start : start + 500]]
                 connection.execute(_CHANGES.delete().where(_CHANGES.c.id.in_(ids), same))
-            return insert_in_turn(connection, rows)
+            found = insert_in_turn(connection, rows)
+            if also is not None:
+                also(connection, self.numbers([row["id"] for row in rows], connection))
+            return found
+
+    @contextmanager
+    def turn(self):
+        """Yield a connection in a transaction during which nobody else writes changes."""
+        with self._engine.begin() as connection:
+            take_turn(connection)
+            yield connection
+
+    def numbers(
+        self,
+        ids: Sequence[str] | None = None,  # products; None: all that ever changed
+        connection: sa.Connection | None = None,  # whose transaction goes on; None: one of its own
+    ) -> dict[str, int]:
+        """Return the number of the newest change of each product, whatever the version."""
+        if connection is None:
+            with self._engine.connect() as connection:
+                return self.numbers(ids, connection)
+        query = sa.select(_CHANGES.c.id, sa.func.max(_CHANGES.c.seq)).group_by(_CHANGES.c.id)
+        parts = [ids[n : n + 500] for n in range(0, len(ids), 500)] if ids is not None else []
+        asked = [query.where(_CHANGES.c.id.in_(p)) for p in parts] if ids is not None else [query]
+        return {i: number for q in asked for i, number in connection.execute(q)}
 
     def last(
         self,

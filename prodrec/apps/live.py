@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['version_of', 'saved_at', 'newest_folder', 'cached_only', 'inside_only', 'load_live', 'HeldFeedback', 'blocks_of',
-           'embed_products', 'check_change', 'take_in', 'Writer', 'Lanes', 'Facets', 'LiveRecommender', 'needs_network',
-           'ask']
+           'embed_products', 'check_change', 'take_in', 'possible_columns', 'table_of', 'outdated', 'Writer', 'Lanes',
+           'Facets', 'LiveRecommender', 'needs_network', 'ask']
 
 # %% ../../nbs/42c_apps.live.ipynb #0009
 import asyncio
@@ -35,12 +35,14 @@ from prodrec.apps.changes import (
     as_catalog,
     check_fields,
     column_types,
+    take_turn,
 )
 from .decoding import Decoders, kept_file
 from .replicas import Follower
 from ..core import cache_dir, find_saved
 from ..data.catalog import Catalog
 from ..data.pictures import is_url, url_path
+from ..recommend.product_table import ProductTable
 from ..recommend.profiles import Feedback
 from ..recommend.recommender import Recommender
 
@@ -247,6 +249,44 @@ def take_in(
         recommender.remove(gone)
 
 # %% ../../nbs/42c_apps.live.ipynb #0038
+def possible_columns(
+    products: pd.DataFrame,  # of a catalogue
+    columns: Mapping[str, str] | None = None,  # the schema of further columns
+) -> pd.DataFrame:
+    """Return an empty table with every column that a product may come with."""
+    kinds = {"number": float, "yes or no": bool, "date": "datetime64[ns]"}
+    types = column_types(products, columns)
+    new = {c: pd.Series(dtype=kinds.get(t, object)) for c, t in types.items() if c not in products}
+    return products.iloc[:0].assign(**new)
+
+# %% ../../nbs/42c_apps.live.ipynb #0040
+def table_of(
+    url: str,  # of PostgreSQL
+    name: str,  # of the tables, letters and digits
+    recommender: Recommender,  # as it was saved
+    version: str,  # of the recommender
+    columns: Mapping[str, str] | None = None,  # the schema of further columns
+) -> ProductTable:
+    """Return the table of the products of a version."""
+    head = possible_columns(recommender.catalog.products, columns)
+    return ProductTable(url, head, recommender.spaces.dim, f"{name}_{version}")
+
+# %% ../../nbs/42c_apps.live.ipynb #0042
+def outdated(
+    found: Mapping[str, tuple],  # of `ChangeLog.after`: (None, …) where a product is gone
+    newest: Mapping[str, int],  # the number of the newest change of each
+    there: Mapping[str, int | None],  # of `ProductTable.changes`
+    until: int,  # the number up to which `found` reaches
+) -> list[str]:
+    """Return the products whose row in a table is not that of their newest change."""
+    known = [i for i in found if newest.get(i, 0) <= until]
+    return [
+        i
+        for i in known
+        if (i in there if found[i][0] is None else there.get(i) != newest.get(i, 0))
+    ]
+
+# %% ../../nbs/42c_apps.live.ipynb #0044
 class Writer:
     """Make changes to a recommender, first in its log and then in memory."""
 
@@ -261,6 +301,7 @@ class Writer:
         self.recommender, self.changes, self.version = recommender, changes, version
         self.columns, self.lock, self._types = columns, threading.RLock(), (None, {})
         self.saved, self.position = saved, 0  # the number of the last change that is in memory
+        self.table: ProductTable | None = None  # of the products, see `use`
 
     @property
     def types(self) -> dict[str, str | None]:
@@ -281,8 +322,56 @@ class Writer:
                 return 0
             found = self.changes.after(self.position, until, self.version, self.saved)
             apply_changes(self.recommender, found)
+            if self.table is not None and found:
+                self._copy(found, until)
             self.position = until
             return len(found)
+
+    def use(
+        self,
+        table: ProductTable,  # in the database of the log; it is filled where it is empty
+    ):
+        """Keep the products in a table too, from now on."""
+        with self.lock:
+            if not len(table):
+                with table.engine.begin() as connection:
+                    take_turn(connection)
+                    self.follow()
+                    newest, catalog = self.changes.numbers(), self.recommender.catalog
+                    numbers = [newest.get(i, 0) for i in catalog.ids]
+                    vectors = self.recommender.index.take()
+                    table.put(catalog.products, vectors, numbers, connection)
+            self.table = table
+            self.follow()
+
+    def _copy(self, found: Mapping[str, tuple], until: int):
+        "Put what other servers have written into the table, where it is not there yet."
+
+        def late(connection=None) -> dict[str, int]:
+            newest = self.changes.numbers([*found], connection)
+            there = self.table.changes([*found], connection)
+            return {i: newest.get(i, 0) for i in outdated(found, newest, there, until)}
+
+        if not late():
+            return
+        with self.changes.turn() as connection:
+            numbers, catalog = late(connection), self.recommender.catalog
+            here = [i for i in numbers if i in catalog]
+            vectors = self.recommender.index.take(catalog.rows(here))
+            products, seq = catalog.products.loc[here], [numbers[i] for i in here]
+            self.table.put(products, vectors, seq, connection)
+            self.table.remove([i for i in numbers if i not in catalog], connection)
+
+    def _keep(self, connection, numbers: Mapping[str, int], new, vectors, gone: Sequence[str]):
+        "Write vectors and products in the transaction of their changes."
+        if new is not None:
+            self.recommender.index.store(vectors, connection)
+        if self.table is None:
+            return
+        if new is not None:
+            seq = [numbers[i] for i in new.ids]
+            self.table.put(new.products, vectors, seq, connection)
+        self.table.remove(gone, connection)
 
     def apply(
         self,
@@ -316,7 +405,8 @@ class Writer:
         kept = [c for i, c in good.items() if i not in wrong]
         try:
             if kept:
-                first, last = self.changes.write(kept, self.version)
+                also = functools.partial(self._keep, new=new, vectors=vectors, gone=gone)
+                first, last = self.changes.write(kept, self.version, also)
                 self.follow(first - 1)
                 gone = [i for i in gone if i in self.recommender.catalog]
                 take_in(self.recommender, new, vectors, gone)
@@ -325,7 +415,7 @@ class Writer:
             wrong |= {c[0]: e for c in kept}
         return errors | wrong
 
-# %% ../../nbs/42c_apps.live.ipynb #0041
+# %% ../../nbs/42c_apps.live.ipynb #0047
 class Lanes:
     """Hold the queues and threads of a live recommender, one for each kind of work."""
 
@@ -355,7 +445,7 @@ class Lanes:
         self.decoders.close()
         return all(done)
 
-# %% ../../nbs/42c_apps.live.ipynb #0044
+# %% ../../nbs/42c_apps.live.ipynb #0050
 class Facets:
     """Make the filters of a catalogue, again when it has changed, but not too often."""
 
@@ -374,7 +464,7 @@ class Facets:
                 self._next = began + 20 * (time.monotonic() - began)
             return self._made[1]
 
-# %% ../../nbs/42c_apps.live.ipynb #0047
+# %% ../../nbs/42c_apps.live.ipynb #0053
 class LiveRecommender:
     """Change a recommender while it answers; keep each change in a database before it is made.
 
@@ -390,8 +480,9 @@ class LiveRecommender:
         columns: Mapping[str, str] | None = None,  # the schema of further columns: name → type
         patience: float = 2.0,  # seconds to wait for the database
         pictures: str | Path | None = None,  # a folder outside `source` whose pictures may be shown
+        products: str | None = None,  # the name of tables of products in `database`, PostgreSQL
     ):
-        self.pictures = pictures
+        self.pictures, self.products = pictures, products
         self._source, self._database, self.max_pixels = source, database, max_pixels
         self.columns, self.patience = columns, patience
         self.writer, self.facets, self._reloading = None, Facets(), threading.Lock()
@@ -432,6 +523,9 @@ class LiveRecommender:
         recommender, version = load_live(source, feedback, self.pictures)
         saved = None if isinstance(source, Recommender) else saved_at(source)
         writer = Writer(recommender, changes, version, self.columns, saved)
+        if self.products is not None:
+            facts = (self.products, recommender, version, self.columns)
+            writer.use(table_of(self._database, *facts))
         writer.follow()
         return writer
 
@@ -520,7 +614,7 @@ class LiveRecommender:
         )
         return f"LiveRecommender({state})"
 
-# %% ../../nbs/42c_apps.live.ipynb #0052
+# %% ../../nbs/42c_apps.live.ipynb #0058
 def needs_network(
     recommender: Recommender,  # fitted
     query: Mapping,  # id, image, text or user
@@ -531,7 +625,7 @@ def needs_network(
     by_words = "text" in query and set(spaces.taking("text")) & set(spaces.taking("image"))
     return "image" in query or bool(by_words) or options.get("within") == "predicted"
 
-# %% ../../nbs/42c_apps.live.ipynb #0053
+# %% ../../nbs/42c_apps.live.ipynb #0059
 async def ask(
     live: LiveRecommender,  # open
     query: dict,  # id, image, text or user

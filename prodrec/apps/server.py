@@ -73,6 +73,7 @@ _SETTINGS: dict[str, tuple[str, Callable]] = {
     "PRODREC_HOSTS": ("hosts", listed),
     "PRODREC_ORIGINS": ("origins", listed),
     "PRODREC_PICTURES": ("pictures", str),
+    "PRODREC_PRODUCTS": ("products", str),
     "PRODREC_RATE": ("rate", float),
     "PRODREC_MAX_BODY": ("max_body", int),
     "PRODREC_COLUMNS": ("columns", named_types),
@@ -319,6 +320,7 @@ def make_app(
     origins: Sequence[str] = (),  # of pages elsewhere that may ask, e.g. "https://shop.example"
     columns: Mapping[str, str] | None = None,  # the schema of further columns: name → type
     pictures: str | Path | None = None,  # a folder outside `recommender` that may be shown
+    products: str | None = None,  # the name of tables of products in `database`, on PostgreSQL
     shop: Mapping[str, str] = {},  # noqa: B006  # name, currency and language, for the page
     keyless: Sequence[str] = (),  # paths of your own that may be sent to without a key
 ):
@@ -341,7 +343,8 @@ def make_app(
     if api_key is not None and not api_key.strip():
         raise ValueError("`api_key` is empty: give a key, or None where nothing can be changed")
     database = database or f"sqlite:///{database_beside(recommender)}"
-    live = LiveRecommender(recommender, database, max_pixels, columns, pictures=pictures)
+    places = {"pictures": pictures, "products": products}
+    live = LiveRecommender(recommender, database, max_pixels, columns, **places)
     metrics = Metrics()
     about = {"title": "prodrec", "version": prodrec.__version__, "description": _ABOUT}
     off = {"docs_url": None, "redoc_url": None, "redirect_slashes": False}

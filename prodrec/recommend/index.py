@@ -183,6 +183,13 @@ class Index(Saved, ABC):
         Raises `IndexError` for a row that is not there.
         """
 
+    def store(
+        self,
+        vectors,  # float (n, d), which are added or put in the place of others afterwards
+        connection,  # of SQLAlchemy, in a transaction
+    ):
+        """Write vectors in a transaction of the caller; only an index in that database does so."""
+
     def __repr__(self):
         how = "exact" if self.exact else "approximate"
         return f"{type(self).__name__}({vectors_in_words(self)}, {how})"
