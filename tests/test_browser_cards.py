@@ -19,6 +19,7 @@ from prodrec.apps.browser_cards import (
 from prodrec.apps.browser_data import filter_masks
 from prodrec.apps.browser_state import BrowserState
 from prodrec.data.demo import load_demo
+from prodrec.data.explore import prices_figure
 from prodrec.recommend.embedders import TfidfEmbedder
 from prodrec.recommend.recommender import Recommender
 
@@ -46,6 +47,16 @@ def test_products_without_title_or_price_have_a_face_too():
     row = pd.Series({"title": float("nan"), "category": None, "price": float("nan")})
     assert (product_title(row, "7"), product_line(row)) == ("7", "")
     assert product_line(pd.Series({"price": 3.0})) == "3.00"
+    assert product_line({"price": 3.0}, "several currencies: EUR, USD") == "3.00"
+
+
+def test_the_currency_comes_from_where_the_page_and_the_figures_have_it(recommender, monkeypatch):
+    assert Showcase(recommender).setup()["currency"] is None
+    monkeypatch.setenv("PRODREC_CURRENCY", "GBP")
+    showcase = Showcase(recommender)
+    assert showcase.setup()["currency"] == "GBP" and "£" in showcase.line(showcase.catalog.ids[0])
+    assert prices_figure(recommender.catalog).get_xlabel() == "price in GBP (log scale)"
+    assert Showcase(recommender, currency="CHF").line(showcase.catalog.ids[0]).count("CHF ") == 1
 
 
 def test_bits_on_the_map_are_those_of_the_filter(showcase, catalog):

@@ -484,6 +484,9 @@ def test_in_lab(page, lab, env, uploads):
     expect(cards(second)).to_have_count(4)
 
     drive(page, widget, uploads)
+    scroll_to_the_last_product(page, widget)
+    page.set_viewport_size({"width": 1000, "height": 900})  # the map lies above the products
+    scroll_to_the_last_product(page, widget)
 
     # keys that mean something to the notebook stay in the widget
     cards(widget).first.locator("button").first.focus()
@@ -573,6 +576,27 @@ def drive(page, widget, uploads):
     expect(widget.locator(".prodrec-chip-positive")).to_have_count(1)
 
 
+def scroll_to_the_last_product(page, widget):
+    "However far one scrolls through the products, filters and map stay in sight."
+    widget.get_by_role("slider", name="Products").fill("40")
+    expect(widget.locator(".prodrec-grid")).to_be_visible()
+    expect(cards(widget).nth(25)).to_be_attached()
+    widget.locator(".prodrec-answer").evaluate("a => { a.scrollTop = 0; }")
+    widget.locator(".prodrec-body").evaluate("b => b.scrollIntoView({ block: 'end' })")
+    expect(cards(widget).last).not_to_be_in_viewport()
+    widget.locator(".prodrec-answer").hover(position={"x": 60, "y": 90})
+    for _ in range(40):
+        page.mouse.wheel(0, 600)
+        page.wait_for_timeout(20)
+        if widget.locator(".prodrec-answer").evaluate(
+            "a => a.scrollTop + a.clientHeight > a.scrollHeight - 3"
+        ):
+            break
+    expect(cards(widget).last).to_be_in_viewport(ratio=0.5)
+    expect(widget.locator(".prodrec-canvas")).to_be_in_viewport(ratio=0.9)
+    expect(widget.get_by_role("heading", name="Filters")).to_be_in_viewport()
+
+
 def test_in_voila(page, env, uploads, tmp_path):
     write_notebook(tmp_path / "shop.ipynb", CELLS)
     command = ["voila", "shop.ipynb", "--no-browser", "--Voila.ip=127.0.0.1"]
@@ -590,3 +614,5 @@ def test_in_voila(page, env, uploads, tmp_path):
         expect(widget.locator(".prodrec-chip-image")).to_contain_text(photo.name)
         send(widget, letter)
         expect(widget.get_by_role("alert")).to_contain_text(uploads[letter])
+        widget.get_by_role("button", name="Map", exact=True).click()
+        scroll_to_the_last_product(page, widget)

@@ -139,6 +139,7 @@ def test_the_map_has_names_pictures_and_knows_the_cards(sheet, page, plane, cata
     often = catalog.products.category.value_counts().index[0]
     expect(widget.locator(".prodrec-legend li").first).to_contain_text(often)
     field, canvas = widget.locator(".prodrec-map"), widget.locator(".prodrec-canvas")
+    expect(field).to_have_attribute("data-names", re.compile("."))  # they come after the points
     names = field.get_attribute("data-names").split(", ")
     assert often in names and len(names) > 6
     # both ways: from a card to its point, and from the point to its card
@@ -500,14 +501,16 @@ def test_the_part_of_a_picture_that_matters(sheet, page, catalog):
 
 
 def test_a_histogram_with_two_handles_and_a_chip(sheet, page, catalog):
-    made, widget = sheet(k=4)
+    made, widget = sheet(k=4, currency="EUR")
+    expect(widget.locator(".prodrec-facts").first).to_contain_text("€")
     widget.locator("summary").filter(has_text="price").click()
     high = widget.get_by_role("slider", name="price, to")
     high.focus()
     for _ in range(12):
         page.keyboard.press("ArrowLeft")
     pill = widget.locator(".prodrec-pill")
-    expect(pill).to_contain_text("price: up to")
+    expect(pill).to_contain_text("price: up to €")
+    assert high.get_attribute("aria-valuetext").startswith("€")
     low, top = made.widget.query["where"]["price"]
     assert low is None and 0 < (catalog.products.price <= top).sum() < N
     assert made.widget.counts()[0] == (catalog.products.price <= top).sum()

@@ -114,6 +114,7 @@ class BrowserCore(BrowserTraits):
         blind: bool = False,  # hide which of two recommenders is which, and ask for votes
         seed: int = 0,  # of the sides in a blind comparison
         labels: Sequence[str] = ("First", "Second"),  # names of the recommender and of `compare`
+        currency: str | None = None,  # of the prices, for example "EUR"; None: see `currency_of`
         **query,  # asked at once, as `recommend` takes it
     ):
         for r in (recommender, compare):
@@ -125,7 +126,7 @@ class BrowserCore(BrowserTraits):
         self.complements, self._map, self._columns = complements, map, columns
         self.classifier = recommender.classifier if classifier is None else classifier
         self.blind, self.seed, self._votes, self._voted = blind, seed, [], None
-        self.labels, self.views = two_labels(labels), {}
+        self.labels, self.views, self._currency = two_labels(labels), {}, currency
         self._lock, self._busy, self._n, self.names = threading.RLock(), True, None, {}
         self.state, self.answers, self._next = BrowserState(), Answers(), None
         self.showcase, self.error, self.own = None, None, uuid.uuid4().hex
@@ -138,7 +139,7 @@ class BrowserCore(BrowserTraits):
     def _prepare(self) -> Showcase:
         "Look at the catalogue, once, and again when the recommender has another one."
         if self.showcase is None or self.showcase.catalog is not self.recommender.catalog:
-            self.showcase = Showcase(self.recommender, self._map, self._columns)
+            self.showcase = Showcase(self.recommender, self._map, self._columns, self._currency)
             self.answers = replace(self.answers, masks={})
             self._masked = None
             self._setup = self.showcase.setup(

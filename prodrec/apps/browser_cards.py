@@ -8,6 +8,7 @@ __all__ = ['RELATIONS', 'product_title', 'product_line', 'Showcase', 'product_ca
            'mark_moves', 'shown_lists']
 
 # %% ../../nbs/40b_apps.browser_cards.ipynb #0007
+import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from prodrec.apps.browser_data import (
 )
 from .browser_state import BrowserState
 from ..data.catalog import product_card
+from ..data.text import currency_of, money
 from ..recommend.attributes import Attributes
 from ..recommend.hits import Hits
 from ..recommend.query import as_list
@@ -48,11 +50,12 @@ def product_title(
 # %% ../../nbs/40b_apps.browser_cards.ipynb #0010
 def product_line(
     row: Mapping,  # a row of the catalogue, or `Showcase.facts`
+    currency: str = "",  # of the price, see `money`
 ) -> str:
     """Return category and price on one line; "" where both are missing."""
     price = row.get("price")
-    money = f"{price:,.2f}" if price is not None and pd.notna(price) else None
-    facts = [row.get("category"), money]
+    cost = money(price, currency) if price is not None and pd.notna(price) else None
+    facts = [row.get("category"), cost]
     return " · ".join(str(f) for f in facts if f is not None and pd.notna(f))
 
 # %% ../../nbs/40b_apps.browser_cards.ipynb #0013
@@ -64,8 +67,10 @@ class Showcase:
         recommender,  # fitted
         map=None,  # as `map_points` takes it
         columns: Sequence[str] | None = None,  # to filter by; None: see `filter_table`
+        currency: str | None = None,  # of the prices, for example "EUR"; None: see `currency_of`
     ):
         self.recommender, self.catalog = recommender, recommender.catalog
+        self.currency = currency_of(self.catalog) if currency is None else currency
         self.filters = FilterFacts(self.catalog.products, columns)
         self.table, self.edges = self.filters.table, self.filters.edges
         products, shown = self.catalog.products, ("title", "category", "price")
@@ -113,6 +118,13 @@ class Showcase:
     ) -> str:
         """Return the title of a product, or its id."""
         return product_title(self.facts(id), id)
+
+    def line(
+        self,
+        id: str,  # a product
+    ) -> str:
+        """Return category and price of a product, with the currency."""
+        return product_line(self.facts(id), self.currency)
 
     def thumb(
         self,
@@ -190,6 +202,7 @@ class Showcase:
         named = [{"name": c, "label": human_name(c)} for c in colours]
         return {
             "n": len(self.catalog),
+            "currency": self.currency if re.fullmatch("[A-Z]{3}", self.currency) else None,
             "filters": describe_filters(self.table, self.edges),
             "sorts": self.sorts(),
             "weights": {k: w for k, w in weights.items() if k != "history" or self.users},
@@ -209,7 +222,7 @@ def product_cards(
     cards = []
     for id in ids:
         row = showcase.facts(id)
-        card = {"id": id, "title": product_title(row, id), "facts": product_line(row)}
+        card = {"id": id, "title": product_title(row, id), "facts": showcase.line(id)}
         card |= {"thumb": showcase.thumb(id), "said": state.opinion(id)}
         cards.append(card | {"at": showcase.at.get(id), "tray": id in state.tray})
     return cards
@@ -264,9 +277,10 @@ def answer_list(
     name: str | None = None,  # the heading
     both: Sequence[str] = (),  # products that another recommender found too
     only: pd.Series | None = None,  # rows of the answer to keep, bool
+    table: pd.DataFrame | None = None,  # `hits.to_frame()`, where it is made already
 ) -> dict:
     """Return an answer as a page lays it out: name, note, cards and n."""
-    table = hits.to_frame()
+    table = hits.to_frame() if table is None else table
     parts = score_parts(table)
     table = table if only is None else table[only.to_numpy()].reset_index(drop=True)
     cards, columns = product_cards(showcase, state, table["id"]), showcase.catalog.products.columns
@@ -351,7 +365,7 @@ def related_lists(
         lists = [answer_list(showcase, state, hits, "Like it"), beside_the_best(goes)]
         return [one for one in lists if one["cards"]] or lists[:1]
     if "relation" not in table or table["relation"].nunique() < 2:
-        return [answer_list(showcase, state, hits)]
+        return [answer_list(showcase, state, hits, table=table)]
     kinds = table["relation"].fillna("similar").astype(str)
     named = [(RELATIONS.get(kind, kind.capitalize()), kinds == kind) for kind in kinds.unique()]
     return [answer_list(showcase, state, hits, name, only=only) for name, only in named]

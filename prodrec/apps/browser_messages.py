@@ -12,7 +12,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from .browser_cards import product_line
 from prodrec.apps.browser_data import (
     cluster_names,
     others_mask,
@@ -170,7 +169,7 @@ def _find(browser, content: Mapping, buffers: Sequence[bytes]):
     words, shop = content["text"], browser.showcase
     users = [u for u in shop.users if words.strip().lower() in u.lower()][:3]
     ids = browser.find(words, 6)
-    found = [{"id": i, "title": shop.title(i), "facts": product_line(shop.facts(i))} for i in ids]
+    found = [{"id": i, "title": shop.title(i), "facts": shop.line(i)} for i in ids]
     reply = {"kind": "found", "text": words, "products": found, "users": users}
     return reply, [shop.thumb(i, 64) or b"" for i in ids]
 
@@ -182,35 +181,44 @@ def _why(browser, content: Mapping, buffers: Sequence[bytes]):
     return {"kind": "why"} | found, pictures
 
 # %% ../../nbs/40d_apps.browser_messages.ipynb #0034
+def _colours(shop, column: str | None) -> pd.Series:
+    "Return the values that colour the map, in the order of its points."
+    if column is None:
+        return pd.Series("product", shop.points.index)
+    return shop.catalog.products[column].iloc[shop.map_rows]
+
+
 @message("map")
 def _map(browser, content: Mapping, buffers: Sequence[bytes]):
     shop, column = browser.showcase, content.get("column") or browser.showcase.colour_by
-    values = pd.Series("product", shop.points.index)
-    if column:
-        values = shop.catalog.products[column].iloc[shop.map_rows]
-    codes, labels = point_colours(values)
-    names = cluster_names(shop.points, values)
+    codes, labels = point_colours(_colours(shop, column))
     points = [] if content.get("only") else [shop.points.to_numpy(np.float32).tobytes()]
-    told = {"column": column, "labels": labels, "names": names}
-    return {"kind": "map"} | told, [codes.tobytes(), *points]
+    return {"kind": "map", "column": column, "labels": labels}, [codes.tobytes(), *points]
 
-# %% ../../nbs/40d_apps.browser_messages.ipynb #0035
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0036
+@message("names")
+def _names(browser, content: Mapping, buffers: Sequence[bytes]):
+    shop, column = browser.showcase, content["column"]
+    names = cluster_names(shop.points, _colours(shop, column))
+    return {"kind": "names", "column": column, "names": names}, []
+
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0038
 @message("view")
 def _view(browser, content: Mapping, buffers: Sequence[bytes]):
     verbs = {"keep": browser.keep_view, "show": browser.show_view, "forget": browser.forget_view}
     verbs[content["act"]](content["name"])
 
-# %% ../../nbs/40d_apps.browser_messages.ipynb #0036
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0039
 @message("thumbs")
 def _thumbs(browser, content: Mapping, buffers: Sequence[bytes]):
     shop, places = browser.showcase, [int(at) for at in content["at"]][:80]
     pictures = [shop.thumb(shop.points.index[at], 64) or b"" for at in places]
     return {"kind": "thumbs", "at": places}, pictures
 
-# %% ../../nbs/40d_apps.browser_messages.ipynb #0037
+# %% ../../nbs/40d_apps.browser_messages.ipynb #0040
 @message("peek")
 def _peek(browser, content: Mapping, buffers: Sequence[bytes]):
     at, shop = content["at"], browser.showcase
     id = shop.points.index[at]
-    told = {"id": id, "title": shop.title(id), "facts": product_line(shop.facts(id))}
+    told = {"id": id, "title": shop.title(id), "facts": shop.line(id)}
     return {"kind": "peek", "at": at} | told, [shop.thumb(id) or b""]

@@ -19,7 +19,6 @@ from prodrec.apps.browser_cards import (
     Showcase,
     answer_list,
     product_cards,
-    product_line,
     product_title,
     score_parts,
     shown_lists,
@@ -29,6 +28,7 @@ from .browser_state import QUESTION, BrowserState, is_asking
 from ..core import ImageError
 from ..data.catalog import picture_table
 from ..data.pictures import read_image, thumbnail
+from ..data.text import money
 from ..recommend.hits import Hits
 from ..recommend.query import as_list
 
@@ -107,7 +107,7 @@ def large_question(
     if ids:
         row = showcase.facts(ids[0])
         large = showcase.thumb(ids[0], 300)
-        found |= {"title": product_title(row, ids[0]), "facts": product_line(row)}
+        found |= {"title": product_title(row, ids[0]), "facts": showcase.line(ids[0])}
         return None if large is None else found | {"kind": "id", "id": ids[0], "picture": large}
     large = sent_picture(showcase, pictures[0], 300)
     title = picture_name(pictures[0], names)
@@ -115,12 +115,19 @@ def large_question(
     return None if large is None else found
 
 # %% ../../nbs/40c_apps.browser_view.ipynb #0016
+def _number_words(value: float, currency: str) -> str:
+    return money(value, currency).removesuffix(".00") if currency else f"{value:g}"
+
+
 def filter_words(
     wanted,  # of a column
+    currency: str = "",  # of numbers that are prices, see `money`
 ) -> str:
     """Return a wish in words: "red or blue", "from 10", "10 to 60"."""
     if isinstance(wanted, tuple):
-        low, high = (v if v is None or isinstance(v, str) else f"{v:g}" for v in wanted)
+        low, high = (
+            v if v is None or isinstance(v, str) else _number_words(v, currency) for v in wanted
+        )
         return f"{low} to {high}" if low and high else f"from {low}" if low else f"up to {high}"
     words = [str(w) for w in (wanted if isinstance(wanted, list | tuple | set) else [wanted])]
     words = [*words[:3], f"{len(words) - 3} others"] if len(words) > 4 else words
@@ -129,11 +136,12 @@ def filter_words(
 # %% ../../nbs/40c_apps.browser_view.ipynb #0017
 def filter_chips(
     state: BrowserState,  # what is asked and shown
+    currency: str = "",  # of the column "price", see `money`
 ) -> list[dict]:
     """Return the filters that are set: column, label."""
     where = state.query.get("where") or {}
-    found = [(c, w) for c, w in where.items() if c != "id"]
-    return [{"column": str(c), "label": f"{human_name(c)}: {filter_words(w)}"} for c, w in found]
+    found = [(c, filter_words(w, currency * (c == "price"))) for c, w in where.items() if c != "id"]
+    return [{"column": str(c), "label": f"{human_name(c)}: {words}"} for c, words in found]
 
 # %% ../../nbs/40c_apps.browser_view.ipynb #0018
 def customer_cards(
@@ -250,7 +258,7 @@ def page_view(
     skipped = max(0, len(steps) - TRAIL)
     return {
         "chips": question_chips(showcase, state, names),
-        "filters": filter_chips(state),
+        "filters": filter_chips(state, showcase.currency),
         "asked": is_asking(query),
         "question": large_question(showcase, state, names),
         "customer": customer_cards(showcase, state),

@@ -43,6 +43,7 @@ from prodrec.apps.schemas import (
 )
 from ..core import ImageError, optional
 from ..data.pictures import thumbnail
+from ..data.text import CURRENCIES, currency_of
 from ..recommend.filters import json_object, parse_where
 
 # %% ../../nbs/42g_apps.routes.ipynb #0008
@@ -184,6 +185,11 @@ class Routes:
         check_where(json_object(where, "where", '{"category": ["mug"]}'))
         return filters_of(facts, parse_where(where, facts.products))
 
+    def _shop(self) -> dict[str, str]:
+        found = currency_of(self.live.catalog)
+        known = {"currency": found} if found in CURRENCIES else {}
+        return known | self.shop
+
     async def filters(
         self,
         where: Annotated[str, fastapi.Query(max_length=20_000, description=_WHERE)] = "{}",
@@ -195,7 +201,7 @@ class Routes:
         facts = {"version": self.live.version, "products": len(self.live.catalog), "kinds": takes}
         facts["matching"] = matching
         facts |= {"classifies": recommender.classifier is not None, "filters": found}
-        facts |= {"complements": recommender.complements is not None, "shop": self.shop}
+        facts |= {"complements": recommender.complements is not None, "shop": self._shop()}
         return json_answer(facts | {"weights": recommender.weights})
 
     async def start(self):

@@ -90,7 +90,9 @@ export class Facets {
   // Numbers and dates: a histogram with two handles; the handles stand between its bars
   range(filter, chosen) {
     const { edges } = filter, n = edges.length - 1, number = filter.kind === "number";
-    const words = (v) => (number ? Number(v).toLocaleString("en", { maximumFractionDigits: Math.abs(v) < 100 ? 2 : 0 }) : String(v));
+    const priced = filter.name === "price" && this.setup.currency, cost = priced && new Intl.NumberFormat("en", { style: "currency", currency: this.setup.currency });
+    const [fine, round] = [2, 0].map((maximumFractionDigits) => new Intl.NumberFormat("en", { maximumFractionDigits }));
+    const words = (v) => (priced ? cost.format(v) : number ? (Math.abs(v) < 100 ? fine : round).format(v) : String(v));
     const few = n > 1 && edges[n] === edges[n - 1]; // a bar for each value, which lies at its left edge
     const bars = edges.slice(1).map(() => h("i"));
     const chart = h("div", { class: "prodrec-bars", "aria-hidden": "true" }, bars);
@@ -108,11 +110,18 @@ export class Facets {
       handles.forEach((handle, side) => handle.setAttribute("aria-valuetext", isOpen(side) ? "open" : words(end(side))));
     };
     const send = () => this.filtered(filter.name, [isOpen(0) ? null : end(0), isOpen(1) ? null : end(1)]);
+    let last = null;
+    const rise = (counts) => { // a click on a product changes no count
+      if (JSON.stringify(counts) === last) return;
+      last = JSON.stringify(counts);
+      const top = Math.max(1, ...counts);
+      bars.forEach((bar, i) => { bar.style.height = `${(100 * counts[i]) / top}%`; bar.title = `${words(edges[i])} to ${words(edges[i + 1])}: ${count(counts[i])}`; });
+    };
     this.filters[filter.name] = (wanted, counts) => {
-      const top = Math.max(1, ...counts), at = (v, side) => (v === null || v === undefined ? (side ? n : 0) : nearest(v) + (side && few ? 1 : 0));
+      const at = (v, side) => (v === null || v === undefined ? (side ? n : 0) : nearest(v) + (side && few ? 1 : 0));
       const nearest = (v) => edges.slice(0, few ? -1 : undefined).reduce((best, e, i) => (Math.abs(pos(e) - pos(v)) < Math.abs(pos(edges[best]) - pos(v)) ? i : best), 0);
       const pos = (v) => (number ? Number(v) : Date.parse(v));
-      bars.forEach((bar, i) => { bar.style.height = `${(100 * counts[i]) / top}%`; bar.title = `${words(edges[i])} to ${words(edges[i + 1])}: ${count(counts[i])}`; });
+      rise(counts);
       handles.forEach((handle, side) => { if (handle !== document.activeElement || !wanted) handle.value = String(at(wanted?.[side], side)); });
       shade();
       if (wanted) [low, high].forEach((node, side) => { if (wanted[side] !== null) node.textContent = words(wanted[side]); });

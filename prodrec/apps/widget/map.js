@@ -63,7 +63,7 @@ export class Plane {
   load(reply, buffers) {
     this.codes = bytesOf(buffers[0]);
     this.labels = reply.labels;
-    this.names = reply.names ?? [];
+    this.names = [];
     this.off.clear();
     if (buffers.length > 1) this.place(new Float32Array(bytesOf(buffers[1]).buffer));
     // by colour, so that the pen changes its colour a dozen times and not once a point
@@ -78,6 +78,12 @@ export class Plane {
     this.named = words.length > 0 && words.filter((l) => CSS.supports("color", l)).length >= 0.8 * words.length; // red is red
     this.column.value = reply.column;
     this.recolour();
+  }
+
+  rename({ column, names }) {
+    if (column !== this.column.value) return; // coloured by another column meanwhile
+    this.names = names;
+    this.draw();
   }
 
   // Which palette: that of the background, which a theme may change at any time
@@ -173,9 +179,10 @@ export class Plane {
   }
 
   paint() {
+    if (!this.n) return;
     this.width = this.field.clientWidth;
     this.height = this.field.clientHeight;
-    if (!this.n || !this.width || !this.height) return;
+    if (!this.width || !this.height) return;
     const dense = window.devicePixelRatio || 1;
     if (this.canvas.width !== Math.round(this.width * dense) || this.canvas.height !== Math.round(this.height * dense)) {
       this.canvas.width = Math.round(this.width * dense);

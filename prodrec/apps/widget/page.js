@@ -11,7 +11,7 @@ import { Search } from "./search.js";
 const PATIENCE = 2000; // milliseconds until a silent kernel is talked about
 const SILENT = "No answer yet. If another cell is running, the answer comes after it. If the kernel has stopped, restart it and run this cell again.";
 const GONE = "The kernel does not answer. Restart it and run this cell again.";
-const QUIET = ["find", "peek", "map", "thumbs", "why", "csv"]; // asked for beside the answer
+const QUIET = ["find", "peek", "map", "names", "thumbs", "why", "csv"]; // asked for beside the answer
 
 class Page {
   constructor(model, el) {
@@ -120,12 +120,19 @@ class Page {
       this.say(reply.text);
       if (what === "ask") this.search.restore();
     } else if (reply.kind === "found" && mine) this.search.offer(reply, buffers);
-    else if (reply.kind === "map") this.plane.load(reply, buffers);
+    else if (reply.kind === "map") this.mapped(reply, buffers);
+    else if (reply.kind === "names") this.plane.rename(reply);
     else if (reply.kind === "peek") this.plane.peek(reply, buffers);
     else if (reply.kind === "thumbs") this.plane.showFaces(reply, buffers);
     else if (reply.kind === "why" && mine) this.why.show(reply, buffers);
     else if (reply.kind === "csv" && mine) this.tray.download(reply.text);
     else if (mine && !QUIET.includes(what)) this.say(null);
+  }
+
+  // The points are painted before their names are asked for
+  mapped(reply, buffers) {
+    this.plane.load(reply, buffers);
+    if (reply.column) requestAnimationFrame(() => setTimeout(() => this.send({ do: "names", column: reply.column })));
   }
 
   say(words) {
@@ -247,6 +254,9 @@ class Page {
     if (!view || !view.options) return;
     const moved = this.view && this.view !== view;
     this.view = view;
+    const question = `${view.skipped} ${view.trail.join(" ")} ${view.selection.page}`;
+    if (question !== this.asking) this.answer.scrollTop = 0; // a new question is read from its beginning
+    this.asking = question;
     if (moved) { this.error.hidden = true; this.errorText.textContent = ""; }
     if (moved && view.asked) this.cards.unfolded.clear();
     this.question.draw(view);
@@ -261,9 +271,6 @@ class Page {
     this.drawTabs(view, moved);
     this.drawLists();
     if (moved) this.why.hide();
-    const question = `${view.skipped} ${view.trail.join(" ")} ${view.selection.page}`;
-    if (question !== this.asking) this.answer.scrollTop = 0; // a new question is read from its beginning
-    this.asking = question;
     this.codeText.textContent = view.code;
     this.order.value = view.sort;
     const words = statusWords(view, this.setup);

@@ -28,7 +28,7 @@ export class Question {
     const dots = view.skipped > 0 && h("li", { class: "prodrec-dots", text: "…", title: `${many(view.skipped, "step")} more` });
     const steps = view.trail.map((label, i) => h("li", {}, step(label, i)));
     this.trail.replaceChildren(...[steps[0], dots, ...steps.slice(1)].filter(Boolean));
-    this.trail.lastChild?.scrollIntoView?.({ block: "nearest", inline: "nearest" });
+    requestAnimationFrame(() => this.trail.lastChild?.scrollIntoView?.({ block: "nearest", inline: "nearest" }));
     const chip = (c) => h("li", { class: `prodrec-chip prodrec-chip-${c.kind}` }, c.thumb && picture(c.thumb, ""),
       h("small", { text: KINDS[c.kind] ?? c.kind }), h("span", { text: c.label }),
       button(`Remove ${c.label}`, "close", () => this.send({ do: "drop", kind: c.kind, at: c.at })));
