@@ -53,6 +53,7 @@ if _TYPE_CHECKING:
     from .recommend.linear import EASE as EASE
     from .recommend.linear import SLIM as SLIM
     from .recommend.markov import Markov as Markov
+    from .recommend.quantized import QuantizedIndex as QuantizedIndex
     from .recommend.recommender import Recommender as Recommender
     from .recommend.sentences import SentenceEmbedder as SentenceEmbedder
     from .recommend.sequential import Sequential as Sequential
@@ -85,6 +86,7 @@ _MODULES = {
     "TfidfEmbedder": "recommend.embedders",
     "Index": "recommend.index",
     "FaissIndex": "recommend.index",
+    "QuantizedIndex": "recommend.quantized",
     "Recommender": "recommend.recommender",
     "JointEmbedder": "recommend.joint",
     "SentenceEmbedder": "recommend.sentences",

@@ -316,7 +316,7 @@ def test_a_backbone_that_is_not_known():
 
 def test_engines_and_precisions_have_names():
     with pytest.raises(
-        ValueError, match="`engine` must be 'keras' or 'openvino', received 'torch'"
+        ValueError, match="`engine` must be 'auto' or 'keras' or 'openvino', received 'torch'"
     ):
         ImageEmbedder(tiny_network(), engine="torch")
     with pytest.raises(ValueError, match="`precision` must be"):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import keras
@@ -13,6 +14,7 @@ from spaces import tiny_network
 from prodrec.models import engines
 from prodrec.models.engines import (
     OpenVINO,
+    Swift,
     check_engine,
     inference_copy,
     network_on,
@@ -92,13 +94,78 @@ def test_an_engine_that_disagrees_is_refused(monkeypatch):
 
 def test_names():
     with pytest.raises(
-        ValueError, match="`engine` must be 'keras' or 'openvino', received 'torch'"
+        ValueError, match="`engine` must be 'auto' or 'keras' or 'openvino', received 'torch'"
     ):
         check_engine("torch", "float32")
     with pytest.raises(ValueError, match="`precision` must be 'float32' or 'bfloat16'"):
         network_on("keras", tiny_network(), "int8")
     model = tiny_network()
     assert network_on("keras", model) is model
+
+
+def counted(monkeypatch, error=None):
+    "The networks that were compiled, or failed to be."
+    made = []
+
+    def compiled(model, precision):
+        made.append(model)
+        if error:
+            raise error
+        return model
+
+    monkeypatch.setattr(engines, "OpenVINO", compiled)
+    return made
+
+
+def test_the_engine_that_suits_is_made_late_and_once(monkeypatch):
+    made, model = counted(monkeypatch), tiny_network()
+    x = sample_pictures(model.input_shape[1:3])
+    swift = network_on("auto", model)
+    assert type(swift) is Swift
+    answers = [swift.predict_on_batch(x) for _ in range(8)]
+    assert not made
+    answers += [swift.predict_on_batch(x) for _ in range(3)]
+    assert made == [model] and all(np.array_equal(a, answers[0]) for a in answers)
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (ImportError("no OpenVINO here"), None),
+        (
+            ValueError("other vectors"),
+            "Keras computes, since OpenVINO does not suit: other vectors",
+        ),
+        (RuntimeError("no such operation"), "does not suit: no such operation"),
+    ],
+)
+def test_keras_goes_on_where_openvino_does_not_suit_and_says_so(monkeypatch, error, says, recwarn):
+    made, model = counted(monkeypatch, error), tiny_network()
+    x = sample_pictures(model.input_shape[1:3])
+    swift = Swift(model, patience=1)
+    answers = [swift.predict_on_batch(x) for _ in range(4)]
+    assert len(made) == 1 and all(np.array_equal(a, answers[0]) for a in answers)
+    told = [str(w.message) for w in recwarn if "OpenVINO" in str(w.message)]
+    assert len(told) == (says is not None) and all(says in t for t in told)
+
+
+def test_while_one_thread_compiles_keras_answers(monkeypatch):
+    model, started, go = tiny_network(), threading.Event(), threading.Event()
+
+    def slow(model, precision):
+        started.set()
+        assert go.wait(30)
+        return model
+
+    monkeypatch.setattr(engines, "OpenVINO", slow)
+    swift, x = Swift(model, patience=0), sample_pictures(model.input_shape[1:3])
+    thread = threading.Thread(target=swift.predict_on_batch, args=(x,))
+    thread.start()
+    assert started.wait(30)
+    assert np.array_equal(swift.predict_on_batch(x), model.predict_on_batch(x))
+    go.set()
+    thread.join(30)
+    assert not thread.is_alive() and swift._engine is model
 
 
 def test_cosines_of_zeros():

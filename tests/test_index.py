@@ -32,6 +32,7 @@ from prodrec.recommend.index import (
     index_bytes,
 )
 from prodrec.recommend.pgvector import PgVectorIndex
+from prodrec.recommend.quantized import QuantizedIndex
 from prodrec.stats import unit_rows
 
 quick = settings(
@@ -111,6 +112,7 @@ INDEXES = {
     "graph": lambda: FaissIndex(approximate=True),
     "graph_float16": lambda: FaissIndex(approximate=True, dtype="float16"),
     "table": TableIndex,
+    "codes": lambda: QuantizedIndex(many=1),
     "pgvector": lambda: PgVectorIndex(vector_server().url, "exact", approximate=False),
 }
 CHANGED = INDEXES | {

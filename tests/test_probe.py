@@ -9,9 +9,9 @@ from builders import shop
 
 from prodrec.models import probe as module
 from prodrec.models.backbones import BACKBONES, FILES, NETWORKS, inside_size, register_backbone
+from prodrec.models.engines import Swift
 from prodrec.models.pixels import load_pixels
 from prodrec.models.probe import (
-    Swift,
     impatient,
     kept_parts,
     online,
@@ -126,23 +126,6 @@ def test_each_part_is_computed_once(tmp_path, monkeypatch):
     alone = small_features(PARTS[0])
     alone.set_weights(split_parts(frozen)[0].get_weights())
     np.testing.assert_allclose(swift_features(alone, pixels), wanted[:, :1280], atol=1e-4)
-
-
-def test_the_engine_is_made_late_and_does_without(monkeypatch):
-    made = []
-
-    def broken(model):
-        made.append(model)
-        raise ImportError("no OpenVINO here")
-
-    monkeypatch.setattr(module, "OpenVINO", broken)
-    frozen = small_features(PARTS[1])
-    x = np.zeros((2, 32, 32, 3), np.uint8)
-    swift = Swift(frozen, patience=1)
-    first, second = swift.predict_on_batch(x), swift.predict_on_batch(x)
-    assert made == [frozen] and np.array_equal(first, second)
-    swift.predict_on_batch(x)
-    assert len(made) == 1
 
 
 def test_the_root_keeps_the_sign():

@@ -35,6 +35,7 @@ from prodrec.recommend.map import ProductMap
 from prodrec.recommend.markov import Markov
 from prodrec.recommend.metric_learning import MetricEmbedder
 from prodrec.recommend.profiles import Feedback, Profiles, user_profile
+from prodrec.recommend.quantized import QuantizedIndex
 from prodrec.recommend.query import Query
 from prodrec.recommend.ranking import MinScore, threshold_table
 from prodrec.recommend.recommender import Recommender
@@ -117,7 +118,7 @@ def first_profile():
 VECTORS = RNG.normal(size=(len(CATALOG), 8)).astype(np.float32)
 UNFITTED = [ImageClassifier, TextClassifier, HybridClassifier, TfidfEmbedder]
 UNFITTED += [Popularity, ItemKNN, ALS, BPR, Markov, EASE, SLIM, Sequential, Blend, Complements]
-UNFITTED += [FaissIndex, WordIndex, Profiles]
+UNFITTED += [FaissIndex, QuantizedIndex, WordIndex, Profiles]
 
 MADE = {
     "Catalog": lambda: CATALOG,
@@ -144,6 +145,7 @@ MADE = {
     "a fitted PCAEmbedder": lambda: PCAEmbedder(ColorHistogram(), 8).fit(CATALOG),
     "MetricEmbedder": lambda: MetricEmbedder(ColorHistogram()),
     "FaissIndex": lambda: FaissIndex().add(VECTORS),
+    "QuantizedIndex": lambda: QuantizedIndex().add(VECTORS),
     "Attributes": lambda: Attributes(CATALOG.products),
     "Popularity": lambda: Popularity().fit(HISTORY, ids=CATALOG.ids),
     "ItemKNN": lambda: ItemKNN().fit(HISTORY, ids=CATALOG.ids),
@@ -178,7 +180,7 @@ def test_an_object_shows_itself(name):
 @pytest.mark.parametrize("kind", UNFITTED)
 def test_what_is_not_fitted_says_what_to_do(kind):
     unfitted = kind()
-    said = "call `add`" if kind is FaissIndex else "call `fit`"
+    said = "call `add`" if kind in (FaissIndex, QuantizedIndex) else "call `fit`"
     assert said in repr(unfitted) and "call `fit`" in repr(MADE["Recommender, not fitted"]())
     page = getattr(unfitted, "_repr_html_", lambda: said)()
     assert said in page.replace("&#x27;", "'")

@@ -189,6 +189,12 @@ def index():
     return FaissIndex().add(np.eye(5, 3, dtype=np.float32))
 
 
+def quantized_index():
+    from prodrec.recommend.quantized import QuantizedIndex
+
+    return QuantizedIndex(many=1).add(np.eye(40, 3, dtype=np.float32))
+
+
 def index_in_postgres():
     from prodrec.recommend.pgvector import PgVectorIndex
 
@@ -237,6 +243,7 @@ MADE = {  # class → (an object, what it says: an array that must be the same a
     "Blend": (blend, score),
     "Profiles": (profiles, lambda p: p.popular(pd.Index(shop(45).ids))),
     "FaissIndex": (index, lambda i: i.take()),
+    "QuantizedIndex": (quantized_index, lambda i: i.take()),
     "PgVectorIndex": (index_in_postgres, lambda i: i.take()),
     "ImageClassifier": (classifier, predict),
     "TextClassifier": (words, predict),

@@ -84,7 +84,7 @@ def _pretrained(network: str, image_size: tuple[int, int] | None) -> Embedder:
         hint = f" (did you mean {near[0]}?)" if near else ""
         told = f"--network {network!r} is unknown{hint}: choose auto, colours, words, or one of "
         raise wrong_call(told + ", ".join(BACKBONES.index))
-    return ImageEmbedder(network, image_size)
+    return ImageEmbedder(network, image_size, engine="auto")
 
 # %% ../../nbs/44c_apps.commands_shop.ipynb #0015
 def cluster_of(

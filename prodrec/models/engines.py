@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
+import warnings
 
 import cv2
 import numpy as np
@@ -18,10 +20,10 @@ from ..stats import unit_rows
 
 # %% auto #0
 __all__ = ['ENGINES', 'PRECISIONS', 'AGREE', 'check_engine', 'sample_pictures', 'smallest_cosine', 'inference_copy', 'OpenVINO',
-           'network_on']
+           'Swift', 'network_on']
 
 # %% ../../nbs/20b_models.engines.ipynb #0009
-ENGINES = ("keras", "openvino")
+ENGINES = ("auto", "keras", "openvino")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -131,6 +133,49 @@ class OpenVINO:
         return f"OpenVINO({self.name!r}, {self.output_shape[-1]:,} numbers)"
 
 # %% ../../nbs/20b_models.engines.ipynb #0023
+class Swift:
+    """Compute a frozen network: by Keras at first, then by OpenVINO where it agrees."""
+
+    def __init__(
+        self,
+        model: keras.Model,  # from uint8 (n, height, width, 3) to (n, d)
+        patience: int = 8,  # batches that Keras computes before anything is compiled
+        precision: str = "float32",  # one of `PRECISIONS`
+    ):
+        self.model, self.output_shape, self.precision = model, model.output_shape, precision
+        self.name = "swift" if precision == "float32" else f"swift-{precision}"
+        self._engine, self._left, self._compiling = None, patience, threading.Lock()
+
+    def _compile(self):
+        try:
+            self._engine = OpenVINO(self.model, self.precision)
+        except ImportError:
+            self._engine = self._by_keras()
+        except (ValueError, RuntimeError, OSError) as e:
+            warnings.warn(f"Keras computes, since OpenVINO does not suit: {e}", stacklevel=3)
+            self._engine = self._by_keras()
+
+    def _by_keras(self) -> keras.Model:
+        return in_bfloat16(self.model) if self.precision == "bfloat16" else self.model
+
+    def predict_on_batch(
+        self,
+        x: np.ndarray,  # uint8 (n, height, width, 3)
+    ) -> np.ndarray:
+        """Return the answer of the network, float32 (n, d)."""
+        ready = self._engine is None and self._left <= 0
+        if ready and self._compiling.acquire(blocking=False):
+            try:
+                self._compile()
+            finally:
+                self._compiling.release()
+        self._left -= 1
+        return np.asarray((self._engine or self.model).predict_on_batch(x), np.float32)
+
+    def __repr__(self):
+        return f"Swift({self._engine or self.model.name!r}, {self.output_shape[-1]:,} numbers)"
+
+# %% ../../nbs/20b_models.engines.ipynb #0026
 def network_on(
     engine: str,  # one of `ENGINES`
     model: keras.Model,  # from uint8 (n, height, width, 3) to (n, d)
@@ -141,6 +186,8 @@ def network_on(
     Raises `ValueError` for an unknown engine.
     """
     check_engine(engine, precision)
+    if engine == "auto":
+        return Swift(model, precision=precision)
     if engine == "openvino":
         return OpenVINO(model, precision)
     return in_bfloat16(model) if precision == "bfloat16" else model

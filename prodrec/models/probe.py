@@ -7,8 +7,8 @@ from __future__ import annotations
 
 # %% auto #0
 __all__ = ['WEIGHTS_HOST', 'FETCHED', 'parse_part', 'keras_cache', 'kept_parts', 'online', 'without_downloads', 'usable_parts',
-           'impatient', 'part_features', 'probe_features', 'power_root', 'probe', 'Swift', 'split_parts',
-           'swift_features', 'is_probe']
+           'impatient', 'part_features', 'probe_features', 'power_root', 'probe', 'split_parts', 'swift_features',
+           'is_probe']
 
 # %% ../../nbs/21b_models.probe.ipynb #0008
 import os
@@ -30,7 +30,7 @@ from prodrec.models.backbones import (
     known_backbone,
     prepare,
 )
-from .engines import OpenVINO
+from .engines import Swift
 from .features import bottleneck
 from .networks import load_plugins, register_network
 from .pixels import Pixels
@@ -191,31 +191,6 @@ def probe(
 register_network("probe", probe, size=224, smallest=32)
 
 # %% ../../nbs/21b_models.probe.ipynb #0035
-class Swift:
-    """Compute a frozen network: by Keras at first, then by OpenVINO where that is installed."""
-
-    def __init__(
-        self,
-        model: keras.Model,  # from uint8 (n, height, width, 3) to (n, d)
-        patience: int = 8,  # batches that Keras computes before anything is compiled
-    ):
-        self.model, self.output_shape = model, model.output_shape
-        self.name, self._engine, self._left = "swift", None, patience
-
-    def predict_on_batch(
-        self,
-        x: np.ndarray,  # uint8 (n, height, width, 3)
-    ) -> np.ndarray:
-        """Return the answer of the network, float32 (n, d)."""
-        if self._engine is None and self._left <= 0:
-            try:
-                self._engine = OpenVINO(self.model)
-            except (ImportError, ValueError, RuntimeError, OSError):
-                self._engine = self.model  # not installed, or it gives other vectors
-        self._left -= 1
-        return np.asarray((self._engine or self.model).predict_on_batch(x), np.float32)
-
-# %% ../../nbs/21b_models.probe.ipynb #0036
 def split_parts(
     frozen: keras.Model,  # from `probe_features`
 ) -> list[keras.Model]:
@@ -225,7 +200,7 @@ def split_parts(
         return [frozen]
     return [keras.Model(frozen.input, layers.Identity()(x)) for x in last.input]
 
-# %% ../../nbs/21b_models.probe.ipynb #0037
+# %% ../../nbs/21b_models.probe.ipynb #0036
 def swift_features(
     frozen: keras.Model,  # from `probe_features`
     pixels: Pixels,  # the pictures
@@ -237,7 +212,7 @@ def swift_features(
         [bottleneck(p, pixels, batch_size, engine=Swift(p))[:] for p in parts], axis=1
     )
 
-# %% ../../nbs/21b_models.probe.ipynb #0040
+# %% ../../nbs/21b_models.probe.ipynb #0039
 def is_probe(
     classifier,  # an `ImageClassifier`
 ) -> bool:

@@ -21,9 +21,10 @@ from .collaborative import UserModel
 from .complements import Complements
 from .embedders import Embedder
 from .history import History
-from .index import FaissIndex, Index
+from .index import Index
 from .locks import ReadWriteLock
 from .profiles import Feedback, Profiles
+from .quantized import QuantizedIndex
 from .query import Shelf, as_list
 from .spaces import Spaces, checked_weights, default_weights, named_spaces
 from .sparse import WordIndex
@@ -112,7 +113,7 @@ class Collection:
         collaborative: UserModel | None = None,  # learns from a history; None: `ALS()`
         complements: Complements | None = None,  # learns what is bought together
         feedback: Feedback | str | None = None,  # a database of events, or its URL
-        index: Index | None = None,  # where vectors are kept, empty; None: `FaissIndex()`
+        index: Index | None = None,  # where vectors are kept, empty; None: `QuantizedIndex()`
     ):
         self._auto = spaces is None and image is None and text is None
         image, text = ("auto", "auto") if self._auto else (image, text)
@@ -120,7 +121,7 @@ class Collection:
         given = find_classifier(spaces, image, list(self.spaces))
         self._of_classifier = given[0] if classifier in (None, given[1]) else None
         self.classifier = given[1] if classifier is None else classifier
-        self.index = FaissIndex() if index is None else index
+        self.index = QuantizedIndex() if index is None else index
         if not isinstance(self.index, Index) or len(self.index):
             raise TypeError(
                 f"`index` must be an empty Index, e.g. FaissIndex(), received {index!r}"

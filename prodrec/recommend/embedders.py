@@ -377,7 +377,8 @@ class _NetworkEmbedder(Embedder):
         if not isinstance(pixels, Pixels):
             return apply_network(self.computing(), pixels, self.batch_size, "embed")
         how = {"precision": self.precision, "keep": self.keep}
-        if self._probe and (self.engine, *how.values()) == ("keras", "float32", "float32"):
+        plain = self.engine != "openvino" and tuple(how.values()) == ("float32", "float32")
+        if self._probe and plain:
             if self._halves is None:
                 self._halves = split_frozen(self.model)
             frozen, rest = self._halves  # the features are those of the training
@@ -416,7 +417,7 @@ class ImageEmbedder(_NetworkEmbedder):
         fit_mode: str = "pad",  # how other shapes become `image_size`: "pad", "crop" or "stretch"
         precision: str = "float32",  # of the computation: "float32" or "bfloat16"
         keep: str = "float32",  # of the cached vectors: "float32", or "float16", half the size
-        engine: str = "keras",  # or "openvino", see `prodrec.models.engines`
+        engine: str = "keras",  # "auto" or "openvino", see `prodrec.models.engines`
     ):
         check_engine(engine, precision)
         self.batch_size, self.fit_mode = batch_size, fit_mode
@@ -496,7 +497,7 @@ def best_image_embedder() -> Embedder:
     own = [name for name in usable if name.partition(":")[0] not in PREFERRED]
     for name in (*PREFERRED, *own):
         if name in usable:
-            return ImageEmbedder(name)
+            return ImageEmbedder(name, engine="auto")
     warnings.warn(
         "no weights of a backbone are here: pictures are compared by their colours alone; "
         "train a classifier, or connect to the internet once",

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DTYPES', 'NARROW', 'MANY', 'EFFORT', 'check_vectors', 'check_stored', 'check_rows', 'check_search',
-           'vectors_in_words', 'Index', 'index_bytes', 'FaissIndex']
+           'vectors_in_words', 'Index', 'faiss_threads', 'index_bytes', 'FaissIndex']
 
 # %% ../../nbs/31_recommend.index.ipynb #0007
 import os
@@ -232,8 +232,10 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def _threads(n: int):
-    "Let FAISS use at most `n` threads, as many as there are queries."
+def faiss_threads(
+    n: int,  # queries
+):
+    """Let FAISS use at most `n` threads, as many as there are queries."""
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(max(1, min(n, before)))
     try:
@@ -507,7 +509,7 @@ class FaissIndex(_FaissStore):
                 return np.empty(shape, np.int64), np.empty(shape, np.float32)
             slots = self._slots if allowed is None else self._slots[allowed]
             nearest = _graph_search if self._has_graph else _exact_search
-            with _threads(len(vectors)):
+            with faiss_threads(len(vectors)):
                 scores, found = nearest(self._store, self.dtype, vectors, k, slots)
             return self._rows_at()[found], scores
 
