@@ -8,7 +8,13 @@ from prodrec.core import save_folder
 from prodrec.recommend import quantized
 from prodrec.recommend.contracts import check_index
 from prodrec.recommend.index import FaissIndex, Index
-from prodrec.recommend.quantized import Margin, QuantizedIndex, first_width, measure_margin
+from prodrec.recommend.quantized import (
+    TOGETHER,
+    Margin,
+    QuantizedIndex,
+    first_width,
+    measure_margin,
+)
 from prodrec.stats import unit_rows
 
 
@@ -165,3 +171,11 @@ def test_the_first_width_grows_with_k():
 
 def test_a_recommender_has_one_when_nothing_is_said():
     assert type(Recommender().index) is QuantizedIndex
+
+
+def test_many_queries_together_are_exact():
+    x = grouped(4_000)
+    fast, exact = QuantizedIndex(many=1).add(x), FaissIndex(approximate=False).add(x)
+    queries = grouped(TOGETHER)
+    for one, other in zip(fast.search(queries, 7), exact.search(queries, 7), strict=True):
+        assert (one == other).all()
