@@ -15,11 +15,11 @@ FAST_TESTS := $(patsubst %,tests/test_%.py,catalog index classifier recommender 
 RESULTS ?= $(wildcard nbs/recipes/*.ipynb nbs/benchmarks/*.ipynb)
 
 # Always from nothing: a requirement that was dropped from settings.ini must not linger.
-# `compat`: else a script that stands beside the clone takes the clone's folder for the package.
+# Modules are compiled when they are first imported. `compat`: else a script that stands beside the clone takes the clone's folder for the package.
 define make_env
 	@echo "$(1): installing $(2), a few minutes the first time"; \
 	rm -rf $(1) && $(PYTHON) -m venv $(1) && \
-	$(1)/bin/python -m pip install -qq --disable-pip-version-check --config-settings editable_mode=compat -e "$(2)" && \
+	$(1)/bin/python -m pip install -qq --no-compile --disable-pip-version-check --config-settings editable_mode=compat -e "$(2)" && \
 	touch $(1)/ready && echo "$(1): ready after $$SECONDS s"
 endef
 

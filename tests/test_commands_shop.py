@@ -94,7 +94,7 @@ def test_nothing_said_is_the_best_backbone_with_weights(place, tmp_path, monkeyp
 
     made = []
     monkeypatch.setattr(embedders, "usable_parts", lambda: ["mobilenet:0.75", "mobilenetv2"])
-    monkeypatch.setattr(embedders, "ImageEmbedder", lambda name: made.append(name))
+    monkeypatch.setattr(embedders, "ImageEmbedder", lambda name, **_: made.append(name))
     embedders.best_image_embedder()
     assert made == ["mobilenetv2"]
     monkeypatch.setattr(embedders, "usable_parts", list)

@@ -446,7 +446,7 @@ def installed(wheel):
     with tempfile.TemporaryDirectory() as tmp:
         venv.create(tmp, with_pip=True)
         programs = Path(tmp, "bin")
-        run(programs / "python", "-m", "pip", "install", "-qq", wheel, cwd=tmp)
+        run(programs / "python", "-m", "pip", "install", "-qq", "--no-compile", wheel, cwd=tmp)
         yield programs
 
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from prodrec import Catalog, Complements, History, ImageClassifier
 from prodrec.apps.browser import Browser
-from prodrec.recommend import index as index_module
 from prodrec.recommend.collaborative import ItemKNN, Popularity
 from prodrec.recommend.embedders import ColorHistogram, ImageEmbedder, TfidfEmbedder
 from prodrec.recommend.filters import where_mask, where_note
@@ -59,17 +58,14 @@ def check_scores(hits):
 @pytest.fixture(scope="module")
 def graph():
     "A recommender that searches through a graph."
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(index_module, "MANY", 1000)
-        made = Recommender(
-            image=ColorHistogram(SIZE), text=TfidfEmbedder(), collaborative=ItemKNN("cosine")
-        )
-        made.fit(
-            Catalog(
-                pd.concat([shop(45).products, *(shop(45, 100 * n).products for n in range(1, 6))])
-            ),
-            history(),
-        )
+    made = Recommender(
+        image=ColorHistogram(SIZE),
+        text=TfidfEmbedder(),
+        collaborative=ItemKNN("cosine"),
+        index=FaissIndex(approximate=True),
+    )
+    many = [shop(45).products, *(shop(45, 100 * n).products for n in range(1, 6))]
+    made.fit(Catalog(pd.concat(many)), history())
     assert not made.index.exact
     return made
 

@@ -192,7 +192,7 @@ class Routes:
 
     async def filters(
         self,
-        where: Annotated[str, fastapi.Query(max_length=20_000, description=_WHERE)] = "{}",
+        where: Annotated[str, fastapi.Query(max_length=1_000, description=_WHERE)] = "{}",
     ):
         """Tell how one can ask: the columns to filter by, the parts of a score, and the shop."""
         matching, found = await self.live.lanes.thumbnails.run(self._filters, where)
