@@ -27,6 +27,14 @@ def test_no_error_shows_a_password(scheme, monkeypatch):
         error = None
 
 
+def test_a_password_in_the_query_is_hidden_too():
+    url = "postgresql://127.0.0.1:1/shop?password=geheim&sslpassword=auch"
+    with pytest.raises(DatabaseAway) as told:
+        Feedback(url, patience=1)
+    assert "password=***&sslpassword=***" in str(told.value)
+    assert "geheim" not in str(told.value) and "auch" not in str(told.value)
+
+
 @pytest.fixture
 def silent():
     "The port of a program that takes connections and never says a word."

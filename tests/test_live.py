@@ -1,6 +1,8 @@
 """A recommender that changes while it answers: each change, reloads, and the order of things."""
 
 import asyncio
+import contextlib
+import sqlite3
 import threading
 from types import SimpleNamespace
 
@@ -20,6 +22,7 @@ from prodrec.apps.live import (
     newest_folder,
 )
 from prodrec.apps.workspace import Versions, Workspace
+from prodrec.recommend.database import DatabaseAway
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 from prodrec.recommend.recommender import Recommender
 
@@ -199,3 +202,17 @@ def test_a_question_for_a_user_reads_ahead(live, monkeypatch):
 
     assert [len(h) for h in asyncio.run(some())] == [2, 2]
     assert [user for user, _ in read] == ["anna"] and "batch" not in read[0][1]
+
+
+def test_a_database_that_another_process_has_locked_is_told_in_one_line(live, tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "shop.sqlite")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        late = LiveRecommender(made(), f"sqlite:///{tmp_path}/shop.sqlite", patience=0.1)
+        with pytest.raises(DatabaseAway, match="does not answer: database is locked"):
+            late.open()
+    assert late.open().close()
+
+
+def test_a_table_of_products_belongs_to_a_saved_version():
+    with pytest.raises(ValueError, match="`products` needs a saved recommender"):
+        LiveRecommender(made(), "postgresql://127.0.0.1:1/shop", products="goods")

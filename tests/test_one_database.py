@@ -1,9 +1,11 @@
 """Log, products and vectors in one PostgreSQL database: a change is there whole, or not at all."""
 
 import random
+import threading
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from postgres import new_database
 from vectors import vector_server
 
@@ -11,12 +13,14 @@ pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the 
 from serving import born, catalog, killed_after, mother, write_until_dead
 
 from prodrec import Recommender
+from prodrec.apps.changes import ChangeLog
 from prodrec.apps.guards import refusal
 from prodrec.apps.live import LiveRecommender
 from prodrec.apps.workspace import Versions, Workspace
 from prodrec.data.catalog import Catalog
 from prodrec.recommend.embedders import TfidfEmbedder
 from prodrec.recommend.pgvector import PgVectorIndex, transaction, vector_engine, vector_keys
+from prodrec.recommend.product_table import ProductTable
 
 __all__ = ["catalog", "mother"]  # fixtures
 
@@ -145,3 +149,44 @@ def test_a_database_that_goes_away_within_a_change_keeps_nothing(shop, url, monk
     live.put("late", {"title": "cotton thing"})
     assert "late" in table_rows(live, url)
     live.close()
+
+
+def test_a_change_may_take_longer_than_a_question(shop, url, monkeypatch):
+    live, seen = opened(shop, url), []
+    limits = "current_setting('statement_timeout'), current_setting('lock_timeout')"
+
+    def look(connection):
+        seen.append(tuple(connection.execute(sa.text(f"SELECT {limits}")).one()))
+
+    monkeypatch.setattr(live.recommender.index, "store", lambda v, connection: look(connection))
+    live.put("new", {"title": "cotton thing"})
+    with live.changes.turn() as connection:
+        look(connection)
+    assert seen == [("0", "2s"), ("2s", "2s")]  # lifted for the transaction of the change alone
+    live.close()
+
+
+def test_one_of_two_servers_fills_a_table_while_others_write(shop, url, catalog, monkeypatch):
+    changed, log, puts, lives = catalog.ids[0], ChangeLog(url, patience=2.0), [], []
+    second = threading.Thread(target=lambda: lives.append(opened(shop, url)))
+    real = ProductTable.put
+
+    def put(table, products, *args):
+        puts.append(len(products))
+        if len(puts) == 1:
+            second.start()
+            second.join(0.5)
+            both = [(i, {"title": "cotton thing"}, None) for i in ("meanwhile", changed)]
+            log.write(both, "another")
+        return real(table, products, *args)
+
+    monkeypatch.setattr(ProductTable, "put", put)
+    lives.append(opened(shop, url))
+    second.join()
+    assert len(lives) == 2 and [n for n in puts if n >= 20] == [20]
+    numbers, there = log_rows(url), table_rows(lives[0], url)
+    for id in ("meanwhile", changed):
+        assert there[id] == [numbers[id][0], "cotton thing"]
+    assert len(there) == 21
+    for live in lives:
+        live.close()

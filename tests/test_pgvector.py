@@ -96,6 +96,13 @@ def test_a_table_that_is_not_there_is_told(tmp_path, vectors):
     assert "shop@" in (tmp_path / "i" / "manifest.json").read_text()
 
 
-def test_no_password_is_written(tmp_path):
-    PgVectorIndex("postgresql://shop:secret@127.0.0.1:1/shop").save(tmp_path / "i")
+@pytest.mark.parametrize("url", ["shop:secret@127.0.0.1:1/s", "127.0.0.1:1/s?password=secret"])
+def test_no_password_is_written(tmp_path, url):
+    PgVectorIndex(f"postgresql://{url}").save(tmp_path / "i")
     assert "secret" not in (tmp_path / "i" / "manifest.json").read_text()
+
+
+def test_a_server_that_refuses_is_not_one_that_is_away():
+    index = PgVectorIndex(vector_server().url, "long", approximate=True, dtype="float32")
+    with pytest.raises(RuntimeError, match="refuses: column cannot have more than 2000 dimensions"):
+        index.add(np.ones((1, 2001)))

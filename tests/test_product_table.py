@@ -9,6 +9,7 @@ from vectors import vector_server
 
 from prodrec.recommend.filters import where_mask
 from prodrec.recommend.index import FaissIndex
+from prodrec.recommend.pgvector import transaction
 from prodrec.recommend.product_table import ProductTable, where_sql
 from prodrec.stats import unit_rows
 
@@ -113,3 +114,35 @@ def test_a_change_is_whole_or_not_there(products, vectors):
     assert len(own.put(changed, vectors[:3])) == 6
     ids, _ = own.search(vectors[0], 9, {"price": 99})
     assert sorted(ids) == [*products.index[3:6]] and own.remove(["p00004", "no"]) == 1
+
+
+def test_a_table_is_opened_again_whatever_the_order_of_its_columns(products, vectors):
+    url, old = vector_server().url, products[:50]
+    ProductTable(url, products[["price", "colour"]], DIM, "again").put(old, vectors[:50])
+    wider = ProductTable(url, products[["new", "colour", "price"]], DIM, "again")
+    for where in ({"colour": "red"}, {"price": (None, 20)}, {"new": None}):
+        kept = old.assign(new=None)
+        assert {*wider.search(vectors[0], 50, where)[0]} == {*old.index[where_mask(kept, where)]}
+    new = products[50:90]
+    assert len(wider.put(new, vectors[50:90])) == 90
+    assert {*wider.search(vectors[0], 90, {"new": True})[0]} == {*new.index[new["new"]]}
+
+
+def test_a_table_of_an_earlier_version_is_brought_up_to_date_or_refused(products, vectors):
+    url, own = vector_server().url, products[["price"]]
+    table = ProductTable(url, own, DIM, "older").put(own[:2], vectors[:2])
+
+    def changed(statement: str):
+        with transaction(table.engine) as cursor:
+            cursor.execute(f"ALTER TABLE {table.table} {statement}")
+
+    changed("DROP COLUMN change")
+    again = ProductTable(url, own, DIM, "older").put(own[1:3], vectors[1:3], [7, 8])
+    assert again.changes(own.index[:3]) == {"p00000": None, "p00001": 7, "p00002": 8}
+    with pytest.raises(ValueError, match="'price' is double precision in the table.*Drop it"):
+        ProductTable(url, own.astype(str), DIM, "older")
+    with pytest.raises(ValueError, match=r"'vector' is halfvec\(16\) in the table"):
+        ProductTable(url, own, 2 * DIM, "older")
+    changed(f"RENAME COLUMN {table.names['price']} TO c0")
+    with pytest.raises(ValueError, match="columns are numbered"):
+        ProductTable(url, own, DIM, "older")
