@@ -19,7 +19,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ..data.catalog import STANDARD, Catalog
-from ..recommend.database import open_database
+from ..recommend.database import open_database, without_password
 from ..recommend.filters import is_plain
 from ..recommend.recommender import Recommender
 
@@ -260,7 +260,7 @@ class ChangeLog:
             connection.rollback()
 
     def __repr__(self):
-        url = self._engine.url.set(password=None).render_as_string()
+        url = without_password(self._engine.url)
         return f"ChangeLog({url!r}, {len(self.last()):,} products)"
 
 # %% ../../nbs/42_apps.changes.ipynb #0028

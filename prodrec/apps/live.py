@@ -35,13 +35,13 @@ from prodrec.apps.changes import (
     as_catalog,
     check_fields,
     column_types,
-    take_turn,
 )
 from .decoding import Decoders, kept_file
 from .replicas import Follower
 from ..core import cache_dir, find_saved
 from ..data.catalog import Catalog
 from ..data.pictures import is_url, url_path
+from ..recommend.database import answering, lift_limit
 from ..recommend.product_table import ProductTable
 from ..recommend.profiles import Feedback
 from ..recommend.recommender import Recommender
@@ -286,7 +286,10 @@ def outdated(
         if (i in there if found[i][0] is None else there.get(i) != newest.get(i, 0))
     ]
 
-# %% ../../nbs/42c_apps.live.ipynb #0044
+# %% ../../nbs/42c_apps.live.ipynb #0045
+_ONE_FILLS = sa.text("SELECT pg_advisory_xact_lock(hashtext(:table))")
+
+# %% ../../nbs/42c_apps.live.ipynb #0046
 class Writer:
     """Make changes to a recommender, first in its log and then in memory."""
 
@@ -335,14 +338,19 @@ class Writer:
         with self.lock:
             if not len(table):
                 with table.engine.begin() as connection:
-                    take_turn(connection)
-                    self.follow()
-                    newest, catalog = self.changes.numbers(), self.recommender.catalog
-                    numbers = [newest.get(i, 0) for i in catalog.ids]
-                    vectors = self.recommender.index.take()
-                    table.put(catalog.products, vectors, numbers, connection)
+                    connection.execute(_ONE_FILLS, {"table": table.table})
+                    if not len(table):
+                        self._fill(table, connection)
             self.table = table
             self.follow()
+
+    def _fill(self, table: ProductTable, connection: sa.Connection):
+        "Put every product into a table, as it is here, while other servers go on writing."
+        self.follow()
+        newest, catalog = self.changes.numbers(), self.recommender.catalog
+        known = {i: n for i, n in newest.items() if n <= self.position}  # later ones follow
+        numbers = [known.get(i, 0) for i in catalog.ids]
+        table.put(catalog.products, self.recommender.index.take(), numbers, connection)
 
     def _copy(self, found: Mapping[str, tuple], until: int):
         "Put what other servers have written into the table, where it is not there yet."
@@ -355,6 +363,7 @@ class Writer:
         if not late():
             return
         with self.changes.turn() as connection:
+            lift_limit(connection)
             numbers, catalog = late(connection), self.recommender.catalog
             here = [i for i in numbers if i in catalog]
             vectors = self.recommender.index.take(catalog.rows(here))
@@ -364,6 +373,7 @@ class Writer:
 
     def _keep(self, connection, numbers: Mapping[str, int], new, vectors, gone: Sequence[str]):
         "Write vectors and products in the transaction of their changes."
+        lift_limit(connection)
         if new is not None:
             self.recommender.index.store(vectors, connection)
         if self.table is None:
@@ -415,7 +425,7 @@ class Writer:
             wrong |= {c[0]: e for c in kept}
         return errors | wrong
 
-# %% ../../nbs/42c_apps.live.ipynb #0047
+# %% ../../nbs/42c_apps.live.ipynb #0049
 class Lanes:
     """Hold the queues and threads of a live recommender, one for each kind of work."""
 
@@ -445,7 +455,7 @@ class Lanes:
         self.decoders.close()
         return all(done)
 
-# %% ../../nbs/42c_apps.live.ipynb #0050
+# %% ../../nbs/42c_apps.live.ipynb #0052
 class Facets:
     """Make the filters of a catalogue, again when it has changed, but not too often."""
 
@@ -464,7 +474,7 @@ class Facets:
                 self._next = began + 20 * (time.monotonic() - began)
             return self._made[1]
 
-# %% ../../nbs/42c_apps.live.ipynb #0053
+# %% ../../nbs/42c_apps.live.ipynb #0055
 class LiveRecommender:
     """Change a recommender while it answers; keep each change in a database before it is made.
 
@@ -482,6 +492,11 @@ class LiveRecommender:
         pictures: str | Path | None = None,  # a folder outside `source` whose pictures may be shown
         products: str | None = None,  # the name of tables of products in `database`, PostgreSQL
     ):
+        if products is not None and isinstance(source, Recommender):
+            raise ValueError(
+                "`products` needs a saved recommender, whose version names the table: "
+                "save it and give the folder"
+            )
         self.pictures, self.products = pictures, products
         self._source, self._database, self.max_pixels = source, database, max_pixels
         self.columns, self.patience = columns, patience
@@ -511,9 +526,10 @@ class LiveRecommender:
         return None if self.writer is None else self.writer.changes
 
     def open(self) -> "LiveRecommender":
-        """Load the recommender and bring it up to date."""
-        self.writer = self._loaded(self._source, ChangeLog(self._database, self.patience))
-        self.changes.compact()
+        """Load the recommender and bring it up to date; `DatabaseAway` without its database."""
+        with answering(self._database):
+            self.writer = self._loaded(self._source, ChangeLog(self._database, self.patience))
+            self.changes.compact()
         self.follower = Follower(self._database, lambda: self.writer.follow())
         self.follower.start()
         return self
@@ -614,7 +630,7 @@ class LiveRecommender:
         )
         return f"LiveRecommender({state})"
 
-# %% ../../nbs/42c_apps.live.ipynb #0058
+# %% ../../nbs/42c_apps.live.ipynb #0060
 def needs_network(
     recommender: Recommender,  # fitted
     query: Mapping,  # id, image, text or user
@@ -625,7 +641,7 @@ def needs_network(
     by_words = "text" in query and set(spaces.taking("text")) & set(spaces.taking("image"))
     return "image" in query or bool(by_words) or options.get("within") == "predicted"
 
-# %% ../../nbs/42c_apps.live.ipynb #0059
+# %% ../../nbs/42c_apps.live.ipynb #0061
 async def ask(
     live: LiveRecommender,  # open
     query: dict,  # id, image, text or user

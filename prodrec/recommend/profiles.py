@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from ..core import Saved
 from .cold_start import scale_rows
 from .collaborative import ALS
-from .database import open_database
+from .database import open_database, without_password
 from prodrec.recommend.history import (
     NEUTRAL_STARS,
     WEIGHTS,
@@ -85,7 +85,7 @@ class Feedback:
     @property
     def url(self) -> str:
         "Return the URL of the database, without its password."
-        return self._engine.url.set(password=None).render_as_string()
+        return without_password(self._engine.url)
 
     def add(
         self,
