@@ -29,8 +29,9 @@ def without_password(
     url: sa.URL,  # of a database
 ) -> str:
     """Return a URL as text without a password, not even in its query."""
-    bare = url.set(password=None).difference_update_query(["password", "sslpassword"])
-    return bare.render_as_string()
+    place = {"host": url.host, "port": url.port, "database": url.database}
+    bare = sa.URL.create(url.drivername, url.username, **place, query=url.query)
+    return bare.difference_update_query(["password", "sslpassword"]).render_as_string()
 
 # %% ../../nbs/30f_recommend.database.ipynb #0013
 AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)  # of SQLAlchemy

@@ -82,18 +82,19 @@ def transaction(
 
     `DatabaseAway` where the database does not answer, `RuntimeError` where it refuses.
     """
-    with answering(engine.url, AWAY):
-        connection = engine.raw_connection() if within is None else within.connection
-        try:
-            with connection.driver_connection.cursor() as cursor:
-                yield cursor
-            if within is None:
-                connection.commit()
-        except optional("psycopg", "pgvector").OperationalError as e:
-            raise refused(engine.url, e) from None
-        finally:
-            if within is None:
-                connection.close()  # back to the pool, which rolls back what was not committed
+    try:
+        with answering(engine.url, AWAY):
+            connection = engine.raw_connection() if within is None else within.connection
+            try:
+                with connection.driver_connection.cursor() as cursor:
+                    yield cursor
+                if within is None:
+                    connection.commit()
+            finally:
+                if within is None:
+                    connection.close()  # back to the pool, which rolls back what is not committed
+    except optional("psycopg", "pgvector").OperationalError as e:
+        raise refused(engine.url, e) from None
 
 # %% ../../nbs/31f_recommend.pgvector.ipynb #0014
 def same_database(
