@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['YES_NO', 'Where', 'MAX_HINTS', 'MAX_CHOICES', 'nearest_word', 'filter_column', 'is_ordered', 'is_range', 'any_of',
-           'range_ends', 'column_mask', 'checked_mask', 'wish_mask', 'where_mask', 'absent_note', 'where_note',
-           'filter_values', 'filter_table', 'json_object', 'is_plain', 'json_wish', 'parse_where', 'typed_value',
-           'listed_values', 'read_condition', 'common_range', 'compared_mask', 'read_where']
+           'end_of_day', 'range_ends', 'column_mask', 'checked_mask', 'wish_mask', 'where_mask', 'absent_note',
+           'where_note', 'filter_values', 'filter_table', 'json_object', 'is_plain', 'json_wish', 'parse_where',
+           'typed_value', 'listed_values', 'read_condition', 'common_range', 'compared_mask', 'read_where']
 
 # %% ../../nbs/32_recommend.filters.ipynb #0009
 import json
@@ -91,10 +91,25 @@ def any_of(
     return wanted
 
 # %% ../../nbs/32_recommend.filters.ipynb #0020
+def end_of_day(
+    high,  # the upper end of a range of dates
+    values: pd.Series,  # the column that is compared
+):
+    """Return the last moment of a day that is given without a time; any other end as it is."""
+    if not (isinstance(high, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", high)):
+        return high
+    last = pd.Timestamp(high) + pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
+    return last if values.dt.tz is None else last.tz_localize(values.dt.tz)
+
+# %% ../../nbs/32_recommend.filters.ipynb #0021
 def range_ends(
     wanted: Sequence,  # (low, high), either may be None
+    values: pd.Series,  # the column that is compared
 ) -> tuple:
-    """Return (low, high); `ValueError` where they are no range or enclose nothing."""
+    """Return (low, high); `ValueError` where they are no range or enclose nothing.
+
+    A day as the upper end of a range of dates is all of that day.
+    """
     if len(wanted) != 2:
         raise ValueError("give a range as (low, high); a set or a longer list means any of them")
     low, high = wanted
@@ -103,9 +118,10 @@ def range_ends(
             f"the range ({low!r}, {high!r}) is empty: give (low, high), or a set for one or the "
             "other"
         )
-    return low, high
+    is_dates = pd.api.types.is_datetime64_any_dtype(values)
+    return low, end_of_day(high, values) if is_dates else high
 
-# %% ../../nbs/32_recommend.filters.ipynb #0021
+# %% ../../nbs/32_recommend.filters.ipynb #0022
 def column_mask(
     values: pd.Series,  # the column that is compared
     wanted,  # a value, a list of values, or a range
@@ -116,12 +132,12 @@ def column_mask(
         found = values.isin(asked).to_numpy(bool)
         missing = any(pd.api.types.is_scalar(w) and pd.isna(w) for w in asked)
         return found | values.isna().to_numpy(bool) if missing else found
-    low, high = range_ends(wanted)
+    low, high = range_ends(wanted, values)
     inside = values.notna() if low is None else values >= low
     inside = inside if high is None else inside & (values <= high)
     return inside.fillna(False).to_numpy(bool)
 
-# %% ../../nbs/32_recommend.filters.ipynb #0024
+# %% ../../nbs/32_recommend.filters.ipynb #0025
 def checked_mask(
     products: pd.DataFrame,  # a catalogue
     mask,  # one True or False for each product
@@ -155,10 +171,10 @@ def checked_mask(
         mask = mask.reindex(products.index)
     return np.array(pd.array(mask, dtype="boolean").fillna(False), bool)
 
-# %% ../../nbs/32_recommend.filters.ipynb #0027
+# %% ../../nbs/32_recommend.filters.ipynb #0028
 Where = dict | np.ndarray | pd.Series | Callable  # what `where` may be
 
-# %% ../../nbs/32_recommend.filters.ipynb #0028
+# %% ../../nbs/32_recommend.filters.ipynb #0029
 def wish_mask(
     products: pd.DataFrame,  # a catalogue
     name: str,  # a column, or "id"
@@ -173,7 +189,7 @@ def wish_mask(
             f"`where` compares column {name!r} with {wanted!r}, which does not go together: {e}"
         ) from e
 
-# %% ../../nbs/32_recommend.filters.ipynb #0029
+# %% ../../nbs/32_recommend.filters.ipynb #0030
 def where_mask(
     products: pd.DataFrame,  # a catalogue
     where: Where,  # column → value, list or (low, high); a mask; or products → mask
@@ -190,10 +206,10 @@ def where_mask(
         return checked_mask(products, where(products), "the function in `where` returned")
     return checked_mask(products, where)
 
-# %% ../../nbs/32_recommend.filters.ipynb #0032
+# %% ../../nbs/32_recommend.filters.ipynb #0033
 MAX_HINTS = 1_000  # among more different values no nearest one is looked for
 
-# %% ../../nbs/32_recommend.filters.ipynb #0033
+# %% ../../nbs/32_recommend.filters.ipynb #0034
 def absent_note(
     values: pd.Series,  # the column that is compared
     name: str,  # of the column
@@ -219,7 +235,7 @@ def absent_note(
         hint = nearest_word(str(missing[0])[:60], known, ": the nearest is {}")
     return f"no product has {' or '.join(map(repr, missing[:3]))} in {name}{hint}"
 
-# %% ../../nbs/32_recommend.filters.ipynb #0034
+# %% ../../nbs/32_recommend.filters.ipynb #0035
 def where_note(
     products: pd.DataFrame,  # a catalogue
     where: Where | None,  # as in `where_mask`
@@ -235,10 +251,10 @@ def where_note(
         said = [f"no product matches {told}"]
     return "; ".join(filter(None, said))
 
-# %% ../../nbs/32_recommend.filters.ipynb #0037
+# %% ../../nbs/32_recommend.filters.ipynb #0038
 MAX_CHOICES = 200  # a column of more values than that is text, not a choice
 
-# %% ../../nbs/32_recommend.filters.ipynb #0038
+# %% ../../nbs/32_recommend.filters.ipynb #0039
 def filter_values(
     values: pd.Series,  # one column
     asked: bool = False,  # the column was named: keep it unless it cannot be a filter
@@ -257,7 +273,7 @@ def filter_values(
     few = 1 < said.nunique() <= min(MAX_CHOICES, max(2, len(values) / 2))
     return said.astype("category") if few and column_kind(values) in ("choice", "text") else None
 
-# %% ../../nbs/32_recommend.filters.ipynb #0039
+# %% ../../nbs/32_recommend.filters.ipynb #0040
 def filter_table(
     products: pd.DataFrame,  # a catalogue
     columns: Sequence[str] | None = None,  # None: every column that makes a filter
@@ -274,7 +290,7 @@ def filter_table(
     made = {c: filter_values(products[c], columns is not None) for c in shown}
     return pd.DataFrame({c: v for c, v in made.items() if v is not None}, index=products.index)
 
-# %% ../../nbs/32_recommend.filters.ipynb #0042
+# %% ../../nbs/32_recommend.filters.ipynb #0043
 def json_object(
     text: str,  # JSON
     name: str,  # of the argument, for the error
@@ -289,7 +305,7 @@ def json_object(
         raise ValueError(f"`{name}` must be an object, e.g. {example}, received {text[:80]!r}")
     return value
 
-# %% ../../nbs/32_recommend.filters.ipynb #0043
+# %% ../../nbs/32_recommend.filters.ipynb #0044
 def is_plain(
     value,  # from JSON
 ) -> bool:
@@ -298,7 +314,7 @@ def is_plain(
         return not re.search("[\\ud800-\\udfff\\0]", value)
     return value is None or (isinstance(value, int | float) and abs(value) < 2**63)
 
-# %% ../../nbs/32_recommend.filters.ipynb #0046
+# %% ../../nbs/32_recommend.filters.ipynb #0047
 def json_wish(
     column: str,  # for the error
     value,  # from JSON
@@ -326,7 +342,7 @@ def json_wish(
         )
     return value if form is None else form(values)
 
-# %% ../../nbs/32_recommend.filters.ipynb #0047
+# %% ../../nbs/32_recommend.filters.ipynb #0048
 def parse_where(
     text: str,  # JSON, e.g. '{"category": ["mug"], "price": [5, 20]}'
     products: pd.DataFrame | None = None,  # the table to filter: each column must be there
@@ -338,7 +354,7 @@ def parse_where(
             filter_column(products, column)
     return {column: json_wish(column, value) for column, value in where.items()}
 
-# %% ../../nbs/32_recommend.filters.ipynb #0050
+# %% ../../nbs/32_recommend.filters.ipynb #0051
 def typed_value(
     values: pd.Series,  # the column that is compared
     column: str,  # its name, for the error
@@ -358,7 +374,7 @@ def typed_value(
             f"`where`: column {column!r} holds {values.dtype} values, received {text!r}"
         ) from e
 
-# %% ../../nbs/32_recommend.filters.ipynb #0051
+# %% ../../nbs/32_recommend.filters.ipynb #0052
 def listed_values(
     values: pd.Series,  # the column that is compared
     text: str,  # e.g. "red,blue"
@@ -368,7 +384,7 @@ def listed_values(
         return [text]
     return [t.strip() for t in text.split(",") if t.strip()]
 
-# %% ../../nbs/32_recommend.filters.ipynb #0054
+# %% ../../nbs/32_recommend.filters.ipynb #0055
 def read_condition(
     text: str,  # e.g. "price<=100", or JSON
     products: pd.DataFrame,  # a catalogue
@@ -398,7 +414,7 @@ def read_condition(
         return [(column, operator, end)]
     return [(column, "", (None, end) if operator == "<=" else (end, None))]
 
-# %% ../../nbs/32_recommend.filters.ipynb #0057
+# %% ../../nbs/32_recommend.filters.ipynb #0058
 def common_range(
     one,  # what is wanted of a column
     other,  # what else is wanted of it
@@ -409,7 +425,7 @@ def common_range(
     lows, highs = [[r[n] for r in (one, other) if r[n] is not None] for n in (0, 1)]
     return max(lows, default=None), min(highs, default=None)
 
-# %% ../../nbs/32_recommend.filters.ipynb #0058
+# %% ../../nbs/32_recommend.filters.ipynb #0059
 def compared_mask(
     values: pd.Series,  # the column that is compared
     operator: str,  # "<", ">", "!=" or ""
@@ -422,7 +438,7 @@ def compared_mask(
     found = column_mask(values, wanted)
     return ~found & values.notna().to_numpy(bool) if operator == "!=" else found
 
-# %% ../../nbs/32_recommend.filters.ipynb #0059
+# %% ../../nbs/32_recommend.filters.ipynb #0060
 def read_where(
     conditions: Sequence[str],  # e.g. ["price<=100", "colour=red,blue"]; one with { is JSON
     products: pd.DataFrame,  # a catalogue
