@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodrec.apps.browser_data import (
+    FilterFacts,
     bin_codes,
     bin_counts,
     bin_edges,
@@ -17,6 +18,7 @@ from prodrec.apps.browser_data import (
     human_name,
     plain_note,
     plain_reason,
+    plain_value,
     point_colours,
     search_texts,
     shopper_words,
@@ -27,7 +29,7 @@ from prodrec.core import ImageError
 from prodrec.data.catalog import Catalog
 from prodrec.data.demo import load_demo
 from prodrec.recommend.embedders import TfidfEmbedder
-from prodrec.recommend.filters import filter_table
+from prodrec.recommend.filters import filter_table, where_mask
 from prodrec.recommend.recommender import Recommender
 
 N = 80
@@ -213,3 +215,18 @@ def test_notes_of_filters_are_sentences():
         assert words in plain_note(made.recommend(3, id=id, where=where).note)
     unknown = "passed over, not in the catalogue: x"
     assert plain_note(unknown) == unknown
+
+
+@pytest.mark.parametrize("days", [4, 90])
+def test_bars_of_dates_with_a_time_hold_what_their_filter_finds(days):
+    draw = np.random.default_rng(days)
+    seconds = draw.integers(0, days * 86_400, 60)
+    sold = pd.Timestamp("2024-02-27") + pd.to_timedelta(seconds, unit="s")
+    products = pd.DataFrame({"sold": sold}, index=[f"p{n}" for n in range(60)])
+    facts = FilterFacts(products)
+    edges, counts = facts.edges["sold"], facts.counts({})[2]["sold"]
+    assert counts.sum() == 60 and (edges == edges.astype("datetime64[D]")).all()
+    ends = [*(edges[1:-1] - np.timedelta64(1, "D")), edges[-1]]  # the last day of each bar
+    for low, high, count in zip(edges, ends, counts, strict=False):
+        wish = {"sold": (plain_value(low), plain_value(high))}
+        assert where_mask(products, wish).sum() == count

@@ -48,7 +48,7 @@ def test_an_empty_last_column_is_ignored(tmp_path, text, read):
 
 
 def test_another_separator_is_told(tmp_path):
-    with pytest.raises(ValueError, match="separated by ';', so give `read={\"sep\": ';'}`"):
+    with pytest.raises(ValueError, match='separated by \';\', so give `read={"sep": ";"}`'):
         Catalog.from_csv(table(tmp_path, "id;title\n1;Mug\n"))
 
 

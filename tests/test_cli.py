@@ -273,6 +273,8 @@ def test_a_table_as_excel_writes_it_in_europe(tmp_path, capsys):
     assert found.title.tolist() == ["Küchentisch", "Bürostuhl"]
     assert exit_code("audit", "--data", "demo", "--read", "decimal=,", "--out", out) == 2
     assert "leave out --read" in capsys.readouterr().err
+    assert main([*call, "--read", "sep=,"]) == 1
+    assert "give --read 'sep=;'" in capsys.readouterr().err
 
 
 def test_warnings_are_lines_without_a_place_in_the_program(monkeypatch, capsys):

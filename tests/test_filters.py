@@ -173,6 +173,15 @@ def test_filters_that_cannot_be_used(where, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("kind", [bool, "boolean"])
+def test_yes_and_no_may_be_words(kind):
+    table = pd.DataFrame({"new": pd.Series([True, False, True], dtype=kind)})
+    for wish, found in (("True", [0, 2]), (["no"], [1]), (["yes", "False"], [0, 1, 2])):
+        assert np.flatnonzero(where_mask(table, {"new": wish})).tolist() == found
+    with pytest.raises(ValueError, match="received the text 'perhaps'"):
+        where_mask(table, {"new": "perhaps"})
+
+
 def test_filters_of_another_type(both):
     for where in (3, ["a"], [True] * len(TABLE), None, lambda t: {"price": 3}):
         with pytest.raises(TypeError, match="give `where` as a dict, as a mask or as a function"):

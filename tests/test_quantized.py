@@ -179,3 +179,13 @@ def test_many_queries_together_are_exact():
     queries = grouped(TOGETHER)
     for one, other in zip(fast.search(queries, 7), exact.search(queries, 7), strict=True):
         assert (one == other).all()
+
+
+@pytest.mark.parametrize("length", [0.1, 3.0])
+def test_the_length_of_a_query_changes_neither_its_answer_nor_its_cost(pair, scans, length):
+    queries = grouped(30, seed=7)
+    usual = pair[0].search(queries, 10)[0]
+    widths = scans[:]
+    scans.clear()
+    assert (pair[0].search(length * queries, 10)[0] == usual).mean() > 0.99
+    assert scans == pytest.approx(widths, rel=0.1)

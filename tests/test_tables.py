@@ -93,6 +93,18 @@ def test_another_separator_or_encoding_is_told(tmp_path):
     assert read_csv(path, read={"encoding": "latin-1"}).title[0] == "Größe"
 
 
+def test_a_sign_of_thousands_changes_no_other_number(tmp_path):
+    mixed = {"sep": ";", "decimal": ",", "thousands": "."}
+    path = write(tmp_path / "a.csv", "id;price;since\n1;1.299,00;01.02.2024\n2;5;x\n")
+    assert read_csv(path, read=mixed).price.tolist() == [1299, 5]  # `since` stays text
+    path = write(tmp_path / "b.csv", "id;price;since\n1;1.299,00;01.02.2024\n")
+    for file in (path, path.open(encoding="utf-8-sig")):
+        with pytest.raises(ValueError, match="`since` holds '01.02.2024', in which '.' separates"):
+            read_csv(file, read=mixed)
+    path = write(tmp_path / "c.csv", "id;price\n1;-1,299.5\n2;12\n3;\n")
+    assert read_csv(path, read={"sep": ";", "thousands": ","}).price[0] == -1299.5
+
+
 def test_what_a_caller_asks_pandas_for_is_done(tmp_path):
     path = write(tmp_path / "a.csv", "id|title|x\n007|Mug|1\n")
     assert read_csv(path, ["id"], {"sep": "|", "usecols": ["id", "x"]}).values.tolist() == [

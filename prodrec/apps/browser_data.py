@@ -6,8 +6,8 @@
 __all__ = ['LIKED', 'NO_WORDS', 'MESSAGES', 'OUTSIDE', 'LACKING', 'TOGETHER', 'BINS', 'human_name', 'human_list',
            'reason_because', 'plain_reason', 'picture_words', 'shopper_words', 'plain_note', 'search_texts',
            'find_products', 'filter_masks', 'others_mask', 'filter_counts', 'bin_edges', 'bin_codes', 'bin_counts',
-           'FilterFacts', 'plain_value', 'describe_filters', 'where_dict', 'where_for_page', 'where_from_page',
-           'map_points', 'value_ranges', 'point_colours', 'cluster_names', 'default_colour']
+           'in_days', 'FilterFacts', 'plain_value', 'describe_filters', 'where_dict', 'where_for_page',
+           'where_from_page', 'map_points', 'value_ranges', 'point_colours', 'cluster_names', 'default_colour']
 
 # %% ../../nbs/40a_apps.browser_data.ipynb #0007
 import re
@@ -239,7 +239,8 @@ def bin_edges(
 ) -> np.ndarray:
     """Return the ascending edges of at most `n` bins: (bins + 1,), of the column's own type.
 
-    A few different values get a bin each; a range over a factor of 50 gets growing bins.
+    A few different values get a bin each; a range over a factor of 50 gets growing bins, and
+    dates get whole days.
     """
     known = np.unique(values.dropna().to_numpy())
     if len(known) <= n:
@@ -247,7 +248,9 @@ def bin_edges(
     low, high = known[0], known[-1]
     if np.issubdtype(known.dtype, np.number) and low > 0 and high / low > 50:
         return np.append(low * (high / low) ** (np.arange(n) / n), high)
-    return np.append(low + (high - low) * np.arange(n) / n, high)
+    edges = np.append(low + (high - low) * np.arange(n) / n, high)
+    is_dates = np.issubdtype(known.dtype, np.datetime64)
+    return edges.astype("datetime64[D]").astype(known.dtype) if is_dates else edges
 
 # %% ../../nbs/40a_apps.browser_data.ipynb #0036
 def bin_codes(
@@ -273,6 +276,13 @@ def bin_counts(
     return counts
 
 # %% ../../nbs/40a_apps.browser_data.ipynb #0040
+def in_days(
+    values: pd.Series,  # numbers or dates
+) -> pd.Series:
+    """Return dates without their time of day, as a page asks for them; numbers as they are."""
+    return values.dt.normalize() if pd.api.types.is_datetime64_any_dtype(values) else values
+
+# %% ../../nbs/40a_apps.browser_data.ipynb #0041
 class FilterFacts:
     """Count products under any filter; it has `products`, `table`, `edges` and `codes`."""
 
@@ -283,8 +293,8 @@ class FilterFacts:
     ):
         self.products, self.table = products, filter_table(products, columns)
         ranges = self.table.columns[self.table.dtypes != "category"]
-        self.edges = {c: bin_edges(self.table[c]) for c in ranges}
-        self.codes = {c: bin_codes(self.table[c], e) for c, e in self.edges.items()}
+        self.edges = {c: bin_edges(in_days(self.table[c])) for c in ranges}
+        self.codes = {c: bin_codes(in_days(self.table[c]), e) for c, e in self.edges.items()}
 
     def counts(
         self,
@@ -296,7 +306,7 @@ class FilterFacts:
         sizes = {c: len(e) - 1 for c, e in self.edges.items()}
         return total, filter_counts(self.table, masks), bin_counts(self.codes, sizes, masks)
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0043
+# %% ../../nbs/40a_apps.browser_data.ipynb #0044
 def plain_value(
     value,  # a number, a date, or nothing
 ):
@@ -306,7 +316,7 @@ def plain_value(
     is_date = isinstance(value, pd.Timestamp | np.datetime64)
     return str(pd.Timestamp(value).date()) if is_date else float(value)
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0044
+# %% ../../nbs/40a_apps.browser_data.ipynb #0045
 def describe_filters(
     table: pd.DataFrame,  # of `filter_table`
     edges: Mapping[str, np.ndarray],  # column → edges of `bin_edges`
@@ -325,7 +335,7 @@ def describe_filters(
             found.append(base | {"kind": kind, "edges": own} | ends)
     return found
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0047
+# %% ../../nbs/40a_apps.browser_data.ipynb #0048
 def where_dict(
     products: pd.DataFrame,  # of a catalogue
     where,  # as `where_mask` takes it, or None
@@ -335,7 +345,7 @@ def where_dict(
         return where
     return {"id": products.index[where_mask(products, where)].tolist()}
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0048
+# %% ../../nbs/40a_apps.browser_data.ipynb #0049
 def where_for_page(
     table: pd.DataFrame,  # of `filter_table`
     where: dict | None,  # column → wish
@@ -354,7 +364,7 @@ def where_for_page(
             found[str(column)] = [v if isinstance(v, str) else plain_value(v) for v in wanted]
     return found
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0049
+# %% ../../nbs/40a_apps.browser_data.ipynb #0050
 def where_from_page(
     table: pd.DataFrame,  # of `filter_table`
     chosen: Mapping,  # what the page sends, as `where_for_page`
@@ -372,7 +382,7 @@ def where_from_page(
             where[column] = tuple(wanted)
     return where
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0052
+# %% ../../nbs/40a_apps.browser_data.ipynb #0053
 def map_points(
     map,  # a DataFrame with id (a column or the index), x and y, or an object with `to_frame()`
     catalog: Catalog,  # the products
@@ -398,7 +408,7 @@ def map_points(
         raise ValueError("`map` knows none of the recommender's products: its ids are others")
     return points
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0055
+# %% ../../nbs/40a_apps.browser_data.ipynb #0056
 def value_ranges(
     values: pd.Series,  # numbers or dates
     n: int = 6,  # ranges at most
@@ -410,7 +420,7 @@ def value_ranges(
         return cut.cat.rename_categories([f"{a:%Y-%m-%d} to {b:%Y-%m-%d}" for a, b in ends])
     return cut.cat.rename_categories([f"{a:,g} to {b:,g}" for a, b in ends])
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0056
+# %% ../../nbs/40a_apps.browser_data.ipynb #0057
 def point_colours(
     values: pd.Series,  # one column, in the order of the points
     n: int = 8,  # colours at most
@@ -436,7 +446,7 @@ def point_colours(
             codes[codes == special], labels, rest = rest, [*labels, label], rest + 1
     return codes.astype(np.uint8), labels
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0058
+# %% ../../nbs/40a_apps.browser_data.ipynb #0059
 def cluster_names(
     points: pd.DataFrame,  # of `map_points`
     values: pd.Series,  # one column, in the order of the points
@@ -456,7 +466,7 @@ def cluster_names(
     rows = places[places.share >= max(0.12, 2 * (3 / cells) ** 2)].itertuples()
     return [{"label": str(words[r.Index]), "x": float(r.x), "y": float(r.y)} for r in rows]
 
-# %% ../../nbs/40a_apps.browser_data.ipynb #0060
+# %% ../../nbs/40a_apps.browser_data.ipynb #0061
 def default_colour(
     columns: Sequence[str],  # of `filter_table`
 ) -> str | None:

@@ -69,7 +69,10 @@ def in_options(
         return f"--set {name}={value}" if settings else m[0]
 
     def repeated(m: re.Match) -> str:
-        values = json.loads(m["values"]).items()
+        try:
+            values = json.loads(m["values"]).items()
+        except ValueError:
+            return m[0]
         return " ".join(f"{options['read']} {shlex.quote(f'{n}={v}')}" for n, v in values)
 
     if "read" in options:

@@ -180,10 +180,10 @@ class Routes:
         facts["change"] = self.live.change
         return json_answer(state | facts)
 
-    def _filters(self, where: str) -> tuple[int, dict[str, dict]]:
+    def _filters(self, where: str) -> tuple[int, dict[str, dict], dict[str, str]]:
         facts = self.live.filters()
         check_where(json_object(where, "where", '{"category": ["mug"]}'))
-        return filters_of(facts, parse_where(where, facts.products))
+        return *filters_of(facts, parse_where(where, facts.products)), self._shop()
 
     def _shop(self) -> dict[str, str]:
         found = currency_of(self.live.catalog)
@@ -192,16 +192,16 @@ class Routes:
 
     async def filters(
         self,
-        where: Annotated[str, fastapi.Query(max_length=1_000, description=_WHERE)] = "{}",
+        where: Annotated[str, fastapi.Query(max_length=4_000, description=_WHERE)] = "{}",
     ):
         """Tell how one can ask: the columns to filter by, the parts of a score, and the shop."""
-        matching, found = await self.live.lanes.thumbnails.run(self._filters, where)
+        matching, found, shop = await self.live.lanes.thumbnails.run(self._filters, where)
         recommender = self.live.recommender
         takes = [kind for kind in ("image", "text") if recommender.spaces.taking(kind)]
         facts = {"version": self.live.version, "products": len(self.live.catalog), "kinds": takes}
         facts["matching"] = matching
         facts |= {"classifies": recommender.classifier is not None, "filters": found}
-        facts |= {"complements": recommender.complements is not None, "shop": self._shop()}
+        facts |= {"complements": recommender.complements is not None, "shop": shop}
         return json_answer(facts | {"weights": recommender.weights})
 
     async def start(self):

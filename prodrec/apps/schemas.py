@@ -214,7 +214,7 @@ def words_filter(
 ) -> dict:
     """Return a column of words as `Filter` has it, the most frequent value first."""
     known = counts[counts > 0].sort_values(ascending=False, kind="stable").index
-    return {"values": [str(v) for v in known], "counts": now[known].tolist()}
+    return {"values": [str(v) for v in known], "counts": now.reindex(known, fill_value=0).tolist()}
 
 
 def range_filter(

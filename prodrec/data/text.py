@@ -206,8 +206,8 @@ def currency_of(
     if own := os.environ.get("PRODREC_CURRENCY", "").strip():
         return own
     if "currency" in catalog.products:
-        found = catalog.products["currency"].dropna().astype(str).str.strip()
-        names = sorted(set(found) - {""})
+        names = {str(name).strip() for name in catalog.products["currency"].dropna().unique()}
+        names = sorted(names - {""})
         if names:
             return names[0] if len(names) == 1 else f"several currencies: {', '.join(names[:4])}"
     end = re.search(r"[_ (]([A-Za-z]{3})\)?$", price)

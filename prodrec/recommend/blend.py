@@ -328,7 +328,7 @@ def default_models(
     """Return the models that a blend is made of where none are given."""
     models = [ALS(regularization=20.0, seed=seed), ItemKNN("cosine"), Markov()]
     n = 0 if history is None else ordered_events(history)
-    if n >= ENOUGH_ORDER:
+    if ENOUGH_ORDER <= n <= READ_AT_MOST // 2:
         passes = int(np.clip(READ_AT_MOST // n, 2, 60))
         models.append(Sequential(repeats=repeats, epochs=passes, seed=seed))
     return models

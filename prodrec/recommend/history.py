@@ -203,7 +203,7 @@ def _check_lengths(path: str | Path, sep: str, encoding: str):
                     f"{str(path)!r}, line {rows.line_num}: expected {len(names)} fields, "
                     f"found {len(row)}. "
                     "Put values with a comma in quotes, "
-                    "or name another separator: `read={'sep': ';'}`"
+                    'or name another separator: `read={"sep": ";"}`'
                 )
 
 # %% ../../nbs/34_recommend.history.ipynb #0036

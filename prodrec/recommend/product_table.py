@@ -60,7 +60,7 @@ def range_sql(
     wanted,  # (low, high), either may be None
 ) -> tuple[str, list]:
     """Return the condition of a range and its values."""
-    low, high = range_ends(wanted)
+    low, high = range_ends(wanted, values)
     said = [f"{name} {sign} %s" for sign, end in ((">=", low), ("<=", high)) if end is not None]
     ends = [end for end in (low, high) if end is not None]
     given = sql_values(values, ends)

@@ -74,7 +74,7 @@ def best_rows(
 class Margin(NamedTuple):
     """The measured distance between estimates and exact scores, and what it costs."""
 
-    value: float  # the shortfall of an estimate that is allowed for
+    value: float  # the shortfall of an estimate that is allowed for, of queries of length 1
     recall: float  # the share of the ten nearest of the sample that it finds
     widths: tuple  # (k, candidates) that suffice for nine queries in ten
 
@@ -124,7 +124,7 @@ def measure_margin(
     recall: float = 0.999,  # the share of the nearest that must be found
 ) -> Margin:
     """Return the margin with which the scan and the second look reach a recall on a sample."""
-    queries, total = sample_queries(table, _SAMPLE), len(table)
+    queries, total = unit_rows(sample_queries(table, _SAMPLE)), len(table)
     estimates, places = scan_codes(codes, queries, min(_LOOK, total))
     nearest, scores = table.search(queries, max(_COUNTS))
     known = known_estimates(nearest, places, estimates, total)
@@ -364,16 +364,18 @@ class QuantizedIndex(_Quantized):
 
     def _scan(self, vectors, k: int, allowed, share: float) -> tuple[np.ndarray, np.ndarray]:
         "Return (rows, scores) by the codes, and exactly for queries that stay unproven."
+        units = unit_rows(vectors)
+        lengths = np.maximum(np.linalg.norm(vectors, axis=1), np.finfo(np.float32).tiny)
         shape, todo = (len(vectors), k), np.arange(len(vectors))
         rows, scores = np.empty(shape, np.int64), np.empty(shape, np.float32)
         width, total = first_width(self._margin.widths, k) / share, self._codes.ntotal
         while len(todo) and width <= WIDEST * total:
-            estimates, places = scan_codes(self._codes, vectors[todo], min(width, total))
+            estimates, places = scan_codes(self._codes, units[todo], min(width, total))
             proven = np.zeros(len(todo), bool)
             for n, query in enumerate(todo):
                 near, own = self._look(vectors[query], places[n], k, allowed)
                 enough = len(near) == k and places[n, -1] >= 0
-                if enough and estimates[n, -1] <= own[-1] - self._margin.value:
+                if enough and estimates[n, -1] < own[-1] / lengths[query] - self._margin.value:
                     rows[query], scores[query], proven[n] = near, own, True
             todo, width = todo[~proven], 4 * width
         if len(todo):
