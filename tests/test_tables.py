@@ -103,6 +103,8 @@ def test_a_sign_of_thousands_changes_no_other_number(tmp_path):
             read_csv(file, read=mixed)
     path = write(tmp_path / "c.csv", "id;price\n1;-1,299.5\n2;12\n3;\n")
     assert read_csv(path, read={"sep": ";", "thousands": ","}).price[0] == -1299.5
+    path = write(tmp_path / "d.csv", "id;price;new\n1;1,299.5;True\n2;12;False\n")
+    assert read_csv(path, read={"sep": ";", "thousands": ","}).new.tolist() == [True, False]
 
 
 def test_what_a_caller_asks_pandas_for_is_done(tmp_path):

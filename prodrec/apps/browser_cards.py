@@ -8,7 +8,6 @@ __all__ = ['RELATIONS', 'product_title', 'product_line', 'Showcase', 'product_ca
            'mark_moves', 'shown_lists']
 
 # %% ../../nbs/40b_apps.browser_cards.ipynb #0007
-import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +32,7 @@ from prodrec.apps.browser_data import (
 )
 from .browser_state import BrowserState
 from ..data.catalog import product_card
-from ..data.text import currency_of, money
+from ..data.text import currency_of, is_currency_code, money
 from ..recommend.attributes import Attributes
 from ..recommend.hits import Hits
 from ..recommend.query import as_list
@@ -202,7 +201,7 @@ class Showcase:
         named = [{"name": c, "label": human_name(c)} for c in colours]
         return {
             "n": len(self.catalog),
-            "currency": self.currency if re.fullmatch("[A-Z]{3}", self.currency) else None,
+            "currency": self.currency if is_currency_code(self.currency) else None,
             "filters": describe_filters(self.table, self.edges),
             "sorts": self.sorts(),
             "weights": {k: w for k, w in weights.items() if k != "history" or self.users},

@@ -12,6 +12,7 @@ __all__ = ['LIKED', 'NO_WORDS', 'MESSAGES', 'OUTSIDE', 'LACKING', 'TOGETHER', 'B
 # %% ../../nbs/40a_apps.browser_data.ipynb #0007
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -293,8 +294,14 @@ class FilterFacts:
     ):
         self.products, self.table = products, filter_table(products, columns)
         ranges = self.table.columns[self.table.dtypes != "category"]
-        self.edges = {c: bin_edges(in_days(self.table[c])) for c in ranges}
-        self.codes = {c: bin_codes(in_days(self.table[c]), e) for c, e in self.edges.items()}
+        days = {c: in_days(self.table[c]) for c in ranges}
+        self.edges = {c: bin_edges(values) for c, values in days.items()}
+        self.codes = {c: bin_codes(values, self.edges[c]) for c, values in days.items()}
+
+    @cached_property
+    def totals(self) -> dict[str, pd.Series]:
+        """Return the products of each value without any filter, by column of words."""
+        return filter_counts(self.table, {})
 
     def counts(
         self,

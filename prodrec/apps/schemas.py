@@ -237,11 +237,10 @@ def filters_of(
     the same column would find so many.
     """
     total, now, bins = facts.counts(filter_masks(facts.products, dict(where or {})))
-    every = now if not where else facts.counts({})[1]
     found = {}
     for name in facts.table:
         found[name] = (
-            words_filter(every[name], now[name])
+            words_filter(facts.totals[name], now[name])
             if name in now
             else range_filter(facts.table[name], facts.edges[name], bins[name])
         )

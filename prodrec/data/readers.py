@@ -30,7 +30,7 @@ from prodrec.data.datasets import (
 )
 from .demo import load_demo
 from .pictures import SUFFIXES, canonical, list_files
-from .tables import SEPARATORS, check_read_options
+from .tables import SEPARATORS
 
 # %% ../../nbs/12_data.readers.ipynb #0010
 SIDES = ("train", "test", "val", "valid", "validation")
@@ -181,7 +181,6 @@ def read_table(
 # %% ../../nbs/12_data.readers.ipynb #0037
 def _csv_header(path: Path, read: dict) -> pd.Index:
     "Return the names of the columns of a CSV file, whatever its encoding."
-    check_read_options(read)
     try:
         return pd.read_csv(path, **read | {"nrows": 0, "encoding_errors": "replace"}).columns
     except (ValueError, LookupError, TypeError):  # `read_csv` says what is wrong

@@ -137,22 +137,28 @@ def _unreadable(path, error: Exception) -> ValueError:
     return ValueError(f"{place} is no CSV table that can be read: {error}; {hint}")
 
 # %% ../../nbs/10c_data.tables.ipynb #0023
+def _number(thousands: str, point: str) -> str:
+    "Return the pattern of a number whose thousands may be separated, as in 1,299.50."
+    thousands, point = re.escape(thousands), re.escape(point)
+    return rf"\s*[+-]?(?:\d+|\d{{1,3}}(?:{thousands}\d{{3}})+)(?:{point}\d+)?"
+
+# %% ../../nbs/10c_data.tables.ipynb #0024
 def _check_thousands(path, options: dict, df: pd.DataFrame):
     "Raise `ValueError` for a number that a sign of thousands, left out, has made another number."
-    sign, point = map(re.escape, (options["thousands"], options.get("decimal", ".")))
-    number = rf"\s*[+-]?(?:\d+|\d{{1,3}}(?:{sign}\d{{3}})+)(?:{point}\d+)?(?:[eE][+-]?\d+)?\s*"
+    number = _number(options["thousands"], options.get("decimal", ".")) + r"(?:[eE][+-]?\d+)?\s*"
     if hasattr(path, "seek"):
         path.seek(0)
     own = {k: v for k, v in options.items() if k not in ("thousands", "decimal")} | {"dtype": str}
-    for name, texts in _strictly(path, own).items():
-        known = texts.dropna()
+    texts = _strictly(path, own)
+    for name in df.select_dtypes("number"):
+        known = texts[name].dropna()
         bad = known[~known.str.fullmatch(number)]
-        if pd.api.types.is_numeric_dtype(df[name]) and len(bad):
+        if len(bad):
             told = f"column `{name}` holds {bad.iloc[0]!r}, in which {options['thousands']!r} "
             told += "separates no thousands: write its numbers like the others, or leave out "
             raise ValueError(told + "`thousands`")
 
-# %% ../../nbs/10c_data.tables.ipynb #0024
+# %% ../../nbs/10c_data.tables.ipynb #0025
 def read_csv(
     path,  # a CSV file, plain or compressed, or an open text file
     text: Sequence = (),  # columns to read as text: ids, codes
@@ -189,7 +195,7 @@ def read_csv(
     nameless = [c for c in df if str(c).startswith("Unnamed: ") and df[c].isna().all()]
     return df.drop(columns=nameless)
 
-# %% ../../nbs/10c_data.tables.ipynb #0026
+# %% ../../nbs/10c_data.tables.ipynb #0027
 def _strictly(path: str | Path, options: dict) -> pd.DataFrame:
     "Read a CSV file; rows with too many fields are refused, unless the surplus is empty."
     with warnings.catch_warnings():
@@ -208,7 +214,7 @@ def _strictly(path: str | Path, options: dict) -> pd.DataFrame:
         return pd.read_csv(path, **options)
     return pd.read_csv(path, **options, usecols=range(fields))
 
-# %% ../../nbs/10c_data.tables.ipynb #0029
+# %% ../../nbs/10c_data.tables.ipynb #0030
 def read_json_lines(
     path: str | Path,  # a file with one json object on each line, plain or gzipped
     limit: int | None = None,  # stop after so many
@@ -228,7 +234,7 @@ def read_json_lines(
                 f"{str(path)!r}, line {number}: {str(e)[:200]}; the line begins {line[:60]!r}"
             ) from e
 
-# %% ../../nbs/10c_data.tables.ipynb #0030
+# %% ../../nbs/10c_data.tables.ipynb #0031
 def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     "Yield the lines of a plain or gzipped file that are not blank, with their numbers."
     number = 0
@@ -243,7 +249,7 @@ def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 f"{str(path)!r} is cut off or damaged after line {number}: fetch it again"
             ) from e
 
-# %% ../../nbs/10c_data.tables.ipynb #0031
+# %% ../../nbs/10c_data.tables.ipynb #0032
 def _parse_line(line: bytes) -> dict:
     text = line.decode("utf-8-sig")
     try:
@@ -259,7 +265,7 @@ def _parse_line(line: bytes) -> dict:
         raise ValueError(f"an object is expected, found {type(row).__name__}")
     return row
 
-# %% ../../nbs/10c_data.tables.ipynb #0036
+# %% ../../nbs/10c_data.tables.ipynb #0037
 SCALARS = (str, bool, np.bool_, numbers.Number, date, time, np.datetime64)
 
 
@@ -271,7 +277,7 @@ def scalar_text(
         return str(int(value))
     return str(value)
 
-# %% ../../nbs/10c_data.tables.ipynb #0037
+# %% ../../nbs/10c_data.tables.ipynb #0038
 def as_text(
     values: pd.Series,  # one column, indexed by product id
 ) -> pd.Series:
@@ -294,7 +300,7 @@ def as_text(
     ]
     return pd.Series(text, index=values.index, name=values.name, dtype="str")
 
-# %% ../../nbs/10c_data.tables.ipynb #0040
+# %% ../../nbs/10c_data.tables.ipynb #0041
 _NUMBERS = {
     "integer": "Int64",
     "boolean": "boolean",
@@ -302,7 +308,7 @@ _NUMBERS = {
     "mixed-integer-float": "float64",
 }
 
-# %% ../../nbs/10c_data.tables.ipynb #0041
+# %% ../../nbs/10c_data.tables.ipynb #0042
 def _settled(values: pd.Series) -> tuple[pd.Series, str]:
     "Return a column of one type, and a sentence where it had several."
     kind = pd.api.types.infer_dtype(values, skipna=True)
@@ -323,7 +329,7 @@ def _settled(values: pd.Series) -> tuple[pd.Series, str]:
     kinds = sorted({type(v).__name__ for v in known})
     return as_text(values), f"column `{values.name}` holds {' and '.join(kinds)}: kept as text"
 
-# %% ../../nbs/10c_data.tables.ipynb #0042
+# %% ../../nbs/10c_data.tables.ipynb #0043
 def one_type(
     df: pd.DataFrame,  # any table
     skip: Iterable[str] = (),  # columns to leave as they are
@@ -334,11 +340,7 @@ def one_type(
     changed = {c: values for c, (values, _) in settled.items() if values is not df[c]}
     return df.assign(**changed) if changed else df, [note for _, note in settled.values() if note]
 
-# %% ../../nbs/10c_data.tables.ipynb #0045
-_COMMA = r"\s*[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)(?:,\d+)?\s*"  # 1.299,50
-_POINT = r"\s*[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d+)?\s*"  # 1,299.50
-
-
+# %% ../../nbs/10c_data.tables.ipynb #0046
 def number_format(
     values: pd.Series,  # a column of text
 ) -> dict:
@@ -347,14 +349,17 @@ def number_format(
     Nine of ten values must fit. {} too where both "1,299" may be meant.
     """
     texts = values.dropna().astype(str)
-    comma, point = (len(texts) and texts.str.fullmatch(p).mean() >= 0.9 for p in (_COMMA, _POINT))
+    comma, point = (
+        len(texts) and texts.str.fullmatch(_number(*how) + r"\s*").mean() >= 0.9
+        for how in (".,", ",.")
+    )
     if bool(comma) == bool(point):
         return {}
     if point:
         return {"thousands": ","}
     return {"decimal": ","} | ({"thousands": "."} if texts.str.contains(r"\.\d{3}").any() else {})
 
-# %% ../../nbs/10c_data.tables.ipynb #0047
+# %% ../../nbs/10c_data.tables.ipynb #0048
 def words_among_numbers(
     df: pd.DataFrame,  # a table, as it was read from a text file
     skip: Iterable[str] = (),  # columns that are meant as text
@@ -377,7 +382,7 @@ def words_among_numbers(
             notes.append(f"column `{column}` holds numbers such as {words.iloc[0]!r}, {give}")
     return notes
 
-# %% ../../nbs/10c_data.tables.ipynb #0050
+# %% ../../nbs/10c_data.tables.ipynb #0051
 _NOT_STORED = (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError)
 
 
@@ -388,7 +393,7 @@ def _is_storable(values: pd.Series) -> bool:
         return False
     return not (pa.types.is_struct(kind) and kind.num_fields == 0)
 
-# %% ../../nbs/10c_data.tables.ipynb #0051
+# %% ../../nbs/10c_data.tables.ipynb #0052
 def check_storable(
     df: pd.DataFrame,  # a table indexed by product id
     skip: Iterable[str] = (),  # columns to leave out
@@ -410,7 +415,7 @@ def check_storable(
             f"or drop the column, e.g. `df.drop(columns={str(column)!r})`"
         )
 
-# %% ../../nbs/10c_data.tables.ipynb #0054
+# %% ../../nbs/10c_data.tables.ipynb #0055
 def check_ids(
     index: pd.Index,  # one id a product
 ) -> pd.Index:
@@ -435,7 +440,7 @@ def check_ids(
         )
     return index
 
-# %% ../../nbs/10c_data.tables.ipynb #0057
+# %% ../../nbs/10c_data.tables.ipynb #0058
 def as_numbers(
     values: pd.Series,  # one column, indexed by product id
     path: str | Path | None = None,  # the CSV file it comes from, to tell the line of an error
@@ -464,7 +469,7 @@ def as_numbers(
         )
     return found
 
-# %% ../../nbs/10c_data.tables.ipynb #0060
+# %% ../../nbs/10c_data.tables.ipynb #0061
 def _variants(path: str) -> list[str]:
     "List other spellings of a path, the likelier first."
     forms = [path, path.replace("\\", "/")]
@@ -473,7 +478,7 @@ def _variants(path: str) -> list[str]:
     ]
     return [*dict.fromkeys(forms)]
 
-# %% ../../nbs/10c_data.tables.ipynb #0061
+# %% ../../nbs/10c_data.tables.ipynb #0062
 def _path_ref(path: str, root: str | None) -> str:
     "Return the ref of a path that is written in a table."
     if root and root.endswith("!/"):
@@ -489,12 +494,12 @@ def _path_ref(path: str, root: str | None) -> str:
         places = [next((p for p in places if os.path.exists(p)), places[0])]
     return places[0]
 
-# %% ../../nbs/10c_data.tables.ipynb #0064
+# %% ../../nbs/10c_data.tables.ipynb #0065
 _NEXT_URL = re.compile(r"[\s,;|]+(?=(?:https?:)?//)", re.IGNORECASE)
 _ONE = re.compile(r"[^\s,;|\[]+")
 _BETWEEN = re.compile(r"\s*[,;|\n]\s*")
 
-# %% ../../nbs/10c_data.tables.ipynb #0065
+# %% ../../nbs/10c_data.tables.ipynb #0066
 def split_cell(
     cell: str,  # one or several pictures, as text
 ) -> list[str]:
@@ -515,7 +520,7 @@ def split_cell(
     paths = _BETWEEN.split(cell)
     return paths if all(p.lower().endswith(SUFFIXES) for p in paths) else [cell]
 
-# %% ../../nbs/10c_data.tables.ipynb #0068
+# %% ../../nbs/10c_data.tables.ipynb #0069
 def is_missing(
     value,  # a value of a table
 ) -> bool:
@@ -528,7 +533,7 @@ def is_missing(
         else isinstance(value, str | bytes) and not value.strip()
     )
 
-# %% ../../nbs/10c_data.tables.ipynb #0069
+# %% ../../nbs/10c_data.tables.ipynb #0070
 def _encoded(picture: Image.Image | np.ndarray) -> bytes:
     "Return a picture in memory as the bytes of a PNG file."
     out = io.BytesIO()
@@ -537,7 +542,7 @@ def _encoded(picture: Image.Image | np.ndarray) -> bytes:
     )
     return out.getvalue()
 
-# %% ../../nbs/10c_data.tables.ipynb #0070
+# %% ../../nbs/10c_data.tables.ipynb #0071
 def _is_picture(value: Image.Image | np.ndarray) -> bool:
     if isinstance(value, Image.Image):
         return True
@@ -547,13 +552,13 @@ def _is_picture(value: Image.Image | np.ndarray) -> bool:
         and (value.ndim == 2 or value.shape[2:] in ((3,), (4,)))
     )
 
-# %% ../../nbs/10c_data.tables.ipynb #0071
+# %% ../../nbs/10c_data.tables.ipynb #0072
 def _text_ref(text: str, root: str | None) -> str:
     "Return the ref of one picture that is written as text."
     ref = plain_ref(text)
     return ref if is_url(ref) or "!/" in ref or ref != text else _path_ref(ref, root)
 
-# %% ../../nbs/10c_data.tables.ipynb #0072
+# %% ../../nbs/10c_data.tables.ipynb #0073
 def picture_refs(
     cell,  # bytes, path, URL, PIL image, array, {"bytes", "path"}, a list of these, or text
     root: str | None = None,  # where relative paths are looked up, as `picture_root` returns it
@@ -578,10 +583,10 @@ def picture_refs(
         f"received {type(cell).__name__} {str(cell)[:40]!r}"
     )
 
-# %% ../../nbs/10c_data.tables.ipynb #0075
+# %% ../../nbs/10c_data.tables.ipynb #0076
 MAX_TABLE = 4_000_000_000  # bytes of a saved table in memory
 
-# %% ../../nbs/10c_data.tables.ipynb #0076
+# %% ../../nbs/10c_data.tables.ipynb #0077
 def _decoded_size(column: pa.ChunkedArray) -> int:
     "Return the bytes that the texts of a column need once each row has its own."
     total = 0
@@ -593,7 +598,7 @@ def _decoded_size(column: pa.ChunkedArray) -> int:
             total += chunk.nbytes
     return total
 
-# %% ../../nbs/10c_data.tables.ipynb #0077
+# %% ../../nbs/10c_data.tables.ipynb #0078
 def read_saved_table(
     file: str | Path,  # a parquet file in a saved folder
     most: int = MAX_TABLE,  # bytes in memory

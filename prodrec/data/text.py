@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WORD', 'CURRENCIES', 'fold', 'words', 'character_pairs', 'stem', 'is_unspaced', 'tokenize', 'normalise',
-           'normalise_titles', 'short_label', 'short_labels', 'currency_of', 'money']
+           'normalise_titles', 'short_label', 'short_labels', 'currency_of', 'is_currency_code', 'money']
 
 # %% ../../nbs/10b_data.text.ipynb #0007
 import os
@@ -214,6 +214,13 @@ def currency_of(
     return end[1].upper() if end and end[1].upper() in CURRENCIES else "an unnamed currency"
 
 # %% ../../nbs/10b_data.text.ipynb #0043
+def is_currency_code(
+    currency: str,  # as `currency_of` returns it
+) -> bool:
+    """Return True for three capitals, as in "EUR"; False for words."""
+    return re.fullmatch("[A-Z]{3}", currency) is not None
+
+# %% ../../nbs/10b_data.text.ipynb #0044
 _SIGNS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "INR": "₹", "KRW": "₩", "ILS": "₪"}
 _WHOLE = frozenset({"JPY", "KRW", "VND"})  # of these nobody writes a hundredth
 
@@ -224,6 +231,6 @@ def money(
 ) -> str:
     """Return a price as one writes it: "€18.95", "CHF 18.95", or the number alone."""
     number = f"{value:,.0f}" if currency in _WHOLE else f"{value:,.2f}"
-    if re.fullmatch("[A-Z]{3}", currency) is None:
+    if not is_currency_code(currency):
         return number
     return f"{_SIGNS[currency]}{number}" if currency in _SIGNS else f"{currency} {number}"

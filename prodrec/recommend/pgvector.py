@@ -26,8 +26,7 @@ from prodrec.recommend.database import (
     AWAY,
     answering,
     away,
-    hide_password,
-    reason_of,
+    told_of,
     without_password,
 )
 from prodrec.recommend.index import (
@@ -69,8 +68,7 @@ def refused(
     state = error.sqlstate
     if state is None or state.startswith(("08", "57P", "55P03")):
         return away(url, error)
-    shown = hide_password(url.render_as_string())
-    return RuntimeError(f"the database {shown} refuses: {reason_of(error)}")
+    return RuntimeError(told_of(url, error, "refuses"))
 
 # %% ../../nbs/31f_recommend.pgvector.ipynb #0013
 @contextmanager
