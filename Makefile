@@ -3,6 +3,9 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+# Modules are compiled when they are first imported, and kept: some machines say that nothing shall be kept,
+# and each process would then compile TensorFlow again, ten seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 # The environment of a user, and the one of a developer: what the first lacks, the demo must not need.
@@ -14,8 +17,7 @@ EXTRAS := cluster,dev,docs,download,history,labels,map,openvino,pgvector,postgre
 FAST_TESTS := $(patsubst %,tests/test_%.py,catalog index classifier recommender server project)
 RESULTS ?= $(wildcard nbs/recipes/*.ipynb nbs/benchmarks/*.ipynb)
 
-# Always from nothing: a requirement that was dropped from settings.ini must not linger.
-# Modules are compiled when they are first imported. `compat`: else a script that stands beside the clone takes the clone's folder for the package.
+# Always from nothing: a requirement that was dropped from settings.ini must not linger. `compat`: else a script that stands beside the clone takes the clone's folder for the package.
 define make_env
 	@echo "$(1): installing $(2), a few minutes the first time"; \
 	rm -rf $(1) && $(PYTHON) -m venv $(1) && \

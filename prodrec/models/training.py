@@ -26,7 +26,7 @@ from .networks import network_entry
 # %% auto #0
 __all__ = ['SCHEDULES', 'OPTIMIZERS', 'BALANCES', 'TRAINING', 'PRECISIONS', 'smoothed_crossentropy', 'scheduled_rate',
            'make_optimizer', 'balanced_weights', 'training_of', 'check_training', 'precision_policy', 'Checkpoint',
-           'run_training', 'training_figure']
+           'create_variables', 'run_training', 'training_figure']
 
 # %% ../../nbs/22_models.training.ipynb #0011
 def smoothed_crossentropy(
@@ -253,6 +253,16 @@ class Checkpoint:
         os.replace(new, self.file)
 
 # %% ../../nbs/22_models.training.ipynb #0044
+def create_variables(
+    model: keras.Model,  # built and compiled, with one output
+):
+    """Create the variables of the optimizer and of the metrics, all at their beginning."""
+    model.optimizer.build(model.trainable_variables)
+    answers = np.zeros((1, *model.outputs[0].shape[1:]), "float32")
+    model.compute_metrics(None, np.zeros(1, "int64"), answers)
+    model.reset_metrics()
+
+# %% ../../nbs/22_models.training.ipynb #0047
 def run_training(
     model: keras.Model,  # compiled
     train,  # `Batches`
@@ -262,15 +272,15 @@ def run_training(
 ):
     """Train `model` from where the checkpoint of `watch` stands."""
     done, epochs = len(watch.rows), watch.epochs
+    create_variables(model)
     if done:
-        model.optimizer.build(model.trainable_variables)
         watch.checkpoint.restore(model)
         train.go_to(done)
         epochs = done if watch.stopped else max(done, epochs)
     how = {"initial_epoch": done, "epochs": epochs, "shuffle": False, "verbose": 0}
     model.fit(train, validation_data=validation, callbacks=[watch, *callbacks], **how)
 
-# %% ../../nbs/22_models.training.ipynb #0048
+# %% ../../nbs/22_models.training.ipynb #0051
 @figure_style
 def training_figure(
     history: pd.DataFrame,  # `history_` of a classifier
@@ -293,7 +303,7 @@ def training_figure(
     figure.suptitle(f"Training: {short_label(name, 60)}" if name != "training" else "Training")
     return axes
 
-# %% ../../nbs/22_models.training.ipynb #0049
+# %% ../../nbs/22_models.training.ipynb #0052
 def _draw_epochs(ax, history: pd.DataFrame, measure: str):
     "Draw a measure over epochs, a few of them with points."
     epochs = np.arange(1, len(history) + 1)

@@ -314,6 +314,7 @@ def keras_network(
     model = NextEvent()
     adam = keras.optimizers.Adam(learning_rate, beta_2=0.98)
     model.compile(optimizer=adam, jit_compile=len(weights["items"]) > 1000)  # pays in large shops
+    adam.build(model.trainable_variables)  # else the first step is traced twice
     return model
 
 # %% ../../nbs/34h_recommend.sequential.ipynb #0045
