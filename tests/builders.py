@@ -36,6 +36,17 @@ def encoded(picture: Image.Image | np.ndarray, format: str = "PNG", **options) -
     return out.getvalue()
 
 
+def coloured_products(n: int, start: int = 0, **columns) -> Catalog:
+    "Return products with noisy pictures in one of three colours, which says their category."
+    rows, pictures = range(start, start + n), []
+    for i in rows:
+        noise = np.random.default_rng(i).integers(0, 90, (32, 32, 3))
+        noise[..., i % 3] += 150
+        pictures.append(encoded(noise.astype(np.uint8)))
+    table = {"image": pictures, "category": ["abc"[i % 3] for i in rows]} | columns
+    return Catalog(pd.DataFrame(table, index=[f"p{i}" for i in rows]))
+
+
 def shop(n: int, start: int = 0) -> Catalog:
     "Return products; some have no picture, some no words, one neither, some are alike in both."
     rows = range(start, start + n)

@@ -2,10 +2,10 @@
 
 import warnings
 
-import cv2
 import keras
 import numpy as np
 import pytest
+from builders import coloured_products
 
 from prodrec.data.catalog import Catalog
 from prodrec.models import choose_pictures as module
@@ -49,24 +49,8 @@ def backbones(monkeypatch):
         NETWORKS.pop(name)
 
 
-def coloured(i):
-    "Return a noisy picture in one of three colours, as bytes."
-    noise = np.random.default_rng(i).integers(0, 90, (32, 32, 3))
-    noise[..., i % 3] += 150
-    return cv2.imencode(".png", noise.astype(np.uint8))[1].tobytes()
-
-
-def products(n, start=0, **columns):
-    "Return products whose colour says their kind."
-    import pandas as pd
-
-    rows = range(start, start + n)
-    kinds = {"image": [coloured(i) for i in rows], "category": ["abc"[i % 3] for i in rows]}
-    return Catalog(pd.DataFrame(kinds | columns, index=[f"p{i}" for i in rows]))
-
-
 def test_nothing_given_is_enough_and_says_what_it_did():
-    train, test = products(60), products(30, 100)
+    train, test = coloured_products(60), coloured_products(30, 100)
     classifier = ImageClassifier(minutes=1).fit(train)
     assert classifier.get_params()["network"] == "auto"
     assert (
@@ -84,7 +68,10 @@ def test_nothing_given_is_enough_and_says_what_it_did():
 
 
 def test_validation_is_compared_on_and_never_learned_from():
-    train, wrong = products(30), products(12, 60, category=["abc"[(i + 1) % 3] for i in range(12)])
+    train, wrong = (
+        coloured_products(30),
+        coloured_products(12, 60, category=["abc"[(i + 1) % 3] for i in range(12)]),
+    )
     classifier = ImageClassifier(minutes=1).fit(train, wrong)
     assert classifier.history_.val_accuracy[0] < 0.5  # had it learned from them, it would be high
     task = picture_task(classifier, train, wrong)
@@ -96,7 +83,10 @@ def test_copies_of_a_picture_are_in_one_fold():
     import pandas as pd
 
     twice = pd.concat(
-        [products(20).products, products(20).products.set_axis([f"q{i}" for i in range(20)])]
+        [
+            coloured_products(20).products,
+            coloured_products(20).products.set_axis([f"q{i}" for i in range(20)]),
+        ]
     )
     task = picture_task(ImageClassifier("probe", (16, 12)), Catalog(twice))
     digests = np.array(task.pixels.digests)
@@ -121,7 +111,7 @@ def test_what_cannot_be_had_is_noted_and_the_rest_goes_on(monkeypatch):
     register_backbone("gone-of-test", lambda weights: 1 / 0, 3, 32)
     monkeypatch.setattr(module, "usable_parts", lambda: ["gone-of-test", NAMES[1]])
     try:
-        classifier = ImageClassifier(minutes=1).fit(products(30))
+        classifier = ImageClassifier(minutes=1).fit(coloured_products(30))
     finally:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -132,7 +122,7 @@ def test_what_cannot_be_had_is_noted_and_the_rest_goes_on(monkeypatch):
 
 
 def test_another_part_must_be_worth_it_and_affordable():
-    task = picture_task(ImageClassifier("probe", (16, 12)), products(60))
+    task = picture_task(ImageClassifier("probe", (16, 12)), coloured_products(60))
     features, tried = PartFeatures(task), Tried()
     features.seconds = dict.fromkeys(NAMES, 1e-6)
     rows = np.arange(60)
@@ -145,7 +135,7 @@ def test_another_part_must_be_worth_it_and_affordable():
 
 
 def test_an_interruption_keeps_the_best_so_far(monkeypatch):
-    task = picture_task(ImageClassifier("probe", (16, 12)), products(60))
+    task = picture_task(ImageClassifier("probe", (16, 12)), coloured_products(60))
     features, tried = PartFeatures(task), Tried()
 
     def interrupted(*args):
@@ -162,9 +152,13 @@ def test_an_interruption_keeps_the_best_so_far(monkeypatch):
 def test_without_weights_it_learns_from_nothing_and_says_so(monkeypatch):
     monkeypatch.setattr(module, "usable_parts", list)
     monkeypatch.setattr(module, "online", lambda: False)
-    classifier = ImageClassifier(minutes=1, image_size=(32, 24)).fit(products(24), epochs=1)
+    classifier = ImageClassifier(minutes=1, image_size=(32, 24)).fit(
+        coloured_products(24), epochs=1
+    )
     assert "offline" in classifier.chosen_ and classifier.name == "auto: compact"
-    assert len(classifier.history_) == 1 and classifier.predict(products(3, 50)).shape == (3,)
+    assert len(classifier.history_) == 1 and classifier.predict(coloured_products(3, 50)).shape == (
+        3,
+    )
 
 
 def test_epochs_follow_from_the_clock():

@@ -455,6 +455,20 @@ def begun(path, units=6, **options):
     return model, watch
 
 
+def test_a_step_is_traced_once():
+    "Variables that are created in a trace make TensorFlow trace again, which takes seconds."
+    traced, model = [], tiny((8, 8), 2)
+
+    def loss(y, proba):
+        traced.append(proba)
+        return keras.losses.sparse_categorical_crossentropy(y, proba)
+
+    model.compile(make_optimizer("adam", 0.01), loss, metrics=["accuracy"])
+    train = rows_of(np.zeros((8, 8, 8, 3), np.uint8), np.arange(8) % 2)
+    run_training(model, train, None, EpochLogger(2))
+    assert len(traced) == 1
+
+
 CHANGED = {
     "seed": (lambda: picture(seed=4), {}),
     "shift": (lambda: picture(shift=0.3), {}),

@@ -8,14 +8,14 @@ from __future__ import annotations
 # %% auto #0
 __all__ = ['SAMPLE', 'Task', 'join_pixels', 'take_pixels', 'own_folds', 'picture_task', 'own_size', 'sample_rows', 'PartFeatures',
            'try_parts', 'try_each', 'grow_parts', 'fit_head', 'finish_probe', 'probe_model', 'solve_probe',
-           'scratch_epochs', 'affordable_size', 'try_scratch', 'search_probes', 'probe_history', 'choose_pictures',
-           'adopt_scratch', 'no_weights_note']
+           'learn_probe', 'end_epochs', 'train_end', 'try_end', 'found_end', 'scratch_epochs', 'affordable_size',
+           'try_scratch', 'search_probes', 'probe_history', 'choose_pictures', 'adopt_scratch', 'no_weights_note']
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0009
 import copy
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +38,7 @@ from prodrec.models.linear import (
     unscale_weights,
 )
 from .networks import network_entry, split_frozen, suitable_size
-from .pixels import Pixels, picture_sizes
+from .pixels import Pixels, apply_network, picture_sizes
 from prodrec.models.probe import (
     impatient,
     online,
@@ -48,6 +48,8 @@ from prodrec.models.probe import (
     swift_features,
     usable_parts,
 )
+from .trainer import Rows
+from .unfreezing import ProbeEnd, backbone_of, cheapest_end, tune_end
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0011
 @dataclass
@@ -221,7 +223,7 @@ def try_each(
             tried.add("probe", {"parts": (name,)}, 0, note=f"cannot be had: {e}"[:120])
             continue
         # at least the first one is taken, else there would be nothing
-        if losses and not budget.allows(each * len(features.task), 0.5):
+        if losses and not budget.allows(each * len(features.task), 0.3):
             note = f"{each * len(features.task):.0f} s for all pictures: there is no time for it"
             tried.add("probe", {"parts": (name,)}, 0, note=note)
             continue
@@ -244,7 +246,7 @@ def grow_parts(
     for name in others[:3]:
         more = (*parts, name)
         seconds = sum(features.seconds[p] for p in more) * len(features.task)
-        if not budget.allows(seconds, 0.6):
+        if not budget.allows(seconds, 0.4):
             tried.add("probe", {"parts": more}, 0, note=f"{seconds:.0f} s: there is no time for it")
             continue
         loss = try_parts(more, features, rows, tried, seed)
@@ -296,10 +298,12 @@ def finish_probe(
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0038
 def probe_model(
-    found: dict,  # from `finish_probe`
+    found: dict,  # from `finish_probe` or `try_end`
     task: Task,  # what is learned: products, labels and sides
 ) -> keras.Model:
     """Return the network from uint8 pictures to probabilities."""
+    if "model" in found:
+        return found["model"]
     size = task.pixels.shape[1:3]
     model = probe(size, len(task.classes), **found["options"])
     model.layers[-1].set_weights([found["weights"][:-1], found["weights"][-1]])
@@ -332,6 +336,97 @@ def solve_probe(
     return pd.DataFrame([row]).rename_axis("epoch")
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0044
+def learn_probe(
+    model: keras.Model,  # from `probe`
+    sides: list,  # (pictures, numbers of classes) of training and, if there is one, validation
+    options: Mapping,  # of the probe, with "penalty" and "tune"
+    seed: int = 0,  # of folds, and of the order of the products
+) -> pd.DataFrame:
+    """Solve the head and, where `options` say so, train the end; return the history of both."""
+    solved = solve_probe(model, sides, options.get("penalty"), seed)
+    if not options.get("tune"):
+        return solved
+    tuned = tune_end(model, sides, {"parts": ("mobilenetv2",)} | dict(options), seed)
+    both = [solved.assign(phase="head"), tuned]
+    return pd.concat(both, ignore_index=True).rename_axis("epoch")
+
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0046
+def end_epochs(
+    seconds: float,  # of one epoch
+    budget: Budget,  # the clock of the search
+    least: int = 4,  # epochs that are worth it
+    most: int = 16,  # epochs
+) -> int:
+    """Return the epochs there is time for; 0 where they are too few."""
+    epochs = int(min(0.8 * budget.left / max(seconds, 1e-3), most))
+    return epochs if epochs >= least else 0
+
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0048
+def train_end(
+    task: Task,  # what is learned: products, labels and sides
+    end: ProbeEnd,  # of a probe with the penalty
+    budget: Budget,  # the clock of the search
+) -> tuple[pd.DataFrame, np.ndarray | None]:
+    """Return (history, answers to the validation rows of the first fold); none without time."""
+    learn, check = task.folds[0]
+    maps = end.maps(task.pixels)
+    each = end.seconds(maps)
+    rows = len(learn) + (len(task.final) if len(task.final) > len(learn) else 0)
+    # twice with eight epochs or more, else once with what there is time for
+    epochs = end_epochs(each * rows, budget, 8) or end_epochs(each * len(learn), budget)
+    if not epochs:
+        return pd.DataFrame(), None
+    history = end.train([(Rows(maps, learn), task.y[learn])], epochs)
+    return history, apply_network(end.network, Rows(maps, check), 32)
+
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0049
+def try_end(
+    found: dict,  # from `finish_probe`
+    features: PartFeatures,  # what the networks see: part → vectors
+    tried: Tried,  # the table of what was tried so far
+    budget: Budget,  # the clock of the search
+    seed: int = 0,  # random seed
+) -> dict:
+    """Return `found`, or a probe with a trained end where that is better on validation."""
+    task, options = features.task, found["options"] | {"parts": found["options"]["parts"][:1]}
+    size, (learn, check) = task.pixels.shape[1:3], task.folds[0]
+    model = probe(size, len(task.classes), **options)
+    seconds = features.seconds[options["parts"][0]] * len(task)
+    if cheapest_end(backbone_of(model)) is None or not budget.allows(seconds, 0.4):
+        return found
+    solve_probe(model, [(take_pixels(task.pixels, learn), task.y[learn])], options["penalty"])
+    (history, proba), seconds = timed(train_end, task, ProbeEnd(model, options, seed), budget)
+    options |= {"tune": len(history)}
+    if proba is None:
+        tried.add("probe", options, 0, seconds, note="there is no time for the end")
+        return found
+    loss = tempered_loss(proba, task.y[check])[0]
+    right = float((proba.argmax(1) == task.y[check]).mean())
+    row = tried.add("probe", options, len(learn), seconds, right, loss, "end trained")
+    if loss >= tempered_loss(found["proba"][check], task.y[check])[0]:
+        return found
+    if len(task.final) > len(learn) and budget.allows(seconds * len(task.final) / len(learn)):
+        model = probe(size, len(task.classes), **options)
+        final = take_pixels(task.pixels, task.final), task.y[task.final]
+        history = learn_probe(model, [final], options, seed)
+    return found_end(model, history, task, options, row, proba)
+
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0050
+def found_end(
+    model: keras.Model,  # a probe whose end was trained
+    history: pd.DataFrame,  # of the training
+    task: Task,  # what is learned: products, labels and sides
+    options: dict,  # of the probe
+    row: dict,  # of the table of what was tried
+    proba: np.ndarray,  # answers to the validation rows of the first fold
+) -> dict:
+    """Return what was found, as `finish_probe` does, with the network itself."""
+    answers = np.full((len(task), len(task.classes)), np.nan, np.float32)
+    answers[task.folds[0][1]] = proba
+    found = {"options": options, "row": row, "proba": answers, "model": model}
+    return found | history.iloc[-1][["loss", "accuracy"]].to_dict()
+
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0052
 def scratch_epochs(
     seconds: float,  # of one epoch
     budget: Budget,  # the clock of the search
@@ -340,7 +435,7 @@ def scratch_epochs(
     """Return the epochs there is time for, at least 2."""
     return int(np.clip(0.85 * budget.left / max(seconds, 1e-3), min(2, most), most))
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0045
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0053
 def affordable_size(
     size: tuple[int, int],  # (height, width) that suits the pictures
     epochs: float,  # there is time for at that size
@@ -351,7 +446,7 @@ def affordable_size(
     factor = float(np.clip(np.sqrt(epochs / wanted), least, 1))
     return size if factor == 1 else tuple(max(32, 8 * round(side * factor / 8)) for side in size)
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0046
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0054
 def try_scratch(
     classifier,  # an `ImageClassifier`; only its parameters are read
     train: Catalog,  # the training events
@@ -380,7 +475,7 @@ def try_scratch(
     tried.add("compact", settings, len(train), seconds, last.val_accuracy, last.val_loss, "all")
     return made
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0049
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0057
 def search_probes(
     features: PartFeatures,  # what the networks see: part → vectors
     names: Sequence[str],  # backbones to try
@@ -390,23 +485,27 @@ def search_probes(
 ) -> dict | None:
     """Return the best probe, see `finish_probe`; None where no backbone could be had."""
     rows, parts = sample_rows(features.task.y[features.task.final], seed=seed), None
-    rows = features.task.final[rows]
+    rows, found = features.task.final[rows], None
     try:
         losses = try_each(names, features, rows, tried, budget, seed)
         if not losses:
             return None
         parts = (min(losses, key=losses.get),)
         parts = grow_parts(losses, features, rows, tried, budget, seed)
-        return finish_probe(parts, features, tried)
+        found = finish_probe(parts, features, tried)
+        return try_end(found, features, tried, budget, seed)
     except KeyboardInterrupt:
         if parts is None:
             raise
+        if found is not None:
+            tried.add("probe", found["options"], 0, note="interrupted: its end was not trained")
+            return found
         tried.add("probe", {"parts": parts}, len(rows), note="interrupted: learned from the sample")
         if features.task.folds[0][1].min() >= len(features.task.final):  # given validation
             rows = np.concatenate([rows, features.task.folds[0][1]])
         return finish_probe(parts, features, tried, rows)
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0050
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0058
 def probe_history(
     found: dict,  # from `finish_probe`
     task: Task,  # what is learned: products, labels and sides
@@ -421,7 +520,7 @@ def probe_history(
     row |= {"val_loss": log_loss(proba, task.y[checked]), "val_accuracy": right}
     return pd.DataFrame([row]).rename_axis("epoch")
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0051
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0059
 def choose_pictures(
     classifier,  # an `ImageClassifier`; it is changed
     train: Catalog,  # products with labels
@@ -448,7 +547,7 @@ def choose_pictures(
     classifier.history_ = probe_history(found, task, *more)
     return classifier.adopt("probe", found["options"], tried, tried.sentence(found["row"]))
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0052
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0060
 def adopt_scratch(
     classifier,  # the class of classifier
     train,  # the training events
@@ -466,7 +565,7 @@ def adopt_scratch(
     options = classifier.options | {"image_size": made.image_size_}
     return classifier.adopt("compact", options, tried, sentence)
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0054
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0062
 def no_weights_note() -> str:
     """Return the sentence that says why no pretrained network was used."""
     why = "and this machine is offline"

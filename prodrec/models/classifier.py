@@ -23,7 +23,7 @@ from prodrec.models import (
 )
 from .calibration import fit_temperature, with_temperature
 from .choice import Chosen, quiet_tensorflow
-from .choose_pictures import choose_pictures, own_size, solve_probe
+from .choose_pictures import choose_pictures, learn_probe, own_size
 from .cluster import cluster_answers
 from prodrec.models.networks import (
     check_options,
@@ -380,7 +380,7 @@ class ImageClassifier(PictureReader, Classifier):
         """Train `model` and write `history_`; the head of a "probe" is solved at once."""
         if self.network != "probe":
             return super().train_on(sides, epochs, *more)
-        self.history_ = solve_probe(self.model, sides, self.options.get("penalty"), self.seed)
+        self.history_ = learn_probe(self.model, sides, self.options, self.seed)
 
     def _through(self, inputs, part: Callable) -> np.ndarray:
         "Return the answers of `part` of the network; frozen features come from the cache."

@@ -20,30 +20,12 @@ from .features import bottleneck
 from .networks import embedding_network, network_alone
 from .pixels import augmentation
 from .trainer import check_epochs
+from .unfreezing import cut, first_to_learn, unfreeze_from
 
 # %% auto #0
-__all__ = ['cut', 'find_backbone', 'first_to_learn', 'unfreeze_from', 'split_at', 'fine_tune', 'warm_start']
+__all__ = ['find_backbone', 'split_at', 'fine_tune', 'warm_start']
 
 # %% ../../nbs/22c_models.fine_tuning.ipynb #0011
-def _inputs_of(layer) -> list:
-    "Return the input tensors of a layer as a list."
-    return layer.input if isinstance(layer.input, list | tuple) else [layer.input]
-
-# %% ../../nbs/22c_models.fine_tuning.ipynb #0012
-def cut(
-    base: keras.Model,  # a backbone
-    unfreeze: str,  # one of its layers
-):
-    """Return the highest Keras tensor below `unfreeze` on which alone all that follows depends."""
-    steps = base.operations
-    made = {id(step.output): n for n, step in enumerate(steps)}
-    for at in range([step.name for step in steps].index(unfreeze), 0, -1):
-        seen = {id(t): t for step in steps[at:] for t in _inputs_of(step) if made[id(t)] < at}
-        if len(seen) == 1:
-            return seen.popitem()[1]
-    return base.input
-
-# %% ../../nbs/22c_models.fine_tuning.ipynb #0014
 def find_backbone(
     model: keras.Model,  # a transfer network
 ) -> keras.Model:
@@ -56,39 +38,7 @@ def find_backbone(
     names = ", ".join(BACKBONES.index)
     raise ValueError(f"{model.name!r} has no backbone to unfreeze: use a network of {names}")
 
-# %% ../../nbs/22c_models.fine_tuning.ipynb #0017
-def first_to_learn(
-    base: keras.Model,  # a backbone
-    unfreeze: str | None,  # a layer, "all", or None for the last block in `BACKBONES`
-) -> str:
-    """Return the first layer that learns; `ValueError` where `base` has no such layer."""
-    names = [layer.name for layer in base.layers]
-    if unfreeze == "all":
-        return names[1]
-    known = [name for row in BACKBONES.unfreeze for name in row if name in names]
-    if unfreeze is None and known:
-        return known[0]
-    if unfreeze not in names[1:]:
-        some = ", ".join(known or names[1:])
-        raise ValueError(
-            f"`unfreeze` {unfreeze!r} is no layer of {base.name}: choose one of {some}, "
-            'another of its layers, or "all"'
-        )
-    return unfreeze
-
-# %% ../../nbs/22c_models.fine_tuning.ipynb #0018
-def unfreeze_from(
-    base: keras.Model,  # a backbone; changed in place
-    first: str,  # the first layer that is to learn
-):
-    """Let `base` learn from layer `first` on; BatchNorm keeps its statistics, scales and shifts."""
-    base.trainable = True
-    learns = False
-    for layer in base.layers:
-        learns = learns or layer.name == first
-        layer.trainable = learns and not isinstance(layer, layers.BatchNormalization)
-
-# %% ../../nbs/22c_models.fine_tuning.ipynb #0021
+# %% ../../nbs/22c_models.fine_tuning.ipynb #0014
 def split_at(
     model: keras.Model,  # a transfer network
     base: keras.Model,  # the backbone in it
@@ -105,7 +55,7 @@ def split_at(
     head = keras.Model(model.layers[at + 1].input, model.output)
     return keras.Model(model.input, below), keras.Model(start, head(above))
 
-# %% ../../nbs/22c_models.fine_tuning.ipynb #0024
+# %% ../../nbs/22c_models.fine_tuning.ipynb #0017
 def _augmented(model: keras.Model, flip: bool, shift: float, seed: int) -> keras.Model:
     "Put `model` behind layers that vary the pictures while it learns."
     x = inputs = keras.Input(model.input_shape[1:], dtype="uint8")
@@ -121,7 +71,7 @@ def _part_above(classifier, base: keras.Model, first: str, varied: tuple, xs: li
     below, above = split_at(classifier.model, base, first)
     return above, [bottleneck(below, x, min(32, classifier.batch_size)) for x in xs]
 
-# %% ../../nbs/22c_models.fine_tuning.ipynb #0026
+# %% ../../nbs/22c_models.fine_tuning.ipynb #0019
 def _known_sides(classifier, train: Catalog, validation: Catalog | None) -> list[tuple]:
     "Return (pictures, numbers of classes) of each side, as the classifier counts classes."
     sides = [classifier.training_data(s) for s in (train, validation) if s is not None]
@@ -137,14 +87,14 @@ def _known_sides(classifier, train: Catalog, validation: Catalog | None) -> list
         )
     return sides
 
-# %% ../../nbs/22c_models.fine_tuning.ipynb #0027
+# %% ../../nbs/22c_models.fine_tuning.ipynb #0020
 def _go_on(before: pd.DataFrame, after: pd.DataFrame, phase: str) -> pd.DataFrame:
     "Put one history behind the other."
     before = before if "phase" in before else before.assign(phase="head")
     both = [part for part in (before, after.assign(phase=phase)) if len(part)]
     return pd.concat(both, ignore_index=True).rename_axis("epoch")
 
-# %% ../../nbs/22c_models.fine_tuning.ipynb #0030
+# %% ../../nbs/22c_models.fine_tuning.ipynb #0023
 def fine_tune(
     classifier: ImageClassifier,  # fitted, or loaded, with a backbone; it goes on learning
     train: Catalog,  # products to learn from, with labels that the classifier knows
@@ -188,7 +138,7 @@ def fine_tune(
         classifier.history_ = _go_on(classifier.history_, learner.history_, phase)
     return classifier
 
-# %% ../../nbs/22c_models.fine_tuning.ipynb #0035
+# %% ../../nbs/22c_models.fine_tuning.ipynb #0028
 def warm_start(
     classifier: ImageClassifier,  # fitted; it stays as it is
     dropout: float = 0.3,  # share of the embedding dropped

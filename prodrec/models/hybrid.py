@@ -285,8 +285,9 @@ def relearned(
     """Return the parts, those solved at once learned again from all products."""
     found = []
     for part, like, products in zip(parts, asked, train, strict=False):
-        if searches(like) and part.found_["network"] in ("probe", "tfidf"):
-            options = part.found_["options"]
+        options = (part.found_ or {}).get("options", {})
+        at_once = searches(like) and part.found_["network"] in ("probe", "tfidf")
+        if at_once and not options.get("tune"):  # a trained end would take as long again
             options = {k: v for k, v in options.items() if k not in like._params}
             new = copy.copy(like).become(part.found_["network"], **options).fit(products)
             new.network, new.options, new.minutes = like.network, like.options, like.minutes

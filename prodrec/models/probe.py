@@ -180,8 +180,12 @@ def probe(
     weights: str | Path | None = "imagenet",  # "imagenet", a path, or None
     flip: bool = True,  # average with the features of the mirrored picture
     penalty: float | None = None,  # of the head; None: chosen on products not learned from
+    tune: int = 0,  # epochs in which the end of a single part learns too, see `models.unfreezing`
 ) -> keras.Model:
-    """Return frozen features and a linear head: uint8 pictures to probabilities (n, n_classes)."""
+    """Return frozen features and a linear head: uint8 pictures to probabilities (n, n_classes).
+
+    `penalty` and `tune` are for `ImageClassifier.fit`; the network is the same.
+    """
     frozen = probe_features(image_size, parts, resize, weights, flip)
     how = {"kernel_initializer": "zeros", "dtype": "float32", "name": "probabilities"}
     decided = layers.Dense(n_classes, activation="softmax", **how)

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.class_weight import compute_sample_weight
 
-from ..data.figures import DPI, figure_style, new_axes
+from ..data.figures import figure_style, new_axes
 from ..data.text import short_label
 from . import keras, ops
 from .features import has_bfloat16

@@ -1,0 +1,157 @@
+"""The end of a backbone that learns: where it begins, what changes, when the search takes it."""
+
+import warnings
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from builders import coloured_products
+
+from prodrec.models import choose_pictures as module
+from prodrec.models.backbones import BACKBONES, NETWORKS, backbone, register_backbone
+from prodrec.models.choice import Budget
+from prodrec.models.choose_pictures import PartFeatures, Tried, picture_task, search_probes
+from prodrec.models.classifier import Classifier, ImageClassifier
+from prodrec.models.unfreezing import ProbeEnd, backbone_of, cheapest_end
+
+NAME = "end-of-test"
+PROBE = {"parts": (NAME,), "image_size": (32, 32), "penalty": 1e-3}
+
+
+def build(weights):
+    "A backbone whose last two convolutions work on maps of one size, the first of them on few."
+    keras.utils.set_random_seed(7)
+    x = inputs = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(8, 4, strides=4, activation="relu", name="far_below")(x)
+    x = keras.layers.Conv2D(4, 2, strides=2, name="below")(x)
+    x = keras.layers.BatchNormalization(name="below_BN")(x)
+    x = keras.layers.Conv2D(12, 1, activation="relu", name="first")(x)
+    return keras.Model(inputs, keras.layers.Conv2D(16, 1, activation="relu", name="last")(x))
+
+
+@pytest.fixture(autouse=True)
+def one_backbone(monkeypatch):
+    register_backbone(NAME, build, 16, 32, "-1 to 1")
+    monkeypatch.setattr(module, "usable_parts", lambda: [NAME])
+    yield
+    with warnings.catch_warnings():  # of pandas, whose future has no `inplace`
+        warnings.simplefilter("ignore")
+        BACKBONES.drop([NAME], inplace=True)
+    NETWORKS.pop(NAME)
+
+
+def weights_of(classifier):
+    return {w.path.split("/")[-2]: w.numpy() for w in backbone_of(classifier.model).weights}
+
+
+def test_where_the_end_begins():
+    assert cheapest_end(build(None)) == "first"
+    assert cheapest_end(backbone("mobilenet", None, 0.25)) == "conv_pw_12"
+    inputs = keras.Input((None, None, 3))
+    assert cheapest_end(keras.Model(inputs, keras.layers.Conv2D(4, 3, 2)(inputs))) is None
+
+
+def test_only_the_end_changes_and_it_is_saved(tmp_path):
+    train, test = coloured_products(40), coloured_products(20, 60)
+    before = weights_of(ImageClassifier("probe", **PROBE).fit(train))
+    tuned = ImageClassifier("probe", **PROBE, tune=4).fit(train, test)
+    assert tuned.history_.phase.tolist() == ["head"] + ["first"] * 4
+    assert tuned.history_.val_loss.notna().all() and not tuned.model.trainable_weights[:-2]
+    after = weights_of(tuned)
+    changed = {name for name in before if np.abs(after[name] - before[name]).max() > 0}
+    assert changed == {"first", "last"}
+    tuned.save(tmp_path / "kept")
+    again = Classifier.load(tmp_path / "kept")
+    np.testing.assert_allclose(again.predict_proba(test), tuned.predict_proba(test), atol=1e-5)
+
+
+def test_the_same_seed_learns_the_same():
+    one, two, other = (
+        weights_of(ImageClassifier("probe", **PROBE, tune=2, seed=s).fit(coloured_products(30)))
+        for s in (0, 0, 1)
+    )
+    assert all(np.array_equal(one[name], two[name]) for name in one)
+    assert not np.array_equal(one["last"], other["last"])
+
+
+def test_one_backbone_that_has_an_end():
+    with pytest.raises(ValueError, match="`tune` is for a probe of one backbone .* end-of-test"):
+        ImageClassifier("probe", **PROBE | {"parts": (NAME, NAME)}, tune=1).fit(
+            coloured_products(9)
+        )
+
+
+def searched(tried, catalog, minutes=1.0, **options):
+    task = picture_task(ImageClassifier("probe", **PROBE), catalog, **options)
+    return search_probes(PartFeatures(task), [NAME], tried, Budget(minutes))
+
+
+def test_the_search_takes_the_end_where_it_is_better(monkeypatch):
+    def trained(task, end, budget):
+        "The right answers with certainty, or nothing but chance."
+        check = task.folds[0][1]
+        share = 0.999 if sure else 1 / 3
+        proba = np.full((len(check), 3), (1 - share) / 2, np.float32)
+        proba[np.arange(len(check)), task.y[check]] = share
+        return pd.DataFrame({"loss": [0.5] * 5, "accuracy": 0.9}), proba
+
+    monkeypatch.setattr(module, "train_end", trained)
+    drawn = ["abc"[i] for i in np.random.default_rng(0).integers(0, 3, 60)]  # no colour says it
+    for sure, catalog in (
+        (True, coloured_products(60, category=drawn)),
+        (False, coloured_products(60)),
+    ):
+        tried = Tried()
+        found = searched(tried, catalog)
+        row = tried.rows[-1]
+        assert row["note"] == "end trained" and row["settings"]["tune"] == 5
+        assert ("model" in found) == sure
+    monkeypatch.setattr(module, "train_end", lambda *_: (pd.DataFrame(), None))
+    tried = Tried()
+    assert "model" not in searched(tried, coloured_products(60))
+    assert "no time" in tried.rows[-1]["note"]
+
+
+def test_the_winner_can_be_made_again_by_its_code(monkeypatch):
+    monkeypatch.setattr(
+        module, "tempered_loss", lambda proba, y: (float(len(tries)), tries.append(1) or 1.0)
+    )
+    tries = []
+    train, test = coloured_products(30), coloured_products(12, 80)
+    classifier = ImageClassifier(minutes=1, image_size=(32, 32)).fit(train)
+    assert classifier.found_["options"]["tune"] == 16
+    named = {}
+    exec(classifier.code().replace("classifier.fit(train, validation)", ""), named)
+    again = named["classifier"]
+    again.image_size = (32, 32)
+    again.fit(train)
+    np.testing.assert_allclose(
+        again.raw_proba(again.inputs(test)),
+        classifier.raw_proba(classifier.inputs(test)),
+        atol=1e-4,
+    )
+
+
+def test_validation_is_not_learned_from_and_an_interruption_keeps_the_head(monkeypatch):
+    wrong = coloured_products(12, 60, category=["abc"[(i + 1) % 3] for i in range(12)])
+    learned = []
+    train = ProbeEnd.train
+
+    def watched(self, sides, *more):
+        learned.append([len(x) for x, _ in sides])
+        return train(self, sides, *more)
+
+    monkeypatch.setattr(ProbeEnd, "train", watched)
+    searched(Tried(), coloured_products(60), validation=wrong)
+    assert learned == [[60]]  # once: nothing was held back, and the other side is never shown
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "train_end", interrupted)
+    tried = Tried()
+    assert (
+        "weights" in searched(tried, coloured_products(60))
+        and "interrupted" in tried.rows[-1]["note"]
+    )
