@@ -13,6 +13,8 @@ from prodrec.models.backbones import BACKBONES, NETWORKS, backbone, register_bac
 from prodrec.models.choice import Budget
 from prodrec.models.choose_pictures import PartFeatures, Tried, picture_task, search_probes
 from prodrec.models.classifier import Classifier, ImageClassifier
+from prodrec.models.networks import split_frozen
+from prodrec.models.probe import probe, split_parts
 from prodrec.models.unfreezing import ProbeEnd, backbone_of, cheapest_end
 
 NAME = "end-of-test"
@@ -75,11 +77,25 @@ def test_the_same_seed_learns_the_same():
     assert not np.array_equal(one["last"], other["last"])
 
 
-def test_one_backbone_that_has_an_end():
-    with pytest.raises(ValueError, match="`tune` is for a probe of one backbone .* end-of-test"):
-        ImageClassifier("probe", **PROBE | {"parts": (NAME, NAME)}, tune=1).fit(
-            coloured_products(9)
-        )
+def test_of_several_parts_the_first_learns():
+    train, parts = coloured_products(30), (NAME, "mobilenet:0.25")
+    options = PROBE | {"parts": parts, "weights": None, "resize": None}
+    classifier = ImageClassifier("probe", **options, tune=2).fit(train)
+    first, second = (
+        next(m for m in part.layers if isinstance(m, keras.Model))
+        for part in split_parts(split_frozen(classifier.model)[0])
+    )
+    assert first is backbone_of(classifier.model) and "first" in {x.name for x in first.layers}
+    fresh = {w.path.split("/")[-2]: w.numpy() for w in build(None).weights}
+    assert np.abs(weights_of(classifier)["last"] - fresh["last"]).max() > 0
+    assert classifier.embed(train).shape == (30, 16 + 256) and not second.trainable
+
+
+def test_a_backbone_without_an_end():
+    options = {"parts": ("vgg16",), "weights": None, "resize": None}
+    model = probe((32, 32), 3, **options)
+    with pytest.raises(ValueError, match="vgg16 has none: leave it out, or name another first"):
+        ProbeEnd(model, options)
 
 
 def searched(tried, catalog, minutes=1.0, **options):

@@ -188,7 +188,8 @@ class Chosen:
         if self.found_ is None:
             return super().name
         parts = self.found_["options"].get("parts", ())
-        return f"auto: {self.found_['network']}" + (f" of {' + '.join(parts)}" if parts else "")
+        name = f"auto: {self.found_['network']}" + (f" of {' + '.join(parts)}" if parts else "")
+        return name + (", its end trained" if self.found_["options"].get("tune") else "")
 
     def become(
         self,

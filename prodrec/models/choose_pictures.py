@@ -369,15 +369,15 @@ def train_end(
 ) -> tuple[pd.DataFrame, np.ndarray | None]:
     """Return (history, answers to the validation rows of the first fold); none without time."""
     learn, check = task.folds[0]
-    maps = end.maps(task.pixels)
-    each = end.seconds(maps)
+    seen = end.inputs(task.pixels)
+    each = end.seconds(seen)
     rows = len(learn) + (len(task.final) if len(task.final) > len(learn) else 0)
     # twice with eight epochs or more, else once with what there is time for
     epochs = end_epochs(each * rows, budget, 8) or end_epochs(each * len(learn), budget)
     if not epochs:
         return pd.DataFrame(), None
-    history = end.train([(Rows(maps, learn), task.y[learn])], epochs)
-    return history, apply_network(end.network, Rows(maps, check), 32)
+    history = end.train([(Rows(seen, learn), task.y[learn])], epochs)
+    return history, apply_network(end.network, Rows(seen, check), 32)
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0049
 def try_end(
@@ -388,7 +388,7 @@ def try_end(
     seed: int = 0,  # random seed
 ) -> dict:
     """Return `found`, or a probe with a trained end where that is better on validation."""
-    task, options = features.task, found["options"] | {"parts": found["options"]["parts"][:1]}
+    task, options = features.task, dict(found["options"])
     size, (learn, check) = task.pixels.shape[1:3], task.folds[0]
     model = probe(size, len(task.classes), **options)
     seconds = features.seconds[options["parts"][0]] * len(task)

@@ -180,7 +180,7 @@ def probe(
     weights: str | Path | None = "imagenet",  # "imagenet", a path, or None
     flip: bool = True,  # average with the features of the mirrored picture
     penalty: float | None = None,  # of the head; None: chosen on products not learned from
-    tune: int = 0,  # epochs in which the end of a single part learns too, see `models.unfreezing`
+    tune: int = 0,  # epochs in which the end of the first part learns too, see `models.unfreezing`
 ) -> keras.Model:
     """Return frozen features and a linear head: uint8 pictures to probabilities (n, n_classes).
 

@@ -15,15 +15,16 @@ from .backbones import BACKBONES, inside_size, prepare
 from .choice import timed
 from .engines import Swift
 from .epochs import Batches, EpochLogger
-from .features import Features, bottleneck
+from .features import bottleneck
+from .networks import split_frozen
 from .pixels import Pixels
-from .probe import parse_part
+from .probe import parse_part, split_parts, swift_features
 from .trainer import Rows
 from .training import make_optimizer, run_training, smoothed_crossentropy
 
 # %% auto #0
 __all__ = ['cut', 'first_to_learn', 'unfreeze_from', 'cheapest_end', 'EndOfBackbone', 'gentle_root', 'maps_below', 'backbone_of',
-           'ProbeEnd', 'tune_end']
+           'EndInputs', 'ProbeEnd', 'tune_end']
 
 # %% ../../nbs/21c_models.unfreezing.ipynb #0011
 def _inputs_of(layer) -> list:
@@ -155,53 +156,77 @@ def maps_below(
 def backbone_of(
     model: keras.Model,  # from `models.probe.probe`
 ) -> keras.Model:
-    """Return the first backbone in a probe."""
-    return next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    """Return the backbone of the first part of a probe."""
+    first = split_parts(split_frozen(model)[0])[0]
+    return next(layer for layer in first.layers if isinstance(layer, keras.Model))
 
-# %% ../../nbs/21c_models.unfreezing.ipynb #0031
-class ProbeEnd:
-    """Train the end of the backbone in a probe, on maps that are computed once."""
+# %% ../../nbs/21c_models.unfreezing.ipynb #0032
+class EndInputs:
+    """Serve maps, and features of the frozen parts beside them, by position."""
 
     def __init__(
         self,
-        model: keras.Model,  # from `models.probe.probe`, with one part and a head that is solved
+        maps,  # (n, numbers), indexed by positions
+        others: np.ndarray | None,  # (n, dims), features of the frozen parts; None: there are none
+    ):
+        self.maps, self.others = maps, others
+
+    def __len__(self):
+        return len(self.maps)
+
+    def __getitem__(self, at):
+        return self.maps[at] if self.others is None else (self.maps[at], self.others[at])
+
+# %% ../../nbs/21c_models.unfreezing.ipynb #0034
+class ProbeEnd:
+    """Train the end of the first backbone in a probe, on maps that are computed once."""
+
+    def __init__(
+        self,
+        model: keras.Model,  # from `models.probe.probe`, with a head that is solved
         options: Mapping,  # of the probe
         seed: int = 0,  # of the order of the products, of views and dropout
     ):
-        self.base = backbone_of(model)
-        self.first, self.seed = cheapest_end(self.base), seed
-        parts = [options["parts"]] if isinstance(options["parts"], str) else options["parts"]
-        if self.first is None or len(parts) != 1:
+        self.base, self.seed = backbone_of(model), seed
+        self.first = cheapest_end(self.base)
+        if self.first is None:
             raise ValueError(
-                "`tune` is for a probe of one backbone with maps at its end, received "
-                f"{' + '.join(parts)}: leave it out, or name one such backbone in `parts`"
+                "`tune` is for backbones with layers that work on maps of the last size, "
+                f"{self.base.name} has none: leave it out, or name another first in `parts`"
             )
+        self.others = split_parts(split_frozen(model)[0])[1:]
         self.below, shape = maps_below(model.input_shape[1:3], self.base, self.first, options)
-        x = start = keras.Input((int(np.prod(shape)),))
+        start = [keras.Input((int(np.prod(shape)),))]
+        start += (
+            [keras.Input((sum(p.output_shape[1] for p in self.others),))] if self.others else []
+        )
         upper = keras.Model(cut(self.base, self.first), self.base.output)
-        seen = EndOfBackbone(upper, seed)(layers.Reshape(shape)(x))
+        seen = [EndOfBackbone(upper, seed)(layers.Reshape(shape)(start[0])), *start[1:]]
+        seen = layers.Concatenate()(seen) if self.others else seen[0]
         seen = layers.Dropout(0.2, seed=seed)(gentle_root(seen))
         self.network = keras.Model(start, model.layers[-1](seen))
 
-    def maps(
+    def inputs(
         self,
         pixels: Pixels,  # the pictures
-    ) -> Features:
-        """Return the maps below the end, computed once and kept in the cache as float16."""
-        return bottleneck(self.below, pixels, keep="float16", engine=Swift(self.below))
+    ) -> EndInputs:
+        """Return maps below the end and features beside it, computed once and kept in the cache."""
+        maps = bottleneck(self.below, pixels, keep="float16", engine=Swift(self.below))
+        others = [swift_features(part, pixels) for part in self.others]
+        return EndInputs(maps, np.concatenate(others, axis=1) if others else None)
 
     def seconds(
         self,
-        maps: Features,  # from `maps`
+        seen: EndInputs,  # from `inputs`
     ) -> float:
         """Return about how long a picture takes in an epoch, from a batch that is only seen."""
-        some = maps[: min(32, len(maps))]
+        some, n = seen[: min(32, len(seen))], min(32, len(seen))
         self.network.predict_on_batch(some)  # the first call also compiles
-        return 2 * timed(self.network.predict_on_batch, some)[1] / len(some)
+        return 2 * timed(self.network.predict_on_batch, some)[1] / n
 
     def train(
         self,
-        sides: list,  # (maps, numbers of classes) of training and, if there is one, of validation
+        sides: list,  # (inputs, numbers of classes) of training and, if there is one, of validation
         epochs: int = 8,  # how often the training products are shown
         learning_rate: float = 3e-4,  # the highest
         batch_size: int = 32,  # products in a batch
@@ -219,13 +244,13 @@ class ProbeEnd:
             self.base.trainable = False
         return pd.DataFrame(watch.rows).assign(phase=self.first)
 
-# %% ../../nbs/21c_models.unfreezing.ipynb #0032
+# %% ../../nbs/21c_models.unfreezing.ipynb #0035
 def tune_end(
-    model: keras.Model,  # from `models.probe.probe`, with one part and a head that is solved
+    model: keras.Model,  # from `models.probe.probe`, with a head that is solved
     sides: list,  # (pictures, numbers of classes) of training and, if there is one, of validation
     options: Mapping,  # of the probe; "tune" is the number of epochs
     seed: int = 0,  # of the order of the products
 ) -> pd.DataFrame:
     """Let the end of the backbone learn too; return the history of these epochs."""
     end = ProbeEnd(model, options, seed)
-    return end.train([(end.maps(x), y) for x, y in sides], options["tune"])
+    return end.train([(end.inputs(x), y) for x, y in sides], options["tune"])
