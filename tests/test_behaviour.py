@@ -136,7 +136,7 @@ KINDS = {
     "fashion-baseline": pictures("fashion-baseline", filters=(4, 4), dense=(8,), rotation=0.1),
     "mobilenetv2": pictures("mobilenetv2", weights=None, dense=(8,)),
     "probe": pictures("probe", parts=("of-this-test",)),
-    "auto": lambda **options: ImageClassifier(image_size=SIZE, minutes=0.5, **options),
+    "auto": lambda **options: ImageClassifier(image_size=SIZE, minutes=0.05, **options),
     "own, pictures": pictures(picture_network),
     "lstm": texts("lstm"),
     "conv1d": texts("conv1d"),

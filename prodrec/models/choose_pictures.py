@@ -391,8 +391,11 @@ def try_end(
     task, options = features.task, dict(found["options"])
     size, (learn, check) = task.pixels.shape[1:3], task.folds[0]
     model = probe(size, len(task.classes), **options)
+    if cheapest_end(backbone_of(model)) is None:
+        return found
     seconds = features.seconds[options["parts"][0]] * len(task)
-    if cheapest_end(backbone_of(model)) is None or not budget.allows(seconds, 0.4):
+    if not budget.allows(seconds, 0.4):
+        tried.add("probe", options, 0, note=f"{seconds:.0f} s below its end: there is no time")
         return found
     solve_probe(model, [(take_pixels(task.pixels, learn), task.y[learn])], options["penalty"])
     (history, proba), seconds = timed(train_end, task, ProbeEnd(model, options, seed), budget)

@@ -14,7 +14,6 @@ from . import keras, layers, ops
 from .backbones import BACKBONES, inside_size, prepare
 from .choice import timed
 from .engines import Swift
-from .epochs import Batches, EpochLogger
 from .features import bottleneck
 from .networks import split_frozen
 from .pixels import Pixels
@@ -23,7 +22,7 @@ from .trainer import Rows
 from .training import make_optimizer, run_training, smoothed_crossentropy
 
 # %% auto #0
-__all__ = ['cut', 'first_to_learn', 'unfreeze_from', 'cheapest_end', 'EndOfBackbone', 'gentle_root', 'maps_below', 'backbone_of',
+__all__ = ['cut', 'first_to_learn', 'unfreeze_from', 'cheapest_end', 'view_layer', 'gentle_root', 'maps_below', 'backbone_of',
            'EndInputs', 'ProbeEnd', 'tune_end']
 
 # %% ../../nbs/21c_models.unfreezing.ipynb #0011
@@ -99,31 +98,30 @@ def cheapest_end(
     return None
 
 # %% ../../nbs/21c_models.unfreezing.ipynb #0022
-class EndOfBackbone(layers.Layer):
-    """Average the features of the views of each picture; in training, take one view by chance."""
+def view_layer(
+    network: keras.Model,  # from maps (n, height, width, channels) to maps or features
+    seed: int = 0,  # of the chance
+):
+    """Return a Keras layer from maps (n, views, height, width, channels) to features (n, dim).
 
-    def __init__(
-        self,
-        network: keras.Model,  # from maps (n, height, width, channels) to maps or features
-        seed: int = 0,  # of the chance
-        **more,  # of a Keras layer
-    ):
-        super().__init__(**more)
-        self.network, self.draws = network, keras.random.SeedGenerator(seed)
+    It averages over views and places; in training it takes one view of each picture by chance.
+    """
 
-    def call(
-        self,
-        maps,  # (n, views, height, width, channels), one view or two
-        training: bool = False,  # take one view of each
-    ):
-        """Return the features, (n, dim)."""
-        n = ops.shape(maps)[0]
-        if training and maps.shape[1] == 2:
-            second = keras.random.uniform((n, 1, 1, 1), seed=self.draws) < 0.5
-            maps = ops.where(second, maps[:, 1], maps[:, 0])[:, None]
-        seen = self.network(ops.reshape(maps, (-1, *maps.shape[2:])), training=False)
-        seen = ops.mean(seen, axis=(1, 2))
-        return ops.mean(ops.reshape(seen, (n, -1, seen.shape[-1])), axis=1)
+    class Views(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.network, self.draws = network, keras.random.SeedGenerator(seed)
+
+        def call(self, maps, training=False):
+            n = ops.shape(maps)[0]
+            if training and maps.shape[1] == 2:
+                second = keras.random.uniform((n, 1, 1, 1), seed=self.draws) < 0.5
+                maps = ops.where(second, maps[:, 1], maps[:, 0])[:, None]
+            seen = self.network(ops.reshape(maps, (-1, *maps.shape[2:])), training=False)
+            seen = ops.mean(seen, axis=(1, 2))
+            return ops.mean(ops.reshape(seen, (n, -1, seen.shape[-1])), axis=1)
+
+    return Views()
 
 # %% ../../nbs/21c_models.unfreezing.ipynb #0025
 def gentle_root(
@@ -201,7 +199,7 @@ class ProbeEnd:
             [keras.Input((sum(p.output_shape[1] for p in self.others),))] if self.others else []
         )
         upper = keras.Model(cut(self.base, self.first), self.base.output)
-        seen = [EndOfBackbone(upper, seed)(layers.Reshape(shape)(start[0])), *start[1:]]
+        seen = [view_layer(upper, seed)(layers.Reshape(shape)(start[0])), *start[1:]]
         seen = layers.Concatenate()(seen) if self.others else seen[0]
         seen = layers.Dropout(0.2, seed=seed)(gentle_root(seen))
         self.network = keras.Model(start, model.layers[-1](seen))
@@ -232,6 +230,8 @@ class ProbeEnd:
         batch_size: int = 32,  # products in a batch
     ) -> pd.DataFrame:
         """Train the end and the head; return loss and accuracy of each epoch."""
+        from prodrec.models.epochs import Batches, EpochLogger  # made of Keras, loaded here
+
         batches = Batches(*sides[0], batch_size, shuffle=True, seed=self.seed)
         check = [Batches(Rows(x, np.flatnonzero(y >= 0)), y[y >= 0]) for x, y in sides[1:]]
         optimizer = make_optimizer("adamw", learning_rate, "cosine", len(batches), epochs)
