@@ -391,7 +391,7 @@ def try_end(
     task, options = features.task, dict(found["options"])
     size, (learn, check) = task.pixels.shape[1:3], task.folds[0]
     model = probe(size, len(task.classes), **options)
-    if cheapest_end(backbone_of(model)) is None:
+    if cheapest_end(backbone_of(model)) is None or budget.seconds < 60:
         return found
     seconds = features.seconds[options["parts"][0]] * len(task)
     if not budget.allows(seconds, 0.4):
