@@ -469,6 +469,25 @@ def test_a_step_is_traced_once():
     assert len(traced) == 1
 
 
+class Subclass(keras.Model):
+    "A network that only its first batch builds."
+
+    def __init__(self, n_classes):
+        super().__init__()
+        self.flat = keras.layers.Flatten()
+        self.decided = keras.layers.Dense(n_classes, activation="softmax")
+
+    def call(self, pictures):
+        return self.decided(self.flat(ops.cast(pictures, "float32") / 255))
+
+
+def test_a_network_that_its_first_batch_builds_is_trained():
+    classifier = ImageClassifier(lambda image_size, n_classes: Subclass(n_classes), (8, 8))
+    classifier.fit(shop(0, 12), epochs=2)
+    assert len(classifier.history_) == 2
+    np.testing.assert_allclose(classifier.predict_proba(shop(0, 4)).sum(1), 1, atol=1e-5)
+
+
 CHANGED = {
     "seed": (lambda: picture(seed=4), {}),
     "shift": (lambda: picture(shift=0.3), {}),

@@ -254,9 +254,14 @@ class Checkpoint:
 
 # %% ../../nbs/22_models.training.ipynb #0044
 def create_variables(
-    model: keras.Model,  # built and compiled, with one output
+    model: keras.Model,  # compiled, with one output
 ):
-    """Create the variables of the optimizer and of the metrics, all at their beginning."""
+    """Create the variables of the optimizer and of the metrics, all at their beginning.
+
+    A model that is built by its first batch, a subclass of `keras.Model`, creates them there.
+    """
+    if not getattr(model, "outputs", None):
+        return
     model.optimizer.build(model.trainable_variables)
     answers = np.zeros((1, *model.outputs[0].shape[1:]), "float32")
     model.compute_metrics(None, np.zeros(1, "int64"), answers)
