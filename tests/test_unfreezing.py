@@ -127,6 +127,8 @@ def test_the_search_takes_the_end_where_it_is_better(monkeypatch):
     tried = Tried()
     assert "model" not in searched(tried, coloured_products(60))
     assert "no time" in tried.rows[-1]["note"]
+    monkeypatch.delattr(module, "train_end")  # in less than a minute nobody asks for it
+    assert "model" not in searched(Tried(), coloured_products(60), minutes=0.9)
 
 
 def test_the_winner_can_be_made_again_by_its_code(monkeypatch):

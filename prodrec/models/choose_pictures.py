@@ -346,7 +346,7 @@ def learn_probe(
     solved = solve_probe(model, sides, options.get("penalty"), seed)
     if not options.get("tune"):
         return solved
-    tuned = tune_end(model, sides, {"parts": ("mobilenetv2",)} | dict(options), seed)
+    tuned = tune_end(model, sides, options, seed)
     both = [solved.assign(phase="head"), tuned]
     return pd.concat(both, ignore_index=True).rename_axis("epoch")
 
@@ -388,10 +388,12 @@ def try_end(
     seed: int = 0,  # random seed
 ) -> dict:
     """Return `found`, or a probe with a trained end where that is better on validation."""
+    if budget.seconds < 60:
+        return found
     task, options = features.task, dict(found["options"])
     size, (learn, check) = task.pixels.shape[1:3], task.folds[0]
     model = probe(size, len(task.classes), **options)
-    if cheapest_end(backbone_of(model)) is None or budget.seconds < 60:
+    if cheapest_end(backbone_of(model)) is None:
         return found
     seconds = features.seconds[options["parts"][0]] * len(task)
     if not budget.allows(seconds, 0.4):

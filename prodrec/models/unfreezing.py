@@ -11,13 +11,20 @@ import numpy as np
 import pandas as pd
 
 from . import keras, layers, ops
-from .backbones import BACKBONES, inside_size, prepare
+from .backbones import BACKBONES
 from .choice import timed
 from .engines import Swift
 from .features import bottleneck
 from .networks import split_frozen
 from .pixels import Pixels
-from .probe import parse_part, split_parts, swift_features
+from prodrec.models.probe import (
+    PARTS,
+    as_parts,
+    parse_part,
+    prepared_pictures,
+    split_parts,
+    swift_features,
+)
 from .trainer import Rows
 from .training import make_optimizer, run_training, smoothed_crossentropy
 
@@ -138,14 +145,10 @@ def maps_below(
     options: Mapping,  # of the probe: parts, flip, resize, weights
 ) -> tuple[keras.Model, tuple]:
     """Return (network from uint8 pictures to flat maps of all views, shape of the maps)."""
-    parts = options["parts"]
-    name, _ = parse_part(parts if isinstance(parts, str) else parts[0])
-    pretrained = options.get("weights", "imagenet") is not None
-    size = inside_size(name, image_size, options.get("resize", "auto"), pretrained)
-    x = inputs = keras.Input((*image_size, 3), dtype="uint8")
-    if size is not None:
-        x = layers.Resizing(*size, interpolation="bilinear")(x)
-    x, lower = prepare(x, name), keras.Model(base.input, cut(base, first))
+    name, _ = parse_part(as_parts(options.get("parts", PARTS))[0])
+    inputs = keras.Input((*image_size, 3), dtype="uint8")
+    how = {key: options[key] for key in ("resize", "weights") if key in options}
+    x, lower = prepared_pictures(inputs, name, **how), keras.Model(base.input, cut(base, first))
     views = [x, ops.flip(x, axis=2)] if options.get("flip", True) else [x]
     maps = ops.stack([lower(view, training=False) for view in views], axis=1)
     return keras.Model(inputs, layers.Flatten()(maps)), maps.shape[1:]
@@ -218,7 +221,8 @@ class ProbeEnd:
         seen: EndInputs,  # from `inputs`
     ) -> float:
         """Return about how long a picture takes in an epoch, from a batch that is only seen."""
-        some, n = seen[: min(32, len(seen))], min(32, len(seen))
+        n = min(32, len(seen))
+        some = seen[:n]
         self.network.predict_on_batch(some)  # the first call also compiles
         return 2 * timed(self.network.predict_on_batch, some)[1] / n
 
