@@ -241,6 +241,9 @@ def test_a_wrong_value_is_answered_in_the_words_of_the_command_line(
 def test_arguments_are_options():
     options = {"target": "--target", "fusion": "--set fusion"}
     assert in_options('give `fusion="late"`', {}, True) == "give --set fusion=late"
+    assert in_options('give `fusion="late"`', options, True) == "give --set fusion=late"
+    own = '--set dropout="high" must be a number'
+    assert in_options(own, {"dropout": "--set dropout"}, True) == own  # it is in these words
     assert in_options("`target` is wrong", options) == "--target is wrong"
     assert in_options("call `fit` first", options) == "call `fit` first"
 

@@ -91,6 +91,12 @@ def test_of_several_parts_the_first_learns():
     assert classifier.embed(train).shape == (30, 16 + 256) and not second.trainable
 
 
+@pytest.mark.parametrize("tune", [-2, 2.5, True, "4"])
+def test_epochs_that_are_no_number_of_them(tune):
+    with pytest.raises(ValueError, match="`tune` must be a whole number of epochs from 0"):
+        ImageClassifier("probe", **PROBE, tune=tune).fit(coloured_products(6))
+
+
 def test_a_backbone_without_an_end():
     options = {"parts": ("vgg16",), "weights": None, "resize": None}
     model = probe((32, 32), 3, **options)

@@ -65,7 +65,8 @@ def in_options(
     def assigned(m: re.Match) -> str:
         name, value = m["name"], m["value"]
         if name in options:
-            return f"{options[name]} {value}"
+            sign = "=" if options[name].startswith("--set ") else " "
+            return f"{options[name]}{sign}{value}"
         return f"--set {name}={value}" if settings else m[0]
 
     def repeated(m: re.Match) -> str:
@@ -77,7 +78,8 @@ def in_options(
 
     if "read" in options:
         text = re.sub(r"`read=(?P<values>\{[^`]*\})`", repeated, text)
-    text = re.sub(r'`?\b(?P<name>[a-z_]+)="(?P<value>[\w.-]+)"`?', assigned, text)
+    python = r'(?<!--set )`?\b(?P<name>[a-z_]+)="(?P<value>[\w.-]+)"`?'
+    text = re.sub(python, assigned, text)
     return re.sub(r"`([a-z_]+)`", lambda m: options.get(m[1], m[0]), text)
 
 # %% ../../nbs/44_apps.cli.ipynb #0019

@@ -204,8 +204,11 @@ def probe(
 ) -> keras.Model:
     """Return frozen features and a linear head: uint8 pictures to probabilities (n, n_classes).
 
-    `penalty` and `tune` are for `ImageClassifier.fit`; the network is the same.
+    `penalty` and `tune` are for `ImageClassifier.fit`; the network is the same. Raises `ValueError`
+    where `tune` is no whole number from 0.
     """
+    if isinstance(tune, bool) or not isinstance(tune, int | np.integer) or tune < 0:
+        raise ValueError(f"`tune` must be a whole number of epochs from 0, received {tune!r}")
     frozen = probe_features(image_size, parts, resize, weights, flip)
     how = {"kernel_initializer": "zeros", "dtype": "float32", "name": "probabilities"}
     decided = layers.Dense(n_classes, activation="softmax", **how)
