@@ -84,7 +84,7 @@ def test_scores_are_the_sum_of_the_formula(index):
     lengths = [len(terms(t, made.joined)) for t in [*TITLES, long]]
     mean = np.mean([len(terms(t)) for t in [*TITLES, long]])
     m = min(1, 1.4 / (1 + 0.4 * (0.7 + 0.3 * lengths[-1] / mean)))
-    assert found == pytest.approx(m, abs=1e-5) and m < 1  # both words have it, weights sum to 1
+    assert found == pytest.approx(m**3, abs=1e-5) and m < 1  # both words have it, weights sum to 1
     assert bm25(made.matrix * 0 + made.matrix, 1.0).max() <= 1
     assert idf(np.array([0, 1, 10]), 10).tolist() == sorted(idf(np.array([0, 1, 10]), 10))[::-1]
 
@@ -145,8 +145,53 @@ def test_a_mask_and_k(index):
 def test_products_ask_for_their_like(index):
     own = index.scores(index.of_products([0, 6]))
     assert own.argmax(axis=1).tolist() == [0, 6]
+    assert own.max(axis=1).tolist() == pytest.approx([1, 1], abs=1e-5)
     strange = index.of_catalog(catalog_of(["zzz qqq", "red"]))
-    assert strange.sum(axis=1).ravel().tolist()[0] == pytest.approx([0, 1])
+    assert strange.getnnz(axis=1).tolist() == [0, 1]
+
+
+def test_half_an_answer_counts_much_less_than_a_whole_one(index):
+    "Two of three words are worth less than a third, so the encoder decides among such titles."
+    scores = index.search("red lace top", 4)[1][0]
+    assert scores[0] == pytest.approx(1) and scores[1] < 0.4
+    apart = index.scores(-index.of_texts(["red lace top"]))  # away from it
+    assert apart.min() == pytest.approx(-1)
+
+
+MISSPELLED = ["Black perfume 50 ml"] * 40 + ["Rose perfum", "Leather wallet", "Wall clock at home"]
+MISSPELLED += ["Warm sandals"] * 30 + [
+    "San Marino",
+    "Del Barco",
+    "The watch",
+    "Wac clock",
+    "Nail polish",
+]
+
+
+@pytest.mark.parametrize(
+    "asked, wanted",
+    [
+        ("wallat", ["wallet"]),  # not "wall" and "at"
+        ("wacthes", ["watch"]),  # not "wac" and "the"
+        ("sandels", ["sandal"]),  # not "san" and "del"
+        ("nailpolish", ["nail", "polish"]),
+        ("50ml", ["50", "ml"]),
+        ("perfume", ["perfume"]),
+        ("wallet", ["wallet"]),
+        ("clockk", ["clock"]),
+    ],
+)
+def test_what_an_unknown_word_stands_for(asked, wanted):
+    made = WordIndex(("title",)).fit(catalog_of(MISSPELLED))
+    names = {column: term for term, column in made.columns.items()}
+    assert sorted(names[c] for c in made.of_texts([asked]).indices) == sorted(wanted)
+
+
+def test_a_rare_misspelling_among_the_products_does_not_hide_the_usual_word():
+    made = WordIndex(("title",)).fit(catalog_of(MISSPELLED))
+    rows = made.search("perfum", 41)[0][0]
+    assert MISSPELLED[rows[0]] == "Rose perfum"
+    assert all("perfume" in MISSPELLED[n] for n in rows[1:])
 
 
 def test_saved_and_loaded(index, tmp_path):

@@ -46,8 +46,8 @@ def word_queries(
     vectors: np.ndarray,  # (n, dim) of products
     weights: Mapping[str, float] | None,  # by space; None: those of the shelf
     asked: np.ndarray | Catalog,  # their rows (n,), or the products themselves
-) -> dict[str, sp.csr_matrix]:
-    """Return the words of products as queries, (n, terms), times their share, by space."""
+) -> dict[str, tuple[sp.csr_matrix, np.ndarray]]:
+    """Return the words of products as queries (n, terms) and their share (n, 1), by space."""
     if weights is not None:
         weights = checked_weights(weights, shelf.spaces)
     weights, nobody = shelf.weights if weights is None else weights, np.ones(len(vectors), bool)
@@ -57,15 +57,15 @@ def word_queries(
         if name in shelf.words and weights[name]:
             index = shelf.words[name]
             own = index.of_catalog if isinstance(asked, Catalog) else index.of_products
-            factors = shares[:, place] * shelf.spaces.word_shares[name]
-            found[name] = sp.diags(factors.astype(np.float32)).dot(own(asked)).tocsr()
+            factors = shares[:, [place]] * shelf.spaces.word_shares[name]
+            found[name] = own(asked), factors.astype(np.float32)
     return found
 
 # %% ../../nbs/32g_recommend.similarity.ipynb #0011
 def nearest(
     shelf: Shelf,  # everything that is asked
     queries: np.ndarray,  # (n, dim), of `product_queries`
-    words: Mapping[str, sp.csr_matrix],  # of `word_queries`
+    words: Mapping[str, tuple[sp.csr_matrix, np.ndarray]],  # of `word_queries`
     k: int,  # the number of neighbours
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (rows, scores) of the best products for each query, (n, min(k, products)) each."""
@@ -73,9 +73,10 @@ def nearest(
         return shelf.index.search(queries, k)
     found, everything = [], shelf.index.take()
     for start in range(0, len(queries), 64):
-        scores = queries[start : start + 64] @ everything.T
-        for name, own in words.items():
-            scores += shelf.words[name].scores(own[start : start + 64])
+        part = slice(start, start + 64)
+        scores = queries[part] @ everything.T
+        for name, (own, share) in words.items():
+            scores += shelf.words[name].scores(own[part]) * share[part]
         top = np.argpartition(-scores, min(k, scores.shape[1]) - 1, axis=1)[:, :k]
         best = np.take_along_axis(scores, top, axis=1)
         order = np.lexsort((top, -best.round(6)), axis=1)
@@ -98,7 +99,8 @@ def nearest_others(
     vectors = shelf.index.take(rows)
     queries = product_queries(shelf, vectors, weights, strict=False)
     words = word_queries(shelf, vectors, weights, rows)
-    silent = ~np.logical_or.reduce([queries.any(1), *(w.getnnz(1) > 0 for w in words.values())])
+    said = [(own.getnnz(1) > 0) & (share[:, 0] > 0) for own, share in words.values()]
+    silent = ~np.logical_or.reduce([queries.any(1), *said])
     found, scores = nearest(shelf, queries, words, k + 1)
     other = found != rows[:, None]
     other[other.all(axis=1), -1] = False  # the product is not among its k + 1: the last makes room
@@ -175,8 +177,9 @@ def matrix_blocks(
     for start in range(0, len(ids), batch_size):
         part = slice(start, start + batch_size)
         scores = product_queries(shelf, vectors[part], weights, strict=False) @ vectors.T
-        for name, own in word_queries(shelf, vectors[part], weights, rows[part]).items():
-            scores += shelf.words[name].scores(own)[:, rows]
+        asked = word_queries(shelf, vectors[part], weights, rows[part])
+        for name, (own, share) in asked.items():
+            scores += shelf.words[name].scores(own)[:, rows] * share
         yield ids[part], np.clip(scores, -1, 1).astype(dtype)
 
 # %% ../../nbs/32g_recommend.similarity.ipynb #0025

@@ -142,7 +142,7 @@ class Spelling:
 class _Words:
     """Know the terms of texts: what a `WordIndex` is made of."""
 
-    k1, b, other_fields, power = 0.4, 0.3, 0.5, 1
+    k1, b, other_fields, power = 0.4, 0.3, 0.5, 3
 
     def __init__(
         self,
@@ -204,7 +204,7 @@ class _Changing(_Words):
 
     def _keep(self, matrix: sp.csr_matrix) -> "_Changing":
         self.matrix = matrix
-        for name in ("_inverted", "rarity"):
+        for name in ("_inverted", "counts", "rarity"):
             vars(self).pop(name, None)
         if len(vars(self).get("spelling", Spelling([])).words) != len(self.columns):
             vars(self).pop("spelling", None)
@@ -256,10 +256,14 @@ class _Changing(_Words):
         return self.matrix.tocsc()
 
     @cached_property
+    def counts(self) -> np.ndarray:
+        """Return the number of products that have each term, int (terms,)."""
+        return np.bincount(self.matrix.indices, minlength=len(self.columns))
+
+    @cached_property
     def rarity(self) -> np.ndarray:
         """Return the idf of each term and, last, that of a term that nothing has."""
-        counts = np.bincount(self.matrix.indices, minlength=len(self.columns))
-        return idf(np.append(counts, 0), max(1, len(self)))
+        return idf(np.append(self.counts, 0), max(1, len(self)))
 
     @cached_property
     def spelling(self) -> Spelling:
@@ -270,24 +274,60 @@ class _Changing(_Words):
 class WordIndex(_Changing, Saved):
     """Find products by the words that they have; the sparse half of a search."""
 
-    def _has(self, term: str) -> bool:
+    error = 1 / 20  # how likely a typing error is
+
+    def _count(self, term: str) -> int:
         column = self.columns.get(term, -1)
-        return column >= 0 and self._inverted.indptr[column] < self._inverted.indptr[column + 1]
+        return int(self.counts[column]) if column >= 0 else 0
+
+    def _apart(self, term: str) -> dict[tuple[str, str], float]:
+        "Return pairs of usual words that make a term together, with how likely each is meant."
+        found = {}
+        for n in range(1, len(term)):
+            parts = term[:n], term[n:]
+            short = len(parts[1]) < 2 or min(map(len, parts)) < 3 and not parts[0].isdigit()
+            least = min(self._count(part) for part in parts)
+            if not short and least and 1000 * least >= len(self) and not FUNCTION_WORDS & {*parts}:
+                found[parts] = least * self.error
+        return found
+
+    def _alike(self, term: str) -> dict[tuple[str], float]:
+        "Return words that look like a term, with how likely each is meant."
+        return {
+            (word,): self._count(word) * self.error ** round((1 - share) * len(term))
+            for word, share in self.spelling.similar(term, 50)
+            if word != term
+        }
 
     def _meant(self, term: str) -> list[tuple[int, float]]:
-        "Return (column, share) of what a term stands for: itself, two words, or what looks alike."
-        if self._has(term):
+        """Return (column, share) of what a term stands for: itself, two words, or what looks alike.
+
+        What is meant is weighed as in a noisy channel ([Kernighan et al., 1990]
+        (https://aclanthology.org/C90-2036/)): how usual a word is, by how likely the error is.
+        """
+        own = self._count(term)
+        if own and (len(term) < 6 or 1000 * own > max(len(self), 1000)):
             return [(self.columns[term], 1.0)]
-        for n in range(2, len(term) - 1):
-            if min(n, len(term) - n) > 1 and self._has(term[:n]) and self._has(term[n:]):
-                return [(self.columns[part], 0.5) for part in (term[:n], term[n:])]
-        return [(self.columns[word], share) for word, share in self.spelling.similar(term)]
+        likely = self._alike(term) | ({} if own else self._apart(term))
+        least = max(own, max(likely.values(), default=0) / 10)
+        best = [words for words in sorted(likely, key=likely.get)[::-1] if likely[words] > least][
+            :3
+        ]
+        if best and len(best[0]) > 1:
+            return [(self.columns[word], 0.5) for word in best[0]]
+        found = [
+            (word, 1 - typing_errors(term, word) / len(term)) for word, *two in best if not two
+        ]
+        found = [(self.columns[word], share ** (1 / self.power)) for word, share in found]
+        if own:  # a rare word that hundreds of products have with one letter changed: both
+            return [(self.columns[term], 1.0)] + [pair for pair in found if pair[1] > 0.93]
+        return found
 
     def of_texts(
         self,
         texts: Sequence[str],  # what is asked
     ) -> sp.csr_matrix:
-        """Return the weights of the terms of each text, float32 (n, terms), at most 1 in sum."""
+        """Return the weights of the terms of each text, float32 (n, terms), 1 in sum if known."""
         self.check_fitted()
         rows = sp.lil_matrix((len(texts), len(self.columns)), dtype=np.float32)
         for n, text in enumerate(texts):
@@ -299,7 +339,7 @@ class WordIndex(_Changing, Saved):
                 for column, share in several:
                     rows[n, column] += share * weight / sum(rare)
             for place, pair in enumerate(a + b for a, b in zip(own, own[1:], strict=False)):
-                if self._has(pair):  # "ear rings" is also "earrings"
+                if self._count(pair):  # "ear rings" is also "earrings"
                     rows[n, self.columns[pair]] += sum(rare[place : place + 2]) / sum(rare)
         return rows.tocsr()
 
@@ -307,7 +347,10 @@ class WordIndex(_Changing, Saved):
         self,
         rows: Sequence[int],  # products of the index
     ) -> sp.csr_matrix:
-        """Return products as queries for others like them, float32 (n, terms), 1 in sum."""
+        """Return products as queries for others like them, float32 (n, terms).
+
+        The score of a product for itself is 1.
+        """
         self.check_fitted()
         return self._asking(self.matrix[check_rows(rows, len(self))])
 
@@ -315,14 +358,14 @@ class WordIndex(_Changing, Saved):
         self,
         catalog: Catalog,  # products that need not be in the index
     ) -> sp.csr_matrix:
-        """Return products as queries, float32 (n, terms), 1 in sum, 0 where no word is known."""
+        """Return products as queries, float32 (n, terms), 0 where no word is known."""
         self.check_fitted()
         return self._asking(self._rows(catalog, new=False))
 
     def _asking(self, own: sp.csr_matrix) -> sp.csr_matrix:
-        own = own.multiply(self.rarity[:-1][None]).tocsr()
-        total = np.asarray(own.sum(axis=1)).ravel()
-        return sp.diags(1 / np.where(total > 0, total, 1)).dot(own).tocsr().astype(np.float32)
+        weights = own.multiply(self.rarity[:-1][None]).tocsr()
+        total = np.asarray(weights.multiply(own).sum(axis=1)).ravel()
+        return sp.diags(1 / np.where(total > 0, total, 1)).dot(weights).tocsr().astype(np.float32)
 
     def scores(
         self,
