@@ -2,13 +2,14 @@
 
 `python .ci/results_age.py` compares, for every nbs/results/*.json, the code of the notebook that
 wrote it as it was in the commit of the file with the code as it is now. Prose and layout do not
-count. It names too what a run of some parts alone has left of an earlier run. It needs the history
-of the repository, and says nothing without it.
+count. It names too what a run of some parts alone has left of an earlier run with other code. It
+needs the history of the repository, and says nothing without it.
 """
 
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,13 +30,12 @@ def notebook_of(name: str) -> Path | None:
     return next((p for p in places if p.exists()), None)
 
 
-def earlier_parts(results: dict) -> dict[str, str]:
-    "Return the parts that an earlier run than the last one has left, with its date."
-    runs = results.get("made", {})
+def earlier_parts(results: dict, same_code: Callable[[str], bool]) -> dict[str, str]:
+    "Return the parts that other code than today's has measured, with their date."
     return {
         part: run["date"] or "an unknown date"
-        for part, run in runs.items()
-        if run["commit"] is None or run["commit"] != results["commit"]
+        for part, run in results.get("made", {}).items()
+        if run["commit"] is None or not same_code(run["commit"].removesuffix("+"))
     }
 
 
@@ -50,16 +50,24 @@ def outdated() -> list[str]:
         written = git(
             "log", "-1", "--format=%H %cs", "--", file.relative_to(ROOT).as_posix()
         ).split()
-        before = git("show", f"{written[0]}:{path}") if written else ""
-        if before and code_digest(before) != code_digest(notebook.read_text(encoding="utf-8")):
+        now = code_digest(notebook.read_text(encoding="utf-8"))
+
+        def same_code(commit: str, path: str = path, now: str = now) -> bool:
+            before = git("show", f"{commit}:{path}")
+            return not before or code_digest(before) == now
+
+        if written and not same_code(written[0]):
             found.append(
                 f"nbs/results/{file.name} is of {written[1]}, and the code of {path} has changed "
                 f"since: `make results RESULTS={path}` measures again"
             )
-        for part, date in earlier_parts(json.loads(file.read_text(encoding="utf-8"))).items():
+        results = json.loads(file.read_text(encoding="utf-8"))
+        parts = earlier_parts(results, same_code)
+        if parts:
+            named = ", ".join(f"{part!r} of {date}" for part, date in parts.items())
             found.append(
-                f"nbs/results/{file.name} has a part {part!r} of {date}, older than the rest: "
-                f"`PRODREC_PARTS={part} make results RESULTS={path}` measures it again"
+                f"nbs/results/{file.name} has parts older than the code of {path}: {named}; "
+                f"`make results RESULTS={path}` measures again"
             )
     return found
 
