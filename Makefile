@@ -13,7 +13,7 @@ USER_ENV := .venv
 DEV_ENV := .venv-dev
 LOWEST_ENV := .venv-lowest
 comma := ,
-EXTRAS := cluster,dev,docs,download,history,labels,map,openvino,pgvector,postgres,sentences,serve
+EXTRAS := cluster,dev,docs,download,history,hub,labels,map,openvino,pgvector,postgres,sentences,serve
 FAST_TESTS := $(patsubst %,tests/test_%.py,catalog index classifier recommender server project)
 RESULTS ?= $(wildcard nbs/recipes/*.ipynb nbs/benchmarks/*.ipynb)
 

@@ -74,16 +74,15 @@ def _pretrained(network: str, image_size: tuple[int, int] | None) -> Embedder:
     from difflib import get_close_matches
 
     with without_greetings():
-        from prodrec.models.backbones import BACKBONES
-        from prodrec.models.networks import load_plugins
+        from prodrec.models.backbones import BACKBONES, known_backbone
 
-    load_plugins("prodrec.backbones")
-    names = ["auto", "colours", "words", *BACKBONES.index]
-    if network not in names:
-        near = get_close_matches(network, names, 1)
+    try:
+        known_backbone(network)
+    except ValueError as e:
+        near = get_close_matches(network, ["auto", "colours", "words", *BACKBONES.index], 1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         told = f"--network {network!r} is unknown{hint}: choose auto, colours, words, or one of "
-        raise wrong_call(told + ", ".join(BACKBONES.index))
+        raise wrong_call(told + ", ".join(BACKBONES.index)) from e
     return ImageEmbedder(network, image_size, engine="auto")
 
 # %% ../../nbs/44c_apps.commands_shop.ipynb #0015

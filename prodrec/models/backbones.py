@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from . import keras, layers
-from .networks import load_plugins, register_network
+from .networks import load_plugins, of_hub, register_network
 from ..stats import unit_rows
 
 # %% auto #0
@@ -31,12 +31,12 @@ NETWORKS: dict[str, Callable] = {}  # the transfer network of each backbone, by 
 
 # %% ../../nbs/21a_models.backbones.ipynb #0013
 def known_backbone(
-    name: str,  # one of `BACKBONES`, or of a plugin
+    name: str,  # one of `BACKBONES`, of a plugin, or of KerasHub
 ) -> str:
     """Return `name`; `ValueError` with all names where no backbone has it."""
     if name not in BACKBONES.index:
         load_plugins("prodrec.backbones")
-    if name not in BACKBONES.index:
+    if name not in BACKBONES.index and not of_hub(name):
         names = ", ".join(BACKBONES.index)
         raise ValueError(
             f"`name` {name!r} is unknown: choose one of {names}, "

@@ -5,6 +5,7 @@
 # %% ../../nbs/21_models.networks.ipynb #0009
 from __future__ import annotations
 
+import importlib
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
@@ -19,8 +20,8 @@ from .pixels import augmentation
 
 # %% auto #0
 __all__ = ['PRESETS', 'TRAINING_PRESETS', 'cnn', 'residual', 'mobile', 'Network', 'register_network', 'load_plugins', 'networks',
-           'find_network', 'network_entry', 'network_name', 'check_options', 'split_frozen', 'embedding_network',
-           'network_alone', 'as_functional', 'suitable_size']
+           'of_hub', 'find_network', 'network_entry', 'network_name', 'check_options', 'split_frozen',
+           'embedding_network', 'network_alone', 'as_functional', 'suitable_size']
 
 # %% ../../nbs/21_models.networks.ipynb #0011
 def _augmented(x, flip: bool, shift: float, rotation: float, zoom: float):
@@ -235,7 +236,14 @@ def networks() -> dict[str, Callable]:
     load_plugins("prodrec.backbones")
     return {name: network.build for name, network in _REGISTERED.items()}
 
-# %% ../../nbs/21_models.networks.ipynb #0041
+# %% ../../nbs/21_models.networks.ipynb #0042
+def of_hub(
+    name: str,  # maybe of a network of KerasHub
+) -> bool:
+    """Return whether KerasHub has a network of that name, and make it available."""
+    return importlib.import_module("prodrec.models.hub").register_known(name)
+
+# %% ../../nbs/21_models.networks.ipynb #0043
 def find_network(
     network: str | Callable,  # a name, or a function, which is returned as it is
     known: dict[str, Callable] | None = None,  # networks by name; None: those for pictures
@@ -243,7 +251,10 @@ def find_network(
     """Return the function behind a name; `ValueError` with all names where there is none."""
     if callable(network):
         return network
-    known = networks() if known is None else known
+    if known is None:
+        known = networks()
+        if network not in known and of_hub(network):
+            known = networks()
     if network not in known:
         names = ", ".join(sorted(known))
         raise ValueError(
@@ -252,7 +263,7 @@ def find_network(
         )
     return known[network]
 
-# %% ../../nbs/21_models.networks.ipynb #0046
+# %% ../../nbs/21_models.networks.ipynb #0048
 def network_entry(
     network: str | Callable,  # a name or a function
 ) -> Network:
@@ -261,7 +272,7 @@ def network_entry(
         return _REGISTERED[network]
     return Network(network, 96, 32, {})
 
-# %% ../../nbs/21_models.networks.ipynb #0047
+# %% ../../nbs/21_models.networks.ipynb #0049
 def network_name(
     network: str | Callable,  # a name, a function or a `functools.partial` of one
 ) -> str:
@@ -270,7 +281,7 @@ def network_name(
     named = getattr(function, "__name__", type(function).__name__)
     return network if isinstance(network, str) else named
 
-# %% ../../nbs/21_models.networks.ipynb #0050
+# %% ../../nbs/21_models.networks.ipynb #0052
 def check_options(
     build: Callable,  # a network function
     options: dict,  # names and values
@@ -282,7 +293,7 @@ def check_options(
         names = [p for p in inspect.signature(build).parameters][2:]
         raise TypeError(f"{e}; this network takes {', '.join(names) or 'no options'}") from e
 
-# %% ../../nbs/21_models.networks.ipynb #0053
+# %% ../../nbs/21_models.networks.ipynb #0055
 def split_frozen(
     model: keras.Model,  # from inputs to probabilities
 ) -> tuple[keras.Model | None, keras.Model]:
@@ -296,7 +307,7 @@ def split_frozen(
     features = model.get_layer("bottleneck").output
     return keras.Model(model.input, features), keras.Model(features, model.output)
 
-# %% ../../nbs/21_models.networks.ipynb #0056
+# %% ../../nbs/21_models.networks.ipynb #0058
 def embedding_network(
     model: keras.Model,  # from inputs to probabilities
 ) -> keras.Model:
@@ -306,14 +317,14 @@ def embedding_network(
     out = model.get_layer("embedding").output if "embedding" in names else model.layers[-1].input
     return keras.Model(model.input, out)
 
-# %% ../../nbs/21_models.networks.ipynb #0057
+# %% ../../nbs/21_models.networks.ipynb #0059
 def network_alone(
     model: keras.Model,  # compiled or not
 ) -> keras.Model:
     """Return the same layers without the optimizer and the loss they were trained with."""
     return keras.Model(model.input, model.output, name=model.name)
 
-# %% ../../nbs/21_models.networks.ipynb #0060
+# %% ../../nbs/21_models.networks.ipynb #0062
 def as_functional(
     model: keras.Model,  # any network
 ) -> keras.Model:
@@ -327,7 +338,7 @@ def as_functional(
     copy.set_weights(model.get_weights())
     return copy
 
-# %% ../../nbs/21_models.networks.ipynb #0063
+# %% ../../nbs/21_models.networks.ipynb #0065
 def suitable_size(
     sizes: Sequence[tuple[int, int]],  # (height, width) of some pictures
     network: str | Callable = "compact",  # a name or a function; it has its bounds
