@@ -23,8 +23,10 @@ from prodrec.recommend.answer import (
     is_enough,
     like_what,
     merge_candidates,
+    reasons,
     rerank,
     scores,
+    unknown_words,
 )
 from prodrec.recommend.collaborative import ItemKNN
 from prodrec.recommend.embedders import ColorHistogram, ImageEmbedder, TfidfEmbedder
@@ -679,3 +681,32 @@ def test_scores_are_told_by_space(both):
     assert scores(shelf, question, rows)["image"].tolist() == [0, 1, 2, 3, 4, 5]
     question.history = None
     assert list(scores(shelf, question, rows)) == ["image", "text"]
+
+
+def test_nothing_is_said_of_a_filter_that_leaves_enough(both):
+    where = {"category": ["b", "bb"]}
+    said = [allowed_products(both._look(), Query(text="red", k=k, where=where))[1] for k in (1, 44)]
+    assert said[0] == "" and "bb" in said[1]
+
+
+def test_scores_that_differ_in_the_seventh_place_are_equal():
+    numbers = np.array([0.5000001, 0.5000003, 0.5000002])
+    shelf, rows = SimpleNamespace(index=Counted(numbers)), np.arange(3)
+    found = merge_candidates(shelf, asked(), rows, numbers, np.ones(3, bool), True)
+    assert found[0].tolist() == [0, 1, 2] and set(found[1].tolist()) == {0.5}
+
+
+def test_a_text_without_a_known_word_is_named(both):
+    shelf, query = both._look(), Query(text=["red", "zzzz", "qqqq"])
+    seen = {"text": np.array([[0.0, 1.0], [0.0, 0.0], [0.0, 0.0]])}
+    assert unknown_words(shelf, query, seen) == "no known word in 'zzzz', 'qqqq'"
+    assert unknown_words(shelf, query, {"text": np.eye(3)}) == ""
+
+
+def test_what_few_have_had_is_not_called_unknown(both):
+    shelf = both._look()
+    question = asked(history=np.array([0.0, 1.0]))
+    question.popular, question.shares = True, {}
+    parts = {"history": np.zeros(2)}
+    said = reasons(shelf, question, np.array([0, 1]), parts)
+    assert not any("nobody is known yet" in text for text in said)

@@ -90,3 +90,25 @@ def test_the_figure_names_its_errors():
     ax = reliability_figure({"before": table, "after": table})
     assert ax.get_title() == "Calibration error (ECE): 0.400 before, 0.400 after"
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("confidence", "accuracy")
+
+
+def test_a_temperature_of_two_by_hand():
+    proba = np.array([[0.8, 0.2]], np.float32)
+    root = np.sqrt([0.8, 0.2])
+    np.testing.assert_allclose(with_temperature(proba, 2)[0], root / root.sum(), atol=1e-6)
+
+
+@pytest.mark.parametrize("true", [0.3, 0.7, 3.0])
+def test_the_temperature_that_was_put_in_is_found(true):
+    "Answers that are too careful, or too sure, by a known temperature."
+    rng = np.random.default_rng(0)
+    right = rng.dirichlet(np.ones(3), 20_000)
+    labels = (right.cumsum(1) > rng.random((20_000, 1))).argmax(1)
+    told = right**true / (right**true).sum(1, keepdims=True)
+    found = fit_temperature(told, labels)
+    grid = found * np.array([0.99, 0.997, 1.003, 1.01])
+    losses = [
+        -np.log(with_temperature(told, t)[np.arange(len(labels)), labels]).mean()
+        for t in (found, *grid)
+    ]
+    assert found == pytest.approx(true, rel=0.05) and losses[0] <= min(losses[1:])

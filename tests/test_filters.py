@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 from prodrec.recommend.filters import (
+    absent_note,
     common_range,
     filter_table,
     filter_values,
@@ -20,6 +21,7 @@ from prodrec.recommend.filters import (
     json_object,
     json_wish,
     read_where,
+    typed_value,
     where_mask,
     where_note,
 )
@@ -328,3 +330,16 @@ def test_only_none_finds_a_missing_number():
     assert where_note(products, {"price": None}) == ""
     assert where_note(products, {"kind": None}) == ""
     assert "None" in where_note(products.iloc[[0, 2]], {"price": None})
+
+
+def test_a_column_without_values_has_no_ends():
+    nothing = pd.Series([np.nan, np.nan], name="price")
+    assert "in price, which is empty" in absent_note(nothing, "price", (1, 5))
+    assert "which is from 2.0 to 3.0" in absent_note(pd.Series([2.0, 3.0]), "price", (5, 9))
+
+
+def test_whole_numbers_stay_whole():
+    numbers = pd.Series([1.5, 2.0])
+    for text, kind in (("5", int), ("-5", int), ("5.0", float), ("1e3", float), ("9" * 19, float)):
+        value = typed_value(numbers, "price", text)
+        assert type(value) is kind and value == float(text)

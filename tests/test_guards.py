@@ -5,10 +5,12 @@ a request may be, and what an error says.
 import asyncio
 import json
 import logging
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("fastapi", reason="`pip install prodrec[serve]` to test the server")
+import pydantic
 import sqlalchemy as sa
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -16,6 +18,7 @@ from uvicorn.server import ServerState
 from prodrec.apps.batching import Overloaded
 from prodrec.apps.decoding import UploadError
 from prodrec.apps.guards import (
+    CODES,
     HEADERS,
     INSIDE,
     Body,
@@ -482,3 +485,35 @@ def test_the_oldest_idle_connection_makes_room():
         assert len([c for c in (first, *others) if not c.transport.done]) >= 2
 
     asyncio.run(run())
+
+
+def test_every_status_has_its_code():
+    known = {400: "bad_request", 401: "unauthorised", 403: "forbidden", 404: "not_found"}
+    known |= {405: "method_not_allowed", 408: "timeout", 409: "conflict", 413: "too_large"}
+    known |= {415: "unsupported", 422: "invalid", 429: "too_many", 500: "internal"}
+    assert CODES == known | {503: "unavailable"}
+
+
+def test_a_field_of_the_wrong_type_is_named():
+    class Body(pydantic.BaseModel):
+        k: int
+
+    status, told, _ = refusal(raised(Body.model_validate, {"k": "many"}))
+    assert status == 422 and told.startswith("k: ") and "many" not in told
+
+
+def test_a_refused_body_silences_the_application_until_something_was_said():
+    sent = []
+
+    async def keep(message):
+        sent.append(message["type"])
+
+    async def told(refused, status):
+        answer = Exchange(scope(), keep, {})
+        answer.body = SimpleNamespace(refused=refused)
+        answer.status = status
+        await answer.send({"type": "http.response.body", "body": b"x"})
+
+    for refused, status in ((None, 0), ("too large", 200), ("too large", 0)):
+        asyncio.run(told(refused, status))
+    assert sent == ["http.response.body"] * 2

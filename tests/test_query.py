@@ -23,8 +23,10 @@ from prodrec.recommend.query import (
     mean_words,
     pass_over_unknown,
     query_pictures,
+    query_words,
     read_question,
     read_questions,
+    unknown_note,
 )
 from prodrec.recommend.ranking import NEAR_DUPLICATE
 from prodrec.recommend.recommender import Recommender
@@ -464,3 +466,28 @@ def test_sessions_are_read_in_order_and_answered_as_baskets(both):
         Query(session="000")
     with pytest.raises(ValueError, match="`session` or `positive`"):
         Query(session=[])
+
+
+def test_a_question_with_pictures_tells_their_number(both):
+    pictures = [picture(1), picture(2)]
+    assert "image=2 pictures" in query_words(Query(image=pictures))
+    assert "image=1 picture" in query_words(Query(image=pictures[:1]))
+
+
+def test_a_shelf_keeps_the_profiles_that_it_is_given(both):
+    shelf = both._look()
+    own = Shelf(shelf.catalog, shelf.index, shelf.spaces, shelf.profiles)
+    assert own.profiles is shelf.profiles
+    assert Shelf(shelf.catalog, shelf.index, shelf.spaces).profiles is not shelf.profiles
+
+
+def test_five_unknown_names_are_told():
+    names = list("abcdef")
+    assert unknown_note(names[:5], 9).endswith(": a, b, c, d, e")
+    assert unknown_note(names, 9).endswith(": a, b, c, d, e, …")
+
+
+def test_words_that_nobody_knows_say_nothing(in_words):
+    query = Query(text="zzzz")
+    with pytest.raises(ValueError, match="says nothing"):
+        read_questions(in_words, query, in_words.weights, embed_query(query, in_words.spaces))

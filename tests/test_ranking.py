@@ -175,3 +175,8 @@ def test_a_threshold_for_nine_of_ten():
             suggest_threshold(scores, right, wrong)
     with pytest.raises(ValueError, match="the best is 0.500, with `min_score` 0.300"):
         suggest_threshold([0.5, 0.3], [False, True], 0.9)
+
+
+def test_the_best_comes_first_even_where_only_variety_counts():
+    chosen = mmr([0.2, 0.9, 0.5], np.eye(3, dtype=np.float32), 3, diversity=1.0)
+    assert chosen[0] == 1 and sorted(chosen) == [0, 1, 2]

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from prodrec.data.catalog import Catalog
 from prodrec.data.split import (
+    _cuts,
     _side,
     classes_of,
     encode_labels,
+    group_codes,
     has_official_sides,
     id_chance,
     leaks,
@@ -347,3 +349,27 @@ def test_a_part_is_drawn_in_proportion_to_what_it_needs():
     assert _side(need, np.array([0, 40, 40]), 1, 0.1) == 1  # the first part is full
     assert _side(np.array([1, 3, 2]), left, 5, 0.0) == 1  # nobody needs five: the neediest
     assert _side(np.array([1, 1]), np.array([2, 4]), 5, 0.0) == 1  # no room at all: the roomiest
+
+
+def test_titles_join_groups_only_where_that_is_asked_for():
+    table = pd.DataFrame({"title": ["red mug", "red mug", "lamp"]}, ["a", "b", "c"])
+    apart, joined = (group_codes(Catalog(table), None, *more) for more in ((), (True,)))
+    assert len(set(apart)) == 3 and joined[0] == joined[1] != joined[2]
+
+
+def test_a_group_that_just_fits_has_room():
+    need = np.array([2.0, 3.0])
+    assert _side(need, np.array([2, 3]), 2, 0.1) == 0 and _side(need, np.array([2, 3]), 2, 0.9) == 1
+    assert _side(np.array([1.9, 3.0]), np.array([2, 3]), 2, 0.1) == 1
+
+
+def test_pairs_alone_come_out_exactly():
+    table = pd.DataFrame({"category": ["a"] * 40, "g": np.repeat(np.arange(20), 2).astype(str)})
+    sides = split(Catalog(table), sizes={"one": 20, "two": 20}, groups="g")
+    assert [len(side) for side in sides.values()] == [20, 20]
+    assert not set(sides["one"].products["g"]) & set(sides["two"].products["g"])
+
+
+def test_every_part_of_the_years_has_a_time_of_its_own():
+    assert _cuts(np.array([90, 95, 100]), np.array([0.1, 0.1, 0.8])) == [0, 1]
+    assert _cuts(np.array([10, 50, 100]), np.array([0.5, 0.5])) == [1]
