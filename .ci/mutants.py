@@ -42,6 +42,21 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "part = part.reindex(catalog.products.index, fill_value=-1).to_numpy()",
         "(1 + 1)",
     ): "-2 is no part either",
+    (
+        "data/split",
+        'part, label = np.full(len(blocks), -1), blocks["label"].to_numpy()',
+        "(1 + 1)",
+    ): "-2 is no part either",
+    (
+        "data/split",
+        'sides = [groups[pictures["side"].to_numpy() == side] for side in "ab"]',
+        "!=",
+    ): "the two sides change places",
+    (
+        "recommend/metrics",
+        "values, codes = np.asarray(values, float), pd.factorize(pd.Series(groups), False)[0]",
+        "True",
+    ): "the groups get other numbers",
     ("recommend/answer", "pool *= 4", "(4 + 1)"): "another pace, the same answer",
     (
         "recommend/answer",

@@ -23,9 +23,11 @@ from prodrec.recommend.answer import (
     is_enough,
     like_what,
     merge_candidates,
+    predicted_values,
     reasons,
     rerank,
     scores,
+    shortage,
     unknown_words,
 )
 from prodrec.recommend.collaborative import ItemKNN
@@ -710,3 +712,32 @@ def test_what_few_have_had_is_not_called_unknown(both):
     parts = {"history": np.zeros(2)}
     said = reasons(shelf, question, np.array([0, 1]), parts)
     assert not any("nobody is known yet" in text for text in said)
+
+
+def test_what_is_predicted_of_several_pictures_is_their_mean():
+    class Judge:
+        target, classes_ = "category", ["a", "b"]
+
+        def predict_proba(self, pictures):
+            return np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]])[: len(pictures)]
+
+    table = pd.DataFrame({"category": ["a", "b"]}, ["x", "y"])
+    shelf = SimpleNamespace(classifier=Judge(), catalog=Catalog(table))
+    both = [SimpleNamespace(pictures=[0, 1], ids=[]), SimpleNamespace(pictures=[2], ids=[])]
+    assert predicted_values(shelf, both, [b"", b"", b""])[1] == [["a"], ["b"]]
+
+
+def test_the_bound_counts_what_the_unseen_may_add():
+    numbers = np.array([0.9, 0.8, 0.3, 0.2, 0.1, 0.0])
+    shelf, rows = SimpleNamespace(index=Counted(numbers)), np.array([0, 1])
+    added = np.array([0.2, 0.3, 0.1, 0.0, 0.0, 0.0])
+    found = merge_candidates(shelf, asked(history=added), rows, numbers[rows], np.ones(6, bool), 0)
+    assert found[2] == pytest.approx(0.8 + 0.2)  # no unseen product has more of either
+
+
+@pytest.mark.parametrize("n, told", [(3, ""), (2, "products with a score of 0.5 or more: 2")])
+def test_too_few_answers_are_explained(both, n, told):
+    shelf, mask = both._look(), np.ones(45, bool)
+    question = asked()
+    assert shortage(shelf, Query(text="red", k=3, min_score=0.5), question, mask, n) == told
+    assert shortage(shelf, Query(text="red", k=3), question, mask, n) == ""

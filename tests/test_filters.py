@@ -20,6 +20,8 @@ from prodrec.recommend.filters import (
     is_plain,
     json_object,
     json_wish,
+    listed_values,
+    parse_where,
     read_where,
     typed_value,
     where_mask,
@@ -343,3 +345,28 @@ def test_whole_numbers_stay_whole():
     for text, kind in (("5", int), ("-5", int), ("5.0", float), ("1e3", float), ("9" * 19, float)):
         value = typed_value(numbers, "price", text)
         assert type(value) is kind and value == float(text)
+
+
+def test_numbers_ask_a_column_of_texts_by_their_text():
+    texts = pd.DataFrame({"size": pd.Series(["5", "6", None], dtype="str")})
+    assert where_mask(texts, {"size": 5}).tolist() == [True, False, False]
+    assert where_mask(texts, {"size": [5, 6.0]}).tolist() == [True, True, False]
+
+
+def test_a_filter_is_read_without_a_table_too():
+    assert parse_where('{"category": ["mug"], "nowhere": 3}') == {"category": ["mug"], "nowhere": 3}
+    with pytest.raises(ValueError, match="nowhere"):
+        parse_where('{"nowhere": 3}', TABLE)
+
+
+def test_a_comma_parts_values_unless_a_product_has_it():
+    values = pd.Series(["red", "blue", "red, white"])
+    assert listed_values(values, "red,blue") == ["red", "blue"]
+    assert listed_values(values, "red, white") == ["red, white"]
+    assert listed_values(values, "green") == ["green"]
+
+
+def test_long_texts_are_no_hint():
+    near = pd.Series(["a" * 60, "b" * 61])
+    assert "the nearest is" in absent_note(near, "c", "a" * 58)
+    assert "the nearest is" not in absent_note(near, "c", "b" * 58)

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodrec.recommend.ranking import (
+    NEAR_DUPLICATE,
     MinScore,
     deduplicate,
     mean_known,
@@ -180,3 +181,9 @@ def test_a_threshold_for_nine_of_ten():
 def test_the_best_comes_first_even_where_only_variety_counts():
     chosen = mmr([0.2, 0.9, 0.5], np.eye(3, dtype=np.float32), 3, diversity=1.0)
     assert chosen[0] == 1 and sorted(chosen) == [0, 1, 2]
+
+
+def test_the_same_product_twice_is_one_by_default():
+    two = np.array([[1, 0], [np.cos(0.09), np.sin(0.09)], [0, 1]], np.float32)
+    assert np.cos(0.09) > NEAR_DUPLICATE > np.cos(0.11)
+    assert deduplicate(two).tolist() == [0, 0, 2]

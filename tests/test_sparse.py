@@ -281,3 +281,21 @@ def test_the_default_for_words_of_a_recommender(there, monkeypatch, tmp_path):
     assert isinstance(made.spaces["text"].dense, TfidfEmbedder) != there
     with pytest.raises(TypeError, match="`text` must be an embedder, received 'best'"):
         Recommender(text="best")
+
+
+def test_letters_that_changed_places_at_either_end():
+    assert typing_errors("ehllo", "hello") == typing_errors("helol", "hello") == 1
+    assert typing_errors("eh", "he") == 1 and typing_errors("abc", "cba") == 2
+
+
+def test_the_words_that_share_most_pairs_are_looked_at_first():
+    near = Spelling(["watchmakers", "watch", "water"])
+    assert near.similar("watcj", candidates=1) == [("watch", 0.8)]
+
+
+def test_several_products_come_and_one_changes_at_once():
+    made = WordIndex(("title",)).fit(catalog_of(["red cap", "blue cap", "old hat"]))
+    new = catalog_of(["green cap", "white hat", "black shoe"], 10)
+    made.change([1], new, [True, False, True])
+    found = {text: made.search(text, 1)[0][0, 0] for text in ("green", "white", "black", "red")}
+    assert found == {"green": 3, "white": 1, "black": 4, "red": 0} and len(made) == 5
