@@ -1,5 +1,6 @@
 """The index of binary codes against the exact one: filters, changes, strange queries, ties."""
 
+import faiss
 import numpy as np
 import pytest
 
@@ -189,3 +190,53 @@ def test_the_length_of_a_query_changes_neither_its_answer_nor_its_cost(pair, sca
     scans.clear()
     assert (pair[0].search(length * queries, 10)[0] == usual).mean() > 0.99
     assert scans == pytest.approx(widths, rel=0.1)
+
+
+def uneven(n, dim=256):
+    "Return vectors with most of their length in the first few numbers, as of an SVD."
+    return unit_rows(grouped(n, dim) * np.float32(np.linspace(1, 0.02, dim) ** 4))
+
+
+def test_vectors_of_uneven_numbers_are_turned_first(monkeypatch):
+    "One bit of each number says little where few numbers matter; a rotation makes them alike."
+    x, margins = uneven(6_000), {}
+    for most in (quantized.TURNED, 0):
+        monkeypatch.setattr(quantized, "TURNED", most)
+        margins[most] = QuantizedIndex(many=1).add(x).margin.value
+    turned, plain = margins.values()
+    assert turned < 0.6 * plain
+
+
+def test_turned_vectors_find_themselves_up_to_the_longest():
+    "The scan sums in 16 bits: a sum that does not fit would hide the nearest."
+    rng = np.random.default_rng(0)
+    x = unit_rows(rng.normal(size=(2_000, quantized.TURNED)).astype(np.float32) + 0.2)
+    codes = quantized.make_codes(FaissIndex(approximate=False).add(x))
+    assert quantized.are_codes(codes) and type(codes) is faiss.IndexPreTransform
+    _, places = quantized.scan_codes(codes, x, 5)
+    assert (places == np.arange(len(x))[:, None]).any(axis=1).all()
+    long = np.pad(x[:64], ((0, 0), (0, 8)))
+    codes = quantized.make_codes(FaissIndex(approximate=False).add(long))
+    assert quantized.are_codes(codes) and type(codes) is faiss.IndexRaBitQFastScan
+
+
+def test_codes_of_before_are_read_and_others_are_not(pair, tmp_path, monkeypatch):
+    x = grouped(3_000)
+    monkeypatch.setattr(quantized, "TURNED", 0)  # as they were
+    QuantizedIndex(many=1).add(x).save(tmp_path / "before")
+    monkeypatch.undo()
+    before = QuantizedIndex.load(tmp_path / "before")
+    assert share_found((before, FaissIndex(False).add(x)), x[:50], 10) >= 0.99
+    table = FaissIndex(approximate=False).add(x)
+    others = [
+        faiss.IndexFlatIP(256),
+        faiss.IndexPreTransform(faiss.PCAMatrix(256, 256), table_of(x)),
+    ]
+    assert not any(quantized.are_codes(index) for index in others)
+    assert quantized.are_codes(quantized.make_codes(table))
+
+
+def table_of(x):
+    index = faiss.IndexFlatIP(x.shape[1])
+    index.add(x)
+    return index

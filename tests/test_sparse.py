@@ -176,6 +176,8 @@ MISSPELLED += ["Warm sandals"] * 30 + [
         ("sandels", ["sandal"]),  # not "san" and "del"
         ("nailpolish", ["nail", "polish"]),
         ("50ml", ["50", "ml"]),
+        ("mldel", []),  # two letters are no word that somebody forgot a space after
+        ("clock50", ["clock", "50"]),
         ("perfume", ["perfume"]),
         ("wallet", ["wallet"]),
         ("clockk", ["clock"]),

@@ -281,13 +281,13 @@ class WordIndex(_Changing, Saved):
         return int(self.counts[column]) if column >= 0 else 0
 
     def _apart(self, term: str) -> dict[tuple[str, str], float]:
-        "Return pairs of usual words that make a term together, with how likely each is meant."
+        "Return pairs of words that make a term together, with how likely each is meant."
         found = {}
         for n in range(1, len(term)):
             parts = term[:n], term[n:]
-            short = len(parts[1]) < 2 or min(map(len, parts)) < 3 and not parts[0].isdigit()
+            number = any(part.isdigit() for part in parts)  # "75ml", "iphone15"
             least = min(self._count(part) for part in parts)
-            if not short and least and 1000 * least >= len(self) and not FUNCTION_WORDS & {*parts}:
+            if least and (number or min(map(len, parts)) > 2) and not FUNCTION_WORDS & {*parts}:
                 found[parts] = least * self.error
         return found
 
@@ -310,15 +310,15 @@ class WordIndex(_Changing, Saved):
             return [(self.columns[term], 1.0)]
         likely = self._alike(term) | ({} if own else self._apart(term))
         least = max(own, max(likely.values(), default=0) / 10)
-        best = [words for words in sorted(likely, key=likely.get)[::-1] if likely[words] > least][
-            :3
-        ]
+        best = sorted(likely, key=likely.get, reverse=True)[:3]
+        best = [words for words in best if likely[words] > least]
         if best and len(best[0]) > 1:
             return [(self.columns[word], 0.5) for word in best[0]]
+        alike = [words[0] for words in best if len(words) == 1]
+        shares = [1 - typing_errors(term, word) / len(term) for word in alike]
         found = [
-            (word, 1 - typing_errors(term, word) / len(term)) for word, *two in best if not two
+            (self.columns[w], s ** (1 / self.power)) for w, s in zip(alike, shares, strict=True)
         ]
-        found = [(self.columns[word], share ** (1 / self.power)) for word, share in found]
         if own:  # a rare word that hundreds of products have with one letter changed: both
             return [(self.columns[term], 1.0)] + [pair for pair in found if pair[1] > 0.93]
         return found
