@@ -408,7 +408,7 @@ class _PgVectors(Index):
             new = not cursor.execute(there, [self.table]).fetchone()[0]
             for statement in table_sql(self.table, dim, self.dtype) if new else ():
                 cursor.execute(statement)
-            if self.approximate:
+            if self.approximate and not new:  # of a new table it is made after its first vectors
                 cursor.execute(graph_sql(self.table, self.dtype))
             self._graph = cursor.execute(there, [f"{self.table}_graph"]).fetchone()[0]
         self._graph = self._graph and self.approximate is not False
@@ -419,7 +419,7 @@ class _PgVectors(Index):
 
     def _graph_for(self, cursor, n: int):
         "Make the graph where `n` vectors need one and there is none."
-        if self._graph or self.approximate is False or n < MANY_ROWS:
+        if self._graph or self.approximate is False or not (self.approximate or n >= MANY_ROWS):
             return
         cursor.execute("SELECT set_config('maintenance_work_mem', %s, true)", [self.build_memory])
         cursor.execute(graph_sql(self.table, self.dtype))
