@@ -117,6 +117,7 @@ SAVED_IN = _MODULES | {
     "MetricEmbedder": "recommend.metric_learning",
     "PgVectorIndex": "recommend.pgvector",
     "PCAEmbedder": "recommend.reduction",
+    "PresetTexts": "recommend.joint",
     "Reduced": "recommend.reduction",  # its name in version 0.1
 }
 

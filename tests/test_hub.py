@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from builders import encoded, shop
+from presets import SEEN, SMALL, clip
 
 keras_hub = pytest.importorskip("keras_hub", reason='pip install "prodrec[hub]" brings it')
 import keras  # noqa: E402
@@ -19,23 +20,7 @@ from prodrec.models.backbones import BACKBONES, NETWORKS, known_backbone  # noqa
 from prodrec.recommend.embedders import Embedder  # noqa: E402
 from prodrec.recommend.joint import JointEmbedder  # noqa: E402
 
-SMALL = {"hidden_dim": 16, "num_layers": 1, "num_heads": 2, "intermediate_dim": 16}
-SEEN = {"patch_size": 8, "image_shape": (32, 32, 3)}
 TEXTS = ["red shoe", "a blue bag", "RED shoe"]
-
-
-def clip(folder):
-    "Write a CLIP of one layer with the letters as its words."
-    words = ["<|startoftext|>", "<|endoftext|>", "re", "red</w>", "ba", "bag</w>"]
-    words += [c + end for c in "abcdefghijklmnopqrstuvwxyz" for end in ("", "</w>")]
-    merges = ["r e", "re d</w>", "b a", "ba g</w>"]
-    tokens = keras_hub.models.CLIPTokenizer(dict(zip(words, range(99), strict=False)), merges)
-    scaling = keras_hub.layers.CLIPImageConverter(image_size=(32, 32), scale=1 / 127.5, offset=-1.0)
-    sees = keras_hub.models.CLIPVisionEncoder(**SEEN, **SMALL)
-    size = {"vocabulary_size": len(words), "embedding_dim": 16, "max_sequence_length": 16}
-    reads = keras_hub.models.CLIPTextEncoder(**size, **SMALL)
-    keras_hub.models.CLIPBackbone(sees, reads, 8).save_to_preset(folder)
-    keras_hub.models.CLIPPreprocessor(tokens, scaling, 16).save_to_preset(folder)
 
 
 def siglip(folder):

@@ -131,6 +131,17 @@ def sentences():
     return SentenceEmbedder(place, fields=("title",), engine="keras")
 
 
+def preset_texts():
+    pytest.importorskip("keras_hub")
+    from presets import clip
+
+    from prodrec.recommend.joint import JointEmbedder
+
+    place = tempfile.mkdtemp()
+    clip(place)
+    return JointEmbedder.from_preset(place).text[0]
+
+
 def word_index():
     from prodrec.recommend.sparse import WordIndex
 
@@ -239,6 +250,7 @@ MADE = {  # class → (an object, what it says: an array that must be the same a
     "SearchEmbedder": (search_embedder, embed),
     "SentenceEmbedder": (sentences, embed),
     "JointEmbedder": (joint, embed),
+    "PresetTexts": (preset_texts, embed),
     "WordIndex": (word_index, lambda w: w.scores(w.of_texts(["red", "shirt 1"]))),
     "Blend": (blend, score),
     "Profiles": (profiles, lambda p: p.popular(pd.Index(shop(45).ids))),

@@ -296,7 +296,7 @@ class JointEmbedder(_Joint):
     ) -> "JointEmbedder":
         """Return a published space, that needs no `fit`.
 
-        `ImportError` without the extra `hub`, `FileNotFoundError` where the preset cannot be had,
+        `ImportError` without the extra hub, `FileNotFoundError` where the preset cannot be had,
         `ValueError` for a network of pictures alone.
         """
         model, scaling = hub_network(preset)
