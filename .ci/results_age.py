@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,6 +29,12 @@ def notebook_of(name: str) -> Path | None:
     "Return the notebook that writes a results file."
     places = [ROOT / "nbs" / room / f"{name}.ipynb" for room in ("recipes", "benchmarks")]
     return next((p for p in places if p.exists()), None)
+
+
+def has_code(path: str, digest: str, commit: str) -> bool:
+    "Return False where the notebook of a commit has other code; True where the commit is unknown."
+    before = git("show", f"{commit}:{path}")
+    return not before or code_digest(before) == digest
 
 
 def earlier_parts(results: dict, same_code: Callable[[str], bool]) -> dict[str, str]:
@@ -50,12 +57,7 @@ def outdated() -> list[str]:
         written = git(
             "log", "-1", "--format=%H %cs", "--", file.relative_to(ROOT).as_posix()
         ).split()
-        now = code_digest(notebook.read_text(encoding="utf-8"))
-
-        def same_code(commit: str, path: str = path, now: str = now) -> bool:
-            before = git("show", f"{commit}:{path}")
-            return not before or code_digest(before) == now
-
+        same_code = partial(has_code, path, code_digest(notebook.read_text(encoding="utf-8")))
         if written and not same_code(written[0]):
             found.append(
                 f"nbs/results/{file.name} is of {written[1]}, and the code of {path} has changed "

@@ -117,7 +117,7 @@ SAVED_IN = _MODULES | {
     "MetricEmbedder": "recommend.metric_learning",
     "PgVectorIndex": "recommend.pgvector",
     "PCAEmbedder": "recommend.reduction",
-    "PresetTexts": "recommend.joint",
+    "PresetTextEmbedder": "recommend.joint",
     "Reduced": "recommend.reduction",  # its name in version 0.1
 }
 

@@ -14,9 +14,11 @@ keras_hub = pytest.importorskip("keras_hub", reason='pip install "prodrec[hub]" 
 import keras  # noqa: E402
 
 from prodrec import ImageClassifier, ImageEmbedder, Recommender  # noqa: E402
+from prodrec.apps.commands import checked_network  # noqa: E402
 from prodrec.data.catalog import Catalog  # noqa: E402
 from prodrec.models import hub  # noqa: E402
 from prodrec.models.backbones import BACKBONES, NETWORKS, known_backbone  # noqa: E402
+from prodrec.models.networks import network_entry  # noqa: E402
 from prodrec.recommend.embedders import Embedder  # noqa: E402
 from prodrec.recommend.joint import JointEmbedder  # noqa: E402
 
@@ -164,14 +166,16 @@ def test_a_preset_is_a_backbone_like_any_other(name, presets, registered, tmp_pa
 
 def test_what_a_picture_becomes():
     maps, tokens = np.ones((2, 3, 4, 5)), np.arange(24.0).reshape(2, 3, 4)
-    assert hub.one_vector(maps).shape == (2, 5)
-    assert np.array_equal(hub.one_vector(tokens), tokens[:, 0])
-    assert hub.one_vector(tokens[:, 0]).shape == (2, 4)
+    assert hub.pooled(maps).shape == (2, 5)
+    assert np.array_equal(hub.pooled(tokens), tokens[:, 0])
+    assert hub.pooled(tokens[:, 0]).shape == (2, 4)
 
 
 def test_names_are_known_before_anything_is_fetched(registered):
     assert known_backbone("dinov2small") == "dinov2small" and BACKBONES.dim["dinov2small"] == 384
     assert not hub.register_known("vgg61")
+    assert network_entry("dinov2base").size == 224  # asked for before anything else
+    assert checked_network("siglip2base", []) == "siglip2base"
     with pytest.raises(ValueError, match="'vgg61' is unknown"):
         known_backbone("vgg61")
 
@@ -182,7 +186,7 @@ def test_what_cannot_be_had_is_said(presets, monkeypatch):
     with pytest.raises(ValueError, match="DINOV2Backbone, which reads no words"):
         JointEmbedder.from_preset(presets / "dino")
     with pytest.raises(ValueError, match="no preprocessor 'os'"):
-        hub.loaded_preparation(presets / "clip", "os")
+        hub.load_preprocessor(presets / "clip", "os")
     monkeypatch.setitem(sys.modules, "keras_hub", None)
     with pytest.raises(ImportError, match=r'pip install "prodrec\[hub\]"'):
         JointEmbedder.from_preset("clip_vit_base_patch32")

@@ -197,20 +197,20 @@ def uneven(n, dim=256):
     return unit_rows(grouped(n, dim) * np.float32(np.linspace(1, 0.02, dim) ** 4))
 
 
-def test_vectors_of_uneven_numbers_are_turned_first(monkeypatch):
+def test_vectors_of_uneven_numbers_are_rotated_first(monkeypatch):
     "One bit of each number says little where few numbers matter; a rotation makes them alike."
     x, margins = uneven(6_000), {}
-    for most in (quantized.TURNED, 0):
-        monkeypatch.setattr(quantized, "TURNED", most)
+    for most in (quantized.ROTATED, 0):
+        monkeypatch.setattr(quantized, "ROTATED", most)
         margins[most] = QuantizedIndex(many=1).add(x).margin.value
-    turned, plain = margins.values()
-    assert turned < 0.6 * plain
+    rotated, plain = margins.values()
+    assert rotated < 0.6 * plain
 
 
-def test_turned_vectors_find_themselves_up_to_the_longest():
+def test_rotated_vectors_find_themselves_up_to_the_longest():
     "The scan sums in 16 bits: a sum that does not fit would hide the nearest."
     rng = np.random.default_rng(0)
-    x = unit_rows(rng.normal(size=(2_000, quantized.TURNED)).astype(np.float32) + 0.2)
+    x = unit_rows(rng.normal(size=(2_000, quantized.ROTATED)).astype(np.float32) + 0.2)
     codes = quantized.make_codes(FaissIndex(approximate=False).add(x))
     assert quantized.are_codes(codes) and type(codes) is faiss.IndexPreTransform
     _, places = quantized.scan_codes(codes, x, 5)
@@ -222,7 +222,7 @@ def test_turned_vectors_find_themselves_up_to_the_longest():
 
 def test_codes_of_before_are_read_and_others_are_not(pair, tmp_path, monkeypatch):
     x = grouped(3_000)
-    monkeypatch.setattr(quantized, "TURNED", 0)  # as they were
+    monkeypatch.setattr(quantized, "ROTATED", 0)  # as they were
     QuantizedIndex(many=1).add(x).save(tmp_path / "before")
     monkeypatch.undo()
     before = QuantizedIndex.load(tmp_path / "before")

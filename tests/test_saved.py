@@ -250,7 +250,7 @@ MADE = {  # class → (an object, what it says: an array that must be the same a
     "SearchEmbedder": (search_embedder, embed),
     "SentenceEmbedder": (sentences, embed),
     "JointEmbedder": (joint, embed),
-    "PresetTexts": (preset_texts, embed),
+    "PresetTextEmbedder": (preset_texts, embed),
     "WordIndex": (word_index, lambda w: w.scores(w.of_texts(["red", "shirt 1"]))),
     "Blend": (blend, score),
     "Profiles": (profiles, lambda p: p.popular(pd.Index(shop(45).ids))),

@@ -273,15 +273,15 @@ def checked_network(
 
     with without_greetings():
         from prodrec.models.classifier import ImageClassifier
-        from prodrec.models.networks import find_network, networks
+        from prodrec.models.networks import find_network, is_network, networks
 
     if network == "auto":
         taken = {k: v for k, v in parameters((kind or ImageClassifier).__init__).items()}
         fixed = ("self", "network", "image_size", "target", "seed", "batch_size", "minutes")
         check_settings(settings, {k: v for k, v in taken.items() if k not in fixed})
         return network
-    names = networks() if known is None else known
-    if network not in names:
+    if not (is_network(network) if known is None else network in known):
+        names = networks() if known is None else known
         near = get_close_matches(network, names, 1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         told = f"`network` {network!r} is unknown{hint}: choose one of {', '.join(sorted(names))}"

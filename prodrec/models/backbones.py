@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 
 from . import keras, layers
-from .networks import load_plugins, of_hub, register_network
+from .networks import load_plugins, register_from_hub, register_network
 from ..stats import unit_rows
 
 # %% auto #0
 __all__ = ['BACKBONES', 'FILES', 'NETWORKS', 'PREPARATIONS', 'known_backbone', 'prepare', 'backbone', 'inside_size', 'check_seen',
-           'features', 'transfer', 'register_backbone', 'agreement']
+           'prepared_pictures', 'features', 'transfer', 'register_backbone', 'agreement']
 
 # %% ../../nbs/21a_models.backbones.ipynb #0012
 _COLUMNS = ["parameters", "dim", "size", "smallest", "pixels", "licence", "unfreeze"]
@@ -36,7 +36,7 @@ def known_backbone(
     """Return `name`; `ValueError` with all names where no backbone has it."""
     if name not in BACKBONES.index:
         load_plugins("prodrec.backbones")
-    if name not in BACKBONES.index and not of_hub(name):
+    if name not in BACKBONES.index and not register_from_hub(name):
         names = ", ".join(BACKBONES.index)
         raise ValueError(
             f"`name` {name!r} is unknown: choose one of {names}, "
@@ -184,6 +184,19 @@ def _check_dim(name: str, found: int | None):
         )
 
 # %% ../../nbs/21a_models.backbones.ipynb #0032
+def prepared_pictures(
+    inputs,  # Keras tensor of pictures, uint8 (n, height, width, 3)
+    name: str,  # one of `BACKBONES`
+    resize: tuple[int, int] | str | None = "auto",  # as in `features`
+    weights: str | Path | None = "imagenet",  # "imagenet", a path, or None
+):
+    """Return the Keras tensor that a backbone takes, of the size and the range that it knows."""
+    size = inside_size(name, inputs.shape[1:3], resize, weights is not None)
+    check_seen(name, size or inputs.shape[1:3], weights is not None)
+    x = inputs if size is None else layers.Resizing(*size, interpolation="bilinear")(inputs)
+    return prepare(x, name)
+
+# %% ../../nbs/21a_models.backbones.ipynb #0033
 def features(
     name: str,  # one of `BACKBONES`
     image_size: tuple[int, int],  # (height, width) of the pictures that come in
@@ -196,17 +209,14 @@ def features(
     Raises `ValueError` where the backbone gets to see less than 32 x 32.
     """
     base = backbone(name, weights, alpha)
-    resize = inside_size(name, image_size, resize, weights is not None)
-    check_seen(name, resize or image_size, weights is not None)
     inputs = keras.Input((*image_size, 3), dtype="uint8")
-    x = inputs if resize is None else layers.Resizing(*resize, interpolation="bilinear")(inputs)
-    x = base(prepare(x, name), training=False)
+    x = base(prepared_pictures(inputs, name, resize, weights), training=False)
     if alpha == 1:
         _check_dim(name, x.shape[-1])
     last = layers.GlobalAveragePooling2D if len(x.shape) == 4 else layers.Identity
     return keras.Model(inputs, last(name="bottleneck")(x))
 
-# %% ../../nbs/21a_models.backbones.ipynb #0033
+# %% ../../nbs/21a_models.backbones.ipynb #0034
 def transfer(
     image_size: tuple[int, int],  # (height, width) of the pictures that come in
     n_classes: int,  # number of labels
@@ -227,7 +237,7 @@ def transfer(
     decided = layers.Dense(n_classes, activation="softmax", dtype="float32", name="probabilities")
     return keras.Model(base.input, decided(x))
 
-# %% ../../nbs/21a_models.backbones.ipynb #0035
+# %% ../../nbs/21a_models.backbones.ipynb #0036
 def register_backbone(
     name: str,  # by which it is asked for; another one of that name is replaced
     build: Callable,  # weights ("imagenet" or None) -> keras.Model, pixels to maps or vectors
@@ -258,7 +268,7 @@ def register_backbone(
     FILES[name] = dict(files or {})
     register_network(name, NETWORKS[name], size, size // 2, **training)
 
-# %% ../../nbs/21a_models.backbones.ipynb #0039
+# %% ../../nbs/21a_models.backbones.ipynb #0040
 def _application(name: str) -> Callable:
     "Return the builder of a network of `keras.applications` for pictures of any size."
 
@@ -271,7 +281,7 @@ def _application(name: str) -> Callable:
 
     return in_widths if name.startswith("MobileNet") else build
 
-# %% ../../nbs/21a_models.backbones.ipynb #0040
+# %% ../../nbs/21a_models.backbones.ipynb #0041
 register_backbone(
     "vgg16",
     _application("VGG16"),
@@ -302,7 +312,7 @@ register_backbone(
     files={1.0: "efficientnetv2-b0_notop.h5"},
 )
 
-# %% ../../nbs/21a_models.backbones.ipynb #0041
+# %% ../../nbs/21a_models.backbones.ipynb #0042
 _V2 = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_224_no_top.h5"
 _V1, _WIDTHS = "mobilenet_{}_224_tf_no_top.h5", (1.0, 0.75, 0.5, 0.25)
 register_backbone(
@@ -335,7 +345,7 @@ register_backbone(
     files={1.0: "convnext_tiny_notop.h5"},
 )
 
-# %% ../../nbs/21a_models.backbones.ipynb #0053
+# %% ../../nbs/21a_models.backbones.ipynb #0055
 def agreement(
     a: np.ndarray,  # (n, d), the vectors of some pictures
     b: np.ndarray,  # (n, d), other vectors of the same pictures in the same order

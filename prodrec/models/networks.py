@@ -20,8 +20,8 @@ from .pixels import augmentation
 
 # %% auto #0
 __all__ = ['PRESETS', 'TRAINING_PRESETS', 'cnn', 'residual', 'mobile', 'Network', 'register_network', 'load_plugins', 'networks',
-           'of_hub', 'find_network', 'network_entry', 'network_name', 'check_options', 'split_frozen',
-           'embedding_network', 'network_alone', 'as_functional', 'suitable_size']
+           'register_from_hub', 'is_network', 'find_network', 'network_entry', 'network_name', 'check_options',
+           'split_frozen', 'embedding_network', 'network_alone', 'as_functional', 'suitable_size']
 
 # %% ../../nbs/21_models.networks.ipynb #0011
 def _augmented(x, flip: bool, shift: float, rotation: float, zoom: float):
@@ -237,13 +237,20 @@ def networks() -> dict[str, Callable]:
     return {name: network.build for name, network in _REGISTERED.items()}
 
 # %% ../../nbs/21_models.networks.ipynb #0042
-def of_hub(
+def register_from_hub(
     name: str,  # maybe of a network of KerasHub
 ) -> bool:
-    """Return whether KerasHub has a network of that name, and make it available."""
+    """Make a network of KerasHub available by its name; return whether there is one."""
     return importlib.import_module("prodrec.models.hub").register_known(name)
 
 # %% ../../nbs/21_models.networks.ipynb #0043
+def is_network(
+    name: str,  # any text
+) -> bool:
+    """Return True for the name of a network for pictures; one of KerasHub becomes available."""
+    return name in networks() or register_from_hub(name)
+
+# %% ../../nbs/21_models.networks.ipynb #0044
 def find_network(
     network: str | Callable,  # a name, or a function, which is returned as it is
     known: dict[str, Callable] | None = None,  # networks by name; None: those for pictures
@@ -252,9 +259,8 @@ def find_network(
     if callable(network):
         return network
     if known is None:
+        is_network(network)  # makes one of KerasHub available
         known = networks()
-        if network not in known and of_hub(network):
-            known = networks()
     if network not in known:
         names = ", ".join(sorted(known))
         raise ValueError(
@@ -263,16 +269,16 @@ def find_network(
         )
     return known[network]
 
-# %% ../../nbs/21_models.networks.ipynb #0048
+# %% ../../nbs/21_models.networks.ipynb #0049
 def network_entry(
     network: str | Callable,  # a name or a function
 ) -> Network:
     """Return what is registered of a network; for a function of your own, the defaults."""
-    if isinstance(network, str) and network in networks():
+    if isinstance(network, str) and is_network(network):
         return _REGISTERED[network]
     return Network(network, 96, 32, {})
 
-# %% ../../nbs/21_models.networks.ipynb #0049
+# %% ../../nbs/21_models.networks.ipynb #0050
 def network_name(
     network: str | Callable,  # a name, a function or a `functools.partial` of one
 ) -> str:
@@ -281,7 +287,7 @@ def network_name(
     named = getattr(function, "__name__", type(function).__name__)
     return network if isinstance(network, str) else named
 
-# %% ../../nbs/21_models.networks.ipynb #0052
+# %% ../../nbs/21_models.networks.ipynb #0053
 def check_options(
     build: Callable,  # a network function
     options: dict,  # names and values
@@ -293,7 +299,7 @@ def check_options(
         names = [p for p in inspect.signature(build).parameters][2:]
         raise TypeError(f"{e}; this network takes {', '.join(names) or 'no options'}") from e
 
-# %% ../../nbs/21_models.networks.ipynb #0055
+# %% ../../nbs/21_models.networks.ipynb #0056
 def split_frozen(
     model: keras.Model,  # from inputs to probabilities
 ) -> tuple[keras.Model | None, keras.Model]:
@@ -307,7 +313,7 @@ def split_frozen(
     features = model.get_layer("bottleneck").output
     return keras.Model(model.input, features), keras.Model(features, model.output)
 
-# %% ../../nbs/21_models.networks.ipynb #0058
+# %% ../../nbs/21_models.networks.ipynb #0059
 def embedding_network(
     model: keras.Model,  # from inputs to probabilities
 ) -> keras.Model:
@@ -317,14 +323,14 @@ def embedding_network(
     out = model.get_layer("embedding").output if "embedding" in names else model.layers[-1].input
     return keras.Model(model.input, out)
 
-# %% ../../nbs/21_models.networks.ipynb #0059
+# %% ../../nbs/21_models.networks.ipynb #0060
 def network_alone(
     model: keras.Model,  # compiled or not
 ) -> keras.Model:
     """Return the same layers without the optimizer and the loss they were trained with."""
     return keras.Model(model.input, model.output, name=model.name)
 
-# %% ../../nbs/21_models.networks.ipynb #0062
+# %% ../../nbs/21_models.networks.ipynb #0063
 def as_functional(
     model: keras.Model,  # any network
 ) -> keras.Model:
@@ -338,7 +344,7 @@ def as_functional(
     copy.set_weights(model.get_weights())
     return copy
 
-# %% ../../nbs/21_models.networks.ipynb #0065
+# %% ../../nbs/21_models.networks.ipynb #0066
 def suitable_size(
     sizes: Sequence[tuple[int, int]],  # (height, width) of some pictures
     network: str | Callable = "compact",  # a name or a function; it has its bounds

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 # %% auto #0
 __all__ = ['WEIGHTS_HOST', 'FETCHED', 'PARTS', 'parse_part', 'keras_cache', 'kept_parts', 'online', 'without_downloads',
-           'usable_parts', 'impatient', 'prepared_pictures', 'part_features', 'as_parts', 'probe_features',
-           'power_root', 'probe', 'split_parts', 'swift_features', 'is_probe']
+           'usable_parts', 'impatient', 'part_features', 'as_parts', 'probe_features', 'power_root', 'probe',
+           'split_parts', 'swift_features', 'is_probe']
 
 # %% ../../nbs/21b_models.probe.ipynb #0008
 import os
@@ -25,10 +25,8 @@ from prodrec.models.backbones import (
     BACKBONES,
     FILES,
     backbone,
-    check_seen,
-    inside_size,
     known_backbone,
-    prepare,
+    prepared_pictures,
 )
 from .engines import Swift
 from .features import bottleneck
@@ -125,19 +123,6 @@ def impatient(
         socket.setdefaulttimeout(before)
 
 # %% ../../nbs/21b_models.probe.ipynb #0026
-def prepared_pictures(
-    inputs,  # Keras tensor of pictures, uint8 (n, height, width, 3)
-    name: str,  # one of `BACKBONES`
-    resize: tuple[int, int] | str | None = "auto",  # as in `models.backbones.features`
-    weights: str | Path | None = "imagenet",  # "imagenet", a path, or None
-):
-    """Return the Keras tensor that a backbone takes, of the size and the range that it knows."""
-    size = inside_size(name, inputs.shape[1:3], resize, weights is not None)
-    check_seen(name, size or inputs.shape[1:3], weights is not None)
-    x = inputs if size is None else layers.Resizing(*size, interpolation="bilinear")(inputs)
-    return prepare(x, name)
-
-# %% ../../nbs/21b_models.probe.ipynb #0028
 def part_features(
     inputs,  # Keras tensor of pictures, uint8 (n, height, width, 3)
     part: str,  # name or name:alpha of a backbone
@@ -155,7 +140,7 @@ def part_features(
         return seen
     return layers.Average()([seen, mean(base(ops.flip(x, axis=2), training=False))])
 
-# %% ../../nbs/21b_models.probe.ipynb #0029
+# %% ../../nbs/21b_models.probe.ipynb #0027
 PARTS = ("mobilenetv2",)  # where nothing is said
 
 
@@ -165,7 +150,7 @@ def as_parts(
     """Return backbones as a tuple."""
     return (parts,) if isinstance(parts, str) else tuple(parts)
 
-# %% ../../nbs/21b_models.probe.ipynb #0030
+# %% ../../nbs/21b_models.probe.ipynb #0028
 def probe_features(
     image_size: tuple[int, int],  # (height, width) of the pictures that come in
     parts: Sequence[str] = PARTS,  # backbones, each as name or name:alpha
@@ -182,7 +167,7 @@ def probe_features(
     both = layers.Concatenate if len(seen) > 1 else layers.Identity
     return keras.Model(inputs, both(name="bottleneck")(seen if len(seen) > 1 else seen[0]))
 
-# %% ../../nbs/21b_models.probe.ipynb #0033
+# %% ../../nbs/21b_models.probe.ipynb #0031
 def power_root(
     x,  # numpy array or Keras tensor of features
 ):
@@ -191,7 +176,7 @@ def power_root(
         return (np.sign(x) * np.sqrt(np.abs(x))).astype(np.float32)
     return ops.sign(x) * ops.sqrt(ops.abs(x))
 
-# %% ../../nbs/21b_models.probe.ipynb #0034
+# %% ../../nbs/21b_models.probe.ipynb #0032
 def probe(
     image_size: tuple[int, int],  # (height, width) of the pictures that come in
     n_classes: int,  # number of labels
@@ -214,10 +199,10 @@ def probe(
     decided = layers.Dense(n_classes, activation="softmax", **how)
     return keras.Model(frozen.input, decided(power_root(frozen.output)))
 
-# %% ../../nbs/21b_models.probe.ipynb #0035
+# %% ../../nbs/21b_models.probe.ipynb #0033
 register_network("probe", probe, size=224, smallest=32)
 
-# %% ../../nbs/21b_models.probe.ipynb #0038
+# %% ../../nbs/21b_models.probe.ipynb #0036
 def split_parts(
     frozen: keras.Model,  # from `probe_features`
 ) -> list[keras.Model]:
@@ -227,7 +212,7 @@ def split_parts(
         return [frozen]
     return [keras.Model(frozen.input, layers.Identity()(x)) for x in last.input]
 
-# %% ../../nbs/21b_models.probe.ipynb #0039
+# %% ../../nbs/21b_models.probe.ipynb #0037
 def swift_features(
     frozen: keras.Model,  # from `probe_features`
     pixels: Pixels,  # the pictures
@@ -239,7 +224,7 @@ def swift_features(
         [bottleneck(p, pixels, batch_size, engine=Swift(p))[:] for p in parts], axis=1
     )
 
-# %% ../../nbs/21b_models.probe.ipynb #0042
+# %% ../../nbs/21b_models.probe.ipynb #0040
 def is_probe(
     classifier,  # an `ImageClassifier`
 ) -> bool:

@@ -11,20 +11,13 @@ import numpy as np
 import pandas as pd
 
 from . import keras, layers, ops
-from .backbones import BACKBONES
+from .backbones import BACKBONES, prepared_pictures
 from .choice import timed
 from .engines import Swift
 from .features import bottleneck
 from .networks import split_frozen
 from .pixels import Pixels
-from prodrec.models.probe import (
-    PARTS,
-    as_parts,
-    parse_part,
-    prepared_pictures,
-    split_parts,
-    swift_features,
-)
+from .probe import PARTS, as_parts, parse_part, split_parts, swift_features
 from .trainer import Rows
 from .training import make_optimizer, run_training, smoothed_crossentropy
 

@@ -419,7 +419,8 @@ class _PgVectors(Index):
 
     def _graph_for(self, cursor, n: int):
         "Make the graph where `n` vectors need one and there is none."
-        if self._graph or self.approximate is False or not (self.approximate or n >= MANY_ROWS):
+        wanted = n >= MANY_ROWS if self.approximate is None else self.approximate and n
+        if self._graph or not wanted:
             return
         cursor.execute("SELECT set_config('maintenance_work_mem', %s, true)", [self.build_memory])
         cursor.execute(graph_sql(self.table, self.dtype))

@@ -280,24 +280,25 @@ class WordIndex(_Changing, Saved):
         column = self.columns.get(term, -1)
         return int(self.counts[column]) if column >= 0 else 0
 
-    def _apart(self, term: str) -> dict[tuple[str, str], float]:
-        "Return pairs of words that make a term together, with how likely each is meant."
-        found = {}
+    def _apart(self, term: str) -> list[tuple[float, list[tuple[int, float]]]]:
+        "Return two words that make a term together, each pair with how likely it is meant."
+        found = []
         for n in range(1, len(term)):
             parts = term[:n], term[n:]
             number = any(part.isdigit() for part in parts)  # "75ml", "iphone15"
             least = min(self._count(part) for part in parts)
             if least and (number or min(map(len, parts)) > 2) and not FUNCTION_WORDS & {*parts}:
-                found[parts] = least * self.error
+                found.append((least * self.error, [(self.columns[part], 0.5) for part in parts]))
         return found
 
-    def _alike(self, term: str) -> dict[tuple[str], float]:
-        "Return words that look like a term, with how likely each is meant."
-        return {
-            (word,): self._count(word) * self.error ** round((1 - share) * len(term))
-            for word, share in self.spelling.similar(term, 50)
-            if word != term
-        }
+    def _alike(self, term: str) -> list[tuple[float, list[tuple[int, float]]]]:
+        "Return words that look like a term, each with how likely it is meant."
+        found = []
+        for word, share in self.spelling.similar(term, 50):
+            if word != term:
+                likely = self._count(word) * self.error ** round((1 - share) * len(term))
+                found.append((likely, [(self.columns[word], share ** (1 / self.power))]))
+        return found
 
     def _meant(self, term: str) -> list[tuple[int, float]]:
         """Return (column, share) of what a term stands for: itself, two words, or what looks alike.
@@ -308,17 +309,13 @@ class WordIndex(_Changing, Saved):
         own = self._count(term)
         if own and (len(term) < 6 or 1000 * own > max(len(self), 1000)):
             return [(self.columns[term], 1.0)]
-        likely = self._alike(term) | ({} if own else self._apart(term))
-        least = max(own, max(likely.values(), default=0) / 10)
-        best = sorted(likely, key=likely.get, reverse=True)[:3]
-        best = [words for words in best if likely[words] > least]
+        likely = self._alike(term) + ([] if own else self._apart(term))
+        likely.sort(key=lambda pair: -pair[0])
+        least = max([own, *(chance / 10 for chance, _ in likely)])
+        best = [meant for chance, meant in likely[:3] if chance > least]
         if best and len(best[0]) > 1:
-            return [(self.columns[word], 0.5) for word in best[0]]
-        alike = [words[0] for words in best if len(words) == 1]
-        shares = [1 - typing_errors(term, word) / len(term) for word in alike]
-        found = [
-            (self.columns[w], s ** (1 / self.power)) for w, s in zip(alike, shares, strict=True)
-        ]
+            return best[0]
+        found = [meant[0] for meant in best if len(meant) == 1]
         if own:  # a rare word that hundreds of products have with one letter changed: both
             return [(self.columns[term], 1.0)] + [pair for pair in found if pair[1] > 0.93]
         return found
