@@ -60,9 +60,54 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("recommend/answer", "pool *= 4", "(4 + 1)"): "another pace, the same answer",
     (
         "recommend/answer",
-        "if query.diversity and len(first):",
+        "if query.diversity:",
         "True",
     ): "without diversity the best come first anyway",
+    (
+        "data/split",
+        "cost = np.concatenate([np.full(n, -2.0), 1 - 2 * rest, np.full(n, 4.0)])",
+        "(2 + 1)",
+    ): "how many units lie above the floor is given: only their order counts",
+    (
+        "data/split",
+        "cost = np.concatenate([np.full(n, -2.0), 1 - 2 * rest, np.full(n, 4.0)])",
+        "(2.0 + 1)",
+    ): "up to the floor every unit is welcome, at this price too",
+    (
+        "data/split",
+        "whole = np.floor(exact + 1e-9).astype(int)",
+        "-",
+    ): "a whole number that was taken for less comes back as the largest rest",
+    (
+        "data/split",
+        'in_a = values.groupby("value", sort=False)["id_a"].agg(id_a="first", count="size")',
+        "True",
+    ): "it is looked up by value",
+    (
+        "recommend/metrics",
+        "return np.where(pairs > 0, 1 - twice / np.maximum(pairs, 1), np.nan)",
+        "(1 + 1)",
+    ): "two products are two pairs, and without a pair it is NaN",
+    (
+        "recommend/filters",
+        "near = get_close_matches(str(word), [str(w) for w in words], 1)",
+        "(1 + 1)",
+    ): "the first of two is taken",
+    (
+        "recommend/query",
+        "return sp.csr_matrix((weights / (total or 1.0))[None].astype(np.float32)) @ rows",
+        "(1.0 + 1)",
+    ): "zeros by two are zeros",
+    (
+        "models/calibration",
+        "out[rows[lost], best[lost]] = np.nextafter(out[lost].max(1), np.float32(2))",
+        "(2 + 1)",
+    ): "it says the direction alone",
+    (
+        "apps/guards",
+        'scope = {"type": "http", "method": method, "path": path, "client": ("127.0.0.1", 1)}',
+        "(1 + 1)",
+    ): "nobody reads the port of the client",
     (
         "recommend/metrics",
         "units = np.vstack([vectors / np.where(lengths > 0, lengths, 1), np.zeros(vectors.shape[1])])",  # noqa: E501
@@ -191,7 +236,8 @@ def sites(source: str) -> Iterator[Mutant]:
             return
         if isinstance(node, ast.keyword) and node.arg == "strict":
             return  # of `zip`: lengths that cannot differ are checked once more
-        if isinstance(node, ast.FunctionDef) and node.name in ("__repr__", "_repr_html_"):
+        shown = ("__repr__", "_repr_html_", "_said", "_shown")
+        if isinstance(node, ast.FunctionDef) and node.name in shown:
             return
         drawn = ("_draw", "_name_")  # what a figure looks like is looked at, not asserted
         if isinstance(node, ast.FunctionDef) and (

@@ -19,6 +19,7 @@ from prodrec.recommend.answer import (
     TIES,
     WIDE,
     allowed_products,
+    answer,
     candidates,
     is_enough,
     like_what,
@@ -741,3 +742,27 @@ def test_too_few_answers_are_explained(both, n, told):
     question = asked()
     assert shortage(shelf, Query(text="red", k=3, min_score=0.5), question, mask, n) == told
     assert shortage(shelf, Query(text="red", k=3), question, mask, n) == ""
+
+
+def test_pictures_and_words_are_embedded_where_they_are_not_yet(both):
+    shelf, query = both._look(), Query(text="red shirt", k=4)
+    (alone,) = answer(shelf, query)
+    (given,) = answer(shelf, query, embed_query(query, shelf.spaces))
+    same(alone, given)
+    (other,) = answer(shelf, query, embed_query(Query(text="blue mug"), shelf.spaces))
+    assert other.scores.tolist() != alone.scores.tolist()  # what is given is taken
+
+
+def test_what_one_product_shares_is_a_reason_and_what_two_share_is_not(both):
+    shelf, rows = both._look(), np.arange(3, 6)
+
+    def said(ids):
+        (question,) = read_questions(shelf, Query(id=ids), shelf.weights, {})
+        return reasons(shelf, question, rows, scores(shelf, question, rows))
+
+    shared = shelf.attributes.shared(rows, 0)
+    assert any(shared)
+    for told, facts in zip(said(["000"]), shared, strict=True):
+        assert all(fact in told for fact in facts)
+    for told, facts in zip(said(["000", "001"]), shared, strict=True):
+        assert not any(fact in told for fact in facts)

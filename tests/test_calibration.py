@@ -112,3 +112,29 @@ def test_the_temperature_that_was_put_in_is_found(true):
         for t in (found, *grid)
     ]
     assert found == pytest.approx(true, rel=0.05) and losses[0] <= min(losses[1:])
+
+
+def test_certainty_a_hair_above_one_is_in_the_last_bin():
+    table = calibration_table(np.array([np.nextafter(1.0, 2.0)]), np.array([True]), bins=4)
+    assert table.index.tolist() == [3]
+
+
+def test_a_temperature_of_one_is_the_same_table():
+    proba = random_proba(3)
+    assert with_temperature(proba, 1) is proba
+
+
+def test_only_answers_that_rounding_made_equal_are_set_apart():
+    half = np.float32(0.45)
+    proba = np.float32([[0.1, half, np.nextafter(half, np.float32(1))], [0.2, 0.7, 0.1]])
+    out = with_temperature(proba, 20)
+    plain = np.exp(np.log(proba.astype(float)) / 20)
+    plain = (plain / plain.sum(1, keepdims=True)).astype(np.float32)
+    assert plain[0, 1] == plain[0, 2]  # so the first would win
+    assert out[0, 2] == np.nextafter(plain[0, 1], np.float32(2))
+    np.testing.assert_allclose(out, plain, atol=1e-7)
+
+
+def test_the_search_goes_from_a_twentieth_to_twenty():
+    proba = np.tile(np.float32([0.9, 0.1]), (400, 1))
+    assert fit_temperature(proba, [0, 1] * 200) == pytest.approx(20, rel=0.01)

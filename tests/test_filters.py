@@ -13,8 +13,10 @@ from hypothesis import HealthCheck, given, settings
 
 from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
 from prodrec.recommend.filters import (
+    MAX_HINTS,
     absent_note,
     common_range,
+    end_of_day,
     filter_table,
     filter_values,
     is_plain,
@@ -370,3 +372,29 @@ def test_long_texts_are_no_hint():
     near = pd.Series(["a" * 60, "b" * 61])
     assert "the nearest is" in absent_note(near, "c", "a" * 58)
     assert "the nearest is" not in absent_note(near, "c", "b" * 58)
+
+
+def test_a_day_without_a_time_ends_with_its_last_microsecond():
+    days = pd.Series(pd.to_datetime(["2024-01-05 23:59:59.999999", "2024-01-06 00:00:00.000000"]), name="made")
+    last = pd.Timestamp("2024-01-05 23:59:59.999999")
+    assert end_of_day("2024-01-05", days) == last
+    zoned = days.dt.tz_localize("Asia/Tokyo")
+    assert end_of_day("2024-01-05", zoned) == last.tz_localize("Asia/Tokyo")
+    assert end_of_day("2024-01-05 08:00", days) == "2024-01-05 08:00"
+    assert where_mask(days.to_frame(), {"made": (None, "2024-01-05")}).tolist() == [True, False]
+
+
+def test_among_too_many_values_no_near_one_is_looked_for():
+    near = [f"shade {n}" for n in range(MAX_HINTS + 1)]
+    assert "the nearest is" not in absent_note(pd.Series(near), "c", "shade x")
+    assert "the nearest is" in absent_note(pd.Series(near[1:]), "c", "shade x")
+
+
+def test_texts_beside_other_things_make_no_filter():
+    assert filter_values(pd.Series(["a", "b", "a", ("b",)], name="size")) is None
+
+
+def test_conditions_that_are_values_stay_a_filter_that_can_be_read():
+    products = pd.DataFrame({"kind": ["mug", "cup"], "price": [1.0, 5.0]})
+    assert read_where(["kind=mug"], products) == {"kind": ["mug"]}
+    assert read_where(["price>=1", "price<=4"], products) == {"price": (1, 4)}

@@ -517,3 +517,69 @@ def test_a_refused_body_silences_the_application_until_something_was_said():
     for refused, status in ((None, 0), ("too large", 200), ("too large", 0)):
         asyncio.run(told(refused, status))
     assert sent == ["http.response.body"] * 2
+
+
+def test_a_body_whose_message_says_no_more_is_whole():
+    async def read(message):
+        async def receive():
+            return message
+
+        body = Body(receive, 10, 1.0)
+        await body.receive()
+        return body
+
+    body = asyncio.run(read({"type": "http.request", "body": b"x"}))
+    assert body._whole and body.each is False
+    assert not asyncio.run(read({"type": "http.request", "body": b"x", "more_body": True}))._whole
+
+
+def test_as_many_connections_as_are_allowed_may_stay():
+    async def run():
+        first = await connected(most=2, patience=9.0)
+        second = type(first)(first.config, ServerState(), {})
+        second.connections = first.connections
+        second.connection_made(Wire())
+        assert len(first.connections) == 2
+        assert not first.transport.done and not second.transport.done
+
+    asyncio.run(run())
+    assert (Impatient.patience, Impatient.linger, Impatient.drain) == (10, 2, 10)
+    assert Impatient.most == 2_000
+
+
+def test_an_application_that_has_not_started_answers_only_for_its_health():
+    guard = Guard(echo, Limits(), "secret", started=lambda: False)
+    status, body, headers = ask(guard, "GET", "/filters")
+    assert status == 503 and b"has not started" in body and headers["connection"] == "close"
+    assert ask(guard, "GET", "/health")[0] == 200
+    assert ask(guard, "GET", "/", host="evil.example")[0] == 400  # its own reason comes first
+
+
+def test_the_line_of_the_log_tells_milliseconds(monkeypatch):
+    monkeypatch.setattr(Exchange, "seconds", 2.0)
+    assert json.loads(Exchange(scope(), None, {}).line())["ms"] == 2000
+
+
+def test_a_guard_adds_nothing_to_an_answer_that_came_or_never_comes():
+    async def answers(app, body=b"x" * 20):
+        sent = []
+
+        async def send(message):
+            sent.append(message.get("status", message["type"]))
+
+        async def receive():
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        asked = scope("POST", "/recommend") | {"type": "http"}
+        await guarded(app, max_json=10)(asked, receive, send)
+        return sent
+
+    async def silent(scope, receive, send):
+        pass
+
+    async def hasty(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await receive()
+
+    assert asyncio.run(answers(silent)) == []
+    assert asyncio.run(answers(hasty)) == [200]  # the body was too large, after the answer

@@ -21,6 +21,7 @@ from prodrec.recommend.metrics import (
     evaluate_ranking,
     exposure_table,
     hit_rate_at_k,
+    metric_table,
     miscalibration,
     ndcg_at_k,
     novelty,
@@ -301,3 +302,15 @@ def test_the_means_of_lists_by_hand():
     with pytest.raises(ValueError, match="`n_users` must be"):
         novelty([["a"]], pd.Series(dtype=float), 0)
     assert novelty([["a"]], pd.Series(dtype=float), 1).tolist() == [0]
+
+
+def test_the_ratio_of_exposure_is_to_what_is_expected():
+    labels = pd.Series({"a": "x", "b": "y"})
+    table = exposure_table([["a"], ["a"], ["b"]], labels, pd.Series({"x": 1, "y": 3}))
+    assert table["ratio"].to_dict() == pytest.approx({"x": (2 / 3) / 0.25, "y": (1 / 3) / 0.75})
+
+
+def test_a_table_is_drawn_with_seed_zero_where_nothing_is_said():
+    values = {"recall": np.random.default_rng(0).random(30)}
+    pd.testing.assert_frame_equal(metric_table(values), metric_table(values, seed=0))
+    assert not metric_table(values).equals(metric_table(values, seed=1))

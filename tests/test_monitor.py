@@ -543,3 +543,23 @@ def catalog_of_two():
     colours = {"white": (255, 255, 255), "red": (255, 0, 0)}
     pictures = [encoded(np.full((40, 40, 3), c, np.uint8), "PNG") for c in colours.values()]
     return Catalog(pd.DataFrame({"image": pictures}, index=list(colours)))
+
+
+def test_names_are_rare_by_the_smaller_sample():
+    "Ten of a name in 880 are expected less than once in the 80 new ones, and many times in 800."
+    old = pd.Series(["a"] * 400 + ["b"] * 380 + ["c"] * 10 + ["d"] * 10)
+    fresh = pd.Series(["a"] * 30 + ["b"] * 40 + ["c"] * 6 + ["d"] * 4)
+    counts = np.array([[400, 30], [380, 40], [20, 10]])
+    assert monitor._names_p(old, fresh)[0] == pytest.approx(chi2_contingency(counts).pvalue)
+
+
+def test_a_single_rare_name_is_a_row_of_its_own():
+    old, fresh = pd.Series(["a"] * 40 + ["b"] * 40), pd.Series(["a"] * 40 + ["b"] * 40 + ["c"])
+    counts = np.array([[40, 40], [40, 40], [0, 1]])
+    assert monitor._names_p(old, fresh)[0] == pytest.approx(chi2_contingency(counts).pvalue)
+
+
+def test_events_may_be_a_table():
+    events = pd.DataFrame({"user": list("abc"), "id": "a", "event": ["like", "like", "dislike"]})
+    events["time"] = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-03"])
+    pd.testing.assert_frame_equal(quality(events), quality(History(events)))

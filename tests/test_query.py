@@ -1,5 +1,7 @@
 """A query: its arguments are checked where it is made, and nowhere later."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -491,3 +493,68 @@ def test_words_that_nobody_knows_say_nothing(in_words):
     query = Query(text="zzzz")
     with pytest.raises(ValueError, match="says nothing"):
         read_questions(in_words, query, in_words.weights, embed_query(query, in_words.spaces))
+
+
+def test_a_question_in_words():
+    mask = np.ones(3, bool)
+    asked = Query(image=["a.jpg", "b.jpg"], text="red mug", where=mask, k=5)
+    told = {"image=2 pictures", "text='red mug'", "k=5", "where=a mask or a function"}
+    assert set(query_words(asked)) == told
+    plain = Query(id="1", where={"colour": "red"})
+    assert set(query_words(plain)) == {"id='1'", f"k={plain.k}", "where={'colour': 'red'}"}
+    (long,) = [w for w in query_words(Query(text="x" * 90)) if w.startswith("text")]
+    assert long == "text='" + "x" * 68 + "…"
+    assert "id=['1', '2']" in query_words(Query(id=["1", "2"]))
+
+
+def test_a_model_that_knows_content_has_said_what_a_user_likes(both):
+    shelf = both._look()
+    made = SimpleNamespace(
+        profiles=SimpleNamespace(knows_content=True),
+        **{name: getattr(shelf, name) for name in ("vectors", "spaces", "catalog", "parts")},
+    )
+    none = np.zeros((0, shelf.spaces.dim), np.float32)
+    profile = SimpleNamespace(disliked=["004"])
+    liked = pd.Series({"000": 1.0})
+
+    def found(items, history, knows=True):
+        made.profiles.knows_content = knows
+        asked = SimpleNamespace(history=history, profiles=[(profile, 1.0)], liked=liked)
+        return direction(made, asked, items, none, none)
+
+    spoken, items = np.zeros(45), shelf.vectors(["001"])
+    assert not found(none, spoken).any()
+    away = found(none, spoken, knows=False)
+    assert away.any() and np.array_equal(away, found(none, None))
+    pushed = found(items, spoken)  # a product is asked for: what is disliked still counts
+    assert np.array_equal(pushed, found(items, spoken, knows=False))
+    plain = direction(shelf, spaces_question(shelf, id="001"), items, none, none)
+    assert not np.allclose(pushed, plain)
+
+
+def test_a_shelf_takes_weights_and_a_question_hides_nothing_by_itself(both):
+    shelf = both._look()
+    made = Shelf(shelf.catalog, shelf.index, shelf.spaces, weights={"image": 3.0, "text": 0.5})
+    assert made.weights == {"image": 3.0, "text": 0.5}
+    assert Question([], [], [], [], False).hidden.shape == (0,)
+
+
+def test_what_a_user_looked_at_is_hidden_only_where_it_is_the_question():
+    events = pd.DataFrame({"user": "u", "id": ["000", "008"], "event": ["view", "purchase"]})
+    made = Recommender(text=TfidfEmbedder()).fit(shop(45), History(events))
+    shelf = made._look()
+
+    def hidden(**options) -> list[str]:
+        return [shelf.names[n] for n in spaces_question(shelf, user="u", **options).hidden]
+
+    assert hidden() == ["000", "008"] and hidden(text="red") == ["008"]
+
+
+def test_words_and_vectors_share_the_score_of_a_space(in_words):
+    query = Query(text="red mug")
+    (question,) = read_questions(
+        in_words, query, in_words.weights, embed_query(query, in_words.spaces)
+    )
+    exact = in_words.spaces.word_shares["words"]
+    assert 0 < exact < 1
+    assert np.linalg.norm(question.vector) == pytest.approx(1 - exact, abs=1e-5)

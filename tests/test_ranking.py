@@ -187,3 +187,15 @@ def test_the_same_product_twice_is_one_by_default():
     two = np.array([[1, 0], [np.cos(0.09), np.sin(0.09)], [0, 1]], np.float32)
     assert np.cos(0.09) > NEAR_DUPLICATE > np.cos(0.11)
     assert deduplicate(two).tolist() == [0, 0, 2]
+
+
+def test_a_row_counts_as_known_where_it_has_any_number():
+    np.testing.assert_allclose(mean_known([[1, 0], [0, 1], [0, 0]]), [0.5, 0.5])
+
+
+def test_variety_where_nothing_is_said():
+    rng = np.random.default_rng(0)
+    scores, vectors = rng.random(12), rng.normal(size=(12, 3))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    chosen = {d: mmr(scores, vectors, 8, d).tolist() for d in (0, 0.3, 1)}
+    assert mmr(scores, vectors, 8).tolist() == chosen[0.3] not in (chosen[0], chosen[1])

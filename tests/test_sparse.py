@@ -301,3 +301,22 @@ def test_several_products_come_and_one_changes_at_once():
     made.change([1], new, [True, False, True])
     found = {text: made.search(text, 1)[0][0, 0] for text in ("green", "white", "black", "red")}
     assert found == {"green": 3, "white": 1, "black": 4, "red": 0} and len(made) == 5
+
+
+def test_a_field_without_words_is_of_length_one():
+    made = WordIndex(("title", "description")).fit(catalog_of(["red cap"]))
+    assert made.means == [2.0, 1.0] and made.search("cap", 1)[1][0, 0] == pytest.approx(1)
+
+
+def test_both_words_of_two_written_together_are_known():
+    made = WordIndex(("title",)).fit(catalog_of(["red shirt"] * 30 + ["blue cap"]))
+    assert made.of_texts(["zzzshirt"]).nnz == 0 and made._apart("zzzshirt") == []
+    ((likely, pair),) = made._apart("capshirt")
+    assert likely == 1 * made.error  # of the rarer one
+    assert pair == [(made.columns["cap"], 0.5), (made.columns["shirt"], 0.5)]
+
+
+def test_a_rare_word_counts_once_beside_what_looks_like_it():
+    made = WordIndex(("title",)).fit(catalog_of(MISSPELLED))
+    shares = dict(made._meant("perfum"))
+    assert shares[made.columns["perfum"]] == 1.0 and 0.93 < shares[made.columns["perfume"]] < 1

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from prodrec.data.catalog import Catalog
 from prodrec.data.split import (
     _cuts,
+    _place,
     _side,
     classes_of,
     encode_labels,
@@ -373,3 +374,31 @@ def test_pairs_alone_come_out_exactly():
 def test_every_part_of_the_years_has_a_time_of_its_own():
     assert _cuts(np.array([90, 95, 100]), np.array([0.1, 0.1, 0.8])) == [0, 1]
     assert _cuts(np.array([10, 50, 100]), np.array([0.5, 0.5])) == [1]
+
+
+def test_the_validation_of_an_official_split_is_drawn_with_seed_zero():
+    sides = pd.DataFrame({"side": ["train"] * 40 + ["test"] * 4})
+    made = Catalog(sides.assign(category="c", title="t"))
+    ids = official_sides(made)["validation"].ids
+    assert ids == official_sides(made, seed=0)["validation"].ids
+    assert ids != official_sides(made, seed=1)["validation"].ids
+
+
+def test_equal_titles_are_parted_unless_that_is_asked_for():
+    titles = ["mug", "cap", "mug", "hat"]
+    table = pd.DataFrame({"title": titles, "year": [2001, 2002, 2003, 2004]}, list("abcd"))
+    made = Catalog(table.assign(category="c"))
+
+    def kept(*args, **options) -> int:
+        return sum(len(side) for side in split_by_time(made, "year", *args, **options).values())
+
+    assert kept((0.5, 0.5), None) == 4 and kept((0.5, 0.5), None, titles=True) == 3
+    parts = {"old": [2001, 2002], "new": [2003, 2004]}
+    sides = split_by_value(made, "year", parts, groups=None)
+    assert [len(side) for side in sides.values()] == [2, 2]
+    assert len(split(made, sizes=(0.5, 0.5), groups=None)["train"]) == 2
+
+
+def test_large_groups_are_placed_before_small_ones():
+    blocks = pd.DataFrame({"label": 0, "n": [2, 3], "chance": [0.1, 0.9], "first": False})
+    assert _place(blocks, np.array([3, 2])).tolist() == [1, 0]

@@ -138,8 +138,8 @@ def _side(need: np.ndarray, left: np.ndarray, n: int, chance: float) -> int:
     "Return a part for a group of `n`: by chance where its class has room, else of least overshoot."
     room = np.where((need >= n) & (left >= n), need, 0)
     if room.any():
-        side = np.searchsorted(np.cumsum(room) / room.sum(), chance, side="right")
-        return int(side.clip(max=len(room) - 1))
+        ends = np.cumsum(room)
+        return int(np.searchsorted(ends, chance * ends[-1], side="right"))  # chance is below 1
     fits = left >= n
     return int(np.where(fits, need, -np.inf).argmax() if fits.any() else left.argmax())
 

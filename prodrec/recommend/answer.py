@@ -211,7 +211,7 @@ def rerank(
     if query.collapse:
         stands = deduplicate(unit_vectors(rows), query.collapse)
     first = np.flatnonzero(stands == own)[: query.want]
-    if query.diversity and len(first):
+    if query.diversity:
         first = first[mmr(found[first], unit_vectors(rows[first]), query.k, query.diversity)]
     first = first[: query.k]
     same = [rows[(stands == n) & (own != n)] for n in first]

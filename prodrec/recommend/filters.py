@@ -99,7 +99,7 @@ def end_of_day(
     if not (isinstance(high, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", high)):
         return high
     last = pd.Timestamp(high) + pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
-    return last if values.dt.tz is None else last.tz_localize(values.dt.tz)
+    return last.tz_localize(values.dt.tz)
 
 # %% ../../nbs/32_recommend.filters.ipynb #0021
 def range_ends(

@@ -197,7 +197,7 @@ def crop_picture(
     """Return the part of a picture, at least one pixel: uint8 (h, w, 3)."""
     height, width = picture.shape[:2]
     left, top, right, bottom = check_crop(crop)
-    x, y = min(int(left * width), width - 1), min(int(top * height), height - 1)
+    x, y = int(left * width), int(top * height)  # below the ends, as `left` and `top` are below 1
     return picture[y : max(y + 1, ceil(bottom * height)), x : max(x + 1, ceil(right * width))]
 
 # %% ../../nbs/32e_recommend.query.ipynb #0023
