@@ -84,6 +84,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "True",
     ): "it is looked up by value",
     (
+        "data/split",
+        "found = pd.concat(found, ignore_index=True)",
+        "False",
+    ): "the rows are numbered again at the end",
+    (
         "recommend/metrics",
         "return np.where(pairs > 0, 1 - twice / np.maximum(pairs, 1), np.nan)",
         "(1 + 1)",

@@ -45,6 +45,7 @@ from prodrec.recommend.query import (
 )
 from prodrec.recommend.ranking import rocchio
 from prodrec.recommend.recommender import Recommender
+from prodrec.recommend.sparse import SearchEmbedder
 from prodrec.recommend.user_models import UserModel
 
 quick = settings(
@@ -600,6 +601,7 @@ def test_how_many_candidates_are_asked_for():
     assert pools([asked()], np.arange(300) < 20, **never) == ([11, 20], [20])
     assert shelf.index.pools[0][1] and pools([asked()]) and not shelf.index.pools[0][1]
     assert pools([asked(words={"w": np.zeros(300)})])[0] == [WIDE]
+    assert pools([asked(words={"w": np.zeros(300)}), asked()])[0] == [WIDE]
     assert pools([asked()], np.zeros(300, bool)) == ([], [0])
     first = {"enough": lambda rows, *_: len(rows) > 11}
     assert pools([asked(), asked(hidden=[0, 1])], **first) == ([13, 52], [13, 50])
@@ -766,3 +768,12 @@ def test_what_one_product_shares_is_a_reason_and_what_two_share_is_not(both):
         assert all(fact in told for fact in facts)
     for told, facts in zip(said(["000", "001"]), shared, strict=True):
         assert not any(fact in told for fact in facts)
+
+
+def test_a_text_whose_words_only_the_index_of_words_knows_is_known():
+    catalog = Catalog(pd.DataFrame({"title": ["red mug", "blue mug", "green lamp"]}))
+    made = Recommender({"words": SearchEmbedder(TfidfEmbedder(fields=("title",)), ("title",))})
+    shelf, silent = made.fit(catalog)._look(), {"text": np.zeros((2, 3))}
+    assert unknown_words(shelf, Query(text=["lamp", "mug"]), silent) == ""
+    told = unknown_words(shelf, Query(text=["lamp", "zzzz"]), silent)
+    assert told == "no known word in 'zzzz'"

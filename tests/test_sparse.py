@@ -320,3 +320,64 @@ def test_a_rare_word_counts_once_beside_what_looks_like_it():
     made = WordIndex(("title",)).fit(catalog_of(MISSPELLED))
     shares = dict(made._meant("perfum"))
     assert shares[made.columns["perfum"]] == 1.0 and 0.93 < shares[made.columns["perfume"]] < 1
+
+
+def test_a_product_asks_for_itself_with_exactly_one(index):
+    rows = np.arange(len(TITLES))
+    asked = index.of_products(rows)
+    own = np.asarray(asked.multiply(index.matrix).sum(axis=1)).ravel()
+    np.testing.assert_allclose(own, 1, atol=1e-5)
+
+
+def test_words_that_say_nothing_count_only_where_nothing_else_is_said():
+    made = WordIndex(("title",)).fit(catalog_of(["the red mug", "the who", "a lamp"]))
+    names = {column: term for term, column in made.columns.items()}
+
+    def said(text):
+        return {names[c] for c in made.of_texts([text]).indices}
+
+    assert said("the red") == {"red"} and said("the") == {"the"}
+
+
+def test_a_word_that_two_in_a_thousand_have_is_no_misspelling():
+    made = WordIndex(("title",)).fit(catalog_of([*MISSPELLED, "Mint perfum"]))
+    assert made._meant("perfum") == [(made.columns["perfum"], 1.0)]
+
+
+def test_how_rare_a_word_is_by_hand():
+    by_hand = np.log1p([9.5 / 1.5, 0.5 / 10.5])
+    np.testing.assert_allclose(idf(np.array([1, 10]), 10), by_hand, rtol=1e-6)
+
+
+def test_what_is_no_typing_error():
+    near = Spelling(["watch", "cap", "caps", "mp35x", "watchmaker"])
+    assert near.similar("watcg") == [("watch", 0.8)]
+    for other in ("batch", "cab", "mp34x", "qqqq", "wat"):
+        assert near.similar(other) == []
+
+
+class Program:
+    "Runs when it is unpickled."
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return open, (str(self.mark), "w")
+
+
+def test_a_saved_index_runs_nothing(index, tmp_path):
+    index.save(tmp_path / "words")
+    with np.load(tmp_path / "words" / "matrix.npz") as a:
+        arrays = dict(a)
+    arrays["data"] = np.array([Program(tmp_path / "ran")], object)
+    np.savez(tmp_path / "words" / "matrix.npz", **arrays)
+    with pytest.raises(ValueError, match="allow_pickle"):  # past the checksums of `load`
+        WordIndex._read(tmp_path / "words", {"fields": ["title"], "means": index.means})
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_three_likeliest_words_are_meant():
+    near = ["walker", "walked", "walken", "walkes"]
+    made = WordIndex(("title",)).fit(catalog_of([f"{w} {n}" for w in near for n in range(4)]))
+    assert len(made._meant("walkex")) == 3

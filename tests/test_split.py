@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from prodrec.data.catalog import Catalog
 from prodrec.data.split import (
+    _blocks,
     _cuts,
     _place,
     _side,
@@ -402,3 +403,41 @@ def test_equal_titles_are_parted_unless_that_is_asked_for():
 def test_large_groups_are_placed_before_small_ones():
     blocks = pd.DataFrame({"label": 0, "n": [2, 3], "chance": [0.1, 0.9], "first": False})
     assert _place(blocks, np.array([3, 2])).tolist() == [1, 0]
+
+
+def test_products_without_a_date_are_left_out():
+    days = pd.to_datetime(["2024-01-01", None, "2024-02-01", "2024-03-01"])
+    made = Catalog(pd.DataFrame({"day": days}, list("abcd")))
+    parts = split_by_time(made, "day", sizes=(0.5, 0.5), groups=None)
+    assert sum((side.ids for side in parts.values()), []) == ["a", "c", "d"]
+
+
+def test_parts_that_a_function_names_begin_with_train():
+    made = Catalog(pd.DataFrame({"year": [1, 2, 3]}, list("abc")))
+    names = {1: "before", 2: "train", 3: "after"}
+    assert list(split_by_value(made, "year", names.get, groups=None)) == ["train", "after", "before"]
+    with pytest.raises(ValueError, match="'new' names no value of 'year'"):
+        split_by_value(made, "year", {"old": [1, 2, 3], "new": [9]}, groups=None)
+
+
+def test_a_column_of_sides_is_looked_for_and_its_names_are_checked():
+    made = Catalog(pd.DataFrame({"side": ["train", "tset", "test"]}, list("abc")))
+    assert not has_official_sides(made, "part")
+    with pytest.raises(ValueError, match="holds 'tset': expected train"):
+        official_sides(made)
+
+
+def test_rare_classes_that_do_not_fit_are_told():
+    labels = ["a"] * 4 + ["b", "c", "d", "e"]
+    made = Catalog(pd.DataFrame({"category": labels}, list("abcdefgh")))
+    told = "4 products stand in rare classes and 'one' has room for 2"
+    with pytest.raises(ValueError, match=told):
+        split(made, sizes={"one": 2, "two": 6}, groups=None)
+
+
+def test_a_group_has_the_label_of_most_and_of_equals_the_first():
+    facts = {"group": [0, 0, 1, 1, 1, 2], "label": ["b", "a", "b", "a", "b", "a"]}
+    table = pd.DataFrame(facts).assign(chance=[0.1, 0.2, 0.4, 0.3, 0.5, 0.6], first=False)
+    blocks = _blocks(table)
+    assert blocks["label"].to_dict() == {0: 0, 1: 1, 2: 0}
+    assert blocks["chance"].to_dict() == {0: 0.1, 1: 0.3, 2: 0.6}

@@ -171,7 +171,7 @@ def _names_p(old: pd.Series, fresh: pd.Series) -> tuple[float, float]:
     """
     counts = pd.concat([old.value_counts(), fresh.value_counts()], axis=1).fillna(0).to_numpy()
     rare = counts.sum(1) * min(counts.sum(0)) / counts.sum() < 5
-    counts = np.vstack([counts[~rare], counts[rare].sum(0, keepdims=True)])
+    counts = np.vstack([counts[~rare], counts[rare].sum(0)])
     counts = counts[counts.sum(1) > 0]
     if len(counts) < 2:
         return 1.0, 1.0

@@ -153,7 +153,7 @@ def _place(blocks: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
     n, chance, left = blocks["n"].to_numpy(), blocks["chance"].to_numpy(), counts.astype(int).copy()
     part[blocks["first"].to_numpy(bool)] = 0
     left[0] -= n[part == 0].sum()
-    in_class = np.bincount(label[part < 0], n[part < 0], minlength=label.max() + 1)
+    in_class = np.bincount(label[part < 0], n[part < 0])
     need = np.outer(in_class, left / max(left.sum(), 1))
     torn = np.flatnonzero((part < 0) & (n > 1))
     for i in torn[np.lexsort([chance[torn], -n[torn]])]:

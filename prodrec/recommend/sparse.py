@@ -161,9 +161,9 @@ class _Words:
         ends, indices, data = [0], [], []
         for text in texts:
             for term, n in Counter(text).items():
-                column = self.columns.setdefault(term, len(self.columns)) if new else None
-                column = self.columns.get(term) if column is None else column
-                if column is not None:
+                if new:
+                    self.columns.setdefault(term, len(self.columns))
+                if (column := self.columns.get(term)) is not None:
                     indices.append(column)
                     data.append(n)
             ends.append(len(indices))
