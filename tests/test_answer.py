@@ -35,7 +35,7 @@ from prodrec.recommend.collaborative import ItemKNN
 from prodrec.recommend.embedders import ColorHistogram, ImageEmbedder, TfidfEmbedder
 from prodrec.recommend.filters import where_mask
 from prodrec.recommend.index import FaissIndex
-from prodrec.recommend.profiles import user_profile
+from prodrec.recommend.profiles import because_of, user_profile
 from prodrec.recommend.query import (
     Query,
     Question,
@@ -777,3 +777,23 @@ def test_a_text_whose_words_only_the_index_of_words_knows_is_known():
     assert unknown_words(shelf, Query(text=["lamp", "mug"]), silent) == ""
     told = unknown_words(shelf, Query(text=["lamp", "zzzz"]), silent)
     assert told == "no known word in 'zzzz'"
+
+
+def test_a_product_that_speaks_for_another_is_named_and_else_the_nearest(both):
+    shelf, query, rows = both._look(), Query(user="u1"), np.arange(45)
+    question = read_question(shelf, query, query.positions()[0])
+    liked = question.profiles[0][0].liked.index
+    speaks = because_of(shelf.profiles.model, liked, shelf.names[rows].tolist())
+    assert None in speaks and any(speaks)
+    for i, told in zip(speaks, like_what(shelf, question, rows), strict=True):
+        assert told.startswith("like " if i is None else f"because of {i}, which the user ")
+
+
+def test_as_many_matches_as_were_asked_for_are_enough(both):
+    shelf, where = both._look(), {"category": ["b", "bb"]}
+    n = int((TABLE["category"] == "b").sum())
+    assert allowed_products(shelf, Query(text="red", k=n, where=where))[1] == ""
+    assert "bb" in allowed_products(shelf, Query(text="red", k=n + 1, where=where))[1]
+    query = Query(text="red", k=45, where={"category": "b"}, min_score=0.5)
+    told = shortage(shelf, query, asked(), np.ones(45, bool), 40)
+    assert told == "products with a score of 0.5 or more: 40"

@@ -375,7 +375,9 @@ def test_long_texts_are_no_hint():
 
 
 def test_a_day_without_a_time_ends_with_its_last_microsecond():
-    days = pd.Series(pd.to_datetime(["2024-01-05 23:59:59.999999", "2024-01-06 00:00:00.000000"]), name="made")
+    days = pd.Series(
+        pd.to_datetime(["2024-01-05 23:59:59.999999", "2024-01-06 00:00:00.000000"]), name="made"
+    )
     last = pd.Timestamp("2024-01-05 23:59:59.999999")
     assert end_of_day("2024-01-05", days) == last
     zoned = days.dt.tz_localize("Asia/Tokyo")

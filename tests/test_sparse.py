@@ -381,3 +381,19 @@ def test_the_three_likeliest_words_are_meant():
     near = ["walker", "walked", "walken", "walkes"]
     made = WordIndex(("title",)).fit(catalog_of([f"{w} {n}" for w in near for n in range(4)]))
     assert len(made._meant("walkex")) == 3
+
+
+def test_no_product_has_more_than_all_that_is_asked_for():
+    made = WordIndex(("title",)).fit(catalog_of(["ear rings earrings", "ear rings", "earrings"]))
+    out = made.scores(made.of_texts(["ear rings"]))[0]
+    assert out.max() == pytest.approx(1) and out.argmax() == 0
+
+
+def test_the_likest_word_comes_first():
+    near = Spelling(["braceletts", "bracelets", "bracele"])
+    assert near.similar("bracelet") == [
+        ("bracelets", 0.875),
+        ("bracele", 0.875),
+        ("braceletts", 0.75),
+    ]
+    assert len(near.similar("bracelet", 2)) == 2

@@ -415,7 +415,11 @@ def test_products_without_a_date_are_left_out():
 def test_parts_that_a_function_names_begin_with_train():
     made = Catalog(pd.DataFrame({"year": [1, 2, 3]}, list("abc")))
     names = {1: "before", 2: "train", 3: "after"}
-    assert list(split_by_value(made, "year", names.get, groups=None)) == ["train", "after", "before"]
+    assert list(split_by_value(made, "year", names.get, groups=None)) == [
+        "train",
+        "after",
+        "before",
+    ]
     with pytest.raises(ValueError, match="'new' names no value of 'year'"):
         split_by_value(made, "year", {"old": [1, 2, 3], "new": [9]}, groups=None)
 
