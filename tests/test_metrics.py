@@ -314,3 +314,17 @@ def test_a_table_is_drawn_with_seed_zero_where_nothing_is_said():
     values = {"recall": np.random.default_rng(0).random(30)}
     pd.testing.assert_frame_equal(metric_table(values), metric_table(values, seed=0))
     assert not metric_table(values).equals(metric_table(values, seed=1))
+
+
+def test_a_table_takes_intervals_by_groups():
+    values, groups = np.random.default_rng(0).random(40), np.repeat(np.arange(8), 5)
+    row = metric_table({"recall": values}, groups).loc["recall"]
+    assert (row.low, row.high) == clustered_interval(values, groups, seed=0)
+    plain = metric_table({"recall": values}).loc["recall"]
+    assert (row.low, row.high) != (plain.low, plain.high)
+
+
+def test_one_query_with_more_hits_than_right_answers_is_told():
+    hits = np.array([[True, True], [True, False]])
+    with pytest.raises(ValueError, match="smaller than what was found for 1 queries"):
+        ndcg_at_k(hits, [1, 1], 2)

@@ -397,3 +397,11 @@ def test_the_likest_word_comes_first():
         ("braceletts", 0.75),
     ]
     assert len(near.similar("bracelet", 2)) == 2
+
+
+def test_fields_that_the_catalogue_has_not_are_named():
+    with pytest.raises(ValueError, match="no column 'name' or 'text': give `fields`"):
+        WordIndex(("name", "text")).fit(catalog_of(["a mug"]))
+    assert WordIndex(("title", "text")).fit(catalog_of(["a mug"])).search("mug", 1)[0].tolist() == [
+        [0]
+    ]

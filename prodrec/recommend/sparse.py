@@ -193,7 +193,13 @@ class _Changing(_Words):
         self,
         catalog: Catalog,  # the products
     ) -> "_Changing":
-        """Read the words of a catalogue and return the index."""
+        """Read the words of a catalogue and return the index.
+
+        `ValueError` where it has none of the fields.
+        """
+        if not {*self.fields} & {*catalog.products}:
+            wanted = " or ".join(map(repr, self.fields))
+            raise ValueError(f"`catalog` has no column {wanted}: give `fields` that it has")
         self.columns, self.means = {}, []
         texts = [[terms(text) for text in catalog.texts((field,))] for field in self.fields]
         self.joined = written_apart(text for field in texts for text in field)
