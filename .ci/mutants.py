@@ -89,6 +89,16 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "False",
     ): "the rows are numbered again at the end",
     (
+        "recommend/answer",
+        "if known.all():",
+        "False",
+    ): "an early way out: of no unknown text nothing is said",
+    (
+        "apps/monitor",
+        "labels = np.repeat([0, 1], [len(h[0]) for h in halves])",
+        "(1 + 1)",
+    ): "two classes by any numbers",
+    (
         "recommend/metrics",
         "return np.where(pairs > 0, 1 - twice / np.maximum(pairs, 1), np.nan)",
         "(1 + 1)",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import logsumexp
 
 from prodrec.models.calibration import (
     calibration_error,
@@ -133,6 +134,9 @@ def test_only_answers_that_rounding_made_equal_are_set_apart():
     assert plain[0, 1] == plain[0, 2]  # so the first would win
     assert out[0, 2] == np.nextafter(plain[0, 1], np.float32(2))
     np.testing.assert_allclose(out, plain, atol=1e-7)
+    scores = np.log(proba[1].astype(np.float64)) / 20
+    untouched = np.exp(scores - logsumexp(scores)).astype(np.float32)
+    assert out[1, 1] == pytest.approx(untouched[1], rel=1e-8)
 
 
 def test_the_search_goes_from_a_twentieth_to_twenty():

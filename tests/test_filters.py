@@ -400,3 +400,18 @@ def test_conditions_that_are_values_stay_a_filter_that_can_be_read():
     products = pd.DataFrame({"kind": ["mug", "cup"], "price": [1.0, 5.0]})
     assert read_where(["kind=mug"], products) == {"kind": ["mug"]}
     assert read_where(["price>=1", "price<=4"], products) == {"price": (1, 4)}
+
+
+def test_a_missing_value_that_is_asked_for_is_there():
+    products = pd.DataFrame({"kind": ["mug", None]})
+    for nothing in (None, np.nan, pd.NA):
+        assert where_note(products, {"kind": ["mug", nothing]}) == ""
+        assert where_mask(products, {"kind": [nothing]}).tolist() == [False, True]
+
+
+def test_wishes_that_are_met_alone_but_not_together():
+    products = pd.DataFrame({"kind": ["mug", "cup"], "colour": ["red", "blue"]})
+    where = {"kind": "mug", "colour": "blue"}
+    assert where_note(products, where) == f"no product matches {where!r}"
+    assert where_note(products, lambda p: p["kind"] == "hat") == "no product matches `where`"
+    assert where_note(products, {"kind": "hat"}) == absent_note(products["kind"], "kind", "hat")

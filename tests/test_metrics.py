@@ -328,3 +328,8 @@ def test_one_query_with_more_hits_than_right_answers_is_told():
     hits = np.array([[True, True], [True, False]])
     with pytest.raises(ValueError, match="smaller than what was found for 1 queries"):
         ndcg_at_k(hits, [1, 1], 2)
+
+
+def test_a_row_of_a_comparison_by_hand():
+    row = precision_row("ours", np.array([[True, False], [True, True]]), 2).loc["ours"]
+    assert row["precision@2"] == 0.75 and row["queries"] == 2

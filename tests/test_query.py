@@ -558,3 +558,15 @@ def test_words_and_vectors_share_the_score_of_a_space(in_words):
     exact = in_words.spaces.word_shares["words"]
     assert 0 < exact < 1
     assert np.linalg.norm(question.vector) == pytest.approx(1 - exact, abs=1e-5)
+
+
+def test_what_is_said_without_examples_stays_as_it_is():
+    catalog = Catalog(pd.DataFrame({"title": ["ear rings", "earrings", "blue mug"]}))
+    made = Recommender({"words": SearchEmbedder(TfidfEmbedder(fields=("title",)), ("title",))})
+    shelf = made.fit(catalog)._look()
+    (index,) = shelf.words.values()
+    plain = index.of_texts(["ear rings"]).toarray()
+    assert plain.sum() > 1  # both spellings
+    query = Query(text="ear rings")
+    asked = asked_words(shelf, query, spaces_question(shelf, text="ear rings"))
+    np.testing.assert_allclose(asked["words"].toarray(), plain, rtol=1e-6)

@@ -405,3 +405,37 @@ def test_fields_that_the_catalogue_has_not_are_named():
     assert WordIndex(("title", "text")).fit(catalog_of(["a mug"])).search("mug", 1)[0].tolist() == [
         [0]
     ]
+
+
+def errors_by_definition(a: str, b: str) -> int:
+    "Optimal string alignment, every way tried."
+    if not a or not b:
+        return len(a) + len(b)
+    ways = [errors_by_definition(a[1:], b) + 1, errors_by_definition(a, b[1:]) + 1]
+    ways.append(errors_by_definition(a[1:], b[1:]) + (a[0] != b[0]))
+    if len(a) > 1 and len(b) > 1 and a[0] == b[1] and a[1] == b[0]:
+        ways.append(errors_by_definition(a[2:], b[2:]) + 1)
+    return min(ways)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text("abc", max_size=5), st.text("abc", max_size=5))
+def test_typing_errors_by_their_definition(a, b):
+    assert typing_errors(a, b) == errors_by_definition(a, b)
+
+
+def test_a_product_is_replaced_once():
+    made = WordIndex(("title",)).fit(catalog_of(["red cap", "blue cap"]))
+    with pytest.raises(ValueError, match="twice|once"):
+        made.change([1, 1], catalog_of(["green cap", "white hat"], 10), [False, False])
+
+
+def test_a_word_that_may_be_several_is_as_rare_as_the_rarest(index):
+    near = ["walkerb"] * 6 + ["walkerk"] * 3
+    made = WordIndex(("title",)).fit(catalog_of([*near, "mug"]))
+    asked = made.of_texts(["walkerx mug"])
+    rarity = {term: made.rarity[column] for term, column in made.columns.items()}
+    rarest = max(rarity["walkerb"], rarity["walkerk"])
+    assert len(made._meant("walkerx")) == 2 and rarity["walkerb"] != rarity["walkerk"]
+    mug = rarity["mug"] / (rarity["mug"] + rarest)
+    assert asked[0, made.columns["mug"]] == pytest.approx(mug, rel=1e-5)

@@ -437,6 +437,8 @@ def test_rare_classes_that_do_not_fit_are_told():
     told = "4 products stand in rare classes and 'one' has room for 2"
     with pytest.raises(ValueError, match=told):
         split(made, sizes={"one": 2, "two": 6}, groups=None)
+    full = split(made, sizes={"one": 4, "two": 4}, groups=None)
+    assert set(full["two"].products["category"]) == {"a"}
 
 
 def test_a_group_has_the_label_of_most_and_of_equals_the_first():

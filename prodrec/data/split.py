@@ -343,7 +343,7 @@ def unseen(
     gone = set(found["id_b"][titles | (found["reason"] != "same title")])
     if len(gone) == len(catalog):
         raise ValueError(f"`catalog` holds nothing new: all {len(catalog):,} products are known")
-    return catalog[~catalog.products.index.isin(gone)] if gone else catalog
+    return catalog[~catalog.products.index.isin(gone)]
 
 # %% ../../nbs/16_data.split.ipynb #0062
 def times_of(

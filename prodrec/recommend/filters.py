@@ -87,7 +87,7 @@ def any_of(
     if pd.api.types.is_datetime64_any_dtype(values):
         return pd.to_datetime(pd.Series(wanted)).tolist()
     if pd.api.types.is_string_dtype(values):
-        return [scalar_text(w) if is_number(w) else w for w in wanted]
+        return [scalar_text(w) if is_number(w) and w == w else w for w in wanted]  # but NaN
     return wanted
 
 # %% ../../nbs/32_recommend.filters.ipynb #0020
