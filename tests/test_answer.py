@@ -797,3 +797,16 @@ def test_as_many_matches_as_were_asked_for_are_enough(both):
     query = Query(text="red", k=45, where={"category": "b"}, min_score=0.5)
     told = shortage(shelf, query, asked(), np.ones(45, bool), 40)
     assert told == "products with a score of 0.5 or more: 40"
+
+
+def test_what_a_shortage_counts(both):
+    shelf, mask = both._look(), np.ones(45, bool)
+    mask[40:] = False
+    question = asked(hidden=[0, 1, 2])
+    question.ids = ["000"]  # a product is no answer to itself, which is nobody's doing
+    wish = Query(id="000", k=45, where={"category": "b"})
+    told = shortage(shelf, wish, question, mask, 37)
+    filtered = "products that match the filter: 40"
+    assert told == f"{filtered}; left out, since the user had or disliked them: 2"
+    assert shortage(shelf, Query(id="000", k=40), question, mask, 37) == told.split("; ")[1]
+    assert not shortage(shelf, wish, asked(), mask & False, 0)
