@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import subprocess
+import sys
 import warnings
 from functools import partial
 from pathlib import Path
@@ -18,9 +20,10 @@ from prodrec.data.catalog import Catalog
 from prodrec.models.backbones import backbone, features
 from prodrec.models.calibration import with_temperature
 from prodrec.models.classifier import Classifier, ImageClassifier
-from prodrec.models.networks import cnn
+from prodrec.models.networks import SavedNetwork, cnn
 from prodrec.models.pixels import fit_size
 from prodrec.models.trainer import labels_of
+from prodrec.recommend.recommender import Recommender
 from prodrec.stats import unit_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras 3 with numpy 2
@@ -566,3 +569,54 @@ def test_what_it_looks_like():
     assert repr(fitted).startswith(
         "ImageClassifier('tiny', image_size=(32, 32), 3 classes of 'category', 1 epoch"
     )
+
+
+IN_ANOTHER_PROCESS = """
+import sys
+from prodrec import Recommender
+shop = Recommender.load(sys.argv[1])
+near = shop.recommend(3, id="s1").ids
+assert "tensorflow" not in sys.modules and "keras" not in sys.modules, "loaded too early"
+assert shop.classifier.waits and shop.spaces["image"].waits and shop.spaces["image"].dim == 6
+seen = shop.recommend(3, image=shop.catalog.open("s1")).ids
+assert shop.spaces["image"]._saved is shop.classifier._saved
+assert len(shop.classifier.predict(shop.catalog)) == len(shop.catalog)
+print(*near, *seen)
+"""
+
+
+def test_a_loaded_network_waits_until_it_is_asked(tmp_path):
+    train = squares(0, 24)
+    made = ImageClassifier(tiny, SIZE, seed=0).fit(train, epochs=1)
+    assert not made.waits and made.dim_ == 6
+    made.save(tmp_path / "one")
+    loaded = Classifier.load(tmp_path / "one")
+    assert loaded.waits and loaded.dim_ == 6 and loaded.image_size_ == SIZE
+    loaded.save(tmp_path / "two")
+    assert loaded.waits  # to save it again it need not be loaded
+    again = Classifier.load(tmp_path / "two")
+    np.testing.assert_array_equal(again.predict_proba(train), made.predict_proba(train))
+    assert not again.waits
+    again.save(tmp_path / "three")
+    np.testing.assert_array_equal(
+        Classifier.load(tmp_path / "three").embed(train), made.embed(train)
+    )
+    shop = Recommender(image=made, classifier=made).fit(train)
+    shop.save(tmp_path / "shop")
+    command = [sys.executable, "-c", IN_ANOTHER_PROCESS, str(tmp_path / "shop")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    out = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert out.returncode == 0, out.stderr
+    wanted = shop.recommend(3, id="s1").ids + shop.recommend(3, image=train.open("s1")).ids
+    assert out.stdout.split() == wanted
+
+
+def test_a_waiting_network_that_cannot_be_read_is_told(tmp_path):
+    made = ImageClassifier(tiny, SIZE, seed=0).fit(squares(0, 6), epochs=1)
+    made.save(tmp_path / "it")
+    loaded = Classifier.load(tmp_path / "it")
+    loaded._saved = SavedNetwork(b"PK no network")
+    with pytest.raises(ValueError, match="the saved network cannot be read"):
+        loaded.predict(squares(0, 1))
+    with pytest.raises(ValueError, match="the saved network cannot be read"):
+        loaded.predict(squares(0, 1))  # and again

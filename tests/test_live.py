@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from types import SimpleNamespace
 
+import keras
 import pytest
 from builders import encoded, pixels
 from builders import shop as products
@@ -19,11 +20,13 @@ from prodrec.apps.live import (
     ask,
     blocks_of,
     embed_products,
+    load_networks,
     newest_folder,
 )
 from prodrec.apps.workspace import Versions, Workspace
+from prodrec.models.networks import SavedNetwork
 from prodrec.recommend.database import DatabaseAway
-from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
+from prodrec.recommend.embedders import ColorHistogram, ImageEmbedder, TfidfEmbedder
 from prodrec.recommend.recommender import Recommender
 
 
@@ -216,3 +219,23 @@ def test_a_database_that_another_process_has_locked_is_told_in_one_line(live, tm
 def test_a_table_of_products_belongs_to_a_saved_version():
     with pytest.raises(ValueError, match="`products` needs a saved recommender"):
         LiveRecommender(made(), "postgresql://127.0.0.1:1/shop", products="goods")
+
+
+def test_networks_are_loaded_beside_the_first_answers(tmp_path):
+    inputs = keras.Input((16, 16, 3), dtype="uint8")
+    x = keras.layers.Conv2D(4, 3)(keras.layers.Rescaling(1 / 255)(inputs))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    eye = ImageEmbedder(keras.Model(inputs, x))
+    shop = Recommender(image=eye, text=TfidfEmbedder(fields=("title",))).fit(products(6))
+    shop.save(tmp_path / "shop")
+    live = LiveRecommender(tmp_path / "shop", f"sqlite:///{tmp_path}/shop.sqlite").open()
+    with contextlib.closing(live):
+        live.lanes.pictures.thread.submit(int).result(60)  # behind the loading
+        assert not live.recommender.spaces["image"].waits
+
+
+def test_a_network_that_cannot_be_loaded_is_in_the_log(caplog):
+    eye = ImageEmbedder.__new__(ImageEmbedder)
+    eye._saved = SavedNetwork(b"no network")
+    load_networks(SimpleNamespace(spaces={"image": eye}, classifier=None))
+    assert "a network cannot be loaded" in caplog.text and eye.waits

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['version_of', 'saved_at', 'newest_folder', 'cached_only', 'inside_only', 'load_live', 'HeldFeedback', 'blocks_of',
            'embed_products', 'check_change', 'take_in', 'possible_columns', 'table_of', 'outdated', 'Writer', 'Lanes',
-           'Facets', 'LiveRecommender', 'needs_network', 'ask']
+           'Facets', 'load_networks', 'LiveRecommender', 'needs_network', 'ask']
 
 # %% ../../nbs/42c_apps.live.ipynb #0009
 import asyncio
@@ -474,7 +474,19 @@ class Facets:
                 self._next = began + 20 * (time.monotonic() - began)
             return self._made[1]
 
-# %% ../../nbs/42c_apps.live.ipynb #0055
+# %% ../../nbs/42c_apps.live.ipynb #0054
+def load_networks(
+    recommender: Recommender,  # fitted or loaded
+):
+    """Load the networks that wait in their files, so that the first picture need not."""
+    for part in (*recommender.spaces.values(), recommender.classifier):
+        if getattr(part, "waits", False):
+            try:
+                _ = part.model
+            except ValueError:
+                logging.getLogger("prodrec").exception("a network cannot be loaded")
+
+# %% ../../nbs/42c_apps.live.ipynb #0057
 class LiveRecommender:
     """Change a recommender while it answers; keep each change in a database before it is made.
 
@@ -530,6 +542,7 @@ class LiveRecommender:
         with answering(self._database):
             self.writer = self._loaded(self._source, ChangeLog(self._database, self.patience))
             self.changes.compact()
+        self.lanes.pictures.thread.submit(load_networks, self.recommender)
         self.follower = Follower(self._database, lambda: self.writer.follow())
         self.follower.start()
         return self
@@ -567,6 +580,7 @@ class LiveRecommender:
         try:
             folder, old = newest_folder(self._source), self.writer
             new, carried = self._loaded(folder, self.changes), (0, 0)
+            load_networks(new.recommender)
             with old.lock:
                 if new.version != old.version:
                     carried = self.changes.carry(old.version, new.version, saved_at(folder))
@@ -630,7 +644,7 @@ class LiveRecommender:
         )
         return f"LiveRecommender({state})"
 
-# %% ../../nbs/42c_apps.live.ipynb #0060
+# %% ../../nbs/42c_apps.live.ipynb #0062
 def needs_network(
     recommender: Recommender,  # fitted
     query: Mapping,  # id, image, text or user
@@ -641,7 +655,7 @@ def needs_network(
     by_words = "text" in query and set(spaces.taking("text")) & set(spaces.taking("image"))
     return "image" in query or bool(by_words) or options.get("within") == "predicted"
 
-# %% ../../nbs/42c_apps.live.ipynb #0061
+# %% ../../nbs/42c_apps.live.ipynb #0063
 async def ask(
     live: LiveRecommender,  # open
     query: dict,  # id, image, text or user

@@ -26,6 +26,7 @@ from .choice import Chosen, quiet_tensorflow
 from .choose_pictures import choose_pictures, learn_probe, own_size
 from .cluster import cluster_answers
 from prodrec.models.networks import (
+    SavedNetwork,
     check_options,
     embedding_network,
     find_network,
@@ -197,14 +198,17 @@ class Classifier(Chosen, Trainer, Saved):
         super().save(path)
 
     def _write(self, folder: Path) -> dict:
-        network_alone(self.model).save(folder / "model.keras")
+        if self.waits:
+            self._saved.write(folder / "model.keras")
+        else:
+            network_alone(self.model).save(folder / "model.keras")
         self.history_.to_parquet(folder / "history.parquet")
         return self.to_state()
 
     @classmethod
     def _read(cls, folder: Path, meta: dict):
         new = cls.from_state(meta)
-        new.model = keras.models.load_model(folder / "model.keras", compile=False)
+        new._saved = SavedNetwork((folder / "model.keras").read_bytes())
         new.history_ = read_saved_table(folder / "history.parquet")
         return new
 
@@ -422,7 +426,17 @@ class ImageClassifier(PictureReader, Classifier):
         """Return a classifier without its network."""
         new = super().from_state(state)
         new._size = tuple(state["image_size"]) if state.get("image_size") else None
+        new._dim = state.get("dim")
         return new
+
+    @property
+    def dim_(self) -> int | None:
+        """Return the length of the vectors of `embed`; None where an old file does not say it."""
+        self.check_fitted()
+        return self._dim if self.waits else int(embedding_network(self.model).output_shape[-1])
+
+    def _write(self, folder: Path) -> dict:
+        return super()._write(folder) | {"dim": self.dim_}
 
     @classmethod
     def _read(cls, folder: Path, meta: dict):

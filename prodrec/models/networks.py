@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +24,8 @@ from .pixels import augmentation
 # %% auto #0
 __all__ = ['PRESETS', 'TRAINING_PRESETS', 'cnn', 'residual', 'mobile', 'Network', 'register_network', 'load_plugins', 'networks',
            'register_from_hub', 'is_network', 'find_network', 'network_entry', 'network_name', 'check_options',
-           'split_frozen', 'embedding_network', 'network_alone', 'as_functional', 'suitable_size']
+           'split_frozen', 'embedding_network', 'network_alone', 'as_functional', 'network_from', 'SavedNetwork',
+           'HasNetwork', 'suitable_size']
 
 # %% ../../nbs/21_models.networks.ipynb #0011
 def _augmented(x, flip: bool, shift: float, rotation: float, zoom: float):
@@ -345,6 +349,78 @@ def as_functional(
     return copy
 
 # %% ../../nbs/21_models.networks.ipynb #0066
+_LOADING = threading.RLock()  # two threads that ask for the first picture load one network
+
+
+def network_from(
+    saved: bytes,  # the content of a `.keras` file
+) -> keras.Model:
+    """Return the network in a file of Keras; `ValueError` where it is damaged or holds code."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        path.write_bytes(saved)
+        try:
+            return keras.models.load_model(path, compile=False)
+        except Exception as e:  # Keras raises many kinds
+            raise ValueError(f"the saved network cannot be read: {e}") from e
+
+
+class SavedNetwork:
+    """Hold a network as a file until it is asked for; then as itself, the same for everybody."""
+
+    def __init__(
+        self,
+        content: bytes,  # of a `.keras` file
+    ):
+        self.content, self.model = content, None
+
+    def loaded(self) -> keras.Model:
+        """Return the network; `ValueError` where it cannot be read."""
+        with _LOADING:
+            if self.model is None:
+                self.model, self.content = network_from(self.content), None
+            return self.model
+
+    def write(
+        self,
+        path: Path,  # the `.keras` file to write
+    ):
+        """Write the network to a file."""
+        with _LOADING:
+            if self.model is None:
+                path.write_bytes(self.content)
+            else:
+                self.model.save(path)
+
+# %% ../../nbs/21_models.networks.ipynb #0067
+class HasNetwork:
+    """Have a network `model`, which may be a `SavedNetwork` until it is asked for."""
+
+    _model, _saved = None, None
+
+    @property
+    def model(self) -> keras.Model | None:
+        """Return the network, loaded when it is first asked for; None where there is none yet."""
+        if self._model is None and self._saved is not None:
+            self._model = self._part_of(self._saved.loaded())
+        return self._model
+
+    @model.setter
+    def model(
+        self,
+        model: keras.Model | None,  # that takes its place
+    ):
+        self._model, self._saved = model, None
+
+    @property
+    def waits(self) -> bool:
+        """Return True while the network is a file."""
+        return self._model is None and self._saved is not None
+
+    def _part_of(self, model: keras.Model) -> keras.Model:
+        return model
+
+# %% ../../nbs/21_models.networks.ipynb #0070
 def suitable_size(
     sizes: Sequence[tuple[int, int]],  # (height, width) of some pictures
     network: str | Callable = "compact",  # a name or a function; it has its bounds

@@ -20,7 +20,7 @@ from ..data.split import classes_of, encode_labels
 from . import keras
 from .batchnorm import recalibrate_batchnorm
 from .features import bottleneck
-from .networks import as_functional, network_name, split_frozen
+from .networks import HasNetwork, as_functional, network_name, split_frozen
 from .pixels import Pixels, apply_network
 from prodrec.models.training import (
     TRAINING,
@@ -166,7 +166,7 @@ def training_owner(
     return trainer.get_params() | mark | ({"epochs": epochs} if depends else {})
 
 # %% ../../nbs/22d_models.trainer.ipynb #0034
-class Trainer:
+class Trainer(HasNetwork):
     """Fit the network that a subclass builds: the half of a `Classifier` that learns."""
 
     temperature_ = 1.0
@@ -241,7 +241,7 @@ class Trainer:
 
     def check_fitted(self):
         """Raise `ValueError` where nothing was learned yet."""
-        if self.model is None:
+        if not self.waits and self.model is None:
             this = f"this {type(self).__name__} has learned nothing yet"
             raise ValueError(f"{this}: call `fit` or `load` first")
 

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
-import threading
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -29,7 +27,13 @@ from ..models.classifier import ImageClassifier
 from ..models.cluster import cluster_answers
 from ..models.engines import check_engine, network_on
 from ..models.features import bottleneck
-from ..models.networks import embedding_network, split_frozen, suitable_size
+from prodrec.models.networks import (
+    HasNetwork,
+    SavedNetwork,
+    embedding_network,
+    split_frozen,
+    suitable_size,
+)
 from prodrec.models.pixels import (
     Pixels,
     apply_network,
@@ -42,7 +46,7 @@ from ..stats import unit_rows
 
 # %% auto #0
 __all__ = ['PREFERRED', 'Embedder', 'as_items', 'check_kind', 'TextEmbedder', 'TfidfEmbedder', 'embed_pictures', 'ColorHistogram',
-           'network_from', 'ImageEmbedder', 'best_image_embedder']
+           'ImageEmbedder', 'best_image_embedder']
 
 # %% ../../nbs/30_recommend.embedders.ipynb #0009
 class Embedder(Saved, ABC):
@@ -316,53 +320,32 @@ class ColorHistogram(Embedder):
     def _read(cls, folder: Path, meta: dict) -> ColorHistogram:
         return cls(meta.get("image_size") or meta["_size"], meta["fit_mode"])
 
-# %% ../../nbs/30_recommend.embedders.ipynb #0031
-_LOADING = threading.RLock()  # two threads that ask for the first picture load one network
-
-
-def network_from(
-    saved: bytes,  # the content of a `.keras` file
-) -> keras.Model:
-    """Return the network in a file of Keras; `ValueError` where it holds code."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
-        path.write_bytes(saved)
-        return keras.models.load_model(path, compile=False)
-
-# %% ../../nbs/30_recommend.embedders.ipynb #0033
-class _NetworkEmbedder(Embedder):
+# %% ../../nbs/30_recommend.embedders.ipynb #0030
+class _NetworkEmbedder(HasNetwork, Embedder):
     """Look at pictures through a Keras network `model`: what `ImageEmbedder` is made of."""
 
     batch_size, fit_mode = 32, "pad"
     engine, precision, keep = "keras", "float32", "float32"
     _made, _network, _resize, _weights, _probe = None, None, None, None, False
     _halves = None  # of a probe: what is frozen, and the rest
-    _model, _saved = None, None  # a network, or (its file, dim, image_size) until it is needed
+    _facts = None  # (dim, image_size) of a network that waits in its file
+    _of_classifier = False  # then it is the network of the classifier up to its embedding
 
-    @property
-    def model(self) -> keras.Model | None:
-        """Return the network, loaded when it is first asked for; None before its size is known."""
-        with _LOADING:
-            if self._saved is not None:
-                self._model, self._saved = network_from(self._saved[0]), None
-        return self._model
-
-    @model.setter
-    def model(self, model: keras.Model | None):
-        self._model, self._saved = model, None
+    def _part_of(self, model: keras.Model) -> keras.Model:
+        return embedding_network(model) if self._of_classifier else model
 
     @property
     def dim(self) -> int:
         """Return the length of a vector."""
-        if saved := self._saved:
-            return saved[1]
+        if self.waits:
+            return self._facts[0]
         return int(BACKBONES.dim[self.name] if self.model is None else self.model.output_shape[-1])
 
     @property
     def image_size(self) -> tuple[int, int]:
         """Return (height, width) of the pictures that the network takes, in pixels."""
-        if saved := self._saved:
-            return saved[2]
+        if self.waits:
+            return self._facts[1]
         return tuple(self._built().model.input_shape[1:3])
 
     def _built(self, sizes: Sequence = ()) -> _NetworkEmbedder:
@@ -393,7 +376,7 @@ class _NetworkEmbedder(Embedder):
             self._made = network_on(self.engine, self._built().model, self.precision)
         return self._made
 
-# %% ../../nbs/30_recommend.embedders.ipynb #0034
+# %% ../../nbs/30_recommend.embedders.ipynb #0031
 class ImageEmbedder(_NetworkEmbedder):
     """Turn pictures into vectors with a network.
 
@@ -425,7 +408,12 @@ class ImageEmbedder(_NetworkEmbedder):
         if isinstance(network, ImageClassifier):
             network.check_fitted()
             self.name, self.fit_mode = network.name, network.fit_mode
-            self.model, self._probe = embedding_network(network.model), is_probe(network)
+            self._probe = is_probe(network)
+            if network.waits and network.dim_:
+                self._saved, self._of_classifier = network._saved, True
+                self._facts = network.dim_, network.image_size_
+            else:
+                self.model = embedding_network(network.model)
         elif isinstance(network, keras.Model):
             self.name, self.model = network.name, network
         else:
@@ -471,8 +459,8 @@ class ImageEmbedder(_NetworkEmbedder):
         return unit_rows(cluster_answers(self._built().model, x, self.image_size, **how))
 
     def _write(self, folder: Path) -> dict:
-        if saved := self._saved:
-            (folder / "model.keras").write_bytes(saved[0])
+        if self.waits and not self._of_classifier:
+            self._saved.write(folder / "model.keras")
         else:
             self._built().model.save(folder / "model.keras")
         names = ("name", "batch_size", "fit_mode", "precision", "keep", "engine", "_probe")
@@ -483,14 +471,16 @@ class ImageEmbedder(_NetworkEmbedder):
         new = object.__new__(cls)
         names = ("name", "batch_size", "fit_mode", "precision", "keep", "engine", "_probe")
         vars(new).update({n: meta[n] for n in names if n in meta})
-        file = (folder / "model.keras").read_bytes()
-        new._saved = file, meta.get("dim"), tuple(meta.get("image_size", ()))
-        return new if "dim" in meta else new._built()  # version 0.1 wrote neither
+        new._saved = SavedNetwork((folder / "model.keras").read_bytes())
+        if "dim" not in meta:  # version 0.1 wrote neither
+            return new._built()
+        new._facts = meta["dim"], tuple(meta["image_size"])
+        return new
 
-# %% ../../nbs/30_recommend.embedders.ipynb #0036
+# %% ../../nbs/30_recommend.embedders.ipynb #0033
 PREFERRED = ("efficientnetv2b0", "mobilenetv2", "mobilenet", "resnet50", "convnexttiny", "vgg16")
 
-# %% ../../nbs/30_recommend.embedders.ipynb #0037
+# %% ../../nbs/30_recommend.embedders.ipynb #0034
 def best_image_embedder() -> Embedder:
     """Return an embedder by the best backbone that can be had here, else by colours."""
     usable = usable_parts()
