@@ -439,3 +439,76 @@ def test_a_word_that_may_be_several_is_as_rare_as_the_rarest(index):
     assert len(made._meant("walkerx")) == 2 and rarity["walkerb"] != rarity["walkerk"]
     mug = rarity["mug"] / (rarity["mug"] + rarest)
     assert asked[0, made.columns["mug"]] == pytest.approx(mug, rel=1e-5)
+
+
+COLOURED = pd.DataFrame(
+    {
+        "title": ["Cotton Shirt", "Linen Shirt", "Red Mug", "White Mug", "Turquoise lamp"],
+        "colour": ["red", "turquoise", "red", "red", None],
+        "price": [1.0, 2.0, 3.0, 4.0, 5.0],
+    },
+    index=list("abcde"),
+)
+
+
+@pytest.fixture
+def coloured():
+    return WordIndex(("title",), attributes=None).fit(Catalog(COLOURED))
+
+
+def test_words_find_attributes_a_little_behind_titles(coloured):
+    def found(text, k=3):
+        return ["abcde"[n] for n in coloured.search(text, k)[0][0]]
+
+    assert coloured.attributes == ("colour",)
+    assert found("red mug", 2) == ["c", "d"] and found("red shirt", 1) == ["a"]
+    assert found("turquoise", 2) == ["e", "b"] and found("turqoise shirt", 1) == ["b"]
+    scores = coloured.scores(coloured.of_texts(["red"]))[0]
+    assert scores.tolist() == pytest.approx([0.85**3, 0, 1, 0.85**3, 0])  # said twice counts once
+    assert coloured.said[coloured.columns["red"]] == 3
+    assert coloured.counts[coloured.columns["red"]] == 1
+    asked = coloured.of_texts(["red mug", "red"])
+    assert coloured.total(asked).tolist() == pytest.approx([1, 1]) and asked.sum() > 2
+
+
+def test_products_do_not_ask_for_attributes(coloured):
+    plain = WordIndex(("title",)).fit(Catalog(COLOURED))
+    for one, other in (
+        (coloured.of_products(range(5)), plain.of_products(range(5))),
+        (coloured.of_catalog(Catalog(COLOURED)), plain.of_catalog(Catalog(COLOURED))),
+    ):
+        np.testing.assert_allclose(coloured.scores(one), plain.scores(other), atol=1e-6)
+
+
+def test_attributes_come_change_go_and_are_saved(coloured, tmp_path):
+    more = pd.DataFrame({"title": ["Silk Scarf"], "colour": ["teal"]}, index=["f"])
+    coloured.add(Catalog(more))
+    assert coloured.search("teal scarf", 1)[0].tolist() == [[5]]
+    coloured.replace([0], Catalog(more.assign(title="Cotton Shirt").set_axis(["a"])))
+    assert coloured.search("teal shirt", 1)[0].tolist() == [[0]]
+    coloured.remove([0])
+    coloured.save(tmp_path / "words")
+    again = WordIndex.load(tmp_path / "words")
+    assert again.attributes == ("colour",)
+    texts = ["red mug", "teal", "turquoise shirt"]
+    np.testing.assert_array_equal(
+        again.scores(again.of_texts(texts)), coloured.scores(coloured.of_texts(texts))
+    )
+    fresh = WordIndex(("title",), ["colour"]).fit(Catalog(pd.concat([COLOURED.iloc[1:, :2], more])))
+    np.testing.assert_allclose(
+        fresh.scores(fresh.of_texts(texts)), again.scores(again.of_texts(texts)), atol=0.05
+    )
+
+
+def test_a_recommender_finds_colours_that_no_title_names(tmp_path):
+    shop = Catalog(COLOURED)
+    for attributes, best in ((None, "b"), (("colour",), "b"), ((), "a")):
+        words = SearchEmbedder(TfidfEmbedder(fields=("title",)), ("title",), 0.5, attributes)
+        made = Recommender(text=words).fit(shop)
+        assert made.recommend(1, text="turquoise shirt").ids in ([best], ["e"][: best == "a"])
+        made.save(tmp_path / f"{best}{attributes}")
+        again = Recommender.load(tmp_path / f"{best}{attributes}")
+        ids = again.recommend(3, text="turquoise shirt").ids
+        assert ids == made.recommend(3, text="turquoise shirt").ids
+    hits = made.recommend(2, id="a", text="turquoise", positive="b")
+    assert len(hits) == 2

@@ -425,7 +425,7 @@ def asked_words(
         if query.positive or query.negative:
             near, far = (index.of_products(shelf.rows(x)) for x in (query.positive, query.negative))
             said = said + 0.75 * mean_words(near) - 0.15 * mean_words(far)
-            said = said / max(1.0, abs(said).sum())
+            said = said / max(1.0, index.total(said)[0])
         found[name] = said.tocsr()
     return found
 

@@ -20,6 +20,7 @@ import scipy.sparse as sp
 from ..core import Saved
 from ..data.catalog import Catalog
 from ..data.text import tokenize
+from .attributes import column_kinds
 from .embedders import Embedder, TextEmbedder, TfidfEmbedder
 from .index import check_rows, check_search
 from .sentences import SentenceEmbedder, best_sentence_model, why_no_sentences
@@ -143,12 +144,15 @@ class _Words:
     """Know the terms of texts: what a `WordIndex` is made of."""
 
     k1, b, other_fields, power = 0.4, 0.3, 0.5, 3
+    of_attribute = 0.85  # how well an attribute says it: a little less than a title
 
     def __init__(
         self,
         fields: Sequence[str] = ("title", "description"),  # columns; the first counts most
+        attributes: Sequence[str] | None = (),  # whose values words find; None: all choices
     ):
         self.fields = (fields,) if isinstance(fields, str) else tuple(fields)
+        self.attributes = None if attributes is None else tuple(attributes)
         self.columns, self.joined, self.means, self.matrix = {}, set(), [], None
 
     def check_fitted(self):
@@ -180,7 +184,31 @@ class _Words:
             if found is not None:
                 found.resize(part.shape)
             found = part if found is None else found.maximum(part)
-        return found.tocsr()
+        return self._with_attributes(found.tocsr(), catalog) if new else found.tocsr()
+
+    def _with_attributes(self, own: sp.csr_matrix, catalog: Catalog) -> sp.csr_matrix:
+        """Return the rows with what attributes add to them, in columns of their own.
+
+        The column of "=red" holds what the colour red adds to the "red" of the title: a question in
+        words reads both, and a product that asks for its like reads the first alone.
+        """
+        if not self.attributes:
+            return own
+        texts = zip(*(catalog.texts((name,)) for name in self.attributes), strict=True)
+        said = self._counted([[t for text in row for t in terms(text)] for row in texts], True)
+        said.data[:] = self.of_attribute
+        own.resize(said.shape)
+        added = (said.maximum(own) - own).tocoo()
+        names, kept = list(self.columns), added.data > 0
+        twins = [
+            self.columns.setdefault(f"={names[c]}", len(self.columns)) for c in added.col[kept]
+        ]
+        place = (np.append(added.row[kept], 0), np.append(twins, 0).astype(int))
+        shape = (own.shape[0], len(self.columns))
+        beside = sp.csr_matrix((np.append(added.data[kept], 0), place), shape, np.float32)
+        beside.eliminate_zeros()
+        own.resize(shape)
+        return (own + beside).tocsr()
 
 # %% ../../nbs/31e_recommend.sparse.ipynb #0025
 class _Changing(_Words):
@@ -200,6 +228,9 @@ class _Changing(_Words):
         if not {*self.fields} & {*catalog.products}:
             wanted = " or ".join(map(repr, self.fields))
             raise ValueError(f"`catalog` has no column {wanted}: give `fields` that it has")
+        if self.attributes is None:
+            kinds = column_kinds(catalog.products.drop(columns=[*self.fields], errors="ignore"))
+            self.attributes = tuple(kinds.index[kinds == "choice"])
         self.columns, self.means = {}, []
         texts = [[terms(text) for text in catalog.texts((field,))] for field in self.fields]
         self.joined = written_apart(text for field in texts for text in field)
@@ -210,9 +241,9 @@ class _Changing(_Words):
 
     def _keep(self, matrix: sp.csr_matrix) -> "_Changing":
         self.matrix = matrix
-        for name in ("_inverted", "counts", "rarity"):
+        for name in ("_inverted", "_twins", "_of_fields", "counts", "rarity", "said"):
             vars(self).pop(name, None)
-        if len(vars(self).get("spelling", Spelling([])).words) != len(self.columns):
+        if vars(self).get("_spelled") != len(self.columns):
             vars(self).pop("spelling", None)
         return self
 
@@ -263,8 +294,27 @@ class _Changing(_Words):
 
     @cached_property
     def counts(self) -> np.ndarray:
-        """Return the number of products that have each term, int (terms,)."""
+        """Return the number of products whose fields have each term, int (terms,)."""
         return np.bincount(self.matrix.indices, minlength=len(self.columns))
+
+    @cached_property
+    def _twins(self) -> dict[int, int]:
+        "The column of a term → the column of what attributes add to it."
+        return {self.columns[t[1:]]: c for t, c in self.columns.items() if t[0] == "="}
+
+    @cached_property
+    def _of_fields(self) -> np.ndarray:
+        "1 for the terms of fields, 0 for what attributes add: float32 (terms,)."
+        found = np.ones(len(self.columns), np.float32)
+        found[list(self._twins.values())] = 0
+        return found
+
+    @cached_property
+    def said(self) -> np.ndarray:
+        """Return the number of products whose fields or attributes have each term, int (terms,)."""
+        found = self.counts.copy()
+        found[list(self._twins)] += found[list(self._twins.values())]
+        return np.minimum(found, len(self))
 
     @cached_property
     def rarity(self) -> np.ndarray:
@@ -274,7 +324,8 @@ class _Changing(_Words):
     @cached_property
     def spelling(self) -> Spelling:
         """Return the known words, to look up unknown ones."""
-        return Spelling(list(self.columns))
+        self._spelled = len(self.columns)
+        return Spelling([term for term in self.columns if term[0] != "="])
 
 # %% ../../nbs/31e_recommend.sparse.ipynb #0026
 class WordIndex(_Changing, Saved):
@@ -284,7 +335,7 @@ class WordIndex(_Changing, Saved):
 
     def _count(self, term: str) -> int:
         column = self.columns.get(term, -1)
-        return int(self.counts[column]) if column >= 0 else 0
+        return int(self.said[column]) if column >= 0 else 0
 
     def _apart(self, term: str) -> list[tuple[float, list[tuple[int, float]]]]:
         "Return two words that make a term together, each pair with how likely it is meant."
@@ -333,18 +384,29 @@ class WordIndex(_Changing, Saved):
         """Return the weights of the terms of each text, float32 (n, terms), 1 in sum if known."""
         self.check_fitted()
         rows = sp.lil_matrix((len(texts), len(self.columns)), dtype=np.float32)
+        rarity = idf(np.append(self.said, 0), max(1, len(self)))
         for n, text in enumerate(texts):
             found = tokenize(str(text))
             own = list(dict.fromkeys(t for t in found if t not in FUNCTION_WORDS)) or found
             meant = [self._meant(term) for term in own]
-            rare = [max((self.rarity[c] for c, _ in m), default=self.rarity[-1]) for m in meant]
+            rare = [max((rarity[c] for c, _ in m), default=rarity[-1]) for m in meant]
             for several, weight in zip(meant, rare, strict=True):
                 for column, share in several:
                     rows[n, column] += share * weight / sum(rare)
             for place, pair in enumerate(a + b for a, b in zip(own, own[1:], strict=False)):
                 if self._count(pair):  # "ear rings" is also "earrings"
                     rows[n, self.columns[pair]] += sum(rare[place : place + 2]) / sum(rare)
+            for column in list(rows.rows[n]):  # what attributes say counts too
+                if column in self._twins:
+                    rows[n, self._twins[column]] = rows[n, column]
         return rows.tocsr()
+
+    def total(
+        self,
+        queries: sp.csr_matrix,  # (n, terms), as of `of_texts` or `of_products`
+    ) -> np.ndarray:
+        """Return the sum of the weights of each query's terms, without their signs: float (n,)."""
+        return abs(queries) @ self._of_fields
 
     def of_products(
         self,
@@ -366,7 +428,7 @@ class WordIndex(_Changing, Saved):
         return self._asking(self._rows(catalog, new=False))
 
     def _asking(self, own: sp.csr_matrix) -> sp.csr_matrix:
-        weights = own.multiply(self.rarity[:-1][None]).tocsr()
+        weights = own.multiply((self.rarity[:-1] * self._of_fields)[None]).tocsr()
         total = np.asarray(weights.multiply(own).sum(axis=1)).ravel()
         return sp.diags(1 / np.where(total > 0, total, 1)).dot(weights).tocsr().astype(np.float32)
 
@@ -405,11 +467,11 @@ class WordIndex(_Changing, Saved):
         (folder / "terms.json").write_text(text, encoding="utf-8")
         m = self.matrix
         np.savez(folder / "matrix.npz", data=m.data, indices=m.indices, indptr=m.indptr)
-        return {"fields": self.fields, "means": self.means}
+        return {"fields": self.fields, "means": self.means, "attributes": self.attributes}
 
     @classmethod
     def _read(cls, folder: Path, meta: dict) -> "WordIndex":
-        new = cls(meta["fields"])
+        new = cls(meta["fields"], meta.get("attributes", ()))
         columns, joined = json.loads((folder / "terms.json").read_text(encoding="utf-8"))
         new.columns, new.joined = {t: n for n, t in enumerate(columns)}, set(joined)
         with np.load(folder / "matrix.npz", allow_pickle=False) as a:
@@ -423,7 +485,7 @@ class WordIndex(_Changing, Saved):
             return f"WordIndex(not fitted: call `fit`, reads {' and '.join(self.fields)})"
         return f"WordIndex({len(self):,} products, {len(self.columns):,} terms)"
 
-# %% ../../nbs/31e_recommend.sparse.ipynb #0031
+# %% ../../nbs/31e_recommend.sparse.ipynb #0033
 class SearchEmbedder(TextEmbedder):
     """Compare texts by their meaning and by the words as they are.
 
@@ -437,10 +499,12 @@ class SearchEmbedder(TextEmbedder):
         dense: TextEmbedder | None = None,  # for the meaning; None: the best that is here
         fields: Sequence[str] = ("title", "description"),  # columns; the first counts most
         share: float = 0.5,  # of the words as they are in the score, from 0 to 1
+        attributes: Sequence[str] | None = None,  # whose values words find; None: all choices
     ):
         if not 0 <= share <= 1:
             raise ValueError(f"`share` must be from 0 to 1, received {share!r}")
         self.fields, self.share, self.note = tuple(fields), float(share), ""
+        self.attributes = None if attributes is None else tuple(attributes)
         if dense is None:
             self.note = "" if best_sentence_model() else why_no_sentences()
             best = TfidfEmbedder if self.note else SentenceEmbedder
@@ -476,15 +540,17 @@ class SearchEmbedder(TextEmbedder):
 
     def word_index(self) -> WordIndex:
         """Return an empty index for the words of products; None where `share` is 0."""
-        return WordIndex(self.fields) if self.share else None
+        return WordIndex(self.fields, self.attributes) if self.share else None
 
     def _write(self, folder: Path) -> dict:
         self.dense.save(folder / "dense")
-        return {"fields": self.fields, "share": self.share, "note": self.note}
+        facts = {"fields": self.fields, "share": self.share, "note": self.note}
+        return facts | {"attributes": self.attributes}
 
     @classmethod
     def _read(cls, folder: Path, meta: dict) -> "SearchEmbedder":
-        new = cls(Embedder.load(folder / "dense"), meta["fields"], meta["share"])
+        facts = meta["fields"], meta["share"], meta.get("attributes", ())
+        new = cls(Embedder.load(folder / "dense"), *facts)
         new.note = meta["note"]
         return new
 
