@@ -512,3 +512,15 @@ def test_a_recommender_finds_colours_that_no_title_names(tmp_path):
         assert ids == made.recommend(3, text="turquoise shirt").ids
     hits = made.recommend(2, id="a", text="turquoise", positive="b")
     assert len(hits) == 2
+
+
+def test_attributes_follow_the_catalogue_and_must_be_there():
+    made = WordIndex(("title",), attributes=None).fit(Catalog(COLOURED))
+    sized = COLOURED.drop(columns="colour").assign(size=["S", "M", "S", "M", "S"])
+    assert made.fit(Catalog(sized)).attributes == ("size",)
+    assert WordIndex(("title",), "colour").fit(Catalog(COLOURED)).attributes == ("colour",)
+    with pytest.raises(ValueError, match="`attributes` name 'color', which is no column"):
+        WordIndex(("title",), ["color"]).fit(Catalog(COLOURED))
+    with pytest.raises(ValueError, match="`attributes` name 'color'"):
+        words = SearchEmbedder(TfidfEmbedder(fields=("title",)), ("title",), attributes=["color"])
+        Recommender(text=words).fit(Catalog(COLOURED))

@@ -18,6 +18,7 @@ from ..data.pictures import decode, digest
 from . import keras
 from .engines import network_on
 from .features import as_kept, feature_store
+from .networks import network_from
 from .pixels import RowStore, apply_network, fit_size, pixel_store
 
 # %% auto #0
@@ -46,10 +47,7 @@ def loaded_network(
     """Return an object whose `predict_on_batch` computes the network; loaded once a process."""
     key = hashlib.sha256(data).digest(), engine, precision
     if key not in _LOADED:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.keras"
-            path.write_bytes(data)
-            model = keras.models.load_model(path, compile=False)
+        model = network_from(data)
         _LOADED.clear()
         _LOADED[key] = network_on(engine, model, precision)
     return _LOADED[key]

@@ -152,7 +152,8 @@ class _Words:
         attributes: Sequence[str] | None = (),  # whose values words find; None: all choices
     ):
         self.fields = (fields,) if isinstance(fields, str) else tuple(fields)
-        self.attributes = None if attributes is None else tuple(attributes)
+        named = (attributes,) if isinstance(attributes, str) else attributes
+        self._asked = self.attributes = None if named is None else tuple(named)
         self.columns, self.joined, self.means, self.matrix = {}, set(), [], None
 
     def check_fitted(self):
@@ -203,10 +204,8 @@ class _Words:
         twins = [
             self.columns.setdefault(f"={names[c]}", len(self.columns)) for c in added.col[kept]
         ]
-        place = (np.append(added.row[kept], 0), np.append(twins, 0).astype(int))
-        shape = (own.shape[0], len(self.columns))
-        beside = sp.csr_matrix((np.append(added.data[kept], 0), place), shape, np.float32)
-        beside.eliminate_zeros()
+        place, shape = (added.row[kept], np.array(twins, int)), (len(catalog), len(self.columns))
+        beside = sp.csr_matrix((added.data[kept], place), shape, np.float32)
         own.resize(shape)
         return (own + beside).tocsr()
 
@@ -223,12 +222,15 @@ class _Changing(_Words):
     ) -> "_Changing":
         """Read the words of a catalogue and return the index.
 
-        `ValueError` where it has none of the fields.
+        `ValueError` where it has none of the fields, or lacks an attribute.
         """
         if not {*self.fields} & {*catalog.products}:
             wanted = " or ".join(map(repr, self.fields))
             raise ValueError(f"`catalog` has no column {wanted}: give `fields` that it has")
-        if self.attributes is None:
+        if lacking := {*(self._asked or ())} - {*catalog.products}:
+            raise ValueError(f"`attributes` name {min(lacking)!r}, which is no column of `catalog`")
+        self.attributes = self._asked
+        if self._asked is None:
             kinds = column_kinds(catalog.products.drop(columns=[*self.fields], errors="ignore"))
             self.attributes = tuple(kinds.index[kinds == "choice"])
         self.columns, self.means = {}, []
@@ -241,8 +243,9 @@ class _Changing(_Words):
 
     def _keep(self, matrix: sp.csr_matrix) -> "_Changing":
         self.matrix = matrix
-        for name in ("_inverted", "_twins", "_of_fields", "counts", "rarity", "said"):
-            vars(self).pop(name, None)
+        for name, value in vars(_Changing).items():
+            if isinstance(value, cached_property) and name != "spelling":
+                vars(self).pop(name, None)
         if vars(self).get("_spelled") != len(self.columns):
             vars(self).pop("spelling", None)
         return self
@@ -322,6 +325,11 @@ class _Changing(_Words):
         return idf(np.append(self.counts, 0), max(1, len(self)))
 
     @cached_property
+    def _rarity_said(self) -> np.ndarray:
+        "The same where attributes count too."
+        return idf(np.append(self.said, 0), max(1, len(self)))
+
+    @cached_property
     def spelling(self) -> Spelling:
         """Return the known words, to look up unknown ones."""
         self._spelled = len(self.columns)
@@ -384,7 +392,7 @@ class WordIndex(_Changing, Saved):
         """Return the weights of the terms of each text, float32 (n, terms), 1 in sum if known."""
         self.check_fitted()
         rows = sp.lil_matrix((len(texts), len(self.columns)), dtype=np.float32)
-        rarity = idf(np.append(self.said, 0), max(1, len(self)))
+        rarity = self._rarity_said
         for n, text in enumerate(texts):
             found = tokenize(str(text))
             own = list(dict.fromkeys(t for t in found if t not in FUNCTION_WORDS)) or found
@@ -504,7 +512,7 @@ class SearchEmbedder(TextEmbedder):
         if not 0 <= share <= 1:
             raise ValueError(f"`share` must be from 0 to 1, received {share!r}")
         self.fields, self.share, self.note = tuple(fields), float(share), ""
-        self.attributes = None if attributes is None else tuple(attributes)
+        self.attributes = attributes
         if dense is None:
             self.note = "" if best_sentence_model() else why_no_sentences()
             best = TfidfEmbedder if self.note else SentenceEmbedder
