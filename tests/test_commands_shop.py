@@ -31,6 +31,14 @@ def test_what_was_indexed_without_a_model_is_served_and_not_retrained(
     assert 'class="map"' in page and not (tmp_path / "words" / "0001" / "report.html").exists()
 
 
+def test_a_long_answer_says_how_to_see_all_of_it(tmp_path, capsys):
+    shop = str(tmp_path / "shop")
+    said(capsys, "index", "--data", "demo", "--limit", "40", "--network", "words", "--out", shop)
+    assert main(["recommend", shop, "--text", "cotton", "-k", "30"]) == 0
+    assert "\n… and 6 more: `--json` prints all\n" in capsys.readouterr().out
+    assert len(said(capsys, "recommend", shop, "--text", "cotton", "-k", "30")) == 30
+
+
 @pytest.mark.parametrize("where", ["shop", "shop/0001"])
 def test_what_the_commands_save_every_load_finds(where, place):
     from prodrec.models.classifier import Classifier

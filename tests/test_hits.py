@@ -47,8 +47,21 @@ def test_it_reads_in_a_terminal_and_without_css(hits):
     empty = Hits([], [], {}, [], shop(2), note="sold out")
     assert repr(empty) == "Hits(none)\nsold out" and "No product matches" in empty._repr_html_()
     assert empty.to_frame().empty and empty.to_dicts() == []
-    many = Hits(["001"] * 99, np.ones(99), {}, ["x"] * 99, shop(5))
-    assert len(repr(many).splitlines()) < 30 and many._repr_html_().count("<td") == 24
+
+
+def many(n, note=""):
+    return Hits(["001"] * n, np.ones(n), {}, ["x"] * n, shop(5), note=note)
+
+
+def test_a_long_answer_says_how_many_it_does_not_show():
+    whole, one_more = repr(many(24)), repr(many(25, "sold out: 2"))
+    assert len(whole.splitlines()) == 26 and "more" not in whole
+    assert one_more.splitlines()[-2:] == ["… and 1 more: `to_frame()` has all", "sold out: 2"]
+    assert repr(many(1_999)).endswith("… and 1,975 more: `to_frame()` has all")
+    assert many(99).to_text("scroll").endswith("… and 75 more: scroll")
+    html = many(99)._repr_html_()
+    assert html.count("<td") == 24 and "… and 75 more" in html
+    assert "more" not in many(24)._repr_html_()
 
 
 def test_a_figure(hits):

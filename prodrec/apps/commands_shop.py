@@ -222,7 +222,7 @@ def recommend_products(
         raise wrong_call(str(e)) from e
     hits = recommender.recommend(args.k, where=where, **options)
     table = hits.to_frame().to_json(orient="records", date_format="iso")
-    return Answer(json.loads(table), repr(hits))
+    return Answer(json.loads(table), hits.to_text("`--json` prints all"))
 
 # %% ../../nbs/44c_apps.commands_shop.ipynb #0039
 def serve_shop(
