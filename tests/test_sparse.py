@@ -189,6 +189,28 @@ def test_what_an_unknown_word_stands_for(asked, wanted):
     assert sorted(names[c] for c in made.of_texts([asked]).indices) == sorted(wanted)
 
 
+CUPS = ["Zwei Tassen aus Ton", "Vier Teller", "Lange Hosen", "Red Glass", "Grass Green Shoes"]
+
+
+@pytest.mark.parametrize(
+    "asked, wanted",
+    [
+        ("Tasse", ["tassen"]),  # its English stem is "tass", two letters away
+        ("Hose", ["hosen"]),
+        ("Tassen", ["tassen"]),
+        ("glasse", ["glass"]),  # what a stem stands for comes first
+        ("grases", ["grass"]),
+        ("Mütze", []),
+    ],
+)
+def test_a_stem_that_means_nothing_gives_way_to_the_word_as_written(asked, wanted):
+    made = WordIndex(("title",)).fit(catalog_of(CUPS))
+    names = {column: term for term, column in made.columns.items()}
+    assert sorted(names[c] for c in made.of_texts([asked]).indices) == wanted
+    if wanted:
+        assert made.search(asked, 1)[1][0, 0] > 0
+
+
 def test_a_rare_misspelling_among_the_products_does_not_hide_the_usual_word():
     made = WordIndex(("title",)).fit(catalog_of(MISSPELLED))
     rows = made.search("perfum", 41)[0][0]

@@ -385,6 +385,10 @@ class WordIndex(_Changing, Saved):
             return [(self.columns[term], 1.0)] + [pair for pair in found if pair[1] > 0.93]
         return found
 
+    def _meant_by(self, term: str, written: str) -> list[tuple[int, float]]:
+        "Return what a term stands for, or else what the word does as it was written."
+        return self._meant(term) or (self._meant(written) if written != term else [])
+
     def of_texts(
         self,
         texts: Sequence[str],  # what is asked
@@ -395,8 +399,9 @@ class WordIndex(_Changing, Saved):
         rarity = self._rarity_said
         for n, text in enumerate(texts):
             found = tokenize(str(text))
+            written = dict(zip(found, tokenize(str(text), stems=False), strict=True))
             own = list(dict.fromkeys(t for t in found if t not in FUNCTION_WORDS)) or found
-            meant = [self._meant(term) for term in own]
+            meant = [self._meant_by(term, written[term]) for term in own]
             rare = [max((rarity[c] for c, _ in m), default=rarity[-1]) for m in meant]
             for several, weight in zip(meant, rare, strict=True):
                 for column, share in several:
