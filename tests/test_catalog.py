@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import string
 import unicodedata
 from html.parser import HTMLParser
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from builders import encoded, pixels
+from builders import shop as drawn_shop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -475,3 +477,45 @@ def test_a_catalogue_that_is_brought_up_to_date_is_what_concat_makes_of_it():
     data = encoded(pixels(), "PNG")
     seen = old.updated(Catalog(pd.DataFrame({"title": ["p"], "image": [data]}, index=["3"])))
     assert seen.open("3") == data and old.products["image"].isna().all()
+
+
+@pytest.mark.parametrize("wrong", [3, 3.5, None, ("title", 3), [None]])
+def test_names_of_columns_that_are_none_are_refused_everywhere(wrong):
+    from prodrec.models.text import TextClassifier
+    from prodrec.recommend import embedders, filters, metric_learning, sentences, sparse
+    from prodrec.recommend.attributes import Attributes
+
+    words, shop = embedders.TfidfEmbedder(8), drawn_shop(3)
+    calls = [lambda how=how: how(fields=wrong) for how in (sparse.WordIndex, TextClassifier)]
+    calls += [lambda: embedders.TfidfEmbedder(fields=wrong), lambda: shop.texts(wrong)]
+    calls += [lambda: sentences.SentenceEmbedder("minilm", wrong)]
+    calls += [lambda: sparse.SearchEmbedder(words, wrong)]
+    for call in calls:
+        with pytest.raises(TypeError, match=r"^`fields` must be names of columns, such as \("):
+            call()
+    with pytest.raises(TypeError, match=f"`target` must be .* received {re.escape(repr(wrong))}$"):
+        metric_learning.MetricEmbedder(embedders.ColorHistogram(), target=wrong)
+    if wrong is not None:  # there it says: choose for me
+        for call in (
+            lambda: sparse.WordIndex(attributes=wrong),
+            lambda: sparse.SearchEmbedder(words, attributes=wrong),
+        ):
+            with pytest.raises(TypeError, match="^`attributes` must be names of columns"):
+                call()
+        for call in (filters.filter_table, Attributes):
+            with pytest.raises(TypeError, match="^`columns` must be names of columns"):
+                call(shop.products, wrong)
+
+
+def test_one_name_of_a_column_is_no_list_of_letters():
+    from prodrec.recommend.embedders import ColorHistogram, TfidfEmbedder
+    from prodrec.recommend.sparse import SearchEmbedder
+
+    shop = drawn_shop(3)
+    assert shop.texts("title").tolist() == shop.texts(["title"]).tolist()
+    assert shop.texts("title").ne("").all()
+    assert TfidfEmbedder(fields="title").fields == ("title",)
+    both = SearchEmbedder(TfidfEmbedder(8), "title", attributes="brand")
+    assert both.fields == ("title",) and both.attributes == ("brand",)
+    with pytest.raises(ValueError, match="`image_size` must be .height, width. in pixels"):
+        ColorHistogram(3)

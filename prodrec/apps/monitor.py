@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from .workspace import Versions
-from ..data.catalog import Catalog
+from ..data.catalog import Catalog, column_names
 from ..data.figures import BLUE, ORANGE, figure_style, name_ticks, new_axes
 from ..data.text import short_label
 from ..models.pixels import load_pixels
@@ -142,7 +142,7 @@ def observe(
     facts = picture_facts(catalog)
     titles = catalog.products.get("title", pd.Series("", catalog.ids)).fillna("")
     facts["title length"] = titles.str.split().str.len()
-    for column in columns:
+    for column in column_names(columns, "columns"):
         if column in catalog.products:
             facts[column] = catalog.products[column].astype(object)
     if classifier is not None:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STANDARD', 'check_products', 'map_columns', 'image_columns', 'unknown_ids', 'product_card', 'picture_table',
-           'draw_picture', 'Product', 'product_words', 'joined_text', 'Catalog']
+           'draw_picture', 'Product', 'product_words', 'column_names', 'joined_text', 'Catalog']
 
 # %% ../../nbs/10_data.catalog.ipynb #0005
 import base64
@@ -13,7 +13,7 @@ import html
 import io
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -381,13 +381,27 @@ class _Selectable:
             raise ValueError(f"`n` must be between 1 and {len(self):,}, received {n!r}")
         return self._part(self.products.sample(n, random_state=seed))
 
+# %% ../../nbs/10_data.catalog.ipynb #4501
+def column_names(
+    names: str | Iterable[str],  # one name, or several
+    argument: str = "fields",  # the argument that they came by, for the error
+) -> tuple[str, ...]:
+    """Return names of columns as a tuple; `TypeError` for anything that is no name."""
+    found = (names,) if isinstance(names, str) else names
+    if isinstance(found, Iterable):
+        found = tuple(found)
+        if all(isinstance(name, str) for name in found):
+            return found
+    wanted = f'`{argument}` must be names of columns, such as ("title", "brand")'
+    raise TypeError(f"{wanted}, received {names!r}")
+
 # %% ../../nbs/10_data.catalog.ipynb #0045
 def joined_text(
     products: pd.DataFrame,  # indexed by product id
     fields: Sequence[str] = ("title", "description"),  # columns; others than these are left out
 ) -> pd.Series:
     """Return the texts of each product joined by a space, "" where there is none."""
-    known = [f for f in fields if f in products]
+    known = [f for f in column_names(fields) if f in products]
     parts = [products[f].astype(object).where(products[f].notna(), "").astype(str) for f in known]
     if not parts:
         return pd.Series("", index=products.index)

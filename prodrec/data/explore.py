@@ -19,7 +19,7 @@ from scipy.special import xlogy
 from sklearn.feature_extraction.text import CountVectorizer
 
 from ..core import ImageError
-from .catalog import Catalog
+from .catalog import Catalog, column_names
 from .figures import BLUE, GREEN, GREY, ORANGE, figure_style, name_ticks, new_axes
 from .labels import label_text, labels_in
 from prodrec.data.text import (
@@ -173,7 +173,7 @@ def text_lengths(
     fields: Sequence[str] = ("title", "description"),  # columns of text
 ) -> dict[str, pd.Series]:
     """Return the number of words of each text, by field; empty texts and fields are left out."""
-    there = [f for f in fields if f in catalog.products]
+    there = [f for f in column_names(fields) if f in catalog.products]
     texts = {f: _values(catalog, f, "fields").dropna().astype(str) for f in there}
     return {f: t.map(lambda text: len(tokenize(text))) for f, t in texts.items() if len(t)}
 

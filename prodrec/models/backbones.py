@@ -16,6 +16,7 @@ import pandas as pd
 
 from . import keras, layers
 from .networks import load_plugins, register_from_hub, register_network
+from .pixels import check_image_size
 from ..stats import unit_rows
 
 # %% auto #0
@@ -208,8 +209,8 @@ def features(
 
     Raises `ValueError` where the backbone gets to see less than 32 x 32.
     """
+    inputs = keras.Input((*check_image_size(image_size), 3), dtype="uint8")
     base = backbone(name, weights, alpha)
-    inputs = keras.Input((*image_size, 3), dtype="uint8")
     x = base(prepared_pictures(inputs, name, resize, weights), training=False)
     if alpha == 1:
         _check_dim(name, x.shape[-1])

@@ -22,7 +22,7 @@ from scipy.sparse import csr_array, vstack
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from sklearn.linear_model import LogisticRegression
 
-from ..data.catalog import Catalog
+from ..data.catalog import Catalog, column_names
 from . import keras, layers
 from .choice import quiet_tensorflow
 from .choose_texts import choose_texts
@@ -413,7 +413,7 @@ class TextClassifier(TextReader, Classifier):
         _check_reading(network, embedding, stop_words)
         self.network, self.options, self.minutes = network, options, minutes
         self.max_tokens, self.length = max_tokens, length
-        self.fields = (fields,) if isinstance(fields, str) else tuple(fields)
+        self.fields = column_names(fields)
         kept = stop_words is None or isinstance(stop_words, str | tuple)
         self.stop_words = stop_words if kept else tuple(sorted(stop_words))
         self.embedding, self.mask_labels = embedding, mask_labels

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ..data.catalog import column_names
 from ..data.text import tokenize
 
 # %% ../../nbs/31b_recommend.attributes.ipynb #0009
@@ -122,7 +123,7 @@ class Attributes:
         if columns is None:
             kinds = column_kinds(products)
             columns = [c for c in products if c not in shown and kinds[c] == "choice"]
-        self.columns = list(columns)
+        self.columns = list(column_names(columns, "columns"))
         made = [pd.factorize(said_values(products[c])) for c in self.columns]
         self.codes = np.full((len(products), len(made)), -1, np.int32)
         for n, (codes, _) in enumerate(made):

@@ -18,7 +18,7 @@ import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from ..core import ImageError, Saved, progress
-from ..data.catalog import Catalog
+from ..data.catalog import Catalog, column_names
 from ..data.text import tokenize
 from ..models import keras
 from ..models.backbones import BACKBONES, features, known_backbone
@@ -37,6 +37,7 @@ from prodrec.models.networks import (
 from prodrec.models.pixels import (
     Pixels,
     apply_network,
+    check_image_size,
     load_pixels,
     picture_sizes,
     stack_pictures,
@@ -187,7 +188,7 @@ class TfidfEmbedder(TextEmbedder):
         fields: Sequence[str] = ("title", "description"),  # the columns that are read
         seed: int = 0,  # of the SVD
     ):
-        self._dim, self.fields, self.seed = dim, tuple(fields), seed
+        self._dim, self.fields, self.seed = dim, column_names(fields), seed
         self._tfidf, self._fold = None, None
 
     @property
@@ -291,7 +292,7 @@ class ColorHistogram(Embedder):
         image_size: tuple[int, int] = (80, 60),  # (height, width) at which pictures are read
         fit_mode: str = "pad",  # "pad", "crop" or "stretch"
     ):
-        self.image_size, self.fit_mode = tuple(image_size), fit_mode
+        self.image_size, self.fit_mode = check_image_size(image_size), fit_mode
 
     def embed(
         self,

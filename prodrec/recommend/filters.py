@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_number
 
+from ..data.catalog import column_names
 from ..data.tables import scalar_text
 from .attributes import column_kind, is_machine_name, said_values
 
@@ -279,7 +280,7 @@ def filter_table(
     columns: Sequence[str] | None = None,  # None: every column that makes a filter
 ) -> pd.DataFrame:
     """Return the columns to filter by: words as categories, numbers and dates as they are."""
-    chosen = products.columns if columns is None else list(columns)
+    chosen = products.columns if columns is None else column_names(columns, "columns")
     for column in chosen:
         if column not in products:
             there = ", ".join(map(str, products.columns))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..data.catalog import Catalog
+from ..data.catalog import Catalog, column_names
 from ..models import keras, layers, ops
 from ..models.epochs import Batches, EpochLogger
 from prodrec.models.hub import (
@@ -217,7 +217,7 @@ class PresetTextEmbedder(TextEmbedder):
         batch_size: int = 64,  # texts that go through the network together
     ):
         self.network, self.preprocessor, self.name = network, preprocessor, name
-        self.fields, self.batch_size = tuple(fields), batch_size
+        self.fields, self.batch_size = column_names(fields), batch_size
 
     @property
     def dim(self) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..data.catalog import Catalog
+from ..data.catalog import Catalog, column_names
 from ..data.split import encode_labels
 from ..models import keras, layers, ops
 from ..models.classifier import ImageClassifier
@@ -36,7 +36,7 @@ def likeness_labels(
 
     Raises `ValueError` where a column or a label is missing.
     """
-    target = (target,) if isinstance(target, str) else tuple(target)
+    target = column_names(target, "target")
     if not target:
         raise ValueError("`target` is empty: name at least one column")
     first = labels_of(catalog, target[0])
@@ -240,7 +240,7 @@ class MetricEmbedder(_Metric):
         self.encoders = [
             ImageEmbedder(e) if isinstance(e, ImageClassifier) else e for e in encoders
         ]
-        self.target = (target,) if isinstance(target, str) else tuple(target)
+        self.target = column_names(target, "target")
         self.weights = tuple(weights or (1.0, *[0.5] * (len(self.target) - 1)))
         self.loss, self._dim, self.hidden, self.dropout = loss, dim, hidden, dropout
         self.batch_size, self.learning_rate, self.seed = batch_size, learning_rate, seed

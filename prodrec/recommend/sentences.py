@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import cache_dir, optional
+from ..data.catalog import column_names
 from ..models.transformer import read_encoder, read_safetensors, static_table
 from .embedders import TextEmbedder
 
@@ -246,13 +247,14 @@ class SentenceEmbedder(TextEmbedder):
         max_length: int = 64,  # tokens at which a text is cut
         engine: str = "auto",  # of a BERT: "auto", "keras" or "openvino"
     ):
+        self.fields = column_names(fields)
         if model is None and (model := best_sentence_model()) is None:
             raise FileNotFoundError(why_no_sentences())
         known = str(model) in SENTENCE_MODELS.index
         folder = fetch_sentence_model(str(model)) if known else Path(model)
         if not known and not folder.is_dir():
             find_sentence_model(str(model))  # which says what is wrong
-        self.fields, self.max_length, self.engine = tuple(fields), max_length, engine
+        self.max_length, self.engine = max_length, engine
         self._take(str(model) if known else folder.name, sentence_files(folder))
 
     def _take(self, name: str, files: dict[str, Path]):

@@ -18,7 +18,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..core import Saved
-from ..data.catalog import Catalog
+from ..data.catalog import Catalog, column_names
 from ..data.text import tokenize
 from .attributes import column_kinds
 from .embedders import Embedder, TextEmbedder, TfidfEmbedder
@@ -151,9 +151,9 @@ class _Words:
         fields: Sequence[str] = ("title", "description"),  # columns; the first counts most
         attributes: Sequence[str] | None = (),  # whose values words find; None: all choices
     ):
-        self.fields = (fields,) if isinstance(fields, str) else tuple(fields)
-        named = (attributes,) if isinstance(attributes, str) else attributes
-        self._asked = self.attributes = None if named is None else tuple(named)
+        self.fields = column_names(fields)
+        named = None if attributes is None else column_names(attributes, "attributes")
+        self._asked = self.attributes = named
         self.columns, self.joined, self.means, self.matrix = {}, set(), [], None
 
     def check_fitted(self):
@@ -516,8 +516,8 @@ class SearchEmbedder(TextEmbedder):
     ):
         if not 0 <= share <= 1:
             raise ValueError(f"`share` must be from 0 to 1, received {share!r}")
-        self.fields, self.share, self.note = tuple(fields), float(share), ""
-        self.attributes = attributes
+        self.fields, self.share, self.note = column_names(fields), float(share), ""
+        self.attributes = WordIndex(self.fields, attributes).attributes
         if dense is None:
             self.note = "" if best_sentence_model() else why_no_sentences()
             best = TfidfEmbedder if self.note else SentenceEmbedder
