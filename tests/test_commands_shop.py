@@ -1,6 +1,8 @@
 """Recommenders from a terminal: made, found by every load, asked, served."""
 
 import json
+import subprocess
+import sys
 import warnings
 from functools import partial
 from types import SimpleNamespace
@@ -37,6 +39,17 @@ def test_a_long_answer_says_how_to_see_all_of_it(tmp_path, capsys):
     assert main(["recommend", shop, "--text", "cotton", "-k", "30"]) == 0
     assert "\n… and 6 more: `--json` prints all\n" in capsys.readouterr().out
     assert len(said(capsys, "recommend", shop, "--text", "cotton", "-k", "30")) == 30
+
+
+def test_a_question_loads_no_more_than_it_needs(tmp_path):
+    "A terminal waits for every module: what draws, learns and opens the network comes when used."
+    code = "import sys, prodrec.apps.commands_shop; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    slow = {"matplotlib", "seaborn", "sklearn", "scipy.stats", "scipy.optimize", "tensorflow"}
+    assert not slow & set(done.stdout.split())
+    assert "prodrec.recommend.recommender" in done.stdout.split()
 
 
 @pytest.mark.parametrize("where", ["shop", "shop/0001"])

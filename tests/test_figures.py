@@ -2,6 +2,8 @@
 
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -424,3 +426,11 @@ def test_ticks_get_short_names():
     ax = new_axes()
     name_ticks(ax.yaxis, MANY[:3], 20)
     assert len({t.get_text() for t in ax.get_yticklabels()}) == 3
+
+
+def test_pyplot_is_loaded_when_it_is_first_used(tmp_path):
+    code = "import sys; from prodrec.data.figures import plt; print('matplotlib' in sys.modules); "
+    code += "plt.Axes; print('matplotlib' in sys.modules, hasattr(plt, '__wrapped__'))"
+    call = [sys.executable, "-c", code]
+    done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout.split() == ["False", "True", "False"]

@@ -19,7 +19,6 @@ import pandas as pd
 
 from .cli import without_greetings, wrong_call
 from .commands import Answer, check_out, clean, clean_data, given_data, say
-from .report import recommender_page
 from prodrec.apps.workspace import (
     Versions,
     Workspace,
@@ -192,6 +191,8 @@ def index_data(
     recommender = make_recommender(by, catalog, args.words, args.seed)
     workspace = with_recommender(model, recommender, args.images)
     if args.report:
+        from prodrec.apps.report import recommender_page  # it draws, with all that this needs
+
         workspace.reports["report.html"] = recommender_page(recommender)
     name = Versions(out).add(workspace, products=len(catalog))
     spaces = list(recommender.embedders)

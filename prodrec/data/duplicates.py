@@ -18,8 +18,6 @@ import faiss
 import numpy as np
 import pandas as pd
 from PIL import Image
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ..core import ImageError, progress
 from .catalog import Catalog
@@ -220,6 +218,9 @@ def link_groups(
     pairs: np.ndarray,  # int (m, 2): those that are linked
 ) -> np.ndarray:
     """Return the first member of the group of each of `n` things: int (n,), itself if alone."""
+    from scipy.sparse import coo_array  # slow to load
+    from scipy.sparse.csgraph import connected_components
+
     graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     _, member = connected_components(graph, directed=False)
     _, first = np.unique(member, return_index=True)

@@ -10,12 +10,29 @@ __all__ = ['DPI', 'BLUE', 'ORANGE', 'GREEN', 'GREY', 'COLOURS', 'SCRIPT_FONTS', 
 import textwrap
 from collections.abc import Callable, Iterable
 from functools import cache, wraps
-from typing import TypeVar
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from .catalog import Catalog
 from .text import short_labels
+
+# %% ../../nbs/10e_data.figures.ipynb #0802
+class _Later(ModuleType):
+    "Stand for a module; import it when one of its names is first used."
+
+    def __getattr__(self, name: str):
+        if name.startswith("__"):  # inspection asks every object for such names
+            raise AttributeError(f"{self.__name__} is loaded later and has no {name!r} yet")
+        return getattr(import_module(self.__name__), name)
+
+
+if TYPE_CHECKING:
+    import matplotlib.pyplot as plt
+else:
+    plt = _Later("matplotlib.pyplot")
 
 # %% ../../nbs/10e_data.figures.ipynb #0009
 DPI = 110

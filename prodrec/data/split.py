@@ -13,8 +13,6 @@ from hashlib import blake2b
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linprog
-from scipy.sparse import eye_array, hstack, kron, vstack
 
 from ..core import renamed_keywords
 from .catalog import Catalog
@@ -113,6 +111,9 @@ def group_codes(
 # %% ../../nbs/16_data.split.ipynb #0023
 def _fill(need: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     "Return whole numbers near to `need` (classes, parts) that add up to `rows` and to `columns`."
+    from scipy.optimize import linprog  # slow to load
+    from scipy.sparse import eye_array, hstack, kron, vstack
+
     base = np.floor(np.clip(need, 0, None) + 1e-9)
     rest = (need - base).ravel()
     n, (c, s) = base.size, base.shape

@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager, nullcontext
 
 import cv2
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from ..core import optional
-from ..data.figures import DPI, figure_style, picture_axes, wrapped
+from ..data.figures import DPI, figure_style, picture_axes, plt, wrapped
 from ..data.split import encode_labels
 from ..data.text import short_label
 from . import keras

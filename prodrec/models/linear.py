@@ -13,10 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
 from scipy.sparse import issparse
 from scipy.special import softmax
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from .calibration import fit_temperature, with_temperature
 
@@ -53,6 +51,8 @@ def fit_softmax(
 
     Raises `ValueError` where `penalty` is not above zero: without one there may be no solution.
     """
+    from scipy.optimize import minimize  # slow to load
+
     if not penalty > 0:
         raise ValueError(f"`penalty` must be above zero, received {penalty!r}")
     n, d = x.shape
@@ -100,6 +100,8 @@ def make_folds(
     seed: int = 0,  # of the shuffle
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return (rows to learn from, rows to validate on) of each fold, stratified by class."""
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold  # slow to load
+
     groups = np.arange(len(y)) if groups is None else groups
     if len(np.unique(groups)) < 2:
         raise ValueError("folds need at least two groups of products: there is nothing to hold out")

@@ -12,12 +12,10 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.utils.class_weight import compute_sample_weight
 
-from ..data.figures import figure_style, new_axes
+from ..data.figures import figure_style, new_axes, plt
 from ..data.text import short_label
 from . import keras, ops
 from .features import has_bfloat16
@@ -96,6 +94,8 @@ def balanced_weights(
     labels: np.ndarray,  # (n,) numbers of classes
 ) -> np.ndarray:
     """Return a weight for each, float32 (n,), inverse to its class's frequency, with mean 1."""
+    from sklearn.utils.class_weight import compute_sample_weight  # slow to load
+
     return compute_sample_weight("balanced", labels).astype(np.float32)
 
 # %% ../../nbs/22_models.training.ipynb #0027

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from scipy.special import logsumexp
 
@@ -34,6 +33,8 @@ def fit_conditional_logit(
     flat = np.nan_to_num(others).reshape(-1, others.shape[2]).astype(float)
     absent = np.where(absent & ~absent.all(1, keepdims=True), -np.inf, 0)
     absent = absent if offsets is None else absent + offsets
+    from scipy.optimize import minimize  # slow to load
+
     share = 1 / np.bincount(of, minlength=len(others))[of]  # each user counts once
     l2 = 0.1 / max(share.sum(), 1) if l2 is None else l2
     share = share / max(share.sum(), 1)

@@ -15,7 +15,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from ..core import ImageError, Saved, progress
 from ..data.catalog import Catalog, column_names
@@ -168,8 +167,10 @@ class TextEmbedder(Embedder):
         return unit_rows(np.asarray(self.encode([str(t) for t in texts]), np.float32))
 
 # %% ../../nbs/30_recommend.embedders.ipynb #0020
-def _vectorizer(tokens: str, **options) -> TfidfVectorizer:
+def _vectorizer(tokens: str, **options):
     'Return a vectorizer of words and pairs; `tokens` is "words", or "spaces" as in 0.1.'
+    from sklearn.feature_extraction.text import TfidfVectorizer  # slow to load
+
     ours = {"tokenizer": tokenize, "token_pattern": None, "lowercase": False}
     tokens = ours if tokens == "words" else {"strip_accents": "unicode"}
     limits = {"ngram_range": (1, 2), "min_df": 1, "max_features": 50_000}

@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import cv2
-import matplotlib.pyplot as plt
 import numpy as np
 
-from ..data.figures import figure_style, picture_axes
+from ..data.figures import figure_style, picture_axes, plt
 from ..models import keras
 from ..models.explain import check_gradients, heat_map, map_layer, maps_and_gradients
 from ..models.pixels import apply_network
