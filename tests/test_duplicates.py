@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodrec.data.catalog import Catalog
@@ -21,6 +21,7 @@ from prodrec.data.duplicates import (
 )
 
 
+@settings(deadline=None)  # the first call loads SciPy
 @given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=30))
 def test_linked_things_share_their_first(pairs):
     groups = link_groups(20, np.array(pairs, int).reshape(-1, 2))
