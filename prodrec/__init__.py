@@ -58,6 +58,7 @@ if _TYPE_CHECKING:
     from .recommend.sentences import SentenceEmbedder as SentenceEmbedder
     from .recommend.sequential import Sequential as Sequential
     from .recommend.sparse import SearchEmbedder as SearchEmbedder
+    from .recommend.two_tower import TwoTower as TwoTower
     from .recommend.user_models import UserModel as UserModel
 
 _MODULES = {
@@ -102,6 +103,7 @@ _MODULES = {
     "EASE": "recommend.linear",
     "SLIM": "recommend.linear",
     "Sequential": "recommend.sequential",
+    "TwoTower": "recommend.two_tower",
     "Blend": "recommend.blend",
     "Complements": "recommend.complements",
     "Browser": "apps.browser",

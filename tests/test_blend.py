@@ -289,6 +289,25 @@ def test_a_network_of_sequences_is_a_part_where_there_is_order_and_stays_where_i
     assert "sequential" not in useless.parts and useless.tried_["chosen"].sum() == 1
 
 
+def test_two_towers_are_a_part_where_there_are_pairs_and_vectors(monkeypatch, tmp_path):
+    history = History(shop().query("event == 'purchase'"))
+    vectors = np.eye(len(IDS), 6, dtype=np.float32) + 0.1
+    monkeypatch.setattr("prodrec.recommend.blend.ENOUGH_PAIRS", 50)
+    monkeypatch.setattr(
+        "prodrec.recommend.blend.TwoTower", lambda **_: TwoTower(8, members=1, epochs=2)
+    )
+    assert "two-tower" not in [m.name for m in default_models(history, False, 0)]
+    assert "two-tower" in [m.name for m in default_models(history, False, 0, content=True)]
+    model = Blend().fit(history, IDS, vectors)
+    assert ("two-tower" in model.parts) == ("two-tower" in [m.name for m in model.models])
+    asked = Blend(weights={"two-tower": 1.0}).fit(history, IDS, vectors)
+    asked.save(tmp_path / "blend")
+    again = Blend.load(tmp_path / "blend")
+    np.testing.assert_allclose(again.scores("u01"), asked.scores("u01"), atol=1e-5)
+    unasked = Blend(weights={"als": 1.0}).fit(history, IDS, vectors)
+    assert "two-tower" not in unasked.parts
+
+
 # -- models and their former names
 
 

@@ -42,6 +42,7 @@ from prodrec.recommend.recommender import Recommender
 from prodrec.recommend.reduction import PCAEmbedder
 from prodrec.recommend.sequential import Sequential
 from prodrec.recommend.sparse import WordIndex
+from prodrec.recommend.two_tower import TwoTower
 
 EVIL = "<script>alert(1)</script>"
 
@@ -117,7 +118,19 @@ def first_profile():
 
 VECTORS = RNG.normal(size=(len(CATALOG), 8)).astype(np.float32)
 UNFITTED = [ImageClassifier, TextClassifier, HybridClassifier, TfidfEmbedder]
-UNFITTED += [Popularity, ItemKNN, ALS, BPR, Markov, EASE, SLIM, Sequential, Blend, Complements]
+UNFITTED += [
+    Popularity,
+    ItemKNN,
+    ALS,
+    BPR,
+    Markov,
+    EASE,
+    SLIM,
+    Sequential,
+    TwoTower,
+    Blend,
+    Complements,
+]
 UNFITTED += [FaissIndex, QuantizedIndex, WordIndex, Profiles]
 
 MADE = {

@@ -109,6 +109,12 @@ def sequential():
     return Sequential(dim=8, blocks=1, epochs=1, length=8).fit(history())
 
 
+def two_tower():
+    from prodrec.recommend.two_tower import TwoTower
+
+    return TwoTower(dim=8, members=2, epochs=1).fit(history())
+
+
 def search_embedder():
     from prodrec.recommend.sparse import SearchEmbedder
 
@@ -247,6 +253,7 @@ MADE = {  # class → (an object, what it says: an array that must be the same a
     "SLIM": (lambda: linear("SLIM"), score),
     "Markov": (markov, score),
     "Sequential": (sequential, score),
+    "TwoTower": (two_tower, score),
     "SearchEmbedder": (search_embedder, embed),
     "SentenceEmbedder": (sentences, embed),
     "JointEmbedder": (joint, embed),

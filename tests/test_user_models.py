@@ -17,6 +17,7 @@ from prodrec.recommend.history import History
 from prodrec.recommend.linear import EASE, SLIM
 from prodrec.recommend.markov import Markov
 from prodrec.recommend.sequential import Sequential
+from prodrec.recommend.two_tower import TwoTower
 from prodrec.recommend.user_models import UserModel
 
 
@@ -47,12 +48,13 @@ MODELS = {
     "slim": lambda factors: SLIM(l2=1.0, l1=0.01),
     "markov": lambda factors: Markov(),
     "sequential": lambda factors: Sequential(8, epochs=0),  # the training has tests of its own
+    "two-tower": lambda factors: TwoTower(8, members=1, epochs=0),
     "blend": lambda factors: Blend([ItemKNN()], weights={"cosine": 1.0}),
     "together": lambda factors: Together(1.5),
 }
 METHODS = tuple(MODELS)
 IMPERSONAL = ("popularity",)  # models that are the same for everybody
-PERSONAL = [m for m in METHODS if m not in (*IMPERSONAL, "sequential")]
+PERSONAL = [m for m in METHODS if m not in (*IMPERSONAL, "sequential", "two-tower")]
 IMPLICIT = ["als", "bpr", "cosine", "cooccurrence", "blend"]
 
 
