@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from prodrec.recommend.blend import Blend, blend, blend_weights, new_offset
+from prodrec.recommend.blend import Blend, blend, blend_weights, default_models, new_offset
 from prodrec.recommend.cold_start import rank_scores
 from prodrec.recommend.collaborative import ALS, ItemKNN
 from prodrec.recommend.history import History, split_pairs
+from prodrec.recommend.two_tower import TwoTower
 from prodrec.recommend.user_models import UserModel
 
 IDS = [f"p{n:02d}" for n in range(24)]
