@@ -345,8 +345,8 @@ class TwoTower(UserModel):
         content, n = join_spaces(vectors), self.members
         placed = {"new_bias": np.tile(np.median(arrays["bias"], 0), (len(content), 1))}
         for side, name in (("ask", "asking"), ("answer", "answering")):
-            each = (content @ arrays[f"{side}_content"]).reshape(len(content) * n, -1)
-            placed[f"new_{name}"] = unit_rows(each).reshape(len(content), -1)
+            each = (content @ arrays[f"{side}_content"]).reshape(len(content) * n, self.dim)
+            placed[f"new_{name}"] = unit_rows(each).reshape(len(content), n * self.dim)
         return {name: rows.astype(np.float32) for name, rows in placed.items()}
 
     def _table(self, name: str) -> np.ndarray:
