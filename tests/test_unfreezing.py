@@ -18,7 +18,8 @@ from prodrec.models.probe import probe, split_parts
 from prodrec.models.unfreezing import ProbeEnd, backbone_of, cheapest_end
 
 NAME = "end-of-test"
-PROBE = {"parts": (NAME,), "image_size": (32, 32), "penalty": 1e-3}
+PROBE_OPTIONS = {"parts": (NAME,), "penalty": 1e-3}
+PROBE = PROBE_OPTIONS | {"image_size": (32, 32)}
 
 
 def build(weights):
@@ -89,6 +90,36 @@ def test_of_several_parts_the_first_learns():
     fresh = {w.path.split("/")[-2]: w.numpy() for w in build(None).weights}
     assert np.abs(weights_of(classifier)["last"] - fresh["last"]).max() > 0
     assert classifier.embed(train).shape == (30, 16 + 256) and not second.trainable
+
+
+def test_the_ends_of_several_parts_learn_together(tmp_path):
+    train, options = coloured_products(24), {"penalty": 1e-3, "weights": None, "resize": None}
+    options |= {"parts": (NAME, "mobilenet:0.25"), "image_size": (32, 32), "tune": 2}
+    before = ImageClassifier("probe", **options | {"tune": 0}).fit(train)
+    after = ImageClassifier("probe", **options, ends=2).fit(train)
+    changed = [
+        {
+            b.path.split("/")[-2]
+            for a, b in zip(
+                *(backbone_of(c.model, n).weights for c in (before, after)), strict=True
+            )
+            if np.abs(a.numpy() - b.numpy()).max() > 0
+        }
+        for n in (0, 1)
+    ]
+    assert changed[0] == {"first", "last"}
+    assert changed[1] and all(name.startswith("conv_") and "_1" in name for name in changed[1])
+    assert not any("bn" in name for name in changed[1]) and not after.model.trainable_weights[:-2]
+    assert after.history_.phase.tolist() == ["head"] + ["first + conv_pw_12"] * 2
+    after.save(tmp_path / "both")
+    again = Classifier.load(tmp_path / "both")
+    np.testing.assert_allclose(again.predict_proba(train), after.predict_proba(train), atol=1e-5)
+
+
+@pytest.mark.parametrize("ends", [0, 2, -1, 1.5, "1"])
+def test_more_ends_than_parts(ends):
+    with pytest.raises(ValueError, match="`ends` must be 1 to the number of `parts`, 1, received"):
+        probe((32, 32), 3, **PROBE_OPTIONS, ends=ends)
 
 
 @pytest.mark.parametrize("tune", [-2, 2.5, True, "4"])

@@ -8,8 +8,9 @@ from __future__ import annotations
 # %% auto #0
 __all__ = ['SAMPLE', 'Task', 'join_pixels', 'take_pixels', 'own_folds', 'picture_task', 'own_size', 'sample_rows', 'PartFeatures',
            'try_parts', 'try_each', 'grow_parts', 'fit_head', 'finish_probe', 'probe_model', 'solve_probe',
-           'learn_probe', 'end_epochs', 'train_end', 'try_end', 'found_end', 'scratch_epochs', 'affordable_size',
-           'try_scratch', 'search_probes', 'probe_history', 'choose_pictures', 'adopt_scratch', 'no_weights_note']
+           'learn_probe', 'end_epochs', 'train_end', 'count_ends', 'try_end', 'found_end', 'scratch_epochs',
+           'affordable_size', 'try_scratch', 'search_probes', 'probe_history', 'choose_pictures', 'adopt_scratch',
+           'no_weights_note']
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0009
 import copy
@@ -372,12 +373,30 @@ def train_end(
     seen = end.inputs(task.pixels)
     each = end.seconds(seen)
     rows = len(learn) + (len(task.final) if len(task.final) > len(learn) else 0)
-    # twice with eight epochs or more, else once with what there is time for
-    epochs = end_epochs(each * rows, budget, 8) or end_epochs(each * len(learn), budget)
+    # twice with eight epochs or more, else once, one end with what there is time for
+    least = 4 if len(end.bases) == 1 else 8
+    epochs = end_epochs(each * rows, budget, 8) or end_epochs(each * len(learn), budget, least)
     if not epochs:
         return pd.DataFrame(), None
     history = end.train([(Rows(seen, learn), task.y[learn])], epochs)
     return history, apply_network(end.network, Rows(seen, check), 32)
+
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0f11
+def count_ends(
+    model: keras.Model,  # a probe
+    parts: Sequence[str],  # its backbones
+    features: PartFeatures,  # knows how long a picture takes each of them
+    budget: Budget,  # the clock of the search
+) -> int:
+    """Return the number of backbones, from the first, whose maps there is time to compute."""
+    seconds, n = 0.0, 0
+    for k, part in enumerate(parts):
+        seconds += features.seconds[part] * len(features.task)
+        has_end = cheapest_end(backbone_of(model, k)) is not None
+        if not has_end or not budget.allows(seconds, 0.4):
+            break
+        n = k + 1
+    return n
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0049
 def try_end(
@@ -386,6 +405,7 @@ def try_end(
     tried: Tried,  # the table of what was tried so far
     budget: Budget,  # the clock of the search
     seed: int = 0,  # random seed
+    most: int = 1,  # backbones whose ends may learn
 ) -> dict:
     """Return `found`, or a probe with a trained end where that is better on validation."""
     if budget.seconds < 60:
@@ -395,15 +415,16 @@ def try_end(
     model = probe(size, len(task.classes), **options)
     if cheapest_end(backbone_of(model)) is None:
         return found
-    seconds = features.seconds[options["parts"][0]] * len(task)
-    if not budget.allows(seconds, 0.4):
-        tried.add("probe", options, 0, note=f"{seconds:.0f} s below its end: there is no time")
-        return found
+    proba, most = None, count_ends(model, options["parts"][:most], features, budget)
     solve_probe(model, [(take_pixels(task.pixels, learn), task.y[learn])], options["penalty"])
-    (history, proba), seconds = timed(train_end, task, ProbeEnd(model, options, seed), budget)
-    options |= {"tune": len(history)}
+    for ends in sorted({most, min(most, 1)} - {0}, reverse=True):
+        end = ProbeEnd(model, options | {"ends": ends}, seed)
+        (history, proba), seconds = timed(train_end, task, end, budget)
+        if proba is not None:
+            options |= {"tune": len(history)} | ({"ends": ends} if ends > 1 else {})
+            break
     if proba is None:
-        tried.add("probe", options, 0, seconds, note="there is no time for the end")
+        tried.add("probe", options, 0, note="there is no time to train the end")
         return found
     loss = tempered_loss(proba, task.y[check])[0]
     right = float((proba.argmax(1) == task.y[check]).mean())

@@ -186,15 +186,20 @@ def probe(
     flip: bool = True,  # average with the features of the mirrored picture
     penalty: float | None = None,  # of the head; None: chosen on products not learned from
     tune: int = 0,  # epochs in which the end of the first part learns too, see `models.unfreezing`
+    ends: int = 1,  # parts, from the first, whose ends learn then
 ) -> keras.Model:
     """Return frozen features and a linear head: uint8 pictures to probabilities (n, n_classes).
 
-    `penalty` and `tune` are for `ImageClassifier.fit`; the network is the same. Raises `ValueError`
-    where `tune` is no whole number from 0.
+    `penalty`, `tune` and `ends` are for `ImageClassifier.fit`; the network is the same. Raises
+    `ValueError` where `tune` is no whole number from 0, or `ends` is not one of 1 to the number of
+    `parts`.
     """
     if isinstance(tune, bool) or not isinstance(tune, int | np.integer) or tune < 0:
         raise ValueError(f"`tune` must be a whole number of epochs from 0, received {tune!r}")
     frozen = probe_features(image_size, parts, resize, weights, flip)
+    n = len(as_parts(parts))
+    if ends not in range(1, n + 1):
+        raise ValueError(f"`ends` must be 1 to the number of `parts`, {n}, received {ends!r}")
     how = {"kernel_initializer": "zeros", "dtype": "float32", "name": "probabilities"}
     decided = layers.Dense(n_classes, activation="softmax", **how)
     return keras.Model(frozen.input, decided(power_root(frozen.output)))

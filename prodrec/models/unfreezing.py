@@ -23,7 +23,7 @@ from .training import make_optimizer, run_training, smoothed_crossentropy
 
 # %% auto #0
 __all__ = ['cut', 'first_to_learn', 'unfreeze_from', 'cheapest_end', 'view_layer', 'gentle_root', 'maps_below', 'backbone_of',
-           'EndInputs', 'ProbeEnd', 'tune_end']
+           'EndInputs', 'checked_end', 'ProbeEnd', 'tune_end']
 
 # %% ../../nbs/21c_models.unfreezing.ipynb #0011
 def _inputs_of(layer) -> list:
@@ -136,9 +136,10 @@ def maps_below(
     base: keras.Model,  # the backbone in the probe
     first: str,  # the first layer that learns
     options: Mapping,  # of the probe: parts, flip, resize, weights
+    n: int = 0,  # number of the part
 ) -> tuple[keras.Model, tuple]:
     """Return (network from uint8 pictures to flat maps of all views, shape of the maps)."""
-    name, _ = parse_part(as_parts(options.get("parts", PARTS))[0])
+    name, _ = parse_part(as_parts(options.get("parts", PARTS))[n])
     inputs = keras.Input((*image_size, 3), dtype="uint8")
     how = {key: options[key] for key in ("resize", "weights") if key in options}
     x, lower = prepared_pictures(inputs, name, **how), keras.Model(base.input, cut(base, first))
@@ -149,65 +150,78 @@ def maps_below(
 # %% ../../nbs/21c_models.unfreezing.ipynb #0029
 def backbone_of(
     model: keras.Model,  # from `models.probe.probe`
+    n: int = 0,  # number of the part
 ) -> keras.Model:
-    """Return the backbone of the first part of a probe."""
-    first = split_parts(split_frozen(model)[0])[0]
-    return next(layer for layer in first.layers if isinstance(layer, keras.Model))
+    """Return the backbone of a part of a probe."""
+    part = split_parts(split_frozen(model)[0])[n]
+    return next(layer for layer in part.layers if isinstance(layer, keras.Model))
 
 # %% ../../nbs/21c_models.unfreezing.ipynb #0032
 class EndInputs:
-    """Serve maps, and features of the frozen parts beside them, by position."""
+    """Serve several arrays side by side by position; of a single one, the rows themselves."""
 
     def __init__(
         self,
-        maps,  # (n, numbers), indexed by positions
-        others: np.ndarray | None,  # (n, dims), features of the frozen parts; None: there are none
+        *columns,  # maps (n, numbers) or features (n, dims), indexed by positions
     ):
-        self.maps, self.others = maps, others
+        self.columns = columns
 
     def __len__(self):
-        return len(self.maps)
+        return len(self.columns[0])
 
     def __getitem__(self, at):
-        return self.maps[at] if self.others is None else (self.maps[at], self.others[at])
+        rows = tuple(column[at] for column in self.columns)
+        return rows if len(rows) > 1 else rows[0]
+
+# %% ../../nbs/21c_models.unfreezing.ipynb #0f01
+def checked_end(
+    base: keras.Model,  # a backbone
+) -> str:
+    """Return the first layer of the cheapest end; `ValueError` where there is none."""
+    first = cheapest_end(base)
+    if first is None:
+        raise ValueError(
+            "`tune` is for backbones with layers that work on maps of the last size, "
+            f"{base.name} has none: leave it out, or name another first in `parts`"
+        )
+    return first
 
 # %% ../../nbs/21c_models.unfreezing.ipynb #0034
 class ProbeEnd:
-    """Train the end of the first backbone in a probe, on maps that are computed once."""
+    """Train the ends of the first backbones in a probe, on maps that are computed once."""
 
     def __init__(
         self,
         model: keras.Model,  # from `models.probe.probe`, with a head that is solved
-        options: Mapping,  # of the probe
+        options: Mapping,  # of the probe; "ends" is the number of backbones that learn
         seed: int = 0,  # of the order of the products, of views and dropout
     ):
-        self.base, self.seed = backbone_of(model), seed
-        self.first = cheapest_end(self.base)
-        if self.first is None:
-            raise ValueError(
-                "`tune` is for backbones with layers that work on maps of the last size, "
-                f"{self.base.name} has none: leave it out, or name another first in `parts`"
-            )
-        self.others = split_parts(split_frozen(model)[0])[1:]
-        self.below, shape = maps_below(model.input_shape[1:3], self.base, self.first, options)
-        start = [keras.Input((int(np.prod(shape)),))]
-        start += (
-            [keras.Input((sum(p.output_shape[1] for p in self.others),))] if self.others else []
-        )
-        upper = keras.Model(cut(self.base, self.first), self.base.output)
-        seen = [view_layer(upper, seed)(layers.Reshape(shape)(start[0])), *start[1:]]
-        seen = layers.Concatenate()(seen) if self.others else seen[0]
+        self.seed, n = seed, options.get("ends", 1)
+        self.bases = [backbone_of(model, k) for k in range(n)]
+        self.firsts = [checked_end(base) for base in self.bases]
+        self.others = split_parts(split_frozen(model)[0])[n:]
+        self.below, starts, seen = [], [], []
+        for k, (base, first) in enumerate(zip(self.bases, self.firsts, strict=True)):
+            below, shape = maps_below(model.input_shape[1:3], base, first, options, k)
+            self.below.append(below)
+            starts.append(keras.Input((int(np.prod(shape)),)))
+            upper = keras.Model(cut(base, first), base.output)
+            seen.append(view_layer(upper, seed + k)(layers.Reshape(shape)(starts[-1])))
+        if self.others:
+            starts.append(keras.Input((sum(p.output_shape[1] for p in self.others),)))
+            seen.append(starts[-1])
+        seen = layers.Concatenate()(seen) if len(seen) > 1 else seen[0]
         seen = layers.Dropout(0.2, seed=seed)(gentle_root(seen))
-        self.network = keras.Model(start, model.layers[-1](seen))
+        self.network = keras.Model(starts, model.layers[-1](seen))
 
     def inputs(
         self,
         pixels: Pixels,  # the pictures
     ) -> EndInputs:
-        """Return maps below the end and features beside it, computed once and kept in the cache."""
-        maps = bottleneck(self.below, pixels, keep="float16", engine=Swift(self.below))
+        """Return maps below the ends and features beside them, computed once and cached."""
+        maps = [bottleneck(b, pixels, keep="float16", engine=Swift(b)) for b in self.below]
         others = [swift_features(part, pixels) for part in self.others]
-        return EndInputs(maps, np.concatenate(others, axis=1) if others else None)
+        return EndInputs(*maps, *([np.concatenate(others, axis=1)] if others else []))
 
     def seconds(
         self,
@@ -226,20 +240,22 @@ class ProbeEnd:
         learning_rate: float = 3e-4,  # the highest
         batch_size: int = 32,  # products in a batch
     ) -> pd.DataFrame:
-        """Train the end and the head; return loss and accuracy of each epoch."""
+        """Train the ends and the head; return loss and accuracy of each epoch."""
         from prodrec.models.epochs import Batches, EpochLogger  # made of Keras, loaded here
 
         batches = Batches(*sides[0], batch_size, shuffle=True, seed=self.seed)
         check = [Batches(Rows(x, np.flatnonzero(y >= 0)), y[y >= 0]) for x, y in sides[1:]]
         optimizer = make_optimizer("adamw", learning_rate, "cosine", len(batches), epochs)
-        unfreeze_from(self.base, self.first)
+        for base, first in zip(self.bases, self.firsts, strict=True):
+            unfreeze_from(base, first)
         watch = EpochLogger(epochs)
         try:
             self.network.compile(optimizer, smoothed_crossentropy(0.1), metrics=["accuracy"])
             run_training(self.network, batches, check[0] if check else None, watch)
         finally:
-            self.base.trainable = False
-        return pd.DataFrame(watch.rows).assign(phase=self.first)
+            for base in self.bases:
+                base.trainable = False
+        return pd.DataFrame(watch.rows).assign(phase=" + ".join(self.firsts))
 
 # %% ../../nbs/21c_models.unfreezing.ipynb #0035
 def tune_end(
@@ -248,6 +264,6 @@ def tune_end(
     options: Mapping,  # of the probe; "tune" is the number of epochs
     seed: int = 0,  # of the order of the products
 ) -> pd.DataFrame:
-    """Let the end of the backbone learn too; return the history of these epochs."""
+    """Let the ends of the first backbones learn too; return the history of these epochs."""
     end = ProbeEnd(model, options, seed)
     return end.train([(end.inputs(x), y) for x, y in sides], options["tune"])
