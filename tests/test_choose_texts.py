@@ -2,10 +2,12 @@
 
 import logging
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from prodrec.data.catalog import Catalog
+from prodrec.models import choose_texts as module
 from prodrec.models.choice import Budget, Tried
 from prodrec.models.choose_texts import text_sides, try_linear, try_networks
 from prodrec.models.text import TextClassifier
@@ -81,3 +83,50 @@ def test_characters_help_with_misspelt_words():
     options = {"C": 100.0, "characters": True, "baseline": False}
     made = TextClassifier("tfidf", **options).fit(products(60))
     assert made.predict(["bulbb", "claay", "soles"]).tolist() == ["bulb", "clay", "sole"]
+
+
+MEMBERS = (("tfidf", {"C": 100.0}), ("conv1d", {"dims": 8}))
+
+
+@pytest.fixture
+def two_candidates(monkeypatch):
+    "Let a search try a linear classifier and a small network, which vote."
+
+    def linear(classifier, sides, tried, budget):
+        return module.try_text(classifier, *MEMBERS[0], sides, tried)
+
+    def networks(classifier, sides, tried, budget, epochs):
+        return [module.try_text(classifier, *MEMBERS[1], sides, tried, 2)]
+
+    monkeypatch.setattr(module, "try_linear", linear)
+    monkeypatch.setattr(module, "try_networks", networks)
+    monkeypatch.setattr(module, "choose_votes", lambda answers, y: np.array([0.75, 0.25]))
+
+
+@pytest.mark.parametrize("validation", [None, products(12, 60)])
+def test_a_search_that_ends_in_a_vote(two_candidates, validation, tmp_path):
+    train, test = products(60), products(30, 100)
+    made = TextClassifier(minutes=0.1, baseline=False).fit(train, validation)
+    assert made.name == "auto: vote of tfidf + conv1d" and made.tried_.candidate.iloc[-1] == "vote"
+    assert made.found_["options"]["members"] == MEMBERS
+    assert made.found_["options"]["weights"] == (0.75, 0.25)
+    assert "tfidf (C 100) + conv1d (dims 8)" in made.chosen_ and made.evaluate(test).accuracy == 1
+    made.save(tmp_path / "vote")
+    back = TextClassifier.load(tmp_path / "vote")
+    np.testing.assert_allclose(back.predict_proba(test), made.predict_proba(test), atol=1e-6)
+    assert back.code() == made.code() and back.embed(test).shape == (30, 3 + 200)
+    named = {}
+    exec(made.code().replace("classifier.fit(train, validation)", ""), named)
+    again = named["classifier"].fit(train, epochs=2)
+    assert again.network == "vote" and (again.predict(test) == made.predict(test)).all()
+
+
+def test_a_vote_by_name_asks_every_member():
+    train, test = products(60), products(12, 100)
+    options = {"members": MEMBERS, "weights": (0.75, 0.25), "temperatures": (1.0, 2.0)}
+    made = TextClassifier("vote", baseline=False, **options).fit(train, test, epochs=2)
+    alone = TextClassifier("tfidf", C=100.0).fit(train).predict_proba(test)
+    rest = (made.predict_proba(test) - 0.75 * alone) / 0.25  # what the other member said
+    assert (rest > 0).all() and np.abs(rest.sum(1) - 1).max() < 1e-4
+    assert np.abs(rest - alone).max() > 0.05 and made.members_ is None
+    assert made.history_.val_accuracy.tolist() == [1.0]

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize_scalar
 
 from ..data.catalog import Catalog
 from ..data.split import encode_labels
@@ -19,26 +18,11 @@ from .classifier import Classifier
 from .epochs import Batches
 from .pixels import Pixels
 from .trainer import labels_of
+from .vote import fusion_weight, tempered
 
 # %% auto #0
-__all__ = ['fusion_weight', 'class_columns', 'learned_weight', 'pair_inputs', 'mixture', 'fusion_layers', 'fuse',
-           'OptionalPictures', 'Parts', 'HidingBatches']
-
-# %% ../../nbs/24a_models.fusion.ipynb #0010
-def fusion_weight(
-    image_proba: np.ndarray,  # (n, classes)
-    text_proba: np.ndarray,  # (n, classes)
-    labels: np.ndarray,  # (n,) numbers of classes
-) -> float:
-    """Return the weight of the first answer, 0 to 1, with the least log-loss of the mixture."""
-    rows = np.arange(len(labels))
-    a, b = (np.asarray(p, float)[rows, labels] for p in (image_proba, text_proba))
-
-    def loss(w):
-        return -np.log((w * a + (1 - w) * b).clip(1e-7)).mean()
-
-    between = float(minimize_scalar(loss, bounds=(0, 1), method="bounded").x)
-    return min((0.0, 1.0, between), key=loss)
+__all__ = ['class_columns', 'learned_weight', 'pair_inputs', 'mixture', 'fusion_layers', 'fuse', 'OptionalPictures', 'Parts',
+           'HidingBatches']
 
 # %% ../../nbs/24a_models.fusion.ipynb #0014
 def class_columns(
@@ -86,14 +70,6 @@ def pair_inputs(
         keras.Input((2,), name="present"),
     ]
 
-# %% ../../nbs/24a_models.fusion.ipynb #0019
-def _tempered(proba, temperature: float):
-    "Return probabilities at a temperature, as a part of a network."
-    if temperature == 1:
-        return proba
-    least = float(np.finfo(np.float32).tiny)
-    return ops.softmax(ops.log(ops.maximum(proba, least)) / temperature)
-
 # %% ../../nbs/24a_models.fusion.ipynb #0020
 def mixture(
     image: Classifier,  # fitted
@@ -107,7 +83,7 @@ def mixture(
         named = keras.Model(part.model.input, part.model.output, name=name)
         how = {"use_bias": False, "trainable": False, "name": f"{name}_classes"}
         place = layers.Dense(len(classes), **how)
-        answers.append(place(_tempered(named(x), part.temperature_)))
+        answers.append(place(tempered(named(x), part.temperature_)))
         place.set_weights([class_columns(part.classes_, classes)])
     # a little of each, so that one that was given no weight still answers when it is alone
     weights = inputs[2] * np.clip([[weight, 1 - weight]], 1e-4, 1).astype(np.float32)

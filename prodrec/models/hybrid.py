@@ -286,7 +286,7 @@ def relearned(
     found = []
     for part, like, products in zip(parts, asked, train, strict=False):
         options = (part.found_ or {}).get("options", {})
-        at_once = searches(like) and part.found_["network"] in ("probe", "tfidf")
+        at_once = searches(like) and part.found_["network"] in ("probe", "tfidf", "vote")
         if at_once and not options.get("tune"):  # a trained end would take as long again
             options = {k: v for k, v in options.items() if k not in like._params}
             new = copy.copy(like).become(part.found_["network"], **options).fit(products)
@@ -364,9 +364,10 @@ def _check_parts(hybrid: HybridClassifier):
             )
     if hybrid.fusion == "concat" and (searches(hybrid.image) or searches(hybrid.text)):
         raise ValueError('fusion="concat" joins named networks: name both, or say "late"')
-    if hybrid.fusion == "concat" and hybrid.text.network == "tfidf":
+    if hybrid.fusion == "concat" and hybrid.text.network in ("tfidf", "vote"):
         raise ValueError(
-            '`text` "tfidf" has no vector that could be concatenated: give `fusion="late"`'
+            f"`text` {hybrid.text.network!r} has no vector that could be concatenated: "
+            'give `fusion="late"`'
         )
 
 # %% ../../nbs/25_models.hybrid.ipynb #0043

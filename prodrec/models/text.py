@@ -5,6 +5,7 @@
 # %% ../../nbs/24_models.text.ipynb #0009
 from __future__ import annotations
 
+import copy
 import re
 import time
 import unicodedata
@@ -32,6 +33,7 @@ from .pixels import apply_network
 from .report import Report, difference
 from .trainer import check_epochs, labels_of, undone_on_failure, warn_of_labels
 from .training import training_of
+from .vote import vote_network
 from prodrec.models.words import (
     as_texts,
     embedding_matrix,
@@ -41,9 +43,9 @@ from prodrec.models.words import (
 )
 
 # %% auto #0
-__all__ = ['NETWORKS', 'text_vectorizer', 'tfidf_vectorizer', 'characters_vectorizer', 'lstm', 'conv1d', 'linear', 'fit_linear',
-           'known_words', 'warn_of_unknown', 'mask_note', 'baseline_note', 'check_fields', 'fit_baseline', 'TextReader',
-           'TextClassifier']
+__all__ = ['MEMBERS', 'NETWORKS', 'text_vectorizer', 'tfidf_vectorizer', 'characters_vectorizer', 'lstm', 'conv1d', 'linear',
+           'fit_linear', 'vote', 'known_words', 'warn_of_unknown', 'mask_note', 'baseline_note', 'check_fields',
+           'fit_baseline', 'TextReader', 'TextClassifier']
 
 # %% ../../nbs/24_models.text.ipynb #0011
 def _most_frequent(counts: Counter, n: int) -> list[str]:
@@ -195,12 +197,28 @@ def fit_linear(
             kernel, bias = np.concatenate([-kernel, kernel]) / 2, np.concatenate([-bias, bias]) / 2
         model.get_layer("embedding").set_weights([kernel.T, bias])
 
+# %% ../../nbs/24_models.text.ipynb #0f22
+MEMBERS = (("tfidf", {}), ("conv1d", {}))  # where nothing is said
+
+# %% ../../nbs/24_models.text.ipynb #0f23
+def vote(
+    models: Sequence[keras.Model],  # members, from texts to probabilities
+    n_classes: int,  # number of classes
+    members: Sequence[tuple[str, dict]] = MEMBERS,  # their networks, each with its options
+    weights: Sequence[float] | None = None,  # of the members; None: all the same
+    temperatures: Sequence[float] | None = None,  # of the members; None: as they answer
+) -> keras.Model:
+    """Return a network from texts (n,) to the weighted mean of the answers of `models`."""
+    weights = [1 / len(models)] * len(models) if weights is None else weights
+    return vote_network(models, weights, temperatures)
+
 # %% ../../nbs/24_models.text.ipynb #0032
 NETWORKS = {
     "lstm": lstm,
     "bilstm": partial(lstm, bidirectional=True),
     "conv1d": conv1d,
     "tfidf": linear,
+    "vote": vote,
 }
 
 # %% ../../nbs/24_models.text.ipynb #0034
@@ -214,6 +232,10 @@ def known_words(
     if model not in _KNOWN:
         found = [x for x in model.layers if isinstance(x, layers.TextVectorization)]
         known = found[0].get_vocabulary() if len(found) == 1 else ()  # characters know any text
+        members = [known_words(x) for x in model.layers if x.name.startswith("member_")]
+        known = (
+            {*known}.union(*members) if all(members) else ()
+        )  # one that knows any text is enough
         _KNOWN[model] = frozenset(known) - {"", "[UNK]"}
     return _KNOWN[model]
 
@@ -271,6 +293,12 @@ def _prepared(classifier, texts: Sequence[str], classes: Sequence[str]) -> np.nd
 def _built(classifier, texts: np.ndarray, n_classes: int) -> keras.Model:
     "Return the network of a text classifier, untrained."
     build, options = find_network(classifier.network, NETWORKS), classifier.options
+    if classifier.network == "vote":
+        named = options.get("members", MEMBERS)
+        classifier.members_ = [copy.copy(classifier).become(net, **how) for net, how in named]
+        for member in classifier.members_:
+            member.model = _built(member, texts, n_classes)
+        return build([member.model for member in classifier.members_], n_classes, **options)
     if classifier.network == "tfidf":
         if options.get("characters") is True:
             options = options | {"characters": characters_vectorizer(texts, classifier.max_tokens)}
@@ -283,10 +311,8 @@ def _built(classifier, texts: np.ndarray, n_classes: int) -> keras.Model:
     return build(vectorizer, n_classes, vectors=vectors, **options)
 
 # %% ../../nbs/24_models.text.ipynb #0045
-def _solved(model: keras.Model, sides: list, batch_size: int, C: float) -> pd.DataFrame:
-    "Fit a linear model on the first side; return its history, with loss and accuracy of each side."
-    start = time.perf_counter()
-    fit_linear(model, *sides[0], C)
+def _measured(model: keras.Model, sides: list, batch_size: int, start: float) -> pd.DataFrame:
+    "Return a history of one row: seconds since `start`, loss and accuracy of each side."
     row = {"seconds": time.perf_counter() - start}
     for prefix, (x, y) in zip(("", "val_"), sides, strict=False):
         x, y = x[y >= 0], y[y >= 0]
@@ -294,6 +320,18 @@ def _solved(model: keras.Model, sides: list, batch_size: int, C: float) -> pd.Da
         row[f"{prefix}loss"] = float(-np.log(proba[np.arange(len(y)), y].clip(1e-7)).mean())
         row[f"{prefix}accuracy"] = float((proba.argmax(1) == y).mean())
     return pd.DataFrame([row]).rename_axis("epoch")
+
+# %% ../../nbs/24_models.text.ipynb #0f25
+def _solved(classifier, sides: list, epochs: int, how: Sequence) -> pd.DataFrame:
+    "Fit a linear network at once, or each member of a vote; return the history of the whole."
+    start = time.perf_counter()
+    if classifier.network == "tfidf":
+        fit_linear(classifier.model, *sides[0], classifier.options.get("C", 10.0))
+    else:
+        for member in classifier.members_:
+            member.train_on(sides, epochs, *how[:2])  # a checkpoint would hold one network only
+        classifier.members_ = None  # their layers are those of the whole
+    return _measured(classifier.model, sides, classifier.batch_size, start)
 
 # %% ../../nbs/24_models.text.ipynb #0046
 def _check_reading(network: str | Callable, embedding, stop_words):
@@ -382,6 +420,7 @@ class TextClassifier(TextReader, Classifier):
         "minutes",
     )
     baseline_, minutes, _splits = None, None, staticmethod(words_of)
+    members_ = None  # of a vote, while it learns
 
     def __init__(
         self,
@@ -470,10 +509,10 @@ class TextClassifier(TextReader, Classifier):
         epochs: int,  # how often the training products are shown
         *more,  # see `prodrec.models.classifier.Trainer.train_on`
     ):
-        """Train `model` and write `history_`; "tfidf" is solved at once."""
-        if self.network != "tfidf":
+        """Train `model` and write `history_`; "tfidf" is solved at once, members one by one."""
+        if self.network not in ("tfidf", "vote"):
             return super().train_on(sides, epochs, *more)
-        self.history_ = _solved(self.model, sides, self.batch_size, self.options.get("C", 10.0))
+        self.history_ = _solved(self, sides, epochs, more)
 
     def to_state(self) -> dict:
         """Return the parameters as JSON holds them, and how texts are split into words."""
