@@ -14,6 +14,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, vstack
 from scipy.special import softmax
 
+from .history import had_items
 from ..stats import unit_rows
 
 # %% ../../nbs/34a_recommend.cold_start.ipynb #0009
@@ -384,8 +385,7 @@ class Likeness:
     ) -> np.ndarray:
         """Return the largest cosine of each product with what each user had: float32 (n, m)."""
         rows, scores = csr_matrix(rows), np.zeros(rows.shape, np.float32)
-        keep = rows.data > 0
-        ends, items = np.append(0, np.cumsum(keep))[rows.indptr], rows.indices[keep]
+        items, ends = had_items(rows)
         if self.all is not None:
             some = np.flatnonzero(np.diff(ends))
             for at in batches(some, 64):

@@ -132,8 +132,7 @@ class FactorModel(UserModel):
     @property
     def _items(self) -> np.ndarray:
         "Return the factors of known products, and of new ones where vectors tell them."
-        known = self.arrays["items"]
-        return np.vstack([known, self.arrays["new"]]) if "new" in self.arrays else known
+        return self.known_and_new("items")
 
     def score_known(
         self,

@@ -22,7 +22,7 @@ from scipy.sparse import csr_matrix
 
 from ..core import progress
 from .cold_start import batches, join_spaces
-from .history import History, event_weights
+from .history import History, event_weights, had_items
 from .user_models import UserModel
 
 # %% ../../nbs/34h_recommend.sequential.ipynb #0011
@@ -572,8 +572,7 @@ class _Network(UserModel):
     @property
     def items(self) -> np.ndarray:
         "Return the vectors of products: those known, and new ones where content tells them."
-        parts = [self.arrays[name] for name in ("table", "new") if name in self.arrays]
-        return np.concatenate(parts)
+        return self.known_and_new("table")
 
     def _sequences(self, rows: csr_matrix, users: np.ndarray | None) -> Sequences:
         "Return what users had in order: their events in training, or the products of `rows`."
@@ -583,9 +582,7 @@ class _Network(UserModel):
             at = slices(ends[users], ends[users + 1])
             sizes = np.append(0, (ends[users + 1] - ends[users]).cumsum())
             return Sequences(arrays["event_items"][at], arrays["event_gaps"][at], sizes)
-        keep = (rows.data > 0) & (rows.indices < len(self.items))
-        ends = np.append(0, np.cumsum(keep))[rows.indptr]
-        items = rows.indices[keep]
+        items, ends = had_items(rows, len(self.items))
         return Sequences(items, np.zeros(len(items), np.int32), ends)
 
     def score_rows(

@@ -293,6 +293,14 @@ class _Changes:
         placement = Placement(ids, old.vectors, borrow, old.weights)
         return self._set(self.users, placement, self.arrays | arrays)
 
+    def known_and_new(
+        self,
+        name: str,  # of an array with a row for each known product
+        new: str = "new",  # of the array of `place_new` with a row for each new one
+    ) -> np.ndarray:
+        """Return the rows of known products, followed by those of new ones where there are any."""
+        return np.concatenate([self.arrays[n] for n in (name, new) if n in self.arrays])
+
     def settings(self) -> dict:
         """Return the arguments of the constructor by name, as JSON can hold them.
 
