@@ -12,6 +12,8 @@ from prodrec.recommend.two_tower import (
     held_ndcg,
     hidden_share,
     hold_one_back,
+    keras_towers,
+    new_towers,
     questions,
     summed_products,
     wish_scores,
@@ -105,7 +107,7 @@ def test_saved_towers_take_in_what_is_new(model, tmp_path):
 
 def test_members_are_averaged():
     model = TwoTower(8, members=3, epochs=1).fit(History(bought(60)), NAMES, LOOKS)
-    assert model.arrays["asking"].shape == (44, 3 * 8) and len(model.arrays["heat"]) == 3
+    assert model.arrays["asking"].shape == (44, 3 * 8) and len(model.arrays["scale"]) == 3
     assert model.arrays["new_asking"].shape == (4, 3 * 8)
     assert np.isfinite(model.scores(["u000", "u001"])).all()
 
@@ -169,6 +171,32 @@ def test_scores_are_the_formula():
     for u, items in enumerate(([1, 4], [], [2])):
         wanted = np.log(np.exp(7 * (a[items] @ b.T - 1)).mean(0)) if items else np.zeros(6)
         np.testing.assert_allclose(said[u], wanted, atol=1e-4)
+
+
+def test_the_loss_is_the_formula(monkeypatch):
+    "Answers among all products but those that ask, each for as many as it stands for."
+    monkeypatch.setattr(two_tower, "FULL_SUM", 20)
+    monkeypatch.setattr(two_tower, "DRAWN", 10)
+    matrix, rng = History(bought(30)).matrix(), np.random.default_rng(0)
+    n = matrix.shape[1]
+    weights = new_towers(n, 8, 0, np.arange(n), rng)
+    batch = next(questions(matrix, 16, 50, rng))
+    assert batch["offsets"].max() > 0 and len(batch["had"])
+    found = keras_towers(weights, None, 16, 0.0, 1e-3, seed=0).compute_loss(x=batch)
+
+    ask, answer = (
+        weights[f"{side}_own"] / np.linalg.norm(weights[f"{side}_own"], axis=1, keepdims=True)
+        for side in ("ask", "answer")
+    )
+    losses = []
+    for user in range(16):
+        had = batch["items"][batch["owner"] == user]
+        wishes = np.exp(10 * ask[had] @ answer[batch["columns"]].T).sum(0)
+        odds = wishes * np.exp(weights["bias"][batch["columns"]] + batch["offsets"])
+        odds[np.isin(batch["columns"], had)] = 0
+        right = batch["right"][batch["asker"] == user]
+        losses.append(-np.log(odds[right] / odds.sum()).mean())
+    assert float(found) == pytest.approx(np.mean(losses), rel=1e-3)
 
 
 @pytest.mark.parametrize(
