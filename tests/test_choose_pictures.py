@@ -22,6 +22,7 @@ from prodrec.models.choose_pictures import (
     search_probes,
 )
 from prodrec.models.classifier import ImageClassifier
+from prodrec.models.probe import power_root, probe_features
 
 NAMES = ("first-of-test", "second-of-test")
 
@@ -130,8 +131,23 @@ def test_another_part_must_be_worth_it_and_affordable():
     assert grow_parts(losses, features, rows, tried, Budget(1), gain=1.0) == NAMES[:1]
     assert grow_parts(losses, features, rows, tried, Budget(1), gain=-99.0) == NAMES
     features.seconds = dict.fromkeys(NAMES, 1e6)
+    assert grow_parts(losses, features, rows, tried, Budget(1), gain=-99.0) == NAMES  # all are seen
+    rows = rows[::2]
     assert grow_parts(losses, features, rows, tried, Budget(1), gain=-99.0) == NAMES[:1]
-    assert "no time" in tried.rows[-1]["note"]
+    assert tried.rows[-1]["note"] == f"{2e6 * 30:.0f} s: there is no time for it"
+
+
+def test_a_part_is_compiled_once(monkeypatch):
+    task = picture_task(ImageClassifier("probe", (16, 12)), coloured_products(60))
+    patience, swift = [], module.Swift
+    monkeypatch.setattr(module, "Swift", lambda model, n: patience.append(n) or swift(model, n))
+    features = PartFeatures(task)
+    assert features.measure(NAMES[0]) > 0 and features.engine(NAMES[0]) is features.engine(NAMES[0])
+    wanted = probe_features((16, 12), NAMES[:1]).predict_on_batch(task.pixels[:60])
+    np.testing.assert_allclose(features(NAMES[:1], np.arange(60)), power_root(wanted), atol=1e-5)
+    monkeypatch.setattr(module, "SAMPLE", 59)
+    PartFeatures(task).engine(NAMES[0])
+    assert patience == [8, 0]  # few products are computed before anything is compiled
 
 
 def test_an_interruption_keeps_the_best_so_far(monkeypatch):

@@ -1,5 +1,6 @@
 """The search for a classifier of texts: what it compares, what it never sees, what it leaves."""
 
+import itertools
 import logging
 
 import numpy as np
@@ -9,7 +10,15 @@ import pytest
 from prodrec.data.catalog import Catalog
 from prodrec.models import choose_texts as module
 from prodrec.models.choice import Budget, Tried
-from prodrec.models.choose_texts import text_sides, try_linear, try_networks
+from prodrec.models.choose_texts import (
+    text_sides,
+    try_linear,
+    try_networks,
+    try_seeds,
+    try_text,
+    try_vote,
+)
+from prodrec.models.linear import tempered_loss
 from prodrec.models.text import TextClassifier
 
 
@@ -100,6 +109,7 @@ def two_candidates(monkeypatch):
 
     monkeypatch.setattr(module, "try_linear", linear)
     monkeypatch.setattr(module, "try_networks", networks)
+    monkeypatch.setattr(module, "try_seeds", lambda *more: [])
     monkeypatch.setattr(module, "choose_votes", lambda answers, y: np.array([0.75, 0.25]))
 
 
@@ -119,6 +129,46 @@ def test_a_search_that_ends_in_a_vote(two_candidates, validation, tmp_path):
     exec(made.code().replace("classifier.fit(train, validation)", ""), named)
     again = named["classifier"].fit(train, epochs=2)
     assert again.network == "vote" and (again.predict(test) == made.predict(test)).all()
+
+
+def test_the_best_network_learns_again_from_other_seeds():
+    classifier, sides = TextClassifier(baseline=False, seed=5), (products(60), products(12, 100))
+    tried = Tried()
+    first = try_text(classifier, "conv1d", {"dims": 8}, sides, tried, 1)
+    worse = first | {"row": first["row"] | {"candidate": "lstm", "log_loss": 9.0}}
+    again = try_seeds(classifier, [worse, first], sides, tried, Budget(1), 1)
+    assert [f["made"].seed for f in again] == [6, 7] and classifier.seed == 5
+    assert tried.frame().candidate.tolist() == ["conv1d"] * 3
+    answers = [f["proba"] for f in (first, *again)]
+    assert all(np.abs(a - b).max() > 1e-4 for a, b in itertools.combinations(answers, 2))
+
+
+def test_the_mean_of_seeds_stands_for_election():
+    rng, y = np.random.default_rng(0), np.arange(600) % 2
+    classifier, sides, tried = TextClassifier(baseline=False), (products(60), products(12)), Tried()
+    one = try_text(classifier, "conv1d", {"dims": 8}, sides, tried, 1)
+    answers = [np.where(rng.random(600) < 0.8, y, 1 - y) for _ in range(4)]
+    found = [one | {"y": y, "proba": np.eye(2)[a] * 0.8 + 0.1} for a in answers]
+    voted = try_vote(classifier, found, tried)
+    assert voted["row"]["settings"]["weights"] == (0.25,) * 4
+    assert voted["row"]["settings"]["members"] == (("conv1d", {"dims": 8}),) * 4
+    assert voted["row"]["log_loss"] < 0.8 * min(tempered_loss(f["proba"], y)[0] for f in found)
+
+
+def test_equal_members_of_a_vote_have_other_seeds(monkeypatch):
+    seeds, train_on = [], TextClassifier.train_on
+
+    def note(self, *how):
+        seeds.append(self.seed)
+        train_on(self, *how)
+
+    monkeypatch.setattr(TextClassifier, "train_on", note)
+    members = (("conv1d", {"dims": 8}),) * 2
+    made = TextClassifier("vote", baseline=False, members=members, seed=3)
+    made.fit(products(60), epochs=1)
+    assert seeds == [3, 3, 4] and made.seed == 3  # of the whole, then of its members
+    one, two = (x.get_weights()[0] for x in made.model.layers if x.name.startswith("member_"))
+    assert np.abs(one - two).max() > 1e-3
 
 
 def test_a_vote_by_name_asks_every_member():

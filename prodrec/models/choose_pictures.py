@@ -27,6 +27,8 @@ from ..data.split import classes_of, encode_labels, split
 from . import keras
 from .calibration import with_temperature
 from .choice import Budget, Tried, timed
+from .engines import Swift
+from .features import bottleneck
 from prodrec.models.linear import (
     PENALTIES,
     choose_penalty,
@@ -46,6 +48,7 @@ from prodrec.models.probe import (
     power_root,
     probe,
     probe_features,
+    split_parts,
     swift_features,
     usable_parts,
 )
@@ -153,7 +156,8 @@ class PartFeatures:
         task: Task,  # what is learned: products, labels and sides
         flip: bool = True,  # average with the features of the mirrored picture
     ):
-        self.task, self.flip, self._networks, self.seconds = task, flip, {}, {}
+        self.task, self.flip, self.seconds = task, flip, {}
+        self._networks, self._engines = {}, {}
 
     def network(
         self,
@@ -166,6 +170,17 @@ class PartFeatures:
                 self._networks[part] = probe_features(size, (part,), flip=self.flip)
         return self._networks[part]
 
+    def engine(
+        self,
+        part: str,  # name or name:alpha of a backbone
+    ) -> Swift:
+        """Return what computes the features of a part; it is compiled once for the whole search."""
+        if part not in self._engines:
+            (model,) = split_parts(self.network(part))
+            # where many pictures wait, at once: else the measured seconds are not those it takes
+            self._engines[part] = Swift(model, 0 if len(self.task) > SAMPLE else 8)
+        return self._engines[part]
+
     def measure(
         self,
         part: str,  # a part of what is seen, by its name
@@ -173,9 +188,9 @@ class PartFeatures:
     ) -> float:
         """Return the seconds that a picture takes."""
         some = self.task.pixels[: min(n, len(self.task))]
-        network = self.network(part)
-        network.predict_on_batch(some)  # the first call also compiles
-        self.seconds[part] = timed(network.predict_on_batch, some)[1] / max(len(some), 1)
+        engine = self.engine(part)
+        engine.predict_on_batch(some)  # the first call also compiles
+        self.seconds[part] = timed(engine.predict_on_batch, some)[1] / max(len(some), 1)
         return self.seconds[part]
 
     def __call__(
@@ -185,9 +200,9 @@ class PartFeatures:
     ) -> np.ndarray:
         """Return the roots of the features, float32 (n, dims)."""
         seen = take_pixels(self.task.pixels, rows)
-        return np.concatenate(
-            [power_root(swift_features(self.network(p), seen)) for p in parts], axis=1
-        )
+        engines = [self.engine(p) for p in parts]
+        found = [bottleneck(e.model, seen, engine=e)[:] for e in engines]
+        return np.concatenate([power_root(x) for x in found], axis=1)
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0026
 def try_parts(
@@ -246,8 +261,8 @@ def grow_parts(
     parts, best = (first,), losses[first]
     for name in others[:3]:
         more = (*parts, name)
-        seconds = sum(features.seconds[p] for p in more) * len(features.task)
-        if not budget.allows(seconds, 0.4):
+        seconds = sum(features.seconds[p] for p in more) * (len(features.task) - len(rows))
+        if not budget.allows(seconds, 0.4 / len(parts)):  # a trained end is worth more than a third
             tried.add("probe", {"parts": more}, 0, note=f"{seconds:.0f} s: there is no time for it")
             continue
         loss = try_parts(more, features, rows, tried, seed)

@@ -296,6 +296,8 @@ def _built(classifier, texts: np.ndarray, n_classes: int) -> keras.Model:
     if classifier.network == "vote":
         named = options.get("members", MEMBERS)
         classifier.members_ = [copy.copy(classifier).become(net, **how) for net, how in named]
+        for n, member in enumerate(classifier.members_):  # equal ones would answer the same
+            member.seed += [net for net, _ in named[:n]].count(member.network)
         for member in classifier.members_:
             member.model = _built(member, texts, n_classes)
         return build([member.model for member in classifier.members_], n_classes, **options)
