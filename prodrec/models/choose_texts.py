@@ -106,9 +106,11 @@ def try_networks(
         few = sides[0].sample(min(256, len(sides[0])), seed=classifier.seed)
         part = copy.copy(classifier).become(network)
         part.baseline = False
-        # a short trial costs some seconds itself, most of them to compile
-        seconds = timed(part.fit, few, epochs=1)[1] if budget.allows(30) else float("inf")
-        if budget.allows(seconds * max(1, 0.25 * epochs * len(sides[0]) / len(few)), 0.4):
+        seconds = float("inf")
+        if budget.allows(30):  # a short trial costs some seconds itself, most of them to compile
+            compiled, each = part.fit(few, epochs=2).history_.seconds
+            seconds = compiled + each * epochs * len(sides[0]) / len(few)
+        if budget.allows(seconds, 0.4):
             found.append(try_text(classifier, network, {}, sides, tried, epochs))
         else:
             tried.add(network, {}, 0, note="there is no time for it")
