@@ -1,5 +1,5 @@
-"""Build the documentation site from the notebooks: `python .ci/docs.py [FOLDER]`, by default
-`_docs`.
+"""Build the documentation site from the notebooks: `python .ci/docs.py [FOLDER [NOTEBOOK...]]`, by
+default into `_docs`, of all notebooks.
 
 The pages are the notebooks as they are stored; nothing is run and nothing is fetched. Formulas
 become MathML, which browsers draw by themselves.
@@ -97,13 +97,17 @@ def prepare(notebook: dict, name: Path) -> dict:
     return notebook | {"cells": kept}
 
 
-def pages(folder: Path) -> list[tuple[str, str]]:
-    "Write all notebooks below `folder`; return (path, title) of each."
+def notebooks() -> list[Path]:
+    "Return the paths of all notebooks."
+    found = sorted(p.relative_to(ROOT / "nbs") for p in (ROOT / "nbs").rglob("*.ipynb"))
+    return [name for name in found if not any(part[0] in "._" for part in name.parts)]
+
+
+def pages(folder: Path, names: list[Path]) -> list[tuple[str, str]]:
+    "Write these notebooks below `folder`; return (path, title) of each."
     found = []
-    for path in sorted((ROOT / "nbs").rglob("*.ipynb")):
-        name = path.relative_to(ROOT / "nbs")
-        if any(part[0] in "._" for part in name.parts):
-            continue
+    for name in names:
+        path = ROOT / "nbs" / name
         notebook = json.loads(path.read_text(encoding="utf-8"))
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -129,11 +133,15 @@ def navigation(found: list[tuple[str, str]]) -> list:
     return nav + [{name: path} for path, name in found if path not in taken]
 
 
-def build(out: Path):
-    "Build the site in a temporary folder and put it into `out`."
+def build(out: Path, names: list[Path] | None = None):
+    """Build the site in a temporary folder and put it into `out`.
+
+    With `names` only of these notebooks; links to others still have to lead to one.
+    """
+    everything = notebooks()
     with tempfile.TemporaryDirectory() as tmp:
         docs = Path(tmp, "docs")
-        found = pages(docs)
+        found = pages(docs, names or everything)
         shutil.copytree(ROOT / "nbs" / "images", docs / "images", dirs_exist_ok=True)
         (docs / "wide.css").write_text(STYLE, encoding="utf-8")
         config = {
@@ -175,13 +183,13 @@ def build(out: Path):
         ]
         quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
         subprocess.run(command, cwd=tmp, check=True, env=quiet)
-        check(Path(tmp, "site"))
+        check(Path(tmp, "site"), {name.with_suffix(".html").as_posix() for name in everything})
         shutil.rmtree(out, ignore_errors=True)
         shutil.copytree(Path(tmp, "site"), out)
     print(f"{len(found)} pages in {out}")
 
 
-def check(site: Path):
+def check(site: Path, known: set[str]):
     """Raise `SystemExit` where a page links to one that is not there, or loads something from
     elsewhere.
     """
@@ -197,11 +205,13 @@ def check(site: Path):
             for url in re.findall(r"<link[^>]* href=\"(https?:[^\"]+)\"[^>]*stylesheet", text)
         ]
         for link in re.findall(r"href=\"([^\"#?:]+\.(?:html|ipynb))[#\"]", text):
-            if not (page.parent / link).exists():
+            there = posixpath.normpath(page.relative_to(site).parent.joinpath(link).as_posix())
+            if there not in known and not (site / there).exists():
                 wrong.append(f"{page.name} links to {link}")
     if wrong:
         sys.exit("\n".join(sorted(set(wrong))))
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "_docs").absolute())
+    folder, *names = sys.argv[1:] or [str(ROOT / "_docs")]
+    build(Path(folder).absolute(), [Path(name) for name in names])

@@ -1,7 +1,10 @@
 """What every test of the package runs in: caches of its own, no progress bars."""
 
+import gc
 import os
 import shutil
+import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -9,6 +12,8 @@ import pytest
 
 os.environ["PRODREC_PROGRESS"] = "0"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
+# a shell lets what it starts in the background ignore Ctrl-C, and so what that starts in turn
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,6 +22,15 @@ def cache_of_the_session():
     with tempfile.TemporaryDirectory() as tmp, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PRODREC_CACHE", tmp)
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def networks_are_forgotten():
+    "What thousands of tests leave takes minutes to clear away at once, and none little by little."
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].backend.clear_session()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

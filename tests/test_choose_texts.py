@@ -104,7 +104,7 @@ def two_candidates(monkeypatch):
     def linear(classifier, sides, tried, budget):
         return module.try_text(classifier, *MEMBERS[0], sides, tried)
 
-    def networks(classifier, sides, tried, budget, epochs):
+    def networks(classifier, sides, tried, *more):
         return [module.try_text(classifier, *MEMBERS[1], sides, tried, 2)]
 
     monkeypatch.setattr(module, "try_linear", linear)
@@ -141,6 +141,16 @@ def test_the_best_network_learns_again_from_other_seeds():
     assert tried.frame().candidate.tolist() == ["conv1d"] * 3
     answers = [f["proba"] for f in (first, *again)]
     assert all(np.abs(a - b).max() > 1e-4 for a, b in itertools.combinations(answers, 2))
+
+
+def test_time_to_learn_again_is_set_aside(monkeypatch):
+    sides, clock, row = (products(60), products(12, 100)), Budget(5), {"seconds": 60.0}
+    row |= {"candidate": "conv1d", "settings": {"dims": 8}, "log_loss": 0.1}
+    monkeypatch.setattr(module, "try_text", lambda *more: {"row": dict(row)})
+    how = TextClassifier(baseline=False), [{"row": row}], sides, Tried()
+    assert len(try_seeds(*how, Budget(5))) == 2  # 120 of 300 seconds
+    assert len(try_seeds(*how, clock, again=4 / 3)) == 2  # and 160 to learn again
+    assert 138 < clock.left < 140 and not try_seeds(*how, clock, again=4 / 3)
 
 
 def test_the_mean_of_seeds_stands_for_election():

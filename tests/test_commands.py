@@ -133,11 +133,14 @@ def test_the_demo(tmp_path):
 def test_an_interruption(tmp_path):
     call = ["demo", "--limit", 300, "--network", "fashion-baseline", "--epochs", 500]
     process = command(*call, "--out", tmp_path / "out", start_new_session=True)
-    for line in process.stderr:
-        if line.startswith("train"):
-            break
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
+    try:
+        for line in process.stderr:
+            if line.startswith("train"):
+                break
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    finally:
+        process.kill()  # where it did not end, it would go on beside the other tests
     assert process.returncode == 130 and "prodrec: interrupted" in err and "Traceback" not in err
     assert not (tmp_path / "out" / "report.html").exists()
 

@@ -579,7 +579,7 @@ def test_the_page_asks_goes_on_and_filters(shop, catalog):
 def test_killed_at_random_moments_nothing_confirmed_is_lost(mother, folder, tmp_path):
     database, draw, confirmed, begun = f"sqlite:///{tmp_path}/shop.sqlite", random.Random(0), {}, {}
     answered = 0
-    for n in range(KILLS or 50):
+    for n in range(KILLS or 10):
         pid, url, state = born(mother, folder, database)
         check_all(url, state, confirmed, begun)
         with asked_meanwhile(url) as asking, killed_after(draw.uniform(0.01, 0.5), pid):

@@ -34,7 +34,8 @@ class Budget:
         minutes = MINUTES if minutes is None else minutes
         if not minutes > 0:
             raise ValueError(f"`minutes` must be above zero, received {minutes!r}")
-        self.seconds, self._start = 60.0 * minutes, time.perf_counter()
+        self.seconds, self.reserved = 60.0 * minutes, 0.0
+        self._start = time.perf_counter()
 
     @property
     def spent(self) -> float:
@@ -43,8 +44,8 @@ class Budget:
 
     @property
     def left(self) -> float:
-        """Return the seconds that are left, at least 0."""
-        return max(0.0, self.seconds - self.spent)
+        """Return the seconds that are left and not set aside, at least 0."""
+        return max(0.0, self.seconds - self.reserved - self.spent)
 
     def allows(
         self,
@@ -53,6 +54,13 @@ class Budget:
     ) -> bool:
         """Return True where so many seconds fit into a share of what is left."""
         return seconds <= share * self.left
+
+    def reserve(
+        self,
+        seconds: float,  # an estimate
+    ) -> None:
+        """Set seconds aside for what comes after the search."""
+        self.reserved += seconds
 
     def __repr__(self):
         return f"Budget({self.spent:.1f} of {self.seconds:.0f} s spent)"
