@@ -147,7 +147,6 @@ def tests():
 # what looks for weights, for real data, for Chromium or for PostgreSQL, and has to do without
 BARE_NOTEBOOKS = (
     "nbs/21a_models.backbones.ipynb",
-    "nbs/recipes/fashion.ipynb",
     "nbs/benchmarks/browser.ipynb",
 )
 BARE_TESTS = (
