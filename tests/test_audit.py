@@ -6,7 +6,6 @@ import io
 import os
 import zipfile
 import zlib
-from hashlib import sha256
 from pathlib import Path
 
 import cv2
@@ -318,13 +317,13 @@ def test_copies_are_found_and_strangers_are_not():
 
 
 def test_few_pairs_are_compared():
-    "20,000 pictures that have nothing to do with each other."
-    thumbs = np.random.default_rng(0).integers(0, 256, (20_000, 16, 16, 3), dtype=np.uint8)
-    thumbs[19_999] = thumbs[7]
+    "50,000 pictures that have nothing to do with each other."
+    thumbs = np.random.default_rng(0).integers(0, 256, (50_000, 16, 16, 3), dtype=np.uint8)
+    thumbs[49_999] = thumbs[7]
     faiss.cvar.indexIVF_stats.reset()
-    assert near_candidates(thumbs).tolist() == [[7, 19_999]]
-    assert faiss.cvar.indexIVF_stats.ndis < 0.05 * 20_000**2
-    assert near_pairs(thumbs[[7, 8, 19_999]])[0].tolist() == [[0, 2]]
+    assert near_candidates(thumbs).tolist() == [[7, 49_999]]
+    assert faiss.cvar.indexIVF_stats.ndis < 0.03 * 50_000**2
+    assert near_pairs(thumbs[[7, 8, 49_999]])[0].tolist() == [[0, 2]]
 
 
 def test_a_crowd_of_equals_stays_one_group():
@@ -360,9 +359,7 @@ DATA = os.environ.get("PRODREC_DATA")
 def test_the_real_fashion_catalogue():
     archive = Path(DATA, "fashion", "fashion-product-images-small.zip")
     with zipfile.ZipFile(archive) as z, z.open("styles.csv") as f:
-        frame = pd.read_csv(f, dtype={"id": str}, keep_default_na=False).head(9_000)
-        files = ("images/" + frame["id"] + ".jpg")[lambda names: names.isin(z.namelist())]
-        copies = files.map(lambda name: sha256(z.read(name)).digest()).duplicated().sum()
+        frame = pd.read_csv(f, dtype={"id": str}, keep_default_na=False)
     frame = frame.assign(image="images/" + frame["id"] + ".jpg").set_index("id")
     catalog = Catalog(
         frame.rename(columns={"productDisplayName": "title", "articleType": "category"}),
@@ -370,9 +367,9 @@ def test_the_real_fashion_catalogue():
     )
     report = audit(catalog)
     count = report.summary()["products"]
-    assert count["missing_picture"] == len(frame) - len(files) > 20
-    assert count["unreadable_picture"] == 0 and count["exact_duplicate"] == copies > 100
-    assert 10 < count["near_duplicate"] < 150
+    assert count["missing_picture"] == 369 and count["unreadable_picture"] == 0
+    assert count["exact_duplicate"] == 1_429 - 651
+    assert 200 < count["near_duplicate"] < 800
     near = report.issues[report.issues.issue == "near_duplicate"]
     assert near.detail.value_counts().max() < 40  # of those near to one product
     assert len(report.clean()) == len(catalog) - report.dropped["id"].nunique()

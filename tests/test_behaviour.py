@@ -132,14 +132,17 @@ def both(fusion, image, text):
 
 
 KINDS = {
+    "compact": pictures("compact", filters=(4, 8)),
     "fashion-baseline": pictures("fashion-baseline", filters=(4, 4), dense=(8,), rotation=0.1),
     "mobilenetv2": pictures("mobilenetv2", weights=None, dense=(8,)),
     "probe": pictures("probe", parts=("of-this-test",)),
     "auto": lambda **options: ImageClassifier(image_size=SIZE, minutes=0.05, **options),
     "own, pictures": pictures(picture_network),
     "lstm": texts("lstm"),
+    "conv1d": texts("conv1d"),
     "tfidf": texts("tfidf"),
     "own, texts": texts(text_network),
+    "concat": both("concat", picture_network, "conv1d"),
     "concat, frozen": both("concat", frozen_network, "lstm"),
     "late": both("late", frozen_network, "conv1d"),
     "late, tfidf": both("late", picture_network, "tfidf"),

@@ -57,6 +57,7 @@ def tiny(vectorizer, n_classes, dims=6):
 SMALL = {"dims": 8, "dense": 8}
 NETWORKS = {
     "lstm": ("lstm", {**SMALL, "units": 4}),
+    "bilstm": ("bilstm", {**SMALL, "units": 4}),
     "conv1d": ("conv1d", {**SMALL, "filters": 4}),
     "tfidf": ("tfidf", {}),
     "own": (tiny, {}),
@@ -254,7 +255,7 @@ WORDS, VECTORS = (
 )
 
 
-@pytest.mark.parametrize("name", ["lstm", "conv1d"])
+@pytest.mark.parametrize("name", ["lstm", "bilstm", "conv1d"])
 def test_a_network_begins_with_given_vectors(tmp_path, name):
     lines = [f"{w} {a} {b}" for w, (a, b) in zip(WORDS, VECTORS, strict=True)]
     (tmp_path / "v.txt").write_text("\n".join(lines), encoding="utf-8")

@@ -383,6 +383,7 @@ def hybrid(fusion, **options):
 
 
 RESUMED = {
+    "picture": (picture, {}),
     "picture, patience": (picture, {"patience": 1}),
     "text": (text, {}),
     "concat": (partial(hybrid, "concat"), {"patience": 2}),
