@@ -334,7 +334,7 @@ def default_models(
     pairs = history.matrix().nnz if history is not None and content else 0
     if ENOUGH_PAIRS <= pairs <= READ_AT_MOST // 4:
         passes = READ_AT_MOST // pairs  # of all members
-        members = int(np.clip(passes // 12, 1, 3))
+        members = int(np.clip(passes // 12, 1, 5))
         models.append(TwoTower(members=members, epochs=min(12, passes // members), seed=seed))
     n = 0 if history is None else ordered_events(history)
     if ENOUGH_ORDER <= n <= READ_AT_MOST // 2:
