@@ -9,11 +9,14 @@ from builders import coloured_products
 
 from prodrec.data.catalog import Catalog
 from prodrec.models import choose_pictures as module
+from prodrec.models import linear
 from prodrec.models.backbones import BACKBONES, NETWORKS, register_backbone
 from prodrec.models.choice import Budget
 from prodrec.models.choose_pictures import (
     PartFeatures,
     Tried,
+    end_fits,
+    finish_probe,
     grow_parts,
     own_folds,
     picture_task,
@@ -137,6 +140,59 @@ def test_another_part_must_be_worth_it_and_affordable():
     assert tried.rows[-1]["note"] == f"{2e6 * 30:.0f} s: there is no time for it"
 
 
+def test_the_end_is_trained_where_it_can_see_every_picture_eight_times(monkeypatch):
+    task = picture_task(ImageClassifier("probe", (16, 12)), coloured_products(60))
+    features, tried = PartFeatures(task), Tried()
+    features.seconds = {NAMES[0]: 0.25}  # 15 s for both views of all
+    assert not end_fits(NAMES[0], features, tried, Budget(9)) and not tried.rows  # it has no end
+    monkeypatch.setattr(module, "cheapest_end", lambda base: "its end")
+    assert end_fits(NAMES[0], features, tried, Budget(1))  # 15 + 8 * 3.75 s
+    assert not end_fits(NAMES[0], features, tried, Budget(0.99)) and not tried.rows
+    assert not end_fits(NAMES[0], features, tried, Budget(1), 10)
+    assert tried.rows[-1]["note"] == "there is no time to train its end"
+    features.flip = False
+    assert not end_fits(NAMES[0], features, tried, Budget(1))  # 15 + 8 * 7.5 s
+    assert end_fits(NAMES[0], features, tried, Budget(2))
+
+
+def test_time_that_no_end_can_use_goes_to_more_backbones(monkeypatch):
+    task = picture_task(ImageClassifier("probe", (16, 12)), coloured_products(60))
+    monkeypatch.setattr(module, "cheapest_end", lambda base: "its end")
+    monkeypatch.setattr(PartFeatures, "compute_maps", lambda *_: None)
+    monkeypatch.setattr(module, "try_end", lambda found, *_: found | {"end": True})
+    monkeypatch.setattr(
+        PartFeatures, "measure", lambda self, part: self.seconds.update({part: 0.0})
+    )
+    given = []
+    monkeypatch.setattr(module, "grow_parts", lambda *_, **more: given.append(more) or NAMES)
+    for fits in (True, False):
+        monkeypatch.setattr(module, "end_fits", lambda *_, fits=fits: fits)
+        found = search_probes(PartFeatures(task), NAMES, Tried(), Budget(1))
+        assert ("end" in found) == fits and bool(given[-1]) != fits
+
+
+def test_many_pictures_are_solved_in_fewer_steps_and_once(monkeypatch):
+    asked, fit = [], linear.fit_softmax
+
+    def counted(*more, **named):
+        asked.append(more[6] if len(more) > 6 else 200)
+        return fit(*more, **named)
+
+    monkeypatch.setattr(linear, "fit_softmax", counted)
+    monkeypatch.setattr(module, "fit_softmax", counted)
+    train, test = coloured_products(60), coloured_products(21, 100)
+    for large, given in ((10_000, None), (10_000, test), (20, test)):
+        monkeypatch.setattr(module, "LARGE", large)
+        asked.clear()
+        task = picture_task(ImageClassifier("probe", (16, 12)), train, given)
+        found = finish_probe(NAMES[:1], PartFeatures(task), Tried())
+        answers = found["proba"][np.isfinite(found["proba"]).all(1)]
+        assert len(answers) == (60 if given is None else 21)
+        assert set(asked) == ({200} if large == 10_000 else {100})
+        again = np.abs(found["weights"] - found["first"]).max() > 0
+        assert again == (given is None)  # the first fold left out some of what the winner learns
+
+
 def test_a_part_is_compiled_once(monkeypatch):
     task = picture_task(ImageClassifier("probe", (16, 12)), coloured_products(60))
     patience, swift = [], module.Swift
@@ -154,7 +210,7 @@ def test_an_interruption_keeps_the_best_so_far(monkeypatch):
     task = picture_task(ImageClassifier("probe", (16, 12)), coloured_products(60))
     features, tried = PartFeatures(task), Tried()
 
-    def interrupted(*args):
+    def interrupted(*args, **shares):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "grow_parts", interrupted)

@@ -108,8 +108,11 @@ def test_noise_wants_a_stronger_penalty_than_signal():
     best = {}
     for noise in (0.3, 4.0):
         x, y = points(noise=noise)
-        table, proba = choose_penalty(x, y, 3, make_folds(y, 4))
+        folds = make_folds(y, 4)
+        table, proba, weights = choose_penalty(x, y, 3, folds)
         best[noise] = table.log_loss.idxmin()
         assert table.accuracy[best[noise]] == pytest.approx((proba.argmax(1) == y).mean())
         assert list(table.columns) == ["log_loss", "accuracy", "temperature", "seconds"]
+        check = folds[0][1]
+        np.testing.assert_allclose(linear_proba(x[check], weights), proba[check], atol=1e-5)
     assert best[4.0] > best[0.3]

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from prodrec.data.catalog import Catalog
-from prodrec.models.trainer import Rows, Trainer, training_owner, undone_on_failure, warn_of_labels
+from prodrec.models.features import Rows
+from prodrec.models.trainer import Trainer, training_owner, undone_on_failure, warn_of_labels
 from prodrec.models.training import TRAINING
 
 

@@ -1,6 +1,7 @@
 """The end of a backbone that learns: where it begins, what changes, when the search takes it."""
 
 import warnings
+from unittest.mock import patch
 
 import keras
 import numpy as np
@@ -13,9 +14,10 @@ from prodrec.models.backbones import BACKBONES, NETWORKS, backbone, register_bac
 from prodrec.models.choice import Budget
 from prodrec.models.choose_pictures import PartFeatures, Tried, picture_task, search_probes
 from prodrec.models.classifier import Classifier, ImageClassifier
+from prodrec.models.engines import Swift
 from prodrec.models.networks import split_frozen
-from prodrec.models.probe import probe, split_parts
-from prodrec.models.unfreezing import ProbeEnd, backbone_of, cheapest_end
+from prodrec.models.probe import probe, split_parts, swift_features
+from prodrec.models.unfreezing import ProbeEnd, backbone_of, cheapest_end, features_by_maps
 
 NAME = "end-of-test"
 PROBE_OPTIONS = {"parts": (NAME,), "penalty": 1e-3}
@@ -114,6 +116,40 @@ def test_the_ends_of_several_parts_learn_together(tmp_path):
     after.save(tmp_path / "both")
     again = Classifier.load(tmp_path / "both")
     np.testing.assert_allclose(again.predict_proba(train), after.predict_proba(train), atol=1e-5)
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_features_and_maps_come_of_one_pass(flip):
+    pixels = ImageClassifier("probe", **PROBE).training_data(coloured_products(24, 900))[0]
+    options = PROBE_OPTIONS | {"flip": flip}
+    model = probe((32, 32), 3, **options)
+    (part,) = split_parts(split_frozen(model)[0])
+    found = features_by_maps(part, pixels, options)
+    np.testing.assert_allclose(found[:], part.predict(pixels[:], verbose=0), atol=5e-4)
+    assert found.computed == 24 and np.ptp(found[:], axis=0).max() > 0.05
+    (maps,) = ProbeEnd(model, options).inputs(pixels).columns
+    assert maps.computed == 0  # they are there already
+    with patch.object(Swift, "predict_on_batch", side_effect=AssertionError("computed again")):
+        np.testing.assert_array_equal(swift_features(part, pixels), found[:])
+
+
+def test_the_search_sends_no_picture_twice_through_the_lower_blocks(monkeypatch):
+    sent, predict = [], Swift.predict_on_batch
+
+    def counted(engine, x):
+        sent.append(engine.output_shape[-1])
+        return predict(engine, x)
+
+    monkeypatch.setattr(Swift, "predict_on_batch", counted)
+    monkeypatch.setattr(module, "sample_rows", lambda y, seed: np.arange(20))
+    monkeypatch.setattr(
+        PartFeatures, "measure", lambda self, part: self.seconds.update({part: 0.0})
+    )
+    tried = Tried()
+    searched(tried, coloured_products(60, 300))
+    assert tried.rows[-1]["note"] == "end trained"
+    maps = 2 * 4 * 4 * 4  # two views of 4 x 4 places and 4 numbers
+    assert sent == [16, maps, maps]  # features of the sample, maps of all
 
 
 @pytest.mark.parametrize("ends", [0, 2, -1, 1.5, "1"])

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 # %% auto #0
-__all__ = ['SAMPLE', 'Task', 'join_pixels', 'take_pixels', 'own_folds', 'picture_task', 'own_size', 'sample_rows', 'PartFeatures',
-           'try_parts', 'try_each', 'grow_parts', 'fit_head', 'finish_probe', 'probe_model', 'solve_probe',
-           'learn_probe', 'end_epochs', 'train_end', 'count_ends', 'try_end', 'found_end', 'scratch_epochs',
-           'affordable_size', 'try_scratch', 'search_probes', 'probe_history', 'choose_pictures', 'adopt_scratch',
-           'no_weights_note']
+__all__ = ['SAMPLE', 'LARGE', 'Task', 'join_pixels', 'take_pixels', 'own_folds', 'picture_task', 'own_size', 'sample_rows',
+           'PartFeatures', 'try_parts', 'try_each', 'grow_parts', 'fit_head', 'finish_probe', 'probe_model',
+           'solve_probe', 'learn_probe', 'end_epochs', 'train_end', 'count_ends', 'try_end', 'found_end',
+           'scratch_epochs', 'affordable_size', 'try_scratch', 'end_fits', 'search_probes', 'probe_history',
+           'choose_pictures', 'adopt_scratch', 'no_weights_note']
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0009
 import copy
@@ -28,7 +28,7 @@ from . import keras
 from .calibration import with_temperature
 from .choice import Budget, Tried, timed
 from .engines import Swift
-from .features import bottleneck
+from .features import Rows, bottleneck
 from prodrec.models.linear import (
     PENALTIES,
     choose_penalty,
@@ -37,6 +37,7 @@ from prodrec.models.linear import (
     linear_proba,
     log_loss,
     make_folds,
+    scale_weights,
     tempered_loss,
     unscale_weights,
 )
@@ -52,8 +53,14 @@ from prodrec.models.probe import (
     swift_features,
     usable_parts,
 )
-from .trainer import Rows
-from .unfreezing import ProbeEnd, backbone_of, cheapest_end, tune_end
+from prodrec.models.unfreezing import (
+    ProbeEnd,
+    backbone_of,
+    cheapest_end,
+    features_by_maps,
+    inner_backbone,
+    tune_end,
+)
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0011
 @dataclass
@@ -157,7 +164,7 @@ class PartFeatures:
         flip: bool = True,  # average with the features of the mirrored picture
     ):
         self.task, self.flip, self.seconds = task, flip, {}
-        self._networks, self._engines = {}, {}
+        self._networks, self._engines, self.mapped = {}, {}, set()
 
     def network(
         self,
@@ -193,6 +200,15 @@ class PartFeatures:
         self.seconds[part] = timed(engine.predict_on_batch, some)[1] / max(len(some), 1)
         return self.seconds[part]
 
+    def compute_maps(
+        self,
+        part: str,  # name or name:alpha of a backbone with an end
+    ) -> None:
+        """Compute the features of all pictures by way of the maps that training its end reads."""
+        (model,), options = split_parts(self.network(part)), {"parts": (part,), "flip": self.flip}
+        features_by_maps(model, self.task.pixels, options)
+        self.mapped.add(part)
+
     def __call__(
         self,
         parts: Sequence[str],  # names of parts
@@ -215,7 +231,7 @@ def try_parts(
     """Return the validation log-loss of a linear head on the sample, and note it in `tried`."""
     y = features.task.y[rows]
     x, seconds = timed(features, parts, rows)
-    table, _ = choose_penalty(x, y, len(features.task.classes), make_folds(y, 3, seed=seed))
+    table, *_ = choose_penalty(x, y, len(features.task.classes), make_folds(y, 3, seed=seed))
     best = table.loc[table.log_loss.idxmin()]
     settings = {"parts": tuple(parts), "flip": features.flip, "penalty": float(best.name)}
     tried.add("probe", settings, len(rows), seconds, best.accuracy, best.log_loss, "sample")
@@ -255,6 +271,7 @@ def grow_parts(
     budget: Budget,  # the clock of the search
     seed: int = 0,  # random seed
     gain: float = 0.01,  # share of the loss that another backbone must take away
+    shares: Sequence[float] = (0.4, 0.2, 0.13),  # of the time left, for two, three and four parts
 ) -> tuple[str, ...]:
     """Return the best backbone, with others that make it better and that there is time for."""
     first, *others = sorted(losses, key=losses.get)
@@ -262,7 +279,7 @@ def grow_parts(
     for name in others[:3]:
         more = (*parts, name)
         seconds = sum(features.seconds[p] for p in more) * (len(features.task) - len(rows))
-        if not budget.allows(seconds, 0.4 / len(parts)):  # a trained end is worth more than a third
+        if not budget.allows(seconds, shares[len(parts) - 1]):
             tried.add("probe", {"parts": more}, 0, note=f"{seconds:.0f} s: there is no time for it")
             continue
         loss = try_parts(more, features, rows, tried, seed)
@@ -271,15 +288,23 @@ def grow_parts(
     return parts
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0034
+LARGE = 10_000  # products from which on the head is solved in fewer steps
+
+
 def fit_head(
     x: np.ndarray,  # (n, d) features
     y: np.ndarray,  # (n,) numbers of classes
     n_classes: int,  # number of classes
     penalty: float,  # on large weights, of scaled features
+    start: np.ndarray | None = None,  # weights to begin with; the closer, the sooner it is done
+    steps: int = 200,  # of the solver, at most
 ) -> np.ndarray:
     """Return the weights of a linear head for features as they are, float32 (d + 1, classes)."""
     mean, factor = feature_scale(x)
-    w = fit_softmax(((x - mean) * factor).astype(np.float32), y, n_classes, penalty)
+    start = None if start is None else scale_weights(start, mean, factor)
+    w = fit_softmax(
+        ((x - mean) * factor).astype(np.float32), y, n_classes, penalty, start, None, steps
+    )
     return unscale_weights(w, mean, factor)
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0035
@@ -298,18 +323,21 @@ def finish_probe(
     known = [r["settings"].get("penalty") for r in tried.rows if r["log_loss"] is not None]
     highest = 3 * max(known) if len(rows) > 3000 and known else PENALTIES[0]
     penalties = [p for p in PENALTIES if p <= 1.01 * highest]
-    (table, proba), seconds = timed(choose_penalty, x, y, n, folds, penalties)
+    steps = 200 if len(rows) <= LARGE else 100
+    (table, proba, first), seconds = timed(choose_penalty, x, y, n, folds, penalties, None, steps)
     penalty, best = float(table.log_loss.idxmin()), table.loc[table.log_loss.idxmin()]
     settings = {"parts": tuple(parts), "flip": features.flip, "penalty": penalty}
     row = tried.add("probe", settings, len(rows), seconds, best.accuracy, best.log_loss, "all")
     learn = np.isin(rows, task.final)
-    w = fit_head(x[learn], y[learn], n, penalty)
+    w = first
+    if len(folds[0][0]) < learn.sum():  # the fold left out products that the winner learns from
+        w = fit_head(x[learn], y[learn], n, penalty, first, steps)
     answers = np.full((len(task), n), np.nan, np.float32)
     answers[rows] = proba
     answers[rows[~learn]] = linear_proba(x[~learn], w)  # of a validation side that was given
     learned = linear_proba(x[learn], w)
     figures = log_loss(learned, y[learn]), float((learned.argmax(1) == y[learn]).mean())
-    found = {"options": settings, "row": row, "proba": answers, "weights": w}
+    found = {"options": settings, "row": row, "proba": answers, "weights": w, "first": first}
     return found | dict(zip(("loss", "accuracy"), figures, strict=True))
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0038
@@ -406,7 +434,8 @@ def count_ends(
     """Return the number of backbones, from the first, whose maps there is time to compute."""
     seconds, n = 0.0, 0
     for k, part in enumerate(parts):
-        seconds += features.seconds[part] * len(features.task)
+        known = part in features.mapped
+        seconds += 0.0 if known else features.seconds[part] * len(features.task)
         has_end = cheapest_end(backbone_of(model, k)) is not None
         if not has_end or not budget.allows(seconds, 0.4):
             break
@@ -431,7 +460,7 @@ def try_end(
     if cheapest_end(backbone_of(model)) is None:
         return found
     proba, most = None, count_ends(model, options["parts"][:most], features, budget)
-    solve_probe(model, [(take_pixels(task.pixels, learn), task.y[learn])], options["penalty"])
+    model.layers[-1].set_weights([found["first"][:-1], found["first"][-1]])  # of the first fold
     for ends in sorted({most, min(most, 1)} - {0}, reverse=True):
         end = ProbeEnd(model, options | {"ends": ends}, seed)
         (history, proba), seconds = timed(train_end, task, end, budget)
@@ -516,6 +545,24 @@ def try_scratch(
     tried.add("compact", settings, len(train), seconds, last.val_accuracy, last.val_loss, "all")
     return made
 
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0f42
+def end_fits(
+    part: str,  # the best backbone
+    features: PartFeatures,  # knows how long a picture takes it
+    tried: Tried,  # the table of what was tried so far
+    budget: Budget,  # the clock of the search
+    epochs: int = 8,  # of the training, at least
+) -> bool:
+    """Return True where there is time to compute the maps of a backbone and to train its end."""
+    end = cheapest_end(inner_backbone(features.network(part)))
+    if budget.seconds < 60 or end is None:
+        return False
+    once = features.seconds[part] * len(features.task)
+    fits = budget.allows(once * (1 + epochs * (0.25 if features.flip else 0.5)), 0.8)
+    if not fits:
+        tried.add("probe", {"parts": (part,)}, 0, note="there is no time to train its end")
+    return fits
+
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0057
 def search_probes(
     features: PartFeatures,  # what the networks see: part → vectors
@@ -532,9 +579,13 @@ def search_probes(
         if not losses:
             return None
         parts = (min(losses, key=losses.get),)
-        parts = grow_parts(losses, features, rows, tried, budget, seed)
+        ends = end_fits(parts[0], features, tried, budget)
+        shares = {} if ends else {"shares": (2 / 3, 2 / 3, 2 / 3)}
+        parts = grow_parts(losses, features, rows, tried, budget, seed, **shares)
+        if ends:
+            features.compute_maps(parts[0])
         found = finish_probe(parts, features, tried)
-        return try_end(found, features, tried, budget, seed)
+        return try_end(found, features, tried, budget, seed) if ends else found
     except KeyboardInterrupt:
         if parts is None:
             raise

@@ -18,7 +18,7 @@ from . import keras
 from .pixels import Pixels, RowStore, batch_answers
 
 # %% auto #0
-__all__ = ['NAMED', 'EXACT', 'network_digest', 'has_bfloat16', 'in_bfloat16', 'Features', 'as_kept', 'feature_store',
+__all__ = ['NAMED', 'EXACT', 'network_digest', 'has_bfloat16', 'in_bfloat16', 'Features', 'as_kept', 'feature_store', 'Rows',
            'bottleneck']
 
 # %% ../../nbs/20a_models.features.ipynb #0011
@@ -165,6 +165,23 @@ def feature_store(
     folder = cache_dir("features", which, pictures)
     return RowStore(folder, f"rows.{keep}", shape[1:], keep)
 
+# %% ../../nbs/20a_models.features.ipynb #0f32
+class Rows:
+    """Serve some rows of an array, or of anything indexed by positions, when they are asked for."""
+
+    def __init__(
+        self,
+        x,  # indexed by an array of positions
+        rows: np.ndarray,  # (n,) positions
+    ):
+        self.x, self.rows = x, rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, key):
+        return self.x[self.rows[key]]
+
 # %% ../../nbs/20a_models.features.ipynb #0035
 def bottleneck(
     model: keras.Model,  # from uint8 (n, height, width, 3) to one array (n, …)
@@ -173,6 +190,7 @@ def bottleneck(
     precision: str = "float32",  # "bfloat16" where the processor has it; see `has_bfloat16`
     keep: str = "float32",  # type of the answers on disk: "float16" is half the size
     engine=None,  # in the place of `model`: has a `name`, to be kept apart, and `predict_on_batch`
+    inputs=None,  # (n, …), by position: what `engine` takes in the place of the pictures
 ) -> Features:
     """Return the answer of `model` to each picture, computed once and kept in the cache folder.
 
@@ -185,7 +203,7 @@ def bottleneck(
     with store.lock:
         known = store.open()
         new = sorted({d: n for n, d in enumerate(digests) if d not in known}.values())
-        asked = Pixels([pixels.ids[n] for n in new], pixels.rows[new], pixels.store, pixels.failed)
+        asked = Rows(pixels if inputs is None else inputs, np.array(new, np.int64))
         network = engine or (in_bfloat16(model) if precision == "bfloat16" and new else model)
         done = 0
         for y in batch_answers(network, asked, batch_size, "features"):

@@ -19,7 +19,7 @@ from ..data.pictures import digest
 from ..data.split import classes_of, encode_labels
 from . import keras
 from .batchnorm import recalibrate_batchnorm
-from .features import bottleneck
+from .features import Rows, bottleneck
 from .networks import HasNetwork, as_functional, network_name, split_frozen
 from .pixels import Pixels, apply_network
 from prodrec.models.training import (
@@ -33,8 +33,7 @@ from prodrec.models.training import (
 )
 
 # %% auto #0
-__all__ = ['labels_of', 'warn_of_labels', 'check_epochs', 'undone_on_failure', 'Rows', 'frozen_answers', 'training_owner',
-           'Trainer']
+__all__ = ['labels_of', 'warn_of_labels', 'check_epochs', 'undone_on_failure', 'frozen_answers', 'training_owner', 'Trainer']
 
 # %% ../../nbs/22d_models.trainer.ipynb #0010
 def _label(value) -> str:
@@ -123,23 +122,6 @@ def undone_on_failure(
         vars(thing).clear()
         vars(thing).update(before)
         raise
-
-# %% ../../nbs/22d_models.trainer.ipynb #0025
-class Rows:
-    """Serve some rows of an array, or of anything indexed by positions, when they are asked for."""
-
-    def __init__(
-        self,
-        x,  # indexed by an array of positions
-        rows: np.ndarray,  # (n,) positions
-    ):
-        self.x, self.rows = x, rows
-
-    def __len__(self):
-        return len(self.rows)
-
-    def __getitem__(self, key):
-        return self.x[self.rows[key]]
 
 # %% ../../nbs/22d_models.trainer.ipynb #0028
 def frozen_answers(

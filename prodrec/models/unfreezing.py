@@ -14,16 +14,15 @@ from . import keras, layers, ops
 from .backbones import BACKBONES, prepared_pictures
 from .choice import timed
 from .engines import Swift
-from .features import bottleneck
+from .features import Features, Rows, bottleneck
 from .networks import split_frozen
 from .pixels import Pixels
 from .probe import PARTS, as_parts, parse_part, split_parts, swift_features
-from .trainer import Rows
 from .training import make_optimizer, run_training, smoothed_crossentropy
 
 # %% auto #0
-__all__ = ['cut', 'first_to_learn', 'unfreeze_from', 'cheapest_end', 'view_layer', 'gentle_root', 'maps_below', 'backbone_of',
-           'EndInputs', 'checked_end', 'ProbeEnd', 'tune_end']
+__all__ = ['cut', 'first_to_learn', 'unfreeze_from', 'cheapest_end', 'view_layer', 'gentle_root', 'maps_below', 'inner_backbone',
+           'backbone_of', 'features_by_maps', 'EndInputs', 'checked_end', 'ProbeEnd', 'tune_end']
 
 # %% ../../nbs/21c_models.unfreezing.ipynb #0011
 def _inputs_of(layer) -> list:
@@ -148,13 +147,36 @@ def maps_below(
     return keras.Model(inputs, layers.Flatten()(maps)), maps.shape[1:]
 
 # %% ../../nbs/21c_models.unfreezing.ipynb #0029
+def inner_backbone(
+    part: keras.Model,  # of `models.probe.split_parts`
+) -> keras.Model:
+    """Return the backbone of a part."""
+    return next(layer for layer in part.layers if isinstance(layer, keras.Model))
+
+
 def backbone_of(
     model: keras.Model,  # from `models.probe.probe`
     n: int = 0,  # number of the part
 ) -> keras.Model:
     """Return the backbone of a part of a probe."""
-    part = split_parts(split_frozen(model)[0])[n]
-    return next(layer for layer in part.layers if isinstance(layer, keras.Model))
+    return inner_backbone(split_parts(split_frozen(model)[0])[n])
+
+# %% ../../nbs/21c_models.unfreezing.ipynb #0f22
+def features_by_maps(
+    frozen: keras.Model,  # of one part, from `models.probe.split_parts`
+    pixels: Pixels,  # the pictures
+    options: Mapping,  # of the probe: parts (this one alone), flip, resize, weights
+    seed: int = 0,  # of the layer over the maps
+) -> Features:
+    """Return the features of a part, and keep the maps below its end as `ProbeEnd` reads them."""
+    base = inner_backbone(frozen)
+    first = checked_end(base)
+    below, shape = maps_below(frozen.input_shape[1:3], base, first, options)
+    flat = keras.Input((int(np.prod(shape)),))
+    seen = view_layer(keras.Model(cut(base, first), base.output), seed)(layers.Reshape(shape)(flat))
+    rest = keras.Model(flat, seen, name="swift")  # kept where `swift_features` looks for them
+    maps = bottleneck(below, pixels, keep="float16", engine=Swift(below, 0))
+    return bottleneck(frozen, pixels, engine=rest, inputs=maps)
 
 # %% ../../nbs/21c_models.unfreezing.ipynb #0032
 class EndInputs:
@@ -200,10 +222,11 @@ class ProbeEnd:
         self.bases = [backbone_of(model, k) for k in range(n)]
         self.firsts = [checked_end(base) for base in self.bases]
         self.others = split_parts(split_frozen(model)[0])[n:]
-        self.below, starts, seen = [], [], []
+        self.below, self.views, starts, seen = [], 1, [], []
         for k, (base, first) in enumerate(zip(self.bases, self.firsts, strict=True)):
             below, shape = maps_below(model.input_shape[1:3], base, first, options, k)
             self.below.append(below)
+            self.views = shape[0]
             starts.append(keras.Input((int(np.prod(shape)),)))
             upper = keras.Model(cut(base, first), base.output)
             seen.append(view_layer(upper, seed + k)(layers.Reshape(shape)(starts[-1])))
@@ -227,11 +250,15 @@ class ProbeEnd:
         self,
         seen: EndInputs,  # from `inputs`
     ) -> float:
-        """Return about how long a picture takes in an epoch, from a batch that is only seen."""
+        """Return about how long a picture takes in an epoch, from a batch that is only seen.
+
+        Learning takes three times as long as seeing, and twice where it reads one view of two.
+        """
         n = min(32, len(seen))
         some = seen[:n]
         self.network.predict_on_batch(some)  # the first call also compiles
-        return 2 * timed(self.network.predict_on_batch, some)[1] / n
+        times = 2 if self.views == 2 else 3
+        return times * timed(self.network.predict_on_batch, some)[1] / n
 
     def train(
         self,
