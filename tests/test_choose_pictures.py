@@ -161,7 +161,7 @@ def test_time_that_no_end_can_use_goes_to_more_backbones(monkeypatch):
     monkeypatch.setattr(PartFeatures, "compute_maps", lambda *_: None)
     monkeypatch.setattr(module, "try_end", lambda found, *_: found | {"end": True})
     monkeypatch.setattr(
-        PartFeatures, "measure", lambda self, part: self.seconds.update({part: 0.0})
+        PartFeatures, "measure", lambda self, part: self.seconds.setdefault(part, 0.0)
     )
     given = []
     monkeypatch.setattr(module, "grow_parts", lambda *_, **more: given.append(more) or NAMES)

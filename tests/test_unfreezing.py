@@ -143,7 +143,7 @@ def test_the_search_sends_no_picture_twice_through_the_lower_blocks(monkeypatch)
     monkeypatch.setattr(Swift, "predict_on_batch", counted)
     monkeypatch.setattr(module, "sample_rows", lambda y, seed: np.arange(20))
     monkeypatch.setattr(
-        PartFeatures, "measure", lambda self, part: self.seconds.update({part: 0.0})
+        PartFeatures, "measure", lambda self, part: self.seconds.setdefault(part, 0.0)
     )
     tried = Tried()
     searched(tried, coloured_products(60, 300))
