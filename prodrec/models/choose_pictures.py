@@ -7,8 +7,8 @@ from __future__ import annotations
 
 # %% auto #0
 __all__ = ['SAMPLE', 'LARGE', 'Task', 'join_pixels', 'take_pixels', 'own_folds', 'picture_task', 'own_size', 'sample_rows',
-           'PartFeatures', 'try_parts', 'try_each', 'grow_parts', 'fit_head', 'finish_probe', 'probe_model',
-           'solve_probe', 'learn_probe', 'end_epochs', 'train_end', 'count_ends', 'try_end', 'found_end',
+           'PartFeatures', 'try_parts', 'try_each', 'grow_parts', 'fit_head', 'solver_steps', 'finish_probe',
+           'probe_model', 'solve_probe', 'learn_probe', 'end_epochs', 'train_end', 'count_ends', 'try_end', 'found_end',
            'scratch_epochs', 'affordable_size', 'try_scratch', 'end_fits', 'search_probes', 'probe_history',
            'choose_pictures', 'adopt_scratch', 'no_weights_note']
 
@@ -307,12 +307,30 @@ def fit_head(
     )
     return unscale_weights(w, mean, factor)
 
+# %% ../../nbs/22g_models.choose_pictures.ipynb #0f48
+def solver_steps(
+    x: np.ndarray,  # (n, d) features
+    y: np.ndarray,  # (n,) numbers of classes
+    n_classes: int,  # number of classes
+    budget: Budget | None = None,  # the clock of the search
+    solutions: int = 3,  # that are wanted
+) -> int:
+    """Return the steps of the solver for each solution: at most 200, at least 20."""
+    most = 200 if len(x) <= LARGE else 100
+    if budget is None or len(x) <= 3000:
+        return most
+    some = slice(0, 2000)
+    _, seconds = timed(fit_softmax, x[some], y[some], n_classes, steps=5)
+    each = seconds / 5 * len(x) / 2000
+    return int(np.clip(budget.left / (solutions * each), 20, most))
+
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0035
 def finish_probe(
     parts: Sequence[str],  # backbones
     features: PartFeatures,  # what the networks see: part → vectors
     tried: Tried,  # the table of what was tried so far
     rows: np.ndarray | None = None,  # to learn from; None: all
+    budget: Budget | None = None,  # the clock of the search
 ) -> dict:
     """Return what was learned: settings, weights of the head, and answers to validation rows."""
     task = features.task
@@ -323,7 +341,7 @@ def finish_probe(
     known = [r["settings"].get("penalty") for r in tried.rows if r["log_loss"] is not None]
     highest = 3 * max(known) if len(rows) > 3000 and known else PENALTIES[0]
     penalties = [p for p in PENALTIES if p <= 1.01 * highest]
-    steps = 200 if len(rows) <= LARGE else 100
+    steps = solver_steps(x, y, n, budget)
     (table, proba, first), seconds = timed(choose_penalty, x, y, n, folds, penalties, None, steps)
     penalty, best = float(table.log_loss.idxmin()), table.loc[table.log_loss.idxmin()]
     settings = {"parts": tuple(parts), "flip": features.flip, "penalty": penalty}
@@ -580,11 +598,11 @@ def search_probes(
             return None
         parts = (min(losses, key=losses.get),)
         ends = end_fits(parts[0], features, tried, budget)
-        shares = {} if ends else {"shares": (2 / 3, 2 / 3, 2 / 3)}
+        shares = {} if ends else {"shares": (0.75, 0.75, 0.75)}
         parts = grow_parts(losses, features, rows, tried, budget, seed, **shares)
         if ends:
             features.compute_maps(parts[0])
-        found = finish_probe(parts, features, tried)
+        found = finish_probe(parts, features, tried, budget=budget)
         return try_end(found, features, tried, budget, seed) if ends else found
     except KeyboardInterrupt:
         if parts is None:
