@@ -10,6 +10,7 @@ from sklearn.metrics import log_loss as reference_loss
 
 from prodrec.models.linear import (
     choose_penalty,
+    decorrelate,
     feature_scale,
     fit_softmax,
     linear_proba,
@@ -116,3 +117,27 @@ def test_noise_wants_a_stronger_penalty_than_signal():
         check = folds[0][1]
         np.testing.assert_allclose(linear_proba(x[check], weights), proba[check], atol=1e-5)
     assert best[4.0] > best[0.3]
+
+
+def test_correlated_features_arrive_in_fewer_steps():
+    "The same solution, in other axes: features of very different spread along them."
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 900)
+    hidden = rng.normal(size=(900, 30)) + 0.7 * np.eye(30)[y] * 3
+    x = (hidden * np.logspace(0, -2, 30) @ rng.normal(size=(30, 30)) / 6).astype(np.float32)
+    exact = fit_softmax(x, y, 3, 1e-5, steps=5000, tolerance=1e-12)
+    basis, shares = decorrelate(x)
+    turned = fit_softmax(x @ basis, y, 3, 1e-5, steps=25, shares=shares)
+    back = np.vstack([basis @ turned[:-1], turned[-1:]])
+    far = fit_softmax(x, y, 3, 1e-5, steps=25)
+    truth = linear_proba(x, exact)
+    near, further = (np.abs(linear_proba(x, w) - truth).mean() for w in (back, far))
+    assert near < further / 3, (near, further)
+
+
+@pytest.mark.parametrize("columns", [1, 40])
+def test_features_without_spread_or_more_of_them_than_products(columns):
+    x = np.zeros((6, columns), np.float32)
+    x[:3, 0] = 1
+    basis, shares = decorrelate(x)
+    assert np.isfinite(basis).all() and np.isfinite(shares).all() and basis.shape[0] == columns

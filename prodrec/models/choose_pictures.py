@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 # %% auto #0
-__all__ = ['SAMPLE', 'LARGE', 'Task', 'join_pixels', 'take_pixels', 'own_folds', 'picture_task', 'own_size', 'sample_rows',
-           'PartFeatures', 'try_parts', 'try_each', 'grow_parts', 'fit_head', 'solver_steps', 'finish_probe',
-           'probe_model', 'solve_probe', 'learn_probe', 'end_epochs', 'train_end', 'count_ends', 'try_end', 'found_end',
+__all__ = ['SAMPLE', 'Task', 'join_pixels', 'take_pixels', 'own_folds', 'picture_task', 'own_size', 'sample_rows', 'PartFeatures',
+           'try_parts', 'try_each', 'grow_parts', 'fit_head', 'solver_steps', 'finish_probe', 'probe_model',
+           'solve_probe', 'learn_probe', 'end_epochs', 'train_end', 'count_ends', 'try_end', 'found_end',
            'scratch_epochs', 'affordable_size', 'try_scratch', 'end_fits', 'search_probes', 'probe_history',
            'choose_pictures', 'adopt_scratch', 'no_weights_note']
 
@@ -30,14 +30,15 @@ from .choice import Budget, Tried, timed
 from .engines import Swift
 from .features import Rows, bottleneck
 from prodrec.models.linear import (
+    LARGE,
     PENALTIES,
     choose_penalty,
+    decorrelate,
     feature_scale,
     fit_softmax,
     linear_proba,
     log_loss,
     make_folds,
-    scale_weights,
     tempered_loss,
     unscale_weights,
 )
@@ -288,24 +289,22 @@ def grow_parts(
     return parts
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0034
-LARGE = 10_000  # products from which on the head is solved in fewer steps
-
-
 def fit_head(
     x: np.ndarray,  # (n, d) features
     y: np.ndarray,  # (n,) numbers of classes
     n_classes: int,  # number of classes
     penalty: float,  # on large weights, of scaled features
-    start: np.ndarray | None = None,  # weights to begin with; the closer, the sooner it is done
-    steps: int = 200,  # of the solver, at most
+    steps: int | None = None,  # of the solver, at most; None: 200, of `LARGE` data 40
 ) -> np.ndarray:
     """Return the weights of a linear head for features as they are, float32 (d + 1, classes)."""
     mean, factor = feature_scale(x)
-    start = None if start is None else scale_weights(start, mean, factor)
-    w = fit_softmax(
-        ((x - mean) * factor).astype(np.float32), y, n_classes, penalty, start, None, steps
-    )
-    return unscale_weights(w, mean, factor)
+    x, how = ((x - mean) * factor).astype(np.float32), {"steps": 200 if steps is None else steps}
+    if len(x) <= LARGE:
+        return unscale_weights(fit_softmax(x, y, n_classes, penalty, **how), mean, factor)
+    basis, how["shares"] = decorrelate(x)
+    how["steps"] = 40 if steps is None else steps
+    w = fit_softmax(x @ basis, y, n_classes, penalty, **how)
+    return unscale_weights(np.vstack([basis @ w[:-1], w[-1:]]), mean, factor)
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0f48
 def solver_steps(
@@ -313,10 +312,10 @@ def solver_steps(
     y: np.ndarray,  # (n,) numbers of classes
     n_classes: int,  # number of classes
     budget: Budget | None = None,  # the clock of the search
-    solutions: int = 3,  # that are wanted
+    solutions: int = 6,  # that are wanted
 ) -> int:
     """Return the steps of the solver for each solution: at most 200, at least 20."""
-    most = 200 if len(x) <= LARGE else 100
+    most = 200 if len(x) <= LARGE else 40
     if budget is None or len(x) <= 3000:
         return most
     some = slice(0, 2000)
@@ -340,6 +339,7 @@ def finish_probe(
     folds = [f for f in folds if len(f[0]) and len(f[1])] or make_folds(y, 2)
     known = [r["settings"].get("penalty") for r in tried.rows if r["log_loss"] is not None]
     highest = 3 * max(known) if len(rows) > 3000 and known else PENALTIES[0]
+    highest = 1e-4 if len(rows) > LARGE else highest
     penalties = [p for p in PENALTIES if p <= 1.01 * highest]
     steps = solver_steps(x, y, n, budget)
     (table, proba, first), seconds = timed(choose_penalty, x, y, n, folds, penalties, None, steps)
@@ -349,7 +349,7 @@ def finish_probe(
     learn = np.isin(rows, task.final)
     w = first
     if len(folds[0][0]) < learn.sum():  # the fold left out products that the winner learns from
-        w = fit_head(x[learn], y[learn], n, penalty, first, steps)
+        w = fit_head(x[learn], y[learn], n, penalty, steps)
     answers = np.full((len(task), n), np.nan, np.float32)
     answers[rows] = proba
     answers[rows[~learn]] = linear_proba(x[~learn], w)  # of a validation side that was given
