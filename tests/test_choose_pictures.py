@@ -151,6 +151,10 @@ def test_the_end_is_trained_where_it_can_see_every_picture_eight_times(monkeypat
     assert not end_fits(NAMES[0], features, tried, Budget(0.99)) and not tried.rows
     assert not end_fits(NAMES[0], features, tried, Budget(1), 10)
     assert tried.rows[-1]["note"] == "there is no time to train its end"
+    monkeypatch.setattr(module, "LARGE", 59)  # 15 + 16 * 3.75 s
+    assert not end_fits(NAMES[0], features, tried, Budget(1.5))
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "cheapest_end", lambda base: "its end")
     features.flip = False
     assert not end_fits(NAMES[0], features, tried, Budget(1))  # 15 + 8 * 7.5 s
     assert end_fits(NAMES[0], features, tried, Budget(2))

@@ -569,13 +569,14 @@ def end_fits(
     features: PartFeatures,  # knows how long a picture takes it
     tried: Tried,  # the table of what was tried so far
     budget: Budget,  # the clock of the search
-    epochs: int = 8,  # of the training, at least
+    epochs: int | None = None,  # of the training, at least; None: 8, of `LARGE` data 16
 ) -> bool:
     """Return True where there is time to compute the maps of a backbone and to train its end."""
     end = cheapest_end(inner_backbone(features.network(part)))
     if budget.seconds < 60 or end is None:
         return False
-    once = features.seconds[part] * len(features.task)
+    n = len(features.task)
+    once, epochs = features.seconds[part] * n, epochs or (8 if n <= LARGE else 16)
     fits = budget.allows(once * (1 + epochs * (0.25 if features.flip else 0.5)), 0.8)
     if not fits:
         tried.add("probe", {"parts": (part,)}, 0, note="there is no time to train its end")
