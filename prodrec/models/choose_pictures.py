@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 # %% auto #0
-__all__ = ['SAMPLE', 'Task', 'join_pixels', 'take_pixels', 'own_folds', 'picture_task', 'own_size', 'sample_rows', 'PartFeatures',
-           'try_parts', 'try_each', 'grow_parts', 'fit_head', 'solver_steps', 'finish_probe', 'probe_model',
-           'solve_probe', 'learn_probe', 'end_epochs', 'train_end', 'count_ends', 'try_end', 'found_end',
-           'scratch_epochs', 'affordable_size', 'try_scratch', 'end_fits', 'search_probes', 'probe_history',
-           'choose_pictures', 'adopt_scratch', 'no_weights_note']
+__all__ = ['SAMPLE', 'Task', 'picture_task', 'own_size', 'sample_rows', 'PartFeatures', 'try_parts', 'try_each', 'grow_parts',
+           'finish_probe', 'probe_model', 'solve_probe', 'learn_probe', 'train_end', 'count_ends', 'try_end',
+           'found_end', 'scratch_epochs', 'affordable_size', 'try_scratch', 'end_fits', 'search_probes',
+           'probe_history', 'choose_pictures', 'adopt_scratch', 'no_weights_note']
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0009
 import copy
@@ -33,17 +32,22 @@ from prodrec.models.linear import (
     LARGE,
     PENALTIES,
     choose_penalty,
-    decorrelate,
-    feature_scale,
-    fit_softmax,
+    fit_head,
     linear_proba,
     log_loss,
     make_folds,
+    own_folds,
+    solver_steps,
     tempered_loss,
-    unscale_weights,
 )
 from .networks import network_entry, split_frozen, suitable_size
-from .pixels import Pixels, apply_network, picture_sizes
+from prodrec.models.pixels import (
+    Pixels,
+    apply_network,
+    join_pixels,
+    picture_sizes,
+    take_pixels,
+)
 from prodrec.models.probe import (
     impatient,
     online,
@@ -58,6 +62,7 @@ from prodrec.models.unfreezing import (
     ProbeEnd,
     backbone_of,
     cheapest_end,
+    end_epochs,
     features_by_maps,
     inner_backbone,
     tune_end,
@@ -76,34 +81,6 @@ class Task:
 
     def __len__(self):
         return len(self.y)
-
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0012
-def join_pixels(
-    *parts: Pixels,  # of one size
-) -> Pixels:
-    """Return the pictures of several `Pixels` as one."""
-    ids = [i for part in parts for i in part.ids]
-    failed = pd.concat([part.failed for part in parts])
-    return Pixels(ids, np.concatenate([p.rows for p in parts]), parts[0].store, failed)
-
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0013
-def take_pixels(
-    pixels: Pixels,  # uint8 (n, height, width, 3)
-    rows: np.ndarray,  # positions
-) -> Pixels:
-    """Return some of the pictures, in the order of `rows`."""
-    return Pixels([pixels.ids[i] for i in rows], pixels.rows[rows], pixels.store, pixels.failed)
-
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0014
-def own_folds(
-    y: np.ndarray,  # (n,) numbers of classes
-    groups: np.ndarray | None = None,  # (n,) products of one group stay together
-    seed: int = 0,  # random seed
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return four folds for up to 3,000 products, one with a fifth for more."""
-    if len(y) <= 3000:
-        return make_folds(y, 4, groups, seed)
-    return make_folds(y, 5, groups, seed)[:1]
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0015
 def picture_task(
@@ -288,41 +265,6 @@ def grow_parts(
             parts, best = more, loss
     return parts
 
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0034
-def fit_head(
-    x: np.ndarray,  # (n, d) features
-    y: np.ndarray,  # (n,) numbers of classes
-    n_classes: int,  # number of classes
-    penalty: float,  # on large weights, of scaled features
-    steps: int | None = None,  # of the solver, at most; None: 200, of `LARGE` data 40
-) -> np.ndarray:
-    """Return the weights of a linear head for features as they are, float32 (d + 1, classes)."""
-    mean, factor = feature_scale(x)
-    x, how = ((x - mean) * factor).astype(np.float32), {"steps": 200 if steps is None else steps}
-    if len(x) <= LARGE:
-        return unscale_weights(fit_softmax(x, y, n_classes, penalty, **how), mean, factor)
-    basis, how["shares"] = decorrelate(x)
-    how["steps"] = 40 if steps is None else steps
-    w = fit_softmax(x @ basis, y, n_classes, penalty, **how)
-    return unscale_weights(np.vstack([basis @ w[:-1], w[-1:]]), mean, factor)
-
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0f48
-def solver_steps(
-    x: np.ndarray,  # (n, d) features
-    y: np.ndarray,  # (n,) numbers of classes
-    n_classes: int,  # number of classes
-    budget: Budget | None = None,  # the clock of the search
-    solutions: int = 6,  # that are wanted
-) -> int:
-    """Return the steps of the solver for each solution: at most 200, at least 20."""
-    most = 200 if len(x) <= LARGE else 40
-    if budget is None or len(x) <= 3000:
-        return most
-    some = slice(0, 2000)
-    _, seconds = timed(fit_softmax, x[some], y[some], n_classes, steps=5)
-    each = seconds / 5 * len(x) / 2000
-    return int(np.clip(budget.left / (solutions * each), 20, most))
-
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0035
 def finish_probe(
     parts: Sequence[str],  # backbones
@@ -341,7 +283,7 @@ def finish_probe(
     highest = 3 * max(known) if len(rows) > 3000 and known else PENALTIES[0]
     highest = 1e-4 if len(rows) > LARGE else highest
     penalties = [p for p in PENALTIES if p <= 1.01 * highest]
-    steps = solver_steps(x, y, n, budget)
+    steps = solver_steps(x, y, n, budget.left if budget else None)
     (table, proba, first), seconds = timed(choose_penalty, x, y, n, folds, penalties, None, steps)
     penalty, best = float(table.log_loss.idxmin()), table.loc[table.log_loss.idxmin()]
     settings = {"parts": tuple(parts), "flip": features.flip, "penalty": penalty}
@@ -411,17 +353,6 @@ def learn_probe(
     tuned = tune_end(model, sides, options, seed)
     both = [solved.assign(phase="head"), tuned]
     return pd.concat(both, ignore_index=True).rename_axis("epoch")
-
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0046
-def end_epochs(
-    seconds: float,  # of one epoch
-    budget: Budget,  # the clock of the search
-    least: int = 4,  # epochs that are worth it
-    most: int = 16,  # epochs
-) -> int:
-    """Return the epochs there is time for; 0 where they are too few."""
-    epochs = int(min(0.8 * budget.left / max(seconds, 1e-3), most))
-    return epochs if epochs >= least else 0
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0048
 def train_end(

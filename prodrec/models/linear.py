@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LARGE', 'PENALTIES', 'fit_softmax', 'linear_proba', 'feature_scale', 'unscale_weights', 'decorrelate', 'make_folds',
-           'log_loss', 'tempered_loss', 'choose_penalty']
+           'own_folds', 'log_loss', 'tempered_loss', 'choose_penalty', 'fit_head', 'solver_steps']
 
 # %% ../../nbs/22e_models.linear.ipynb #0008
 import time
@@ -129,6 +129,17 @@ def make_folds(
         warnings.filterwarnings("ignore", "The least populated class")  # rare labels are no fault
         return list(cut.split(y, y, groups))
 
+# %% ../../nbs/22e_models.linear.ipynb #0f62
+def own_folds(
+    y: np.ndarray,  # (n,) numbers of classes
+    groups: np.ndarray | None = None,  # (n,) products of one group stay together
+    seed: int = 0,  # random seed
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return four folds for up to 3,000 products, one with a fifth for more."""
+    if len(y) <= 3000:
+        return make_folds(y, 4, groups, seed)
+    return make_folds(y, 5, groups, seed)[:1]
+
 # %% ../../nbs/22e_models.linear.ipynb #0025
 PENALTIES = tuple(float(f"{m}e-{e}") for e in range(2, 8) for m in (3, 1))
 
@@ -209,3 +220,38 @@ def choose_penalty(
     w = paths[0][best][3]
     w = w if basis is None else np.vstack([basis @ w[:-1], w[-1:]])
     return table.set_index("penalty"), proba, unscale_weights(w, mean, factor) if dense else w
+
+# %% ../../nbs/22e_models.linear.ipynb #0f61
+def fit_head(
+    x: np.ndarray,  # (n, d) features
+    y: np.ndarray,  # (n,) numbers of classes
+    n_classes: int,  # number of classes
+    penalty: float,  # on large weights, of scaled features
+    steps: int | None = None,  # of the solver, at most; None: 200, of `LARGE` data 40
+) -> np.ndarray:
+    """Return the weights of a linear head for features as they are, float32 (d + 1, classes)."""
+    mean, factor = feature_scale(x)
+    x, how = ((x - mean) * factor).astype(np.float32), {"steps": 200 if steps is None else steps}
+    if len(x) <= LARGE:
+        return unscale_weights(fit_softmax(x, y, n_classes, penalty, **how), mean, factor)
+    basis, how["shares"] = decorrelate(x)
+    how["steps"] = 40 if steps is None else steps
+    w = fit_softmax(x @ basis, y, n_classes, penalty, **how)
+    return unscale_weights(np.vstack([basis @ w[:-1], w[-1:]]), mean, factor)
+
+# %% ../../nbs/22e_models.linear.ipynb #0f48
+def solver_steps(
+    x: np.ndarray,  # (n, d) features
+    y: np.ndarray,  # (n,) numbers of classes
+    n_classes: int,  # number of classes
+    seconds: float | None = None,  # there are for all solutions; None: as many as it takes
+    solutions: int = 6,  # that are wanted
+) -> int:
+    """Return the steps of the solver for each solution: at most 200, at least 20."""
+    most = 200 if len(x) <= LARGE else 40
+    if seconds is None or len(x) <= 3000:
+        return most
+    start = time.perf_counter()
+    fit_softmax(x[:2000], y[:2000], n_classes, steps=5)
+    each = (time.perf_counter() - start) / 5 * len(x) / 2000
+    return int(np.clip(seconds / (solutions * each), 20, most))

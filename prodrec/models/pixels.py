@@ -23,7 +23,7 @@ from . import keras
 
 # %% auto #0
 __all__ = ['FITS', 'check_image_size', 'fit_size', 'stack_pictures', 'RowStore', 'pixel_store', 'Pixels', 'load_pixels',
-           'picture_sizes', 'batch_answers', 'apply_network', 'augmentation']
+           'join_pixels', 'take_pixels', 'picture_sizes', 'batch_answers', 'apply_network', 'augmentation']
 
 # %% ../../nbs/20_models.pixels.ipynb #0012
 def check_image_size(
@@ -245,6 +245,23 @@ def load_pixels(
     rows, failed = _fill(store, catalog, fit_mode, threads or os.cpu_count() or 1)
     failed = pd.DataFrame(failed, columns=["id", "reason", "detail"])
     return Pixels(list(rows), np.array(list(rows.values()), np.int64), store, failed)
+
+# %% ../../nbs/20_models.pixels.ipynb #0f71
+def join_pixels(
+    *parts: Pixels,  # of one size
+) -> Pixels:
+    """Return the pictures of several `Pixels` as one."""
+    ids = [i for part in parts for i in part.ids]
+    failed = pd.concat([part.failed for part in parts])
+    return Pixels(ids, np.concatenate([p.rows for p in parts]), parts[0].store, failed)
+
+# %% ../../nbs/20_models.pixels.ipynb #0f72
+def take_pixels(
+    pixels: Pixels,  # uint8 (n, height, width, 3)
+    rows: np.ndarray,  # positions
+) -> Pixels:
+    """Return some of the pictures, in the order of `rows`."""
+    return Pixels([pixels.ids[i] for i in rows], pixels.rows[rows], pixels.store, pixels.failed)
 
 # %% ../../nbs/20_models.pixels.ipynb #0050
 def picture_sizes(

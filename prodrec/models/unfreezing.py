@@ -12,7 +12,7 @@ import pandas as pd
 
 from . import keras, layers, ops
 from .backbones import BACKBONES, prepared_pictures
-from .choice import timed
+from .choice import Budget, timed
 from .engines import Swift
 from .features import Features, Rows, bottleneck
 from .networks import split_frozen
@@ -22,7 +22,7 @@ from .training import make_optimizer, run_training, smoothed_crossentropy
 
 # %% auto #0
 __all__ = ['cut', 'first_to_learn', 'unfreeze_from', 'cheapest_end', 'view_layer', 'gentle_root', 'maps_below', 'inner_backbone',
-           'backbone_of', 'features_by_maps', 'EndInputs', 'checked_end', 'ProbeEnd', 'tune_end']
+           'backbone_of', 'features_by_maps', 'EndInputs', 'checked_end', 'ProbeEnd', 'end_epochs', 'tune_end']
 
 # %% ../../nbs/21c_models.unfreezing.ipynb #0011
 def _inputs_of(layer) -> list:
@@ -283,6 +283,17 @@ class ProbeEnd:
             for base in self.bases:
                 base.trainable = False
         return pd.DataFrame(watch.rows).assign(phase=" + ".join(self.firsts))
+
+# %% ../../nbs/21c_models.unfreezing.ipynb #0f81
+def end_epochs(
+    seconds: float,  # of one epoch
+    budget: Budget,  # the clock of the search
+    least: int = 4,  # epochs that are worth it
+    most: int = 16,  # epochs
+) -> int:
+    """Return the epochs there is time for; 0 where they are too few."""
+    epochs = int(min(0.8 * budget.left / max(seconds, 1e-3), most))
+    return epochs if epochs >= least else 0
 
 # %% ../../nbs/21c_models.unfreezing.ipynb #0035
 def tune_end(
