@@ -17,15 +17,14 @@ from prodrec.models.choose_pictures import (
     Tried,
     end_fits,
     finish_probe,
-    fit_head,
     grow_parts,
-    own_folds,
     picture_task,
     sample_rows,
     scratch_epochs,
     search_probes,
 )
 from prodrec.models.classifier import ImageClassifier
+from prodrec.models.linear import fit_head, own_folds
 from prodrec.models.probe import power_root, probe_features
 
 NAMES = ("first-of-test", "second-of-test")

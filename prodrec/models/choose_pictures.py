@@ -280,8 +280,9 @@ def finish_probe(
     folds = [tuple(np.flatnonzero(np.isin(rows, side)) for side in f) for f in task.folds]
     folds = [f for f in folds if len(f[0]) and len(f[1])] or make_folds(y, 2)
     known = [r["settings"].get("penalty") for r in tried.rows if r["log_loss"] is not None]
-    highest = 3 * max(known) if len(rows) > 3000 and known else PENALTIES[0]
-    highest = 1e-4 if len(rows) > LARGE else highest
+    highest = PENALTIES[0]
+    if len(rows) > 3000:
+        highest = 1e-4 if len(rows) > LARGE else 3 * max(known, default=highest)
     penalties = [p for p in PENALTIES if p <= 1.01 * highest]
     steps = solver_steps(x, y, n, budget.left if budget else None)
     (table, proba, first), seconds = timed(choose_penalty, x, y, n, folds, penalties, None, steps)
@@ -401,13 +402,9 @@ def try_end(
     most: int = 1,  # backbones whose ends may learn
 ) -> dict:
     """Return `found`, or a probe with a trained end where that is better on validation."""
-    if budget.seconds < 60:
-        return found
     task, options = features.task, dict(found["options"])
     size, (learn, check) = task.pixels.shape[1:3], task.folds[0]
     model = probe(size, len(task.classes), **options)
-    if cheapest_end(backbone_of(model)) is None:
-        return found
     proba, most = None, count_ends(model, options["parts"][:most], features, budget)
     model.layers[-1].set_weights([found["first"][:-1], found["first"][-1]])  # of the first fold
     for ends in sorted({most, min(most, 1)} - {0}, reverse=True):

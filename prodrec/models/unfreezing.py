@@ -166,14 +166,13 @@ def features_by_maps(
     frozen: keras.Model,  # of one part, from `models.probe.split_parts`
     pixels: Pixels,  # the pictures
     options: Mapping,  # of the probe: parts (this one alone), flip, resize, weights
-    seed: int = 0,  # of the layer over the maps
 ) -> Features:
     """Return the features of a part, and keep the maps below its end as `ProbeEnd` reads them."""
     base = inner_backbone(frozen)
     first = checked_end(base)
     below, shape = maps_below(frozen.input_shape[1:3], base, first, options)
     flat = keras.Input((int(np.prod(shape)),))
-    seen = view_layer(keras.Model(cut(base, first), base.output), seed)(layers.Reshape(shape)(flat))
+    seen = view_layer(keras.Model(cut(base, first), base.output))(layers.Reshape(shape)(flat))
     rest = keras.Model(flat, seen, name="swift")  # kept where `swift_features` looks for them
     maps = bottleneck(below, pixels, keep="float16", engine=Swift(below, 0))
     return bottleneck(frozen, pixels, engine=rest, inputs=maps)
