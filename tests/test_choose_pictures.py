@@ -154,7 +154,7 @@ def test_the_end_is_trained_where_it_can_see_every_picture_eight_times(monkeypat
     assert not end_fits(NAMES[0], features, tried, Budget(1.5))
     monkeypatch.undo()
     monkeypatch.setattr(module, "cheapest_end", lambda base: "its end")
-    features.flip = False
+    features.options["flip"] = False
     assert not end_fits(NAMES[0], features, tried, Budget(1))  # 15 + 8 * 7.5 s
     assert end_fits(NAMES[0], features, tried, Budget(2))
 

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 # %% auto #0
-__all__ = ['SAMPLE', 'Task', 'picture_task', 'own_size', 'sample_rows', 'PartFeatures', 'try_parts', 'try_each', 'grow_parts',
-           'finish_probe', 'probe_model', 'solve_probe', 'learn_probe', 'train_end', 'count_ends', 'try_end',
-           'found_end', 'scratch_epochs', 'affordable_size', 'try_scratch', 'end_fits', 'search_probes',
+__all__ = ['SAMPLE', 'LEVELS', 'WIDEST', 'Task', 'picture_task', 'own_size', 'sample_rows', 'PartFeatures', 'try_parts',
+           'try_each', 'grow_parts', 'finish_probe', 'probe_model', 'solve_probe', 'learn_probe', 'train_end',
+           'try_end', 'found_end', 'scratch_epochs', 'affordable_size', 'try_scratch', 'end_fits', 'search_probes',
            'probe_history', 'choose_pictures', 'adopt_scratch', 'no_weights_note']
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0009
@@ -50,21 +50,21 @@ from prodrec.models.pixels import (
 )
 from prodrec.models.probe import (
     impatient,
+    inner_backbone,
     online,
     power_root,
     probe,
     probe_features,
+    side_by_side,
     split_parts,
     swift_features,
     usable_parts,
 )
 from prodrec.models.unfreezing import (
     ProbeEnd,
-    backbone_of,
     cheapest_end,
     end_epochs,
     features_by_maps,
-    inner_backbone,
     tune_end,
 )
 
@@ -133,6 +133,9 @@ def sample_rows(
     return np.sort(by_class[(np.arange(n) * len(y)) // n])
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0024
+LEVELS = 4  # of each backbone
+
+
 class PartFeatures:
     """Compute the features of one backbone at a time, and know how long a picture takes."""
 
@@ -140,9 +143,10 @@ class PartFeatures:
         self,
         task: Task,  # what is learned: products, labels and sides
         flip: bool = True,  # average with the features of the mirrored picture
+        levels: int = LEVELS,  # sizes of maps, from the last, see `models.probe.with_levels`
     ):
-        self.task, self.flip, self.seconds = task, flip, {}
-        self._networks, self._engines, self.mapped = {}, {}, set()
+        self.task, self.seconds, self.options = task, {}, {"flip": flip, "levels": levels}
+        self._networks, self._engines = {}, {}
 
     def network(
         self,
@@ -152,7 +156,7 @@ class PartFeatures:
         if part not in self._networks:
             with impatient():
                 size = self.task.pixels.shape[1:3]
-                self._networks[part] = probe_features(size, (part,), flip=self.flip)
+                self._networks[part] = probe_features(size, (part,), **self.options)
         return self._networks[part]
 
     def engine(
@@ -183,9 +187,15 @@ class PartFeatures:
         part: str,  # name or name:alpha of a backbone with an end
     ) -> None:
         """Compute the features of all pictures by way of the maps that training its end reads."""
-        (model,), options = split_parts(self.network(part)), {"parts": (part,), "flip": self.flip}
-        features_by_maps(model, self.task.pixels, options)
-        self.mapped.add(part)
+        (model,) = split_parts(self.network(part))
+        features_by_maps(model, self.task.pixels, {"parts": (part,)} | self.options)
+
+    def width(
+        self,
+        part: str,  # name or name:alpha of a backbone
+    ) -> int:
+        """Return the number of features of a part."""
+        return int(self.network(part).output_shape[-1])
 
     def __call__(
         self,
@@ -195,8 +205,8 @@ class PartFeatures:
         """Return the roots of the features, float32 (n, dims)."""
         seen = take_pixels(self.task.pixels, rows)
         engines = [self.engine(p) for p in parts]
-        found = [bottleneck(e.model, seen, engine=e)[:] for e in engines]
-        return np.concatenate([power_root(x) for x in found], axis=1)
+        found = [power_root(bottleneck(e.model, seen, engine=e)[:]) for e in engines]
+        return side_by_side(found, [e.model for e in engines])
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0026
 def try_parts(
@@ -211,7 +221,7 @@ def try_parts(
     x, seconds = timed(features, parts, rows)
     table, *_ = choose_penalty(x, y, len(features.task.classes), make_folds(y, 3, seed=seed))
     best = table.loc[table.log_loss.idxmin()]
-    settings = {"parts": tuple(parts), "flip": features.flip, "penalty": float(best.name)}
+    settings = {"parts": tuple(parts)} | features.options | {"penalty": float(best.name)}
     tried.add("probe", settings, len(rows), seconds, best.accuracy, best.log_loss, "sample")
     return float(best.log_loss)
 
@@ -241,6 +251,9 @@ def try_each(
     return losses
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0028
+WIDEST = 150_000_000  # features times products that are held at once, as float32 600 MB
+
+
 def grow_parts(
     losses: dict[str, float],  # of each backbone alone
     features: PartFeatures,  # what the networks see: part → vectors
@@ -259,6 +272,10 @@ def grow_parts(
         seconds = sum(features.seconds[p] for p in more) * (len(features.task) - len(rows))
         if not budget.allows(seconds, shares[len(parts) - 1]):
             tried.add("probe", {"parts": more}, 0, note=f"{seconds:.0f} s: there is no time for it")
+            continue
+        if (width := sum(map(features.width, more))) * len(features.task) > WIDEST:
+            note = f"{width:,} features of each product are too many to hold"
+            tried.add("probe", {"parts": more}, 0, note=note)
             continue
         loss = try_parts(more, features, rows, tried, seed)
         if loss < (1 - gain) * best:
@@ -287,7 +304,7 @@ def finish_probe(
     steps = solver_steps(x, y, n, budget.left if budget else None)
     (table, proba, first), seconds = timed(choose_penalty, x, y, n, folds, penalties, None, steps)
     penalty, best = float(table.log_loss.idxmin()), table.loc[table.log_loss.idxmin()]
-    settings = {"parts": tuple(parts), "flip": features.flip, "penalty": penalty}
+    settings = {"parts": tuple(parts)} | features.options | {"penalty": penalty}
     row = tried.add("probe", settings, len(rows), seconds, best.accuracy, best.log_loss, "all")
     learn = np.isin(rows, task.final)
     w = first
@@ -366,31 +383,12 @@ def train_end(
     seen = end.inputs(task.pixels)
     each = end.seconds(seen)
     rows = len(learn) + (len(task.final) if len(task.final) > len(learn) else 0)
-    # twice with eight epochs or more, else once, one end with what there is time for
-    least = 4 if len(end.bases) == 1 else 8
-    epochs = end_epochs(each * rows, budget, 8) or end_epochs(each * len(learn), budget, least)
+    # twice with eight epochs or more, else once with what there is time for
+    epochs = end_epochs(each * rows, budget, 8) or end_epochs(each * len(learn), budget)
     if not epochs:
         return pd.DataFrame(), None
     history = end.train([(Rows(seen, learn), task.y[learn])], epochs)
     return history, apply_network(end.network, Rows(seen, check), 32)
-
-# %% ../../nbs/22g_models.choose_pictures.ipynb #0f11
-def count_ends(
-    model: keras.Model,  # a probe
-    parts: Sequence[str],  # its backbones
-    features: PartFeatures,  # knows how long a picture takes each of them
-    budget: Budget,  # the clock of the search
-) -> int:
-    """Return the number of backbones, from the first, whose maps there is time to compute."""
-    seconds, n = 0.0, 0
-    for k, part in enumerate(parts):
-        known = part in features.mapped
-        seconds += 0.0 if known else features.seconds[part] * len(features.task)
-        has_end = cheapest_end(backbone_of(model, k)) is not None
-        if not has_end or not budget.allows(seconds, 0.4):
-            break
-        n = k + 1
-    return n
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0049
 def try_end(
@@ -399,23 +397,18 @@ def try_end(
     tried: Tried,  # the table of what was tried so far
     budget: Budget,  # the clock of the search
     seed: int = 0,  # random seed
-    most: int = 1,  # backbones whose ends may learn
 ) -> dict:
     """Return `found`, or a probe with a trained end where that is better on validation."""
     task, options = features.task, dict(found["options"])
     size, (learn, check) = task.pixels.shape[1:3], task.folds[0]
     model = probe(size, len(task.classes), **options)
-    proba, most = None, count_ends(model, options["parts"][:most], features, budget)
     model.layers[-1].set_weights([found["first"][:-1], found["first"][-1]])  # of the first fold
-    for ends in sorted({most, min(most, 1)} - {0}, reverse=True):
-        end = ProbeEnd(model, options | {"ends": ends}, seed)
-        (history, proba), seconds = timed(train_end, task, end, budget)
-        if proba is not None:
-            options |= {"tune": len(history)} | ({"ends": ends} if ends > 1 else {})
-            break
+    end = ProbeEnd(model, options, seed)
+    (history, proba), seconds = timed(train_end, task, end, budget)
     if proba is None:
         tried.add("probe", options, 0, note="there is no time to train the end")
         return found
+    options["tune"] = len(history)
     loss = tempered_loss(proba, task.y[check])[0]
     right = float((proba.argmax(1) == task.y[check]).mean())
     row = tried.add("probe", options, len(learn), seconds, right, loss, "end trained")
@@ -505,7 +498,7 @@ def end_fits(
         return False
     n = len(features.task)
     once, epochs = features.seconds[part] * n, epochs or (8 if n <= LARGE else 16)
-    fits = budget.allows(once * (1 + epochs * (0.25 if features.flip else 0.5)), 0.8)
+    fits = budget.allows(once * (1 + epochs * (0.25 if features.options["flip"] else 0.5)), 0.8)
     if not fits:
         tried.add("probe", {"parts": (part,)}, 0, note="there is no time to train its end")
     return fits

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 # %% auto #0
 __all__ = ['WEIGHTS_HOST', 'FETCHED', 'PARTS', 'parse_part', 'keras_cache', 'kept_parts', 'online', 'without_downloads',
-           'usable_parts', 'impatient', 'part_features', 'as_parts', 'probe_features', 'power_root', 'probe',
-           'split_parts', 'swift_features', 'is_probe']
+           'usable_parts', 'impatient', 'map_shapes', 'with_levels', 'pooled', 'part_features', 'as_parts',
+           'probe_features', 'inner_backbone', 'split_parts', 'last_width', 'side_by_side', 'power_root', 'probe',
+           'swift_features', 'is_probe']
 
 # %% ../../nbs/21b_models.probe.ipynb #0008
 import os
@@ -122,6 +123,38 @@ def impatient(
     finally:
         socket.setdefaulttimeout(before)
 
+# %% ../../nbs/21b_models.probe.ipynb #0a11
+def map_shapes(
+    base: keras.Model,  # a backbone
+) -> list[tuple]:
+    """Return the shape of the output of each step, for a picture of 256 by 256 pixels."""
+    # backbones take pictures of any size: how the maps shrink shows with one size
+    every = keras.Model(base.input, [step.output for step in base.operations])
+    return every.compute_output_shape((1, 256, 256, 3))
+
+
+def with_levels(
+    base: keras.Model,  # a backbone
+    levels: int = 1,  # sizes of maps, from the last; less where there are fewer
+) -> keras.Model:
+    """Return `base` with the last maps of earlier, larger sizes as outputs behind its own."""
+    if levels == 1 or len(base.output.shape) != 4:
+        return base
+    last, found = map_shapes(base)[-1][1], {}
+    for step, shape in zip(base.operations, map_shapes(base), strict=True):
+        if len(shape) == 4 and last < shape[1] < 256 and 256 % shape[1] == 0:  # others are padded
+            found[shape[1]] = step.output
+    earlier = [found[size] for size in sorted(found)][: levels - 1]
+    return keras.Model(base.input, [base.output, *earlier]) if earlier else base
+
+# %% ../../nbs/21b_models.probe.ipynb #0a14
+def pooled(
+    maps: Sequence,  # Keras tensors (n, height, width, channels), at least one
+):
+    """Return the averages and maxima of all channels side by side, (n, dims)."""
+    pools = layers.GlobalAveragePooling2D(), layers.GlobalMaxPooling2D()
+    return layers.Concatenate()([pool(x) for pool in pools for x in maps])
+
 # %% ../../nbs/21b_models.probe.ipynb #0026
 def part_features(
     inputs,  # Keras tensor of pictures, uint8 (n, height, width, 3)
@@ -129,16 +162,20 @@ def part_features(
     resize: tuple[int, int] | str | None = "auto",  # as in `models.backbones.features`
     weights: str | Path | None = "imagenet",  # "imagenet", a path, or None
     flip: bool = True,  # average with the features of the mirrored picture
-):
-    """Return the Keras tensor of a backbone's averaged features, (n, dim)."""
+    levels: int = 1,  # sizes of maps, from the last, see `with_levels`
+) -> list:
+    """Return [averages of the last maps], and those of earlier maps if there are, (n, dim) each."""
     name, alpha = parse_part(part)
-    base = backbone(name, weights, alpha)
+    base = with_levels(backbone(name, weights, alpha), levels)
     x = prepared_pictures(inputs, name, resize, weights)
-    mean = layers.GlobalAveragePooling2D() if len(base.output_shape) == 4 else layers.Identity()
-    seen = mean(base(x, training=False))
-    if not flip:
-        return seen
-    return layers.Average()([seen, mean(base(ops.flip(x, axis=2), training=False))])
+    flat = len(base.outputs[0].shape) != 4
+    mean = layers.Identity() if flat else layers.GlobalAveragePooling2D()
+    views = []
+    for view in [x, ops.flip(x, axis=2)] if flip else [x]:
+        seen = base(view, training=False)
+        last, *earlier = seen if isinstance(seen, list) else [seen]
+        views.append([mean(last)] + ([pooled(earlier)] if earlier else []))
+    return [layers.Average()(list(x)) for x in zip(*views, strict=True)] if flip else views[0]
 
 # %% ../../nbs/21b_models.probe.ipynb #0027
 PARTS = ("mobilenetv2",)  # where nothing is said
@@ -157,15 +194,62 @@ def probe_features(
     resize: tuple[int, int] | str | None = "auto",  # as in `models.backbones.features`
     weights: str | Path | None = "imagenet",  # "imagenet", a path, or None
     flip: bool = True,  # average with the features of the mirrored picture
+    levels: int = 1,  # sizes of maps, from the last, see `with_levels`
 ) -> keras.Model:
-    """Return a frozen network from uint8 pictures to the features of all parts, (n, dims)."""
+    """Return a frozen network from uint8 pictures to the features of all parts, (n, dims).
+
+    Those of the last maps of all parts come first, then those of earlier maps.
+    """
     parts = as_parts(parts)
     if not parts:
         raise ValueError("`parts` is empty: name at least one backbone")
+    if isinstance(levels, bool) or not isinstance(levels, int | np.integer) or levels < 1:
+        raise ValueError(f"`levels` must be a whole number from 1, received {levels!r}")
     inputs = keras.Input((*image_size, 3), dtype="uint8")
-    seen = [part_features(inputs, part, resize, weights, flip) for part in parts]
+    found = [part_features(inputs, part, resize, weights, flip, levels) for part in parts]
+    seen = [x[0] for x in found] + [x[1] for x in found if len(x) > 1]
     both = layers.Concatenate if len(seen) > 1 else layers.Identity
     return keras.Model(inputs, both(name="bottleneck")(seen if len(seen) > 1 else seen[0]))
+
+# %% ../../nbs/21b_models.probe.ipynb #0036
+def inner_backbone(
+    part: keras.Model,  # of `split_parts`
+) -> keras.Model:
+    """Return the backbone of a part."""
+    return next(layer for layer in part.layers if isinstance(layer, keras.Model))
+
+
+def split_parts(
+    frozen: keras.Model,  # from `probe_features`
+) -> list[keras.Model]:
+    """Return one network a part; of a single part, `frozen` itself."""
+    last, of = frozen.layers[-1], {}
+    if not isinstance(last, layers.Concatenate):
+        return [frozen]
+    for x in last.input:
+        of.setdefault(id(inner_backbone(keras.Model(frozen.input, x))), []).append(x)
+    if len(of) == 1:
+        return [frozen]
+    each = [layers.Concatenate()(x) if len(x) > 1 else layers.Identity()(x[0]) for x in of.values()]
+    return [keras.Model(frozen.input, x) for x in each]
+
+
+def last_width(
+    part: keras.Model,  # of `split_parts`
+) -> int:
+    """Return the number of features that are of the last maps; they stand first."""
+    end = part.layers[-1]
+    return int((end.input[0] if isinstance(end, layers.Concatenate) else part.output).shape[1])
+
+
+def side_by_side(
+    found: Sequence[np.ndarray],  # of each part its features, (n, dim)
+    parts: Sequence[keras.Model],  # of `split_parts`
+) -> np.ndarray:
+    """Return the features in the order of `probe_features`."""
+    at = [last_width(part) for part in parts]
+    last = [x[:, :w] for x, w in zip(found, at, strict=True)]
+    return np.concatenate(last + [x[:, w:] for x, w in zip(found, at, strict=True)], axis=1)
 
 # %% ../../nbs/21b_models.probe.ipynb #0031
 def power_root(
@@ -187,35 +271,30 @@ def probe(
     penalty: float | None = None,  # of the head; None: chosen on products not learned from
     tune: int = 0,  # epochs in which the end of the first part learns too, see `models.unfreezing`
     ends: int = 1,  # parts, from the first, whose ends learn then
+    levels: int = 1,  # sizes of maps, from the last, see `with_levels`
 ) -> keras.Model:
     """Return frozen features and a linear head: uint8 pictures to probabilities (n, n_classes).
 
     `penalty`, `tune` and `ends` are for `ImageClassifier.fit`; the network is the same. Raises
     `ValueError` where `tune` is no whole number from 0, or `ends` is not one of 1 to the number of
-    `parts`.
+    `parts`, or `levels` no whole number from 1.
     """
     if isinstance(tune, bool) or not isinstance(tune, int | np.integer) or tune < 0:
         raise ValueError(f"`tune` must be a whole number of epochs from 0, received {tune!r}")
-    frozen = probe_features(image_size, parts, resize, weights, flip)
+    frozen = probe_features(image_size, parts, resize, weights, flip, levels)
     n = len(as_parts(parts))
     if ends not in range(1, n + 1):
         raise ValueError(f"`ends` must be 1 to the number of `parts`, {n}, received {ends!r}")
     how = {"kernel_initializer": "zeros", "dtype": "float32", "name": "probabilities"}
     decided = layers.Dense(n_classes, activation="softmax", **how)
-    return keras.Model(frozen.input, decided(power_root(frozen.output)))
+    seen, last = power_root(frozen.output), sum(map(last_width, split_parts(frozen)))
+    if last < seen.shape[1]:  # what `embed` gives is the last maps, what decides is all
+        told = layers.Identity(name="embedding")(seen[:, :last])
+        seen = layers.Concatenate()([told, seen[:, last:]])
+    return keras.Model(frozen.input, decided(seen))
 
 # %% ../../nbs/21b_models.probe.ipynb #0033
 register_network("probe", probe, size=224, smallest=32)
-
-# %% ../../nbs/21b_models.probe.ipynb #0036
-def split_parts(
-    frozen: keras.Model,  # from `probe_features`
-) -> list[keras.Model]:
-    """Return one network a part; of a single part, `frozen` itself."""
-    last = frozen.layers[-1]
-    if not isinstance(last, layers.Concatenate):
-        return [frozen]
-    return [keras.Model(frozen.input, layers.Identity()(x)) for x in last.input]
 
 # %% ../../nbs/21b_models.probe.ipynb #0037
 def swift_features(
@@ -225,9 +304,8 @@ def swift_features(
 ) -> np.ndarray:
     """Return the features of all parts, float32 (n, dims); each part is kept in the cache."""
     parts = split_parts(frozen)
-    return np.concatenate(
-        [bottleneck(p, pixels, batch_size, engine=Swift(p))[:] for p in parts], axis=1
-    )
+    found = [bottleneck(p, pixels, batch_size, engine=Swift(p))[:] for p in parts]
+    return side_by_side(found, parts)
 
 # %% ../../nbs/21b_models.probe.ipynb #0040
 def is_probe(

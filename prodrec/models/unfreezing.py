@@ -17,11 +17,22 @@ from .engines import Swift
 from .features import Features, Rows, bottleneck
 from .networks import split_frozen
 from .pixels import Pixels
-from .probe import PARTS, as_parts, parse_part, split_parts, swift_features
+from prodrec.models.probe import (
+    PARTS,
+    as_parts,
+    inner_backbone,
+    last_width,
+    map_shapes,
+    parse_part,
+    pooled,
+    side_by_side,
+    split_parts,
+    swift_features,
+)
 from .training import make_optimizer, run_training, smoothed_crossentropy
 
 # %% auto #0
-__all__ = ['cut', 'first_to_learn', 'unfreeze_from', 'cheapest_end', 'view_layer', 'gentle_root', 'maps_below', 'inner_backbone',
+__all__ = ['cut', 'first_to_learn', 'unfreeze_from', 'cheapest_end', 'view_layer', 'gentle_root', 'maps_below', 'end_features',
            'backbone_of', 'features_by_maps', 'EndInputs', 'checked_end', 'ProbeEnd', 'end_epochs', 'tune_end']
 
 # %% ../../nbs/21c_models.unfreezing.ipynb #0011
@@ -80,12 +91,9 @@ def cheapest_end(
     base: keras.Model,  # a backbone
 ) -> str | None:
     """Return the first layer that learns; None where no layer works on maps of the last size."""
-    if len(base.output.shape) != 4:
+    if len(base.outputs[0].shape) != 4:
         return None
-    steps, found = base.operations, []
-    # backbones take pictures of any size: how the maps shrink shows with one size
-    every = keras.Model(base.input, [step.output for step in steps])
-    shapes = every.compute_output_shape((1, 256, 256, 3))
+    steps, shapes, found = base.operations, map_shapes(base), []
     for at in range(1, len(steps)):
         same = shapes[at - 1][1:3] == shapes[-1][1:3]
         if same and cut(base, steps[at].name) is steps[at - 1].output:
@@ -137,23 +145,38 @@ def maps_below(
     options: Mapping,  # of the probe: parts, flip, resize, weights
     n: int = 0,  # number of the part
 ) -> tuple[keras.Model, tuple]:
-    """Return (network from uint8 pictures to flat maps of all views, shape of the maps)."""
+    """Return (network from uint8 pictures to flat maps of all views, shape of the maps).
+
+    Behind the maps stand the features of earlier levels, where the backbone has them.
+    """
     name, _ = parse_part(as_parts(options.get("parts", PARTS))[n])
     inputs = keras.Input((*image_size, 3), dtype="uint8")
     how = {key: options[key] for key in ("resize", "weights") if key in options}
-    x, lower = prepared_pictures(inputs, name, **how), keras.Model(base.input, cut(base, first))
+    x = prepared_pictures(inputs, name, **how)
+    lower = keras.Model(base.input, [cut(base, first), *base.outputs[1:]])
     views = [x, ops.flip(x, axis=2)] if options.get("flip", True) else [x]
-    maps = ops.stack([lower(view, training=False) for view in views], axis=1)
-    return keras.Model(inputs, layers.Flatten()(maps)), maps.shape[1:]
+    seen = [lower(view, training=False) for view in views]
+    maps = ops.stack([found[0] for found in seen], axis=1)
+    flat = layers.Flatten()(maps)
+    if len(base.outputs) > 1:
+        earlier = ops.mean(ops.stack([pooled(found[1:]) for found in seen]), axis=0)
+        flat = layers.Concatenate()([flat, earlier])
+    return keras.Model(inputs, flat), maps.shape[1:]
+
+
+def end_features(
+    base: keras.Model,  # the backbone in the probe
+    first: str,  # the first layer that learns
+    flat,  # Keras tensor, as the network of `maps_below` gives it
+    shape: tuple,  # of the maps
+    seed: int = 0,  # of the views that training takes
+) -> list:
+    """Return [features of the last maps], and those of earlier levels, as `part_features` does."""
+    upper, n = keras.Model(cut(base, first), base.outputs[0]), int(np.prod(shape))
+    last = view_layer(upper, seed)(layers.Reshape(shape)(flat[:, :n]))
+    return [last] + ([flat[:, n:]] if len(base.outputs) > 1 else [])
 
 # %% ../../nbs/21c_models.unfreezing.ipynb #0029
-def inner_backbone(
-    part: keras.Model,  # of `models.probe.split_parts`
-) -> keras.Model:
-    """Return the backbone of a part."""
-    return next(layer for layer in part.layers if isinstance(layer, keras.Model))
-
-
 def backbone_of(
     model: keras.Model,  # from `models.probe.probe`
     n: int = 0,  # number of the part
@@ -171,8 +194,9 @@ def features_by_maps(
     base = inner_backbone(frozen)
     first = checked_end(base)
     below, shape = maps_below(frozen.input_shape[1:3], base, first, options)
-    flat = keras.Input((int(np.prod(shape)),))
-    seen = view_layer(keras.Model(cut(base, first), base.output))(layers.Reshape(shape)(flat))
+    flat = keras.Input(below.output_shape[1:])
+    seen = end_features(base, first, flat, shape)
+    seen = layers.Concatenate()(seen) if len(seen) > 1 else seen[0]
     rest = keras.Model(flat, seen, name="swift")  # kept where `swift_features` looks for them
     maps = bottleneck(below, pixels, keep="float16", engine=Swift(below, 0))
     return bottleneck(frozen, pixels, engine=rest, inputs=maps)
@@ -221,18 +245,21 @@ class ProbeEnd:
         self.bases = [backbone_of(model, k) for k in range(n)]
         self.firsts = [checked_end(base) for base in self.bases]
         self.others = split_parts(split_frozen(model)[0])[n:]
-        self.below, self.views, starts, seen = [], 1, [], []
+        self.below, self.views, starts, last, earlier = [], 1, [], [], []
         for k, (base, first) in enumerate(zip(self.bases, self.firsts, strict=True)):
             below, shape = maps_below(model.input_shape[1:3], base, first, options, k)
             self.below.append(below)
             self.views = shape[0]
-            starts.append(keras.Input((int(np.prod(shape)),)))
-            upper = keras.Model(cut(base, first), base.output)
-            seen.append(view_layer(upper, seed + k)(layers.Reshape(shape)(starts[-1])))
+            starts.append(keras.Input(below.output_shape[1:]))
+            at_end, *before = end_features(base, first, starts[-1], shape, seed + k)
+            last.append(at_end)
+            earlier += before
         if self.others:
             starts.append(keras.Input((sum(p.output_shape[1] for p in self.others),)))
-            seen.append(starts[-1])
-        seen = layers.Concatenate()(seen) if len(seen) > 1 else seen[0]
+            at = sum(map(last_width, self.others))
+            last.append(starts[-1][:, :at])
+            earlier += [starts[-1][:, at:]] if at < starts[-1].shape[1] else []
+        seen = layers.Concatenate()(last + earlier) if last[1:] + earlier else last[0]
         seen = layers.Dropout(0.2, seed=seed)(gentle_root(seen))
         self.network = keras.Model(starts, model.layers[-1](seen))
 
@@ -243,7 +270,7 @@ class ProbeEnd:
         """Return maps below the ends and features beside them, computed once and cached."""
         maps = [bottleneck(b, pixels, keep="float16", engine=Swift(b)) for b in self.below]
         others = [swift_features(part, pixels) for part in self.others]
-        return EndInputs(*maps, *([np.concatenate(others, axis=1)] if others else []))
+        return EndInputs(*maps, *([side_by_side(others, self.others)] if others else []))
 
     def seconds(
         self,
