@@ -132,9 +132,9 @@ class Tried:
         if chosen is None:
             return "nothing could be tried"
         known = sorted(r["log_loss"] for r in self.rows if r["log_loss"] is not None)
-        text = f"{chosen['candidate']} ({settings_text(chosen['settings'])}) was chosen among "
-        text += f"{len(known)} candidates: validation log-loss {chosen['log_loss']:.3f}, "
-        text += f"accuracy {chosen['accuracy']:.3f}"
+        among = f"among {len(known)} candidates" if len(known) > 1 else "as the only candidate"
+        text = f"{chosen['candidate']} ({settings_text(chosen['settings'])}) was chosen {among}: "
+        text += f"validation log-loss {chosen['log_loss']:.3f}, accuracy {chosen['accuracy']:.3f}"
         others = [loss for loss in known if loss > chosen["log_loss"]]
         return text + (f"; the next has a log-loss of {others[0]:.3f}" if others else "")
 
