@@ -14,6 +14,7 @@ from prodrec.models.pixels import load_pixels
 from prodrec.models.probe import (
     impatient,
     kept_parts,
+    last_width,
     online,
     parse_part,
     power_root,
@@ -22,6 +23,7 @@ from prodrec.models.probe import (
     split_parts,
     swift_features,
     usable_parts,
+    with_levels,
 )
 
 PARTS = ("mobilenetv2:0.35", "mobilenet:0.25")
@@ -152,3 +154,32 @@ def test_small_pictures_are_scaled_up_for_weights_that_have_learned():
     frozen = probe_features((80, 60), ("mobilenetv2:0.35",))
     sizes = [x.output.shape[1:3] for x in frozen.layers if isinstance(x, keras.layers.Resizing)]
     assert sizes == [(224, 168)] and inside_size("mobilenetv2", (80, 60)) == (224, 168)
+
+
+def test_levels_of_several_parts_stand_in_order_and_are_computed_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("PRODREC_CACHE", str(tmp_path))
+    pixels = load_pixels(shop(6), (64, 64))
+    frozen = probe_features((64, 64), PARTS, weights=None, levels=3)
+    wanted = frozen.predict_on_batch(pixels[:])
+    np.testing.assert_allclose(swift_features(frozen, pixels), wanted, atol=1e-3)
+    parts = split_parts(frozen)
+    lasts = [p.predict_on_batch(pixels[:])[:, : last_width(p)] for p in parts]
+    at = sum(x.shape[1] for x in lasts)
+    np.testing.assert_allclose(np.hstack(lasts), wanted[:, :at], atol=1e-3)
+    assert at == 1280 + 256 < wanted.shape[1] == sum(p.output_shape[1] for p in parts)
+    monkeypatch.setattr(Swift, "predict_on_batch", lambda *a: pytest.fail("computed again"))
+    np.testing.assert_allclose(swift_features(frozen, pixels), wanted, atol=1e-3)
+
+
+def test_a_backbone_without_earlier_maps_has_one_level():
+    inputs = keras.Input((None, None, 3))
+    flat = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
+    assert with_levels(flat, 4) is flat
+    maps = keras.Model(inputs, keras.layers.Conv2D(4, 8, strides=8)(inputs))
+    assert with_levels(maps, 4) is maps
+
+
+@pytest.mark.parametrize("levels", [0, -1, True, 2.0, "2"])
+def test_levels_are_a_whole_number(levels):
+    with pytest.raises(ValueError, match="`levels` must be a whole number from 1, received"):
+        probe_features((32, 32), PARTS, weights=None, levels=levels)

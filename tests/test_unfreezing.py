@@ -18,6 +18,7 @@ from prodrec.models.engines import Swift
 from prodrec.models.networks import split_frozen
 from prodrec.models.probe import probe, split_parts, swift_features
 from prodrec.models.unfreezing import ProbeEnd, backbone_of, cheapest_end, features_by_maps
+from prodrec.recommend.embedders import ImageEmbedder
 
 NAME = "end-of-test"
 PROBE_OPTIONS = {"parts": (NAME,), "penalty": 1e-3}
@@ -118,10 +119,11 @@ def test_the_ends_of_several_parts_learn_together(tmp_path):
     np.testing.assert_allclose(again.predict_proba(train), after.predict_proba(train), atol=1e-5)
 
 
+@pytest.mark.parametrize("levels", [1, 3])
 @pytest.mark.parametrize("flip", [True, False])
-def test_features_and_maps_come_of_one_pass(flip):
+def test_features_and_maps_come_of_one_pass(flip, levels):
     pixels = ImageClassifier("probe", **PROBE).training_data(coloured_products(24, 900))[0]
-    options = PROBE_OPTIONS | {"flip": flip}
+    options = PROBE_OPTIONS | {"flip": flip, "levels": levels}
     model = probe((32, 32), 3, **options)
     (part,) = split_parts(split_frozen(model)[0])
     found = features_by_maps(part, pixels, options)
@@ -148,8 +150,38 @@ def test_the_search_sends_no_picture_twice_through_the_lower_blocks(monkeypatch)
     tried = Tried()
     searched(tried, coloured_products(60, 300))
     assert tried.rows[-1]["note"] == "end trained"
-    maps = 2 * 4 * 4 * 4  # two views of 4 x 4 places and 4 numbers
-    assert sent == [16, maps, maps]  # features of the sample, maps of all
+    earlier = 2 * 8  # average and maximum of the channels of the only earlier level
+    maps = 2 * 4 * 4 * 4 + earlier  # two views of 4 x 4 places and 4 numbers
+    assert sent == [16 + earlier, maps, maps]  # features of the sample, maps of all
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_an_end_begins_with_the_head_of_the_probe_and_gives_it_back(levels):
+    train = coloured_products(24)
+    found = ImageClassifier("probe", **PROBE, levels=levels).fit(train)
+    pixels, end = found.training_data(train)[0], ProbeEnd(found.model, PROBE_OPTIONS)
+    before = [w.copy() for w in found.model.layers[-1].get_weights()]
+    seen = end.inputs(pixels)
+    end.take_head(seen)
+    wanted = found.model.predict(pixels[:], verbose=0)
+    np.testing.assert_allclose(end.network.predict(seen[:], verbose=0), wanted, atol=0.05)
+    end.give_head()
+    for was, now in zip(before, found.model.layers[-1].get_weights(), strict=True):
+        np.testing.assert_allclose(now, was, atol=1e-3, rtol=1e-3)
+
+
+def test_vectors_are_of_the_last_maps_at_any_number_of_levels(tmp_path):
+    train, vectors = coloured_products(24), {}
+    for levels in (1, 2):
+        found = ImageClassifier("probe", **PROBE, levels=levels, tune=2).fit(train)
+        assert found.model.layers[-1].input.shape[1] == (16 if levels == 1 else 32)
+        vectors[levels] = ImageEmbedder(found).embed(train)
+        found.save(tmp_path / f"{levels}")
+        again = Classifier.load(tmp_path / f"{levels}")
+        np.testing.assert_allclose(
+            again.predict_proba(train), found.predict_proba(train), atol=1e-5
+        )
+    assert vectors[1].shape == vectors[2].shape == (24, 16)
 
 
 @pytest.mark.parametrize("ends", [0, 2, -1, 1.5, "1"])

@@ -16,7 +16,7 @@ from .choice import Budget, timed
 from .engines import Swift
 from .features import Features, Rows, bottleneck
 from .networks import split_frozen
-from .pixels import Pixels
+from .pixels import Pixels, apply_network
 from prodrec.models.probe import (
     PARTS,
     as_parts,
@@ -260,8 +260,12 @@ class ProbeEnd:
             last.append(starts[-1][:, :at])
             earlier += [starts[-1][:, at:]] if at < starts[-1].shape[1] else []
         seen = layers.Concatenate()(last + earlier) if last[1:] + earlier else last[0]
-        seen = layers.Dropout(0.2, seed=seed)(gentle_root(seen))
-        self.network = keras.Model(starts, model.layers[-1](seen))
+        self.head, self.seen = model.layers[-1], keras.Model(starts, gentle_root(seen))
+        # features of mean 0 and deviation 1: a step of the optimizer means the same to all of them
+        self.scale = layers.BatchNormalization(center=False, scale=False, trainable=False)
+        seen = layers.Dropout(0.2, seed=seed)(self.scale(self.seen.output))
+        self.scaled = layers.Dense(model.output_shape[-1], activation="softmax", dtype="float32")
+        self.network = keras.Model(starts, self.scaled(seen))
 
     def inputs(
         self,
@@ -286,6 +290,25 @@ class ProbeEnd:
         times = 2 if self.views == 2 else 3
         return times * timed(self.network.predict_on_batch, some)[1] / n
 
+    def take_head(
+        self,
+        seen: EndInputs,  # of products to learn from
+    ):
+        """Begin with the head of the probe, for features of mean 0 and deviation 1."""
+        some = np.random.default_rng(self.seed).permutation(len(seen))[:1000]
+        found = apply_network(self.seen, Rows(seen, np.sort(some)), 32)
+        self.scale.set_weights([found.mean(0), found.var(0)])
+        kernel, bias = self.head.get_weights()
+        spread = np.sqrt(found.var(0) + self.scale.epsilon)
+        self.scaled.set_weights([kernel * spread[:, None], bias + found.mean(0) @ kernel])
+
+    def give_head(self):
+        """Write what the head has learned into the probe, for features as they are."""
+        mean, variance = self.scale.get_weights()
+        kernel, bias = self.scaled.get_weights()
+        kernel = kernel / np.sqrt(variance + self.scale.epsilon)[:, None]
+        self.head.set_weights([kernel, bias - mean @ kernel])
+
     def train(
         self,
         sides: list,  # (inputs, numbers of classes) of training and, if there is one, of validation
@@ -296,6 +319,7 @@ class ProbeEnd:
         """Train the ends and the head; return loss and accuracy of each epoch."""
         from prodrec.models.epochs import Batches, EpochLogger  # made of Keras, loaded here
 
+        self.take_head(sides[0][0])
         batches = Batches(*sides[0], batch_size, shuffle=True, seed=self.seed)
         check = [Batches(Rows(x, np.flatnonzero(y >= 0)), y[y >= 0]) for x, y in sides[1:]]
         optimizer = make_optimizer("adamw", learning_rate, "cosine", len(batches), epochs)
@@ -306,6 +330,7 @@ class ProbeEnd:
             self.network.compile(optimizer, smoothed_crossentropy(0.1), metrics=["accuracy"])
             run_training(self.network, batches, check[0] if check else None, watch)
         finally:
+            self.give_head()
             for base in self.bases:
                 base.trainable = False
         return pd.DataFrame(watch.rows).assign(phase=" + ".join(self.firsts))
