@@ -12,10 +12,12 @@ from prodrec.models.linear import (
     choose_penalty,
     decorrelate,
     feature_scale,
+    fit_head,
     fit_softmax,
     linear_proba,
     log_loss,
     make_folds,
+    solver_axes,
     tempered_loss,
     unscale_weights,
 )
@@ -141,3 +143,22 @@ def test_features_without_spread_or_more_of_them_than_products(columns):
     x[:3, 0] = 1
     basis, shares = decorrelate(x)
     assert np.isfinite(basis).all() and np.isfinite(shares).all() and basis.shape[0] == columns
+
+
+def test_fewer_products_than_features_have_the_same_head():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(30, 120)).astype(np.float32)
+    x[:, 100:] = 2.0  # says nothing
+    y = np.arange(30) % 3
+    axes, shares, back = solver_axes(x)
+    assert axes.shape == (30, 29) and shares is None  # less the mean
+    w = back(fit_softmax(axes, y, 3, 1e-3))
+    mean, factor = feature_scale(x)
+    plain = unscale_weights(fit_softmax((x - mean) * factor, y, 3, 1e-3), mean, factor)
+    np.testing.assert_allclose(linear_proba(x, w), linear_proba(x, plain), atol=2e-3)
+    assert w.shape == (121, 3) and not w[100:120].any()
+
+
+def test_features_that_are_all_the_same_leave_the_frequencies_of_the_classes():
+    x, y = np.ones((5, 20), np.float32), np.array([0, 0, 0, 1, 1])
+    np.testing.assert_allclose(linear_proba(x, fit_head(x, y, 2, 1e-3))[0], [0.6, 0.4], atol=1e-3)
