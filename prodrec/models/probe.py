@@ -9,7 +9,7 @@ from __future__ import annotations
 __all__ = ['WEIGHTS_HOST', 'FETCHED', 'PARTS', 'parse_part', 'keras_cache', 'kept_parts', 'online', 'without_downloads',
            'usable_parts', 'impatient', 'map_shapes', 'with_levels', 'pooled', 'part_features', 'as_parts',
            'probe_features', 'inner_backbone', 'split_parts', 'last_width', 'side_by_side', 'power_root', 'probe',
-           'swift_features', 'is_probe']
+           'SwiftFeatures', 'swift_features', 'is_probe']
 
 # %% ../../nbs/21b_models.probe.ipynb #0008
 import os
@@ -297,15 +297,32 @@ def probe(
 register_network("probe", probe, size=224, smallest=32)
 
 # %% ../../nbs/21b_models.probe.ipynb #0037
+class SwiftFeatures:
+    """Serve the features of all parts by position, float32 (n, dims); the cache keeps each part."""
+
+    def __init__(
+        self,
+        frozen: keras.Model,  # from `probe_features`
+        pixels: Pixels,  # the pictures
+        batch_size: int = 32,  # pictures sent at once
+    ):
+        self.parts = split_parts(frozen)
+        self.found = [bottleneck(p, pixels, batch_size, engine=Swift(p)) for p in self.parts]
+
+    def __len__(self):
+        return len(self.found[0])
+
+    def __getitem__(self, key) -> np.ndarray:
+        return side_by_side([x[key] for x in self.found], self.parts)
+
+
 def swift_features(
     frozen: keras.Model,  # from `probe_features`
     pixels: Pixels,  # the pictures
     batch_size: int = 32,  # pictures sent at once
 ) -> np.ndarray:
-    """Return the features of all parts, float32 (n, dims); each part is kept in the cache."""
-    parts = split_parts(frozen)
-    found = [bottleneck(p, pixels, batch_size, engine=Swift(p))[:] for p in parts]
-    return side_by_side(found, parts)
+    """Return the features of all pictures, float32 (n, dims), held at once."""
+    return SwiftFeatures(frozen, pixels, batch_size)[:]
 
 # %% ../../nbs/21b_models.probe.ipynb #0040
 def is_probe(

@@ -41,7 +41,7 @@ from prodrec.models.pixels import (
     picture_sizes,
     stack_pictures,
 )
-from ..models.probe import is_probe, swift_features, usable_parts
+from ..models.probe import SwiftFeatures, is_probe, usable_parts
 from ..stats import unit_rows
 
 # %% auto #0
@@ -368,7 +368,8 @@ class _NetworkEmbedder(HasNetwork, Embedder):
                 self._halves = split_frozen(self.model)
             frozen, rest = self._halves  # the features are those of the training
             with quiet_tensorflow():  # it warns of many small networks
-                return apply_network(rest, swift_features(frozen, pixels), self.batch_size)
+                seen = SwiftFeatures(frozen, pixels)  # read by batches: with levels they are many
+                return apply_network(rest, seen, self.batch_size)
         engine = None if self.engine == "keras" else self.computing()
         return bottleneck(self.model, pixels, self.batch_size, **how, engine=engine)[:]
 
