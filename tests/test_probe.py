@@ -179,6 +179,13 @@ def test_a_backbone_without_earlier_maps_has_one_level():
     assert with_levels(maps, 4) is maps
 
 
+def test_a_backbone_of_one_size_has_levels_too():
+    inputs = keras.Input((48, 48, 3))
+    x = keras.layers.Conv2D(5, 2, strides=2)(inputs)
+    base = keras.Model(inputs, keras.layers.Conv2D(4, 2, strides=2)(x))
+    assert [t.shape[1:] for t in with_levels(base, 4).outputs] == [(12, 12, 4), (24, 24, 5)]
+
+
 @pytest.mark.parametrize("levels", [0, -1, True, 2.0, "2"])
 def test_levels_are_a_whole_number(levels):
     with pytest.raises(ValueError, match="`levels` must be a whole number from 1, received"):

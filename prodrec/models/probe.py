@@ -127,10 +127,12 @@ def impatient(
 def map_shapes(
     base: keras.Model,  # a backbone
 ) -> list[tuple]:
-    """Return the shape of the output of each step, for a picture of 256 by 256 pixels."""
-    # backbones take pictures of any size: how the maps shrink shows with one size
+    """Return the shape of the output of each step, the picture itself first.
+
+    The picture has 256 by 256 pixels where the backbone takes any size, else those that it takes.
+    """
     every = keras.Model(base.input, [step.output for step in base.operations])
-    return every.compute_output_shape((1, 256, 256, 3))
+    return every.compute_output_shape((1, *(side or 256 for side in base.input.shape[1:3]), 3))
 
 
 def with_levels(
@@ -140,9 +142,10 @@ def with_levels(
     """Return `base` with the last maps of earlier, larger sizes as outputs behind its own."""
     if levels == 1 or len(base.output.shape) != 4:
         return base
-    last, found = map_shapes(base)[-1][1], {}
-    for step, shape in zip(base.operations, map_shapes(base), strict=True):
-        if len(shape) == 4 and last < shape[1] < 256 and 256 % shape[1] == 0:  # others are padded
+    shapes, found = map_shapes(base), {}
+    whole, last = shapes[0][1], shapes[-1][1]
+    for step, shape in zip(base.operations, shapes, strict=True):
+        if len(shape) == 4 and last < shape[1] < whole and whole % shape[1] == 0:  # else padded
             found[shape[1]] = step.output
     earlier = [found[size] for size in sorted(found)][: levels - 1]
     return keras.Model(base.input, [base.output, *earlier]) if earlier else base

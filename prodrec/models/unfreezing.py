@@ -297,10 +297,11 @@ class ProbeEnd:
         """Begin with the head of the probe, for features of mean 0 and deviation 1."""
         some = np.random.default_rng(self.seed).permutation(len(seen))[:1000]
         found = apply_network(self.seen, Rows(seen, np.sort(some)), 32)
-        self.scale.set_weights([found.mean(0), found.var(0)])
+        mean, variance = found.mean(0), found.var(0)
+        self.scale.set_weights([mean, variance])
         kernel, bias = self.head.get_weights()
-        spread = np.sqrt(found.var(0) + self.scale.epsilon)
-        self.scaled.set_weights([kernel * spread[:, None], bias + found.mean(0) @ kernel])
+        spread = np.sqrt(variance + self.scale.epsilon)
+        self.scaled.set_weights([kernel * spread[:, None], bias + mean @ kernel])
 
     def give_head(self):
         """Write what the head has learned into the probe, for features as they are."""
