@@ -98,7 +98,7 @@ NAMES = {
         "label_stems": "prodrec.models.words.label_forms",
     },
     "prodrec.models.hybrid": {
-        "fusion_weight": "prodrec.models.fusion.fusion_weight",
+        "fusion_weight": "prodrec.models.vote.fusion_weight",
     },
     "prodrec.models.tuning": {
         "SPACES": "prodrec.models.search_spaces.SPACES",

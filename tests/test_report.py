@@ -25,9 +25,11 @@ from prodrec.core import Profiler
 from prodrec.data.catalog import Catalog
 from prodrec.models.calibration import fit_temperature, with_temperature
 from prodrec.models.classifier import Classifier, ImageClassifier
+from prodrec.models.fusion import learned_weights, rare_classes
 from prodrec.models.hybrid import HybridClassifier
 from prodrec.models.report import Report, compare, comparison_figure, difference, write_results
 from prodrec.models.text import TextClassifier
+from prodrec.models.vote import log_pool
 from prodrec.stats import bootstrap_interval
 
 matplotlib.use("Agg")
@@ -448,13 +450,15 @@ def test_a_mixture_is_that_of_calibrated_answers():
     for p in parts:
         p.calibrate(validation)
     late = HybridClassifier(*parts, fusion="late").fit(train, validation)
-    w = np.clip([late.weight_, 1 - late.weight_], 1e-4, 1)
-    wanted = sum(
-        v * with_temperature(q, p.temperature_)
-        for v, q, p in zip(w / w.sum(), raw, parts, strict=True)
-    )
-    np.testing.assert_allclose(late.predict_proba(validation), wanted, atol=1e-5)
-    assert np.abs(wanted - sum(v * q for v, q in zip(w / w.sum(), raw, strict=True))).max() > 0.01
+    views = [with_temperature(q, p.temperature_) for q, p in zip(raw, parts, strict=True)]
+    rarity = rare_classes(train, late.classes_, "category")
+    weights, _ = learned_weights(*parts, rarity, validation, late.classes_, "category")
+    wanted = log_pool([*views, np.broadcast_to(rarity, views[0].shape)], weights)
+    np.testing.assert_allclose(late.predict_proba(validation), wanted, atol=1e-4)
+    pictures = shop(120, 150)
+    pictures = Catalog(pictures.products.assign(title=""))
+    alone = parts[0].predict_proba(pictures)  # at its own temperature, and not that of the vote
+    np.testing.assert_allclose(late.predict_proba(pictures), alone, atol=1e-4)
 
 
 def test_calibration_needs_labels_it_knows():

@@ -18,7 +18,7 @@ from .calibration import with_temperature
 from .choice import Budget, Tried, timed
 from .linear import tempered_loss
 from .trainer import labels_of
-from .vote import choose_votes, vote_network
+from .vote import choose_votes, log_pool, vote_network
 
 # %% ../../nbs/23b_models.choose_texts.ipynb #0011
 def text_sides(
@@ -164,17 +164,18 @@ def try_vote(
     names = [f"{f['row']['candidate']} {f['row']['settings']}" for f in found]
     equal = [alone[[name == n for n in names]].mean(0) for name in dict.fromkeys(names)]
     shares = np.stack([*alone, *(mean for mean in equal if mean.max() < 1)])
-    weights = choose_votes(list(np.tensordot(shares, proba, 1)), y) @ shares
+    weights = choose_votes([log_pool(proba, share) for share in shares], y) @ shares
     members = [f for f, w in zip(found, weights, strict=True) if w > 0]
     if len(members) == 1:
         return members[0]
-    proba = np.tensordot(weights, proba, 1)
+    proba = log_pool(proba, weights)
     settings = {"members": tuple((f["row"]["candidate"], f["row"]["settings"]) for f in members)}
-    settings["weights"] = tuple(round(float(w), 3) for w in weights if w > 0)
-    settings["temperatures"] = tuple(round(float(f["temperature"]), 3) for f in members)
+    # of the answers as they come: a temperature is a power, too
+    own = weights / [f["temperature"] for f in found]
+    settings["weights"] = tuple(round(float(w), 3) for w in own if w > 0)
     made = copy.copy(classifier).become("vote", **settings)
     models = [f["made"].model for f in members]
-    made.model = vote_network(models, settings["weights"], settings["temperatures"])
+    made.model = vote_network(models, settings["weights"])
     made.classes_, (loss, temperature) = members[0]["made"].classes_, tempered_loss(proba, y)
     right = float((proba.argmax(1) == y).mean())
     row = tried.add("vote", settings, members[0]["row"]["products"], None, right, loss)

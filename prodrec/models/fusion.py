@@ -16,13 +16,14 @@ from . import keras, layers, ops
 from .batchnorm import bn_momentum
 from .classifier import Classifier
 from .epochs import Batches
+from .linear import log_loss
 from .pixels import Pixels
 from .trainer import labels_of
-from .vote import fusion_weight, tempered
+from .vote import LEAST, log_pool, pool_weights
 
 # %% auto #0
-__all__ = ['class_columns', 'learned_weight', 'pair_inputs', 'mixture', 'fusion_layers', 'fuse', 'OptionalPictures', 'Parts',
-           'HidingBatches']
+__all__ = ['class_columns', 'aligned', 'rare_classes', 'learned_weights', 'pair_inputs', 'tempered', 'mixture', 'fusion_layers',
+           'fuse', 'OptionalPictures', 'Parts', 'HidingBatches']
 
 # %% ../../nbs/24a_models.fusion.ipynb #0014
 def class_columns(
@@ -32,17 +33,40 @@ def class_columns(
     """Return a float32 matrix (own, classes): 1 where two classes are the same."""
     return np.eye(len(classes), dtype=np.float32)[encode_labels(pd.Series(own), classes)]
 
+# %% ../../nbs/24a_models.fusion.ipynb #0f15
+def aligned(
+    answers: Sequence,  # probabilities (n, classes) of both, 0 for a class that one does not know
+    known: np.ndarray,  # (2, classes): 1 where picture, and where text, knows the class
+    present=None,  # (n, 2): 1 where the picture, and where the text, is there; None: both are
+) -> list:
+    """Return both answers; for a class that one does not know, that of the other if it is there."""
+    there = [1, 1] if present is None else [present[:, :1], present[:, 1:]]
+    return [answers[n] + answers[1 - n] * (1 - known[n]) * there[1 - n] for n in (0, 1)]
+
+# %% ../../nbs/24a_models.fusion.ipynb #0f18
+def rare_classes(
+    train: Catalog,  # the training products
+    classes: Sequence[str],  # of the mixture
+    target: str,  # the column that holds the labels
+) -> np.ndarray:
+    """Return the inverse frequency of each class, float (classes,) with sum 1."""
+    labels = encode_labels(labels_of(train, target), classes)
+    rarity = 1 / (1 + np.bincount(labels[labels >= 0], minlength=len(classes)))
+    return rarity / rarity.sum()
+
 # %% ../../nbs/24a_models.fusion.ipynb #0015
-def learned_weight(
+def learned_weights(
     image: Classifier,  # fitted
     text: Classifier,  # fitted
+    rarity: np.ndarray,  # (classes,) of the mixture, from `rare_classes`
     both: Catalog | None,  # products with a picture and a text, not trained on
     classes: Sequence[str],  # of the mixture
     target: str,  # the column that holds the labels
-) -> tuple[float, dict]:
-    """Return (weight of `image`, {"weight", "val_loss", "val_accuracy"} of the mixture).
+) -> tuple[np.ndarray, dict]:
+    """Return (weights of picture, text and rarity; a row of the history).
 
-    Raises `ValueError` where no product has a known label.
+    The row has "weight", the share of the picture in what both weigh, "val_loss" and
+    "val_accuracy" of the mixture. Raises `ValueError` where no product has a known label.
     """
     labels = np.empty(0, int) if both is None else encode_labels(labels_of(both, target), classes)
     if not (labels >= 0).any():
@@ -50,13 +74,20 @@ def learned_weight(
             "`validation` has no product with a known label, a picture and a text: "
             "there is nothing to weigh them by"
         )
-    a, b = (p.predict_proba(both) @ class_columns(p.classes_, classes) for p in (image, text))
-    a, b, labels = a[labels >= 0], b[labels >= 0], labels[labels >= 0]
-    weight = fusion_weight(a, b, labels)
-    mixed = weight * a + (1 - weight) * b
-    loss = -np.log(mixed[np.arange(len(labels)), labels].clip(1e-7)).mean()
-    right = float((mixed.argmax(1) == labels).mean())
-    return weight, {"weight": weight, "val_loss": float(loss), "val_accuracy": right}
+    places = [class_columns(part.classes_, classes) for part in (image, text)]
+    told = [p.predict_proba(both) @ at for p, at in zip((image, text), places, strict=True)]
+    known = labels >= 0
+    views = [v[known] for v in aligned(told, np.stack([at.sum(0) for at in places]))]
+    answers = [*views, np.broadcast_to(rarity, views[0].shape)]
+    # one side alone, where the product is no better on these products
+    found = [pool_weights(answers, labels[known]), *np.eye(3)[:2]]
+    mixes = [log_pool(answers, w) for w in found]
+    losses = [log_loss(p, labels[known]) for p in mixes]
+    best = int(np.argmin(losses))
+    weights, mixed = found[best], mixes[best]
+    share = weights[0] / weights[:2].sum() if weights[:2].any() else 0.5
+    right = float((mixed.argmax(1) == labels[known]).mean())
+    return weights, {"weight": float(share), "val_loss": losses[best], "val_accuracy": right}
 
 # %% ../../nbs/24a_models.fusion.ipynb #0018
 def pair_inputs(
@@ -70,26 +101,41 @@ def pair_inputs(
         keras.Input((2,), name="present"),
     ]
 
+# %% ../../nbs/24a_models.fusion.ipynb #0f20
+def tempered(
+    proba,  # Keras tensor of probabilities
+    temperature: float,  # above 1: less sure, below 1: surer
+):
+    """Return probabilities at a temperature, as a part of a network."""
+    if temperature == 1:
+        return proba
+    least = float(np.finfo(np.float32).tiny)
+    return ops.softmax(ops.log(ops.maximum(proba, least)) / temperature)
+
 # %% ../../nbs/24a_models.fusion.ipynb #0020
 def mixture(
     image: Classifier,  # fitted
     text: Classifier,  # fitted
-    weight: float,  # of the picture's answer
+    weights: Sequence[float],  # of picture, text and rarity, from `learned_weights`
+    rarity: np.ndarray,  # (classes,) from `rare_classes`
     classes: Sequence[str],  # of the mixture: all that either knows
 ) -> keras.Model:
-    """Return a network from [pictures, texts, present] to the weighted mean of two answers."""
-    inputs, answers = pair_inputs(image.model, text.model), []
+    """Return a network from [pictures, texts, present] to the product of two answers."""
+    (inputs, answers), known = (pair_inputs(image.model, text.model), []), []
     for part, name, x in zip((image, text), ("image", "text"), inputs, strict=False):
         named = keras.Model(part.model.input, part.model.output, name=name)
         how = {"use_bias": False, "trainable": False, "name": f"{name}_classes"}
         place = layers.Dense(len(classes), **how)
         answers.append(place(tempered(named(x), part.temperature_)))
         place.set_weights([class_columns(part.classes_, classes)])
-    # a little of each, so that one that was given no weight still answers when it is alone
-    weights = inputs[2] * np.clip([[weight, 1 - weight]], 1e-4, 1).astype(np.float32)
-    weights = weights / ops.sum(weights, axis=1, keepdims=True)
-    mixed = [a * weights[:, n : n + 1] for n, a in enumerate(answers)]
-    return keras.Model(inputs, layers.Add(name="probabilities")(mixed))
+        known.append(place.get_weights()[0].sum(0))
+    present = inputs[2]
+    both = present[:, :1] * present[:, 1:]
+    powers = both * np.float32(weights[:2]) + (1 - both) * present
+    evidence = [ops.log(ops.maximum(a, LEAST)) for a in aligned(answers, np.stack(known), present)]
+    scores = [powers[:, n : n + 1] * evidence[n] for n in (0, 1)]
+    scores.append(both * (weights[2] * np.log(rarity)).astype(np.float32))
+    return keras.Model(inputs, layers.Softmax(name="probabilities")(layers.Add()(scores)))
 
 # %% ../../nbs/24a_models.fusion.ipynb #0024
 def fusion_layers(

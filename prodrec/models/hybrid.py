@@ -30,9 +30,10 @@ from prodrec.models.fusion import (
     class_columns,
     fuse,
     fusion_layers,
-    learned_weight,
+    learned_weights,
     mixture,
     pair_inputs,
+    rare_classes,
 )
 from .linear import log_loss
 from .networks import embedding_network, find_network, split_frozen
@@ -257,7 +258,7 @@ def compared_modalities(
     both: Catalog,  # products with a picture and a text, not trained on
     classes: Sequence[str],  # of the mixture
     target: str,  # the column that holds the labels
-    row: dict,  # weight, loss and accuracy of the mixture, from `learned_weight`
+    row: dict,  # weight, loss and accuracy of the mixture, from `learned_weights`
 ) -> tuple[pd.DataFrame, str]:
     """Return (table of picture, words and both on validation, sentence on which counts)."""
     y, tried = encode_labels(labels_of(both, target), classes), Tried()
@@ -303,7 +304,7 @@ def fit_late(
     validation: Catalog | None,  # others, or None, see `late_sides`
     *how,  # epochs, callbacks, patience and checkpoint, see `fit_parts`
 ):
-    """Fit both parts and the weight of the picture, and return `hybrid`."""
+    """Fit both parts and their weights, and return `hybrid`."""
     start = time.perf_counter()
     with undone_on_failure(hybrid):
         hybrid.settle(train)
@@ -311,17 +312,18 @@ def fit_late(
         sides = [sides_of(hybrid, catalog) for catalog in compared]
         parts = fit_parts((hybrid.image, hybrid.text), *sides, *how)
         classes = sorted({*parts[0].classes_, *parts[1].classes_})
-        weight, row = learned_weight(*parts, sides[1][2], classes, hybrid.target)
+        rarity = rare_classes(compared[0], classes, hybrid.target)
+        asked = sides[1][2], classes, hybrid.target
+        weights, row = learned_weights(*parts, rarity, *asked)
         if searches(hybrid.image) or searches(hybrid.text):
-            how_good = (sides[1][2], classes, hybrid.target, row)
-            hybrid.tried_, hybrid.chosen_ = compared_modalities(parts, *how_good)
+            hybrid.tried_, hybrid.chosen_ = compared_modalities(parts, *asked, row)
             told = zip(("picture", "words"), parts, strict=True)
             why = [f"{name}: {part.chosen_}" for name, part in told if part.chosen_]
             hybrid.chosen_ = "; ".join([hybrid.chosen_, *why])
         if validation is None:
             parts = relearned(parts, (hybrid.image, hybrid.text), sides_of(hybrid, train))
-        hybrid.model, hybrid.classes_ = mixture(*parts, weight, classes), classes
-        hybrid.weight_, (hybrid.image_, hybrid.text_) = weight, parts
+        hybrid.model, hybrid.classes_ = mixture(*parts, weights, rarity, classes), classes
+        hybrid.weight_, (hybrid.image_, hybrid.text_) = row["weight"], parts
         hybrid.temperature_ = 1.0  # those of calibrated parts are in the mixture
         row |= {"seconds": time.perf_counter() - start}
         hybrid.history_ = pd.DataFrame([row]).rename_axis("epoch")
@@ -376,7 +378,7 @@ class HybridClassifier(PairReader, Classifier):
 
     `predict`, `predict_proba` and `embed` take a `Catalog`, a pair (picture, text) or a list of
     pairs; one of the two may be None. After `fit`: `image_`, `text_` (how each side is read; with
-    "late", fitted) and, with "late", `weight_` of the picture.
+    "late", fitted) and, with "late", `weight_`, the picture's share.
     """
 
     _params = (*Classifier._params, "fusion", "hide")

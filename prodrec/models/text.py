@@ -205,12 +205,11 @@ def vote(
     models: Sequence[keras.Model],  # members, from texts to probabilities
     n_classes: int,  # number of classes
     members: Sequence[tuple[str, dict]] = MEMBERS,  # their networks, each with its options
-    weights: Sequence[float] | None = None,  # of the members; None: all the same
-    temperatures: Sequence[float] | None = None,  # of the members; None: as they answer
+    weights: Sequence[float] | None = None,  # of the members; None: equal ones with sum 1
 ) -> keras.Model:
-    """Return a network from texts (n,) to the weighted mean of the answers of `models`."""
+    """Return a network from texts (n,) to the product of the answers of `models`."""
     weights = [1 / len(models)] * len(models) if weights is None else weights
-    return vote_network(models, weights, temperatures)
+    return vote_network(models, weights)
 
 # %% ../../nbs/24_models.text.ipynb #0032
 NETWORKS = {
