@@ -440,9 +440,11 @@ def scratch_epochs(
     seconds: float,  # of one epoch
     budget: Budget,  # the clock of the search
     most: int = 24,  # epochs
+    n: int = 3000,  # products in an epoch
 ) -> int:
-    """Return the epochs there is time for, at least 2."""
-    return int(np.clip(0.85 * budget.left / max(seconds, 1e-3), min(2, most), most))
+    """Return the epochs there is time for; at least so many that 6,000 pictures are shown, or 8."""
+    least = int(np.clip(np.ceil(6000 / max(n, 1)), 2, 8))
+    return int(np.clip(0.85 * budget.left / max(seconds, 1e-3), min(least, most), most))
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0053
 def affordable_size(
@@ -458,7 +460,7 @@ def affordable_size(
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0054
 def try_scratch(
     classifier,  # an `ImageClassifier`; only its parameters are read
-    train: Catalog,  # the training events
+    train: Catalog,  # products with labels
     validation: Catalog | None,  # others, to choose on
     tried: Tried,  # the table of what was tried so far
     budget: Budget,  # the clock of the search
@@ -471,13 +473,15 @@ def try_scratch(
         train, validation = parts.values()
     made = copy.copy(classifier).become("compact")
     few = train[[train.ids[i] for i in sample_rows(np.zeros(len(train), int), 640, seed)]]
-    first, seconds = timed(copy.copy(made).fit, few, epochs=1)
-    each = seconds * len(train) / len(few) * 0.8  # the first epoch also compiles
+    first = copy.copy(made).fit(few, epochs=2)
+    compiled, each = first.history_.seconds
+    budget.reserve(max(0.0, compiled - each))  # it will be compiled again
+    each *= len(train) / len(few)
     if made.image_size is None:
         whole = first.image_size_
         made.image_size = affordable_size(whole, 0.85 * budget.left / each)
         each *= np.prod(made.image_size) / np.prod(whole)
-    epochs = scratch_epochs(each, budget, 24 if most is None else most)
+    epochs = scratch_epochs(each, budget, 24 if most is None else most, len(train))
     _, seconds = timed(made.fit, train, validation, epochs)
     last = made.history_.iloc[-1]
     settings = {"epochs": epochs, "image_size": made.image_size_}
@@ -582,7 +586,7 @@ def choose_pictures(
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0060
 def adopt_scratch(
     classifier,  # the class of classifier
-    train,  # the training events
+    train,  # products with labels
     validation,  # others, to choose on
     tried: Tried,  # the table of what was tried so far
     budget: Budget,  # the clock of the search
