@@ -121,14 +121,14 @@ def mixture(
     classes: Sequence[str],  # of the mixture: all that either knows
 ) -> keras.Model:
     """Return a network from [pictures, texts, present] to the product of two answers."""
-    (inputs, answers), known = (pair_inputs(image.model, text.model), []), []
+    inputs, answers, known = pair_inputs(image.model, text.model), [], []
     for part, name, x in zip((image, text), ("image", "text"), inputs, strict=False):
         named = keras.Model(part.model.input, part.model.output, name=name)
         how = {"use_bias": False, "trainable": False, "name": f"{name}_classes"}
         place = layers.Dense(len(classes), **how)
         answers.append(place(tempered(named(x), part.temperature_)))
-        place.set_weights([class_columns(part.classes_, classes)])
-        known.append(place.get_weights()[0].sum(0))
+        place.set_weights([columns := class_columns(part.classes_, classes)])
+        known.append(columns.sum(0))
     present = inputs[2]
     both = present[:, :1] * present[:, 1:]
     powers = both * np.float32(weights[:2]) + (1 - both) * present
