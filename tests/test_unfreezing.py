@@ -170,6 +170,26 @@ def test_an_end_begins_with_the_head_of_the_probe_and_gives_it_back(levels):
         np.testing.assert_allclose(now, was, atol=1e-3, rtol=1e-3)
 
 
+def test_weights_half_way_between_solved_and_trained():
+    train, made = coloured_products(40), {}
+    for share in (1e-9, 0.5, 1.0):
+        made[share] = ImageClassifier("probe", **PROBE, tune=4, tune_share=share).fit(train)
+    frozen = ImageClassifier("probe", **PROBE).fit(train)
+    whole, half, none = (weights_of(made[share]) for share in (1.0, 0.5, 1e-9))
+    for name in ("first", "last"):
+        assert np.abs(whole[name] - none[name]).max() > 1e-4
+        np.testing.assert_allclose(half[name], (whole[name] + none[name]) / 2, atol=1e-5)
+        np.testing.assert_allclose(none[name], weights_of(frozen)[name], atol=1e-5)
+    heads = [made[share].model.layers[-1].get_weights()[0] for share in (1.0, 0.5, 1e-9)]
+    np.testing.assert_allclose(heads[1], (heads[0] + heads[2]) / 2, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("share", [0, -1, 1.5])
+def test_a_share_that_is_none(share):
+    with pytest.raises(ValueError, match="`tune_share` must be above 0 and at most 1, received"):
+        ImageClassifier("probe", **PROBE, tune=1, tune_share=share).fit(coloured_products(12))
+
+
 def test_vectors_are_of_the_last_maps_at_any_number_of_levels(tmp_path):
     train, vectors = coloured_products(24), {}
     for levels in (1, 2):

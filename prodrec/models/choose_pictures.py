@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 # %% auto #0
-__all__ = ['SAMPLE', 'LEVELS', 'WIDEST', 'Task', 'picture_task', 'own_size', 'sample_rows', 'PartFeatures', 'try_parts',
+__all__ = ['SAMPLE', 'LEVELS', 'WIDEST', 'STEPS', 'Task', 'picture_task', 'own_size', 'sample_rows', 'PartFeatures', 'try_parts',
            'try_each', 'grow_parts', 'finish_probe', 'probe_model', 'solve_probe', 'learn_probe', 'train_end',
            'try_end', 'found_end', 'scratch_epochs', 'affordable_size', 'try_scratch', 'end_fits', 'search_probes',
            'probe_history', 'choose_pictures', 'adopt_scratch', 'no_weights_note']
@@ -373,22 +373,37 @@ def learn_probe(
     return pd.concat(both, ignore_index=True).rename_axis("epoch")
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0048
+STEPS = 1000  # of the optimizer; with more, the end begins to learn the products by heart
+
+
 def train_end(
     task: Task,  # what is learned: products, labels and sides
     end: ProbeEnd,  # of a probe with the penalty
     budget: Budget,  # the clock of the search
 ) -> tuple[pd.DataFrame, np.ndarray | None]:
-    """Return (history, answers to the validation rows of the first fold); none without time."""
+    """Return (history, answers to the validation rows of the first fold); none without time.
+
+    Its weights are the trained ones, or those half way to them where these have the smaller
+    log-loss; `end.share` says which.
+    """
     learn, check = task.folds[0]
     seen = end.inputs(task.pixels)
     each = end.seconds(seen)
     rows = len(learn) + (len(task.final) if len(task.final) > len(learn) else 0)
     # twice with eight epochs or more, else once with what there is time for
-    epochs = end_epochs(each * rows, budget, 8) or end_epochs(each * len(learn), budget)
+    most = int(np.clip(32 * STEPS / len(learn), 4, 16))
+    epochs = end_epochs(each * rows, budget, min(8, most), most)
+    epochs = epochs or end_epochs(each * len(learn), budget, most=most)
     if not epochs:
         return pd.DataFrame(), None
     history = end.train([(Rows(seen, learn), task.y[learn])], epochs)
-    return history, apply_network(end.network, Rows(seen, check), 32)
+    answers = {}
+    for share in (1.0, 0.5):
+        end.go_back(share)
+        answers[share] = apply_network(end.network, Rows(seen, check), 32)
+    losses = {share: tempered_loss(p, task.y[check])[0] for share, p in answers.items()}
+    end.go_back(min(losses, key=losses.get))
+    return history, answers[end.share]
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0049
 def try_end(
@@ -408,7 +423,7 @@ def try_end(
     if proba is None:
         tried.add("probe", options, 0, note="there is no time to train the end")
         return found
-    options["tune"] = len(history)
+    options |= {"tune": len(history)} | ({"tune_share": end.share} if end.share < 1 else {})
     loss = tempered_loss(proba, task.y[check])[0]
     right = float((proba.argmax(1) == task.y[check]).mean())
     row = tried.add("probe", options, len(learn), seconds, right, loss, "end trained")

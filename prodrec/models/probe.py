@@ -264,6 +264,14 @@ def power_root(
     return ops.sign(x) * ops.sqrt(ops.abs(x))
 
 # %% ../../nbs/21b_models.probe.ipynb #0032
+def _check_tune(tune: int, tune_share: float):
+    "Raise `ValueError` where the end of a backbone cannot learn like that."
+    if isinstance(tune, bool) or not isinstance(tune, int | np.integer) or tune < 0:
+        raise ValueError(f"`tune` must be a whole number of epochs from 0, received {tune!r}")
+    if not 0 < tune_share <= 1:
+        raise ValueError(f"`tune_share` must be above 0 and at most 1, received {tune_share!r}")
+
+
 def probe(
     image_size: tuple[int, int],  # (height, width) of the pictures that come in
     n_classes: int,  # number of labels
@@ -273,17 +281,17 @@ def probe(
     flip: bool = True,  # average with the features of the mirrored picture
     penalty: float | None = None,  # of the head; None: chosen on products not learned from
     tune: int = 0,  # epochs in which the end of the first part learns too, see `models.unfreezing`
+    tune_share: float = 1.0,  # how far to go from the solved weights to the trained ones, 0 to 1
     ends: int = 1,  # parts, from the first, whose ends learn then
     levels: int = 1,  # sizes of maps, from the last, see `with_levels`
 ) -> keras.Model:
     """Return frozen features and a linear head: uint8 pictures to probabilities (n, n_classes).
 
-    `penalty`, `tune` and `ends` are for `ImageClassifier.fit`; the network is the same. Raises
-    `ValueError` where `tune` is no whole number from 0, or `ends` is not one of 1 to the number of
-    `parts`, or `levels` no whole number from 1.
+    `penalty`, `tune`, `tune_share` and `ends` are for `ImageClassifier.fit`; the network is the
+    same. Raises `ValueError` where `tune` is no whole number from 0, `tune_share` not above 0 and
+    at most 1, `ends` not one of 1 to the number of `parts`, or `levels` no whole number from 1.
     """
-    if isinstance(tune, bool) or not isinstance(tune, int | np.integer) or tune < 0:
-        raise ValueError(f"`tune` must be a whole number of epochs from 0, received {tune!r}")
+    _check_tune(tune, tune_share)
     frozen = probe_features(image_size, parts, resize, weights, flip, levels)
     n = len(as_parts(parts))
     if ends not in range(1, n + 1):

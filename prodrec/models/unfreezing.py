@@ -241,7 +241,7 @@ class ProbeEnd:
         options: Mapping,  # of the probe; "ends" is the number of backbones that learn
         seed: int = 0,  # of the order of the products, of views and dropout
     ):
-        self.seed, n = seed, options.get("ends", 1)
+        self.seed, self.share, n = seed, 1.0, options.get("ends", 1)
         self.bases = [backbone_of(model, k) for k in range(n)]
         self.firsts = [checked_end(base) for base in self.bases]
         self.others = split_parts(split_frozen(model)[0])[n:]
@@ -310,6 +310,16 @@ class ProbeEnd:
         kernel = kernel / np.sqrt(variance + self.scale.epsilon)[:, None]
         self.head.set_weights([kernel, bias - mean @ kernel])
 
+    def go_back(
+        self,
+        share: float,  # of the way from the solved weights to the trained ones
+    ):
+        """Put the weights between those before and those after the training."""
+        pairs = zip(self.solved, self.trained, strict=True)
+        self.network.set_weights([(1 - share) * a + share * b for a, b in pairs])
+        self.give_head()
+        self.share = share
+
     def train(
         self,
         sides: list,  # (inputs, numbers of classes) of training and, if there is one, of validation
@@ -321,6 +331,7 @@ class ProbeEnd:
         from prodrec.models.epochs import Batches, EpochLogger  # made of Keras, loaded here
 
         self.take_head(sides[0][0])
+        self.solved = self.network.get_weights()
         batches = Batches(*sides[0], batch_size, shuffle=True, seed=self.seed)
         check = [Batches(Rows(x, np.flatnonzero(y >= 0)), y[y >= 0]) for x, y in sides[1:]]
         optimizer = make_optimizer("adamw", learning_rate, "cosine", len(batches), epochs)
@@ -331,6 +342,7 @@ class ProbeEnd:
             self.network.compile(optimizer, smoothed_crossentropy(0.1), metrics=["accuracy"])
             run_training(self.network, batches, check[0] if check else None, watch)
         finally:
+            self.trained, self.share = self.network.get_weights(), 1.0
             self.give_head()
             for base in self.bases:
                 base.trainable = False
@@ -356,4 +368,7 @@ def tune_end(
 ) -> pd.DataFrame:
     """Let the ends of the first backbones learn too; return the history of these epochs."""
     end = ProbeEnd(model, options, seed)
-    return end.train([(end.inputs(x), y) for x, y in sides], options["tune"])
+    history = end.train([(end.inputs(x), y) for x, y in sides], options["tune"])
+    if options.get("tune_share", 1) < 1:
+        end.go_back(options["tune_share"])
+    return history
