@@ -383,15 +383,15 @@ def train_end(
 ) -> tuple[pd.DataFrame, np.ndarray | None]:
     """Return (history, answers to the validation rows of the first fold); none without time.
 
-    Its weights are the trained ones, or those half way to them where these have the smaller
-    log-loss; `end.share` says which.
+    The end has the trained weights, or those half way to them where their log-loss is smaller;
+    `end.share` says which.
     """
     learn, check = task.folds[0]
     seen = end.inputs(task.pixels)
     each = end.seconds(seen)
     rows = len(learn) + (len(task.final) if len(task.final) > len(learn) else 0)
-    # twice with eight epochs or more, else once with what there is time for
     most = int(np.clip(32 * STEPS / len(learn), 4, 16))
+    # twice with eight epochs or the most, else once with what there is time for
     epochs = end_epochs(each * rows, budget, min(8, most), most)
     epochs = epochs or end_epochs(each * len(learn), budget, most=most)
     if not epochs:
@@ -600,9 +600,9 @@ def choose_pictures(
 
 # %% ../../nbs/22g_models.choose_pictures.ipynb #0060
 def adopt_scratch(
-    classifier,  # the class of classifier
+    classifier,  # an `ImageClassifier`; it is changed
     train,  # products with labels
-    validation,  # others, to choose on
+    validation,  # others, to choose on, or None
     tried: Tried,  # the table of what was tried so far
     budget: Budget,  # the clock of the search
     epochs: int | None,  # at most so many

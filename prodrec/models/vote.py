@@ -21,13 +21,17 @@ __all__ = ['LEAST', 'log_pool', 'pool_weights', 'fusion_weight', 'choose_votes',
 LEAST = 1e-6  # a probability counts as this at least: no member alone rules a class out
 
 
+def _evidence(answers: Sequence[np.ndarray]) -> np.ndarray:
+    "Return the logarithms of probabilities, (members, n, classes)."
+    return np.log(np.clip(np.stack(answers), LEAST, 1))
+
+
 def log_pool(
     answers: Sequence[np.ndarray],  # probabilities (n, classes) of each member
     weights: Sequence[float],  # of the members, zero or more
 ) -> np.ndarray:
     """Return the product of answers, each to the power of its weight, with sum 1: (n, classes)."""
-    evidence = [w * np.log(np.clip(a, LEAST, 1)) for a, w in zip(answers, weights, strict=True)]
-    return softmax(sum(evidence), axis=1)
+    return softmax(np.tensordot(weights, _evidence(answers), 1), axis=1)
 
 # %% ../../nbs/22h_models.vote.ipynb #0f13
 def pool_weights(
@@ -35,7 +39,7 @@ def pool_weights(
     y: np.ndarray,  # (n,) numbers of classes
 ) -> np.ndarray:
     """Return the weights of the product with the least log-loss, float (members,)."""
-    evidence = np.stack([np.log(np.clip(a, LEAST, 1)) for a in answers])
+    evidence = _evidence(answers)
     told = evidence[:, np.arange(len(y)), y].sum(1)
 
     def loss(w):
